@@ -1,0 +1,54 @@
+# Two commands matter: make demo and make test. Everything they need is built here; only Go, a C
+# compiler (for the race detector) and the module proxy are expected on the machine.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# A temporal on the PATH is used when there is one; otherwise the pinned one is built once.
+TEMPORAL := $(or $(shell command -v temporal),$(CURDIR)/bin/temporal)
+RACE     := $(if $(shell command -v $$(go env CC)),-race)
+TESTARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build $(TEMPORAL) ## Change the OS of an emulated server, for real, and kill the worker on the way
+	@bin/reimage demo --temporal $(TEMPORAL)
+
+.PHONY: test
+test: lint $(TEMPORAL) ## Run every check and every test
+	REIMAGE_TEMPORAL=$(TEMPORAL) go test $(RACE) -timeout 30m $(TESTARGS) ./...
+
+.PHONY: build
+build: ## Build bin/reimage and bin/reimage-worker
+	@mkdir -p bin
+	go build -o bin/reimage ./starter
+	go build -o bin/reimage-worker ./worker
+
+.PHONY: lint
+lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflow code
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	bin/workflowcheck ./workflows/... ./rollout/...
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: record
+record: $(TEMPORAL) ## Record the workflow histories that the replay tests use (see tests/replay/README.md)
+	REIMAGE_RECORD=1 REIMAGE_TEMPORAL=$(TEMPORAL) go test -count=1 -v -timeout 30m -run TestRecord ./tests/replay
+
+# The Temporal server has some two thousand packages, so the first build takes minutes; the count shows
+# that it moves.
+bin/temporal: tools/go.mod tools/go.sum
+	@echo "Building the Temporal server into bin/temporal. This happens once and takes 4 to 10 minutes on two cores."
+	@mkdir -p bin
+	@cd tools && go build -v -o ../bin/temporal github.com/temporalio/cli/cmd/temporal 2>&1 \
+		| awk '/^go: / { if (!d++) print "  downloading modules"; fflush(); next } /^[^ ]*$$/ { if (++n % 100 == 0) { printf "  %d packages compiled\n", n; fflush() } next } { print } END { print "  " n+0 " packages compiled, done" }'
+
+bin/workflowcheck: tools/go.mod tools/go.sum
+	@mkdir -p bin
+	cd tools && go build -o ../bin/workflowcheck go.temporal.io/sdk/contrib/tools/workflowcheck

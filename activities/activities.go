@@ -1,0 +1,73 @@
+// Package activities is the only place where Temporal meets the cloud. There is one file for each
+// activity: its name, its input, its result and the method. Every activity is idempotent or guarded
+// against being run again, because Temporal runs it again whenever a worker dies.
+package activities
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// Activities carries what the activities of one worker share.
+type Activities struct {
+	Cloud   *ecs.Client
+	Secrets Secrets
+	Timing  Timing
+}
+
+// Register adds every activity under its exact name.
+func (a *Activities) Register(r worker.ActivityRegistry) {
+	for name, method := range map[string]any{
+		PreflightName:      a.Preflight,
+		StopIfNeededName:   a.StopIfNeeded,
+		SubmitChangeOSName: a.SubmitChangeOS,
+		PollJobName:        a.PollJob,
+		VerifyServerName:   a.VerifyServer,
+		RestorePowerName:   a.RestorePower,
+	} {
+		r.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
+	}
+}
+
+// observe reads a server. A server that the cloud does not know is an observation, not an error.
+func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Observation, error) {
+	server, err := a.Cloud.Server(ctx, serverID)
+	if isNotFound(err) {
+		return rollout.Observation{}, nil
+	}
+	if err != nil {
+		return rollout.Observation{}, cloudError(ctx, err)
+	}
+	return observation(server), nil
+}
+
+func observation(server ecs.Server) rollout.Observation {
+	return rollout.Observation{
+		Fingerprint: rollout.Fingerprint{ImageID: server.ImageID, VolumeID: server.SystemVolumeID()},
+		Exists:      true,
+		Status:      server.Status,
+		TaskState:   server.TaskState,
+		Fault:       server.Fault,
+	}
+}
+
+// pause waits between two looks at the cloud. It ends early, with an error, when the activity is
+// cancelled or when the worker is told to stop: then another worker adopts the activity at once.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-activity.GetWorkerStopChannel(ctx):
+		return workerStopping()
+	}
+}

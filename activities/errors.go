@@ -1,0 +1,93 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// The closed list of error types that activities return. Workflows decide by these names, never by text.
+const (
+	ErrInvalid        = "InvalidRequest"     // our own check refused it; nothing was sent
+	ErrRefused        = "Refused"            // the cloud refused, and nothing was started
+	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials
+	ErrVanished       = "ServerVanished"     // the cloud does not know the server
+	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
+	ErrNotSent        = "NotSent"            // the request never left this machine
+	ErrNotReady       = "NotReady"           // the server is busy; nothing was started
+	ErrCloud          = "CloudTrouble"       // the cloud failed to answer a question; ask again
+	ErrInDoubt        = "InDoubt"            // a write may or may not have been accepted
+	ErrWorkerStopping = "WorkerStopping"     // handed back so that another worker carries on
+	ErrOverdue        = "Overdue"            // the server did not reach the state in time
+)
+
+// throttlePause is how long to wait when the cloud throttles without saying for how long. One public
+// edition advises up to a minute; retries that are refused count against the quota again.
+const throttlePause = 20 * time.Second
+
+// cloudError is the one mapper from the client's errors to Temporal's. A cancelled context wins: then
+// the error is only the echo of the cancellation.
+func cloudError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	if !ok {
+		return err
+	}
+	switch cloud.Class() {
+	case ecs.ClassInvalid:
+		return final(ErrInvalid, cloud)
+	case ecs.ClassAuth:
+		return final(ErrCredentials, cloud)
+	case ecs.ClassNotFound:
+		return final(ErrVanished, cloud)
+	case ecs.ClassPermanent, ecs.ClassState:
+		return final(ErrRefused, cloud)
+	case ecs.ClassThrottled:
+		return throttled(cloud)
+	default:
+		return again(ErrCloud, cloud, 0)
+	}
+}
+
+// throttled is retried after the pause that the cloud asked for.
+func throttled(err *ecs.Error) error {
+	delay := err.RetryAfter
+	if delay == 0 {
+		delay = throttlePause
+	}
+	return again(ErrThrottled, err, delay)
+}
+
+// final is an error that trying again cannot mend.
+func final(kind string, err error) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), kind, temporal.ApplicationErrorOptions{NonRetryable: true})
+}
+
+// again is an error that is expected to pass. Zero leaves the delay to the retry policy. What belongs to
+// a normal day is benign, so that logs and failure metrics show only real trouble.
+func again(kind string, err error, delay time.Duration) error {
+	options := temporal.ApplicationErrorOptions{NextRetryDelay: delay}
+	switch kind {
+	case ErrThrottled, ErrNotReady, ErrWorkerStopping:
+		options.Category = temporal.ApplicationErrorCategoryBenign
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), kind, options)
+}
+
+func workerStopping() error {
+	return again(ErrWorkerStopping, errors.New("the worker was told to stop; another one carries on"), time.Second)
+}
+
+func isNotFound(err error) bool {
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	return ok && cloud.Class() == ecs.ClassNotFound
+}

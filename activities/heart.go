@@ -1,0 +1,54 @@
+package activities
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+)
+
+// heart beats for an activity while it waits on the cloud. One call may take as long as a request's
+// timeout, so the beat cannot hang on the loop that makes the calls. A frozen or killed process stops
+// beating, and Temporal gives the activity to another worker.
+type heart struct {
+	details atomic.Value
+	done    chan struct{}
+	stopped chan struct{}
+}
+
+// beatEvery is well below the heartbeat timeouts; the SDK batches beats that come faster than needed.
+const beatEvery = 2 * time.Second
+
+// startHeart beats with the details until stop is called. The details reach the next attempt.
+func startHeart(ctx context.Context, details any) *heart {
+	h := &heart{done: make(chan struct{}), stopped: make(chan struct{})}
+	h.say(ctx, details)
+	go func() {
+		defer close(h.stopped)
+		ticker := time.NewTicker(beatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-h.done:
+				return
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx, h.details.Load())
+			}
+		}
+	}()
+	return h
+}
+
+// say changes the details and beats once. The details keep one type for the life of a heart.
+func (h *heart) say(ctx context.Context, details any) {
+	h.details.Store(details)
+	activity.RecordHeartbeat(ctx, details)
+}
+
+func (h *heart) stop() {
+	close(h.done)
+	<-h.stopped
+}

@@ -1,0 +1,65 @@
+package activities
+
+import (
+	"context"
+	"time"
+)
+
+// PollJobName is the name under which PollJob is registered.
+const PollJobName = "PollJob"
+
+// PollJobInput names the job to wait for.
+type PollJobInput struct {
+	JobID string `json:"job_id"`
+	// Deadline is when to stop waiting, by the workflow's clock.
+	Deadline time.Time `json:"deadline"`
+}
+
+// JobEnd is how the wait for a job ended.
+type JobEnd string
+
+// The ends of a wait. None of them is proof: VerifyServer is.
+const (
+	JobSucceeded JobEnd = "succeeded"
+	JobFailed    JobEnd = "failed"
+	JobForgotten JobEnd = "forgotten" // finished jobs are deleted after a day
+	JobOverdue   JobEnd = "overdue"   // still not over at the deadline
+)
+
+// PollJobResult is the verdict of the job.
+type PollJobResult struct {
+	End JobEnd `json:"end"`
+	// Reason is the cloud's word on a failure, or the last status of a job that is overdue.
+	Reason string `json:"reason,omitempty"`
+}
+
+// PollProgress is the heartbeat: the last status of the job.
+type PollProgress struct {
+	Status string `json:"status,omitempty"`
+}
+
+// PollJob waits for a job. It only reads, so any attempt adopts the job where the last one left it.
+// Statuses it does not know are not final: the deadline bounds them.
+func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResult, error) {
+	heart := startHeart(ctx, PollProgress{})
+	defer heart.stop()
+	for {
+		job, err := a.Cloud.Job(ctx, in.JobID)
+		switch {
+		case isNotFound(err):
+			return PollJobResult{End: JobForgotten}, nil
+		case err != nil:
+			return PollJobResult{}, cloudError(ctx, err)
+		case job.Succeeded():
+			return PollJobResult{End: JobSucceeded}, nil
+		case job.Final():
+			return PollJobResult{End: JobFailed, Reason: job.Failure()}, nil
+		case !time.Now().Before(in.Deadline):
+			return PollJobResult{End: JobOverdue, Reason: "the job is still " + job.Status}, nil
+		}
+		heart.say(ctx, PollProgress{Status: job.Status})
+		if err := pause(ctx, a.Timing.Poll); err != nil {
+			return PollJobResult{}, err
+		}
+	}
+}

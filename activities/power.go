@@ -1,0 +1,136 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// PowerProgress is the heartbeat of a stop or start. The next attempt adopts the job it names.
+type PowerProgress struct {
+	JobID string `json:"job_id,omitempty"`
+	// Since is when the job was accepted.
+	Since time.Time `json:"since,omitzero"`
+	Hard  bool      `json:"hard,omitempty"`
+	// Status is the last one seen, for whoever reads the heartbeat.
+	Status string `json:"status,omitempty"`
+}
+
+// powerChange brings one server to a power state and waits until it is there with nothing under way.
+// Stopping or starting twice is harmless, so a doubtful outcome is settled by looking again.
+type powerChange struct {
+	*Activities
+	serverID  string
+	want      string // rollout.StatusActive or rollout.StatusShutoff
+	allowHard bool
+
+	progress PowerProgress
+	heart    *heart
+}
+
+func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
+	if activity.HasHeartbeatDetails(ctx) {
+		// Details that cannot be read are no reason to stop: looking at the server tells as much.
+		_ = activity.GetHeartbeatDetails(ctx, &p.progress)
+	}
+	p.heart = startHeart(ctx, p.progress)
+	defer p.heart.stop()
+	for {
+		lookedAt := time.Now()
+		server, err := p.observe(ctx, p.serverID)
+		if err != nil {
+			return server, err
+		}
+		p.progress.Status = server.Status
+		p.heart.say(ctx, p.progress)
+		switch {
+		case !server.Exists:
+			return server, final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", p.serverID))
+		case server.Idle() && server.Status == p.want:
+			return server, nil
+		}
+		if err := p.step(ctx, server, lookedAt); err != nil {
+			return server, err
+		}
+		if err := pause(ctx, p.Timing.Poll); err != nil {
+			return server, err
+		}
+	}
+}
+
+// step follows the job that was started, or starts one.
+func (p *powerChange) step(ctx context.Context, server rollout.Observation, lookedAt time.Time) error {
+	overdue := p.want == rollout.StatusShutoff && !p.progress.Hard && p.progress.JobID != "" &&
+		time.Since(p.progress.Since) > p.Timing.SoftStop
+	switch {
+	case overdue && p.allowHard:
+		return p.send(ctx, lookedAt, ecs.StopHard)
+	case overdue:
+		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
+	case p.progress.JobID != "":
+		return p.follow(ctx, lookedAt)
+	case server.Idle():
+		return p.send(ctx, lookedAt, ecs.StopSoft)
+	default:
+		return nil // somebody else's operation, or one of ours whose answer was lost
+	}
+}
+
+// follow reads the job. When it is over, the next look at the server decides.
+func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
+	job, err := p.Cloud.Job(ctx, p.progress.JobID)
+	switch {
+	case isNotFound(err):
+		p.progress.JobID = ""
+		return nil
+	case err != nil:
+		return cloudError(ctx, err)
+	case !job.Final():
+		return nil
+	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
+		return nil // the server view may still trail behind
+	case job.Succeeded():
+		p.progress.JobID = ""
+		return nil
+	case p.want == rollout.StatusShutoff && !p.progress.Hard && p.allowHard:
+		return p.send(ctx, lookedAt, ecs.StopHard)
+	}
+	return final(ErrRefused, fmt.Errorf("the cloud could not bring server %s to %s: %s", p.serverID, p.want, job.Failure()))
+}
+
+// send asks for the power state. The request may not leave later than the look that justified it
+// allows: a worker that was frozen in between must not act on an old view.
+func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.StopType) error {
+	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(p.Cloud.RequestTimeout()))
+	defer cancel()
+	var out ecs.Outcome
+	if p.want == rollout.StatusShutoff {
+		out = p.Cloud.StopServers(sendCtx, []string{p.serverID}, how)
+	} else {
+		out = p.Cloud.StartServers(sendCtx, []string{p.serverID})
+	}
+	switch out.Kind {
+	case ecs.Accepted:
+		p.progress = PowerProgress{JobID: out.JobID, Since: time.Now(), Hard: how == ecs.StopHard, Status: p.progress.Status}
+		p.heart.say(ctx, p.progress)
+		return nil
+	case ecs.Throttled:
+		return throttled(out.Err)
+	case ecs.NotSent:
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return again(ErrNotSent, out.Err, 0)
+	case ecs.Unknown:
+		return ctx.Err() // look again
+	}
+	if out.Err.Busy() {
+		return nil
+	}
+	return cloudError(ctx, out.Err)
+}

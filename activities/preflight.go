@@ -1,0 +1,218 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// PreflightName is the name under which Preflight is registered.
+const PreflightName = "Preflight"
+
+// PreflightInput asks whether a server can be changed.
+type PreflightInput struct {
+	// Project is the project the caller means. Empty accepts the worker's.
+	Project  string         `json:"project,omitempty"`
+	ServerID string         `json:"server_id"`
+	Change   rollout.Change `json:"change"`
+	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
+	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+}
+
+// PreflightResult is what the cloud shows of the server and the image, with every reason against the
+// change at once. With Refusals, nothing may be touched.
+type PreflightResult struct {
+	Project string              `json:"project"`
+	Name    string              `json:"name,omitempty"`
+	Before  rollout.Observation `json:"before"`
+	// PresentImageName is empty when the image the server runs no longer exists.
+	PresentImageName string `json:"present_image_name,omitempty"`
+	ImageName        string `json:"image_name,omitempty"`
+	// SystemDiskGB and DataDisks tell what is lost and what is kept.
+	SystemDiskGB int `json:"system_disk_gb,omitempty"`
+	DataDisks    int `json:"data_disks"`
+	// AlreadyThere is true when the server is on the image and the change does not insist.
+	AlreadyThere bool     `json:"already_there,omitempty"`
+	Refusals     []string `json:"refusals,omitempty"`
+	Notes        []string `json:"notes,omitempty"`
+}
+
+// Preflight reads the server and the image and touches nothing. Reasons against the change are data.
+// Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble.
+func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
+	check := preflight{
+		in:     in,
+		result: PreflightResult{Project: a.Cloud.ProjectID()},
+	}
+	if in.Project != "" && in.Project != a.Cloud.ProjectID() {
+		check.refuse("this worker serves project %s, not %s: use the task queue of a worker for that project", a.Cloud.ProjectID(), in.Project)
+		return check.result, nil
+	}
+	check.wellFormed(a)
+	if len(check.result.Refusals) > 0 {
+		return check.result, nil // ids that are not ids cannot be looked up
+	}
+	server, err := a.Cloud.Server(ctx, in.ServerID)
+	switch {
+	case isNotFound(err):
+		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, a.Cloud.ProjectID())
+	case err != nil:
+		return PreflightResult{}, cloudError(ctx, err)
+	default:
+		check.server(server)
+		disk, err := a.Cloud.SystemDisk(ctx, in.ServerID)
+		if err != nil && !errors.Is(err, ecs.ErrNoSystemDisk) && !isNotFound(err) {
+			return PreflightResult{}, cloudError(ctx, err)
+		}
+		check.result.SystemDiskGB = disk.SizeGB
+	}
+	image, err := a.Cloud.Image(ctx, in.Change.ImageID)
+	switch {
+	case isNotFound(err):
+		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
+	case err != nil:
+		return PreflightResult{}, cloudError(ctx, err)
+	default:
+		check.image(image, server)
+		if check.result.Before.Exists {
+			if err := a.compareImages(ctx, &check, image, server); err != nil {
+				return PreflightResult{}, err
+			}
+		}
+	}
+	return check.result, nil
+}
+
+// compareImages holds the new image against the one the server runs: firmware and architecture cannot
+// change. The old image may be gone; then only the cloud can tell.
+func (a *Activities) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
+	old, err := a.Cloud.Image(ctx, server.ImageID)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		check.note("the server's present image %s cannot be read, so firmware and architecture were not compared", server.ImageID)
+		return nil
+	}
+	check.result.PresentImageName = old.Name
+	if has, needs := firmware(old), firmware(image); has != needs {
+		check.refuse("%s boots with %s firmware and image %s needs %s: the cloud cannot change that", check.called(), has, image.Name, needs)
+	}
+	if old.ARM != image.ARM {
+		check.refuse("%s and image %s are of different processor architectures (ARM: %t and %t)", check.called(), image.Name, old.ARM, image.ARM)
+	}
+	return nil
+}
+
+// firmware is how the image boots. Old images do not say; they are all BIOS.
+func firmware(image ecs.Image) string {
+	return cmp.Or(image.Firmware, "bios")
+}
+
+// preflight collects every reason against a change.
+type preflight struct {
+	in     PreflightInput
+	result PreflightResult
+}
+
+func (p *preflight) refuse(format string, args ...any) {
+	p.result.Refusals = append(p.result.Refusals, fmt.Sprintf(format, args...))
+}
+
+func (p *preflight) note(format string, args ...any) {
+	p.result.Notes = append(p.result.Notes, fmt.Sprintf(format, args...))
+}
+
+// called names the server the way an operator knows it.
+func (p *preflight) called() string {
+	if p.result.Name == "" {
+		return p.in.ServerID
+	}
+	return fmt.Sprintf("%s (%s)", p.result.Name, p.in.ServerID)
+}
+
+// wellFormed checks what needs no cloud: the ids, the change, and the secrets behind its references.
+func (p *preflight) wellFormed(a *Activities) {
+	if !rollout.IsUUID(p.in.ServerID) {
+		p.refuse("server id %q is not a UUID", p.in.ServerID)
+	}
+	err := p.in.Change.Validate()
+	if err == nil {
+		_, err = a.request(p.in.Change)
+	}
+	if err != nil {
+		p.result.Refusals = append(p.result.Refusals, strings.Split(err.Error(), "\n")...)
+	}
+}
+
+func (p *preflight) server(server ecs.Server) {
+	p.result.Name = server.Name
+	p.result.Before = observation(server)
+	before := p.result.Before
+	p.result.DataDisks = max(0, len(server.Volumes)-1)
+
+	switch {
+	case before.VolumeID == "":
+		p.refuse("%s has no system disk (status %s): a change of OS needs one; it may be left over from a failed change, ask the cloud's support", p.called(), before.Status)
+	case p.in.Expect != nil && *p.in.Expect != before.Fingerprint:
+		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s, its image was %s and is %s; look again before losing this disk",
+			p.called(), p.in.Expect.VolumeID, before.VolumeID, p.in.Expect.ImageID, before.ImageID)
+	}
+	if server.Locked {
+		p.refuse("%s is locked%s: unlock it first, reimage never does", p.called(), by(server.LockSource))
+	}
+	if server.Frozen() {
+		p.refuse("%s is frozen by the account (for instance an unpaid bill): settle that first", p.called())
+	}
+	if server.Spot() {
+		p.refuse("%s is a spot server: the cloud does not change the OS of those", p.called())
+	}
+	switch {
+	case !before.Idle():
+		p.refuse("%s is busy (status %s, task %s): wait until that is over", p.called(), before.Status, before.TaskState)
+	case before.Status == rollout.StatusError:
+		p.note("%s is in ERROR: %s", p.called(), before.Fault)
+	case before.Status != rollout.StatusActive && before.Status != rollout.StatusShutoff:
+		p.refuse("%s has status %s: only running, stopped or failed servers can be changed", p.called(), before.Status)
+	}
+}
+
+func by(lockSource string) string {
+	if lockSource == "" {
+		return ""
+	}
+	return " by " + lockSource
+}
+
+// image checks the image by itself and against the server. A zero server means that it was not found.
+func (p *preflight) image(image ecs.Image, server ecs.Server) {
+	p.result.ImageName = image.Name
+	if image.Status != "active" {
+		p.refuse("image %s (%s) has status %s and must be active", image.Name, image.ID, image.Status)
+	}
+	if image.VirtualEnvType != "" && image.VirtualEnvType != "FusionCompute" {
+		p.refuse("image %s (%s) is of type %s: only FusionCompute images are system images for servers", image.Name, image.ID, image.VirtualEnvType)
+	}
+	if !p.result.Before.Exists {
+		return
+	}
+	if size := p.result.SystemDiskGB; size > 0 && image.MinDiskGB > size {
+		p.refuse("image %s needs a system disk of %d GB and that of %s has %d GB: enlarge the disk or choose a smaller image", image.Name, image.MinDiskGB, p.called(), size)
+	}
+	if ram := server.Flavor.RAMMB; ram > 0 && image.MinRAMMB > ram {
+		p.refuse("image %s needs %d MB of memory and %s has %d MB", image.Name, image.MinRAMMB, p.called(), ram)
+	}
+	if image.OSType == "Windows" && p.in.Change.Login.KeyPair != "" && p.in.Change.API == rollout.APIv1 {
+		p.refuse("image %s is a Windows image without Cloudbase-Init: it takes a password, not a key pair", image.Name)
+	}
+	if server.Prepaid() && image.Type == "market" {
+		p.refuse("%s is paid by the year or month and image %s is a marketplace image: the cloud refuses that", p.called(), image.Name)
+	}
+	healthy := p.result.Before.Status != rollout.StatusError
+	p.result.AlreadyThere = server.ImageID == image.ID && healthy && !p.in.Change.EvenIfSameImage
+}

@@ -1,0 +1,210 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// SubmitChangeOSName is the name under which SubmitChangeOS is registered.
+const SubmitChangeOSName = "SubmitChangeOS"
+
+// SubmitChangeOSInput asks for the change that destroys the system disk.
+type SubmitChangeOSInput struct {
+	ServerID string         `json:"server_id"`
+	Change   rollout.Change `json:"change"`
+	// Before is the system disk that may be destroyed. No other one is.
+	Before rollout.Fingerprint `json:"before"`
+}
+
+// SubmitChangeOSResult says that the cloud has accepted the change.
+type SubmitChangeOSResult struct {
+	// JobID is empty when the answer was lost and the acceptance was seen on the server itself.
+	JobID string `json:"job_id,omitempty"`
+	// Seen is what the server showed in place of an answer.
+	Seen string `json:"seen,omitempty"`
+}
+
+// SubmitProgress is the heartbeat. It lets the next attempt know how the last one ended; a worker that
+// was killed leaves none for its attempt, and then the last attempt counts as in doubt.
+type SubmitProgress struct {
+	// Clean is the attempt that ended with proof that nothing of its own was accepted. Zero for none.
+	Clean int32 `json:"clean,omitempty"`
+	// Settled is true when an earlier attempt was in doubt and taken for not accepted after the settle
+	// time. A refusal that means "busy" is then evidence that it was accepted after all.
+	Settled bool `json:"settled,omitempty"`
+	// Doing is what the attempt does, for whoever reads the heartbeat.
+	Doing string `json:"doing,omitempty"`
+}
+
+// SubmitChangeOS sends the one request that cannot be taken back, at most once for as long as there is
+// any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
+// not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
+//
+// Errors: Refused, InvalidRequest, CredentialsRefused, ServerVanished are final and mean that nothing
+// was accepted. Throttled, NotSent, NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again.
+func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
+	s := submission{Activities: a, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	if activity.HasHeartbeatDetails(ctx) {
+		// Unreadable details leave the attempt in doubt, which is the safe side.
+		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
+	}
+	inDoubt := s.attempt > 1 && s.progress.Clean != s.attempt-1
+	s.progress.Clean = 0
+	s.heart = startHeart(ctx, s.progress)
+	defer s.heart.stop()
+
+	if inDoubt {
+		seen, err := s.settle(ctx)
+		if err != nil {
+			return SubmitChangeOSResult{}, err
+		}
+		if seen != "" {
+			return SubmitChangeOSResult{Seen: seen}, nil
+		}
+		s.progress.Settled = true
+	}
+	return s.send(ctx)
+}
+
+// diskInBackup is the refusal of a system disk that is being backed up (ECS error table: wait).
+const diskInBackup = "Ecs.0073"
+
+// submission is one attempt.
+type submission struct {
+	*Activities
+	in       SubmitChangeOSInput
+	attempt  int32
+	progress SubmitProgress
+	heart    *heart
+}
+
+// settle finds out what became of a request whose answer nobody saw. It returns what the server shows
+// as a sign that the change was accepted, or nothing when the server has looked untouched for so long
+// that the request can neither still be on its way nor be hidden by a server view that lags.
+func (s *submission) settle(ctx context.Context) (seen string, err error) {
+	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
+	var steady steadiness
+	for {
+		server, err := s.observe(ctx, s.in.ServerID)
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case !server.Exists:
+			// Whether the request was accepted no longer matters; the verdict is made from the server.
+			return "the server is gone", nil
+		case server.VolumeID != s.in.Before.VolumeID:
+			return fmt.Sprintf("the system disk is no longer %s", s.in.Before.VolumeID), nil
+		case server.Rebuilding():
+			return fmt.Sprintf("the cloud is rebuilding it (status %s, task %s)", server.Status, server.TaskState), nil
+		case !s.mayBeSentTo(server.Status):
+			// Nothing can be sent to it in this state, and it may be the change that brought it there.
+			return "its status is " + server.Status, nil
+		}
+		if steady.see(server, time.Now()) >= s.Timing.Settle && server.Idle() {
+			return "", nil
+		}
+		if err := pause(ctx, s.Timing.Poll); err != nil {
+			return "", err
+		}
+	}
+}
+
+// mayBeSentTo tells whether a change may be asked of a server with this status. A server in ERROR may
+// be changed, but one that might already have been asked is never asked again: ERROR is also how a
+// change fails.
+func (s *submission) mayBeSentTo(status string) bool {
+	return status == rollout.StatusShutoff ||
+		s.in.Change.WithStopServer && status == rollout.StatusActive
+}
+
+// send looks at the server once more and sends the request. Everything before the request is clean:
+// nothing has left this worker.
+func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
+	none := SubmitChangeOSResult{}
+	request, err := s.request(s.in.Change)
+	if err != nil {
+		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
+	}
+	lookedAt := time.Now()
+	server, err := s.observe(ctx, s.in.ServerID)
+	if err != nil {
+		return none, s.clean(ctx, err)
+	}
+	if err := s.sendable(ctx, server); err != nil {
+		return none, err
+	}
+	s.doing(ctx, "sending the change")
+	// The request may not leave later than the look that justified it allows. A worker that is frozen
+	// here and thawed later cannot send: the connection compares the clock at the moment of writing.
+	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(s.Cloud.RequestTimeout()))
+	defer cancel()
+	out := s.Cloud.ChangeOS(sendCtx, s.in.ServerID, request)
+
+	switch out.Kind {
+	case ecs.Accepted:
+		return SubmitChangeOSResult{JobID: out.JobID}, nil
+	case ecs.Unknown:
+		return none, again(ErrInDoubt, fmt.Errorf("nobody knows whether the cloud accepted the change of server %s: %w; it will be watched before anything is sent again", s.in.ServerID, out.Err), 0)
+	case ecs.Throttled:
+		return none, s.clean(ctx, throttled(out.Err))
+	case ecs.NotSent:
+		return none, s.clean(ctx, again(ErrNotSent, out.Err, 0))
+	default:
+		return none, s.refused(ctx, out.Err)
+	}
+}
+
+// sendable refuses to touch a server that is not as it was when the change was decided.
+func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
+	failed := server.Status == rollout.StatusError && !s.progress.Settled
+	switch {
+	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
+		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
+	case !server.Exists:
+		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
+	case server.Fingerprint != s.in.Before:
+		return final(ErrRefused, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
+	case !s.mayBeSentTo(server.Status) && !failed:
+		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
+	}
+	return nil
+}
+
+// refused sorts the cloud's refusals. Right after a stop the cloud may refuse for some seconds with a
+// code that means "busy"; after doubt the same code is evidence that the change is under way.
+func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
+	switch {
+	case refusal.Busy() && s.progress.Settled:
+		return again(ErrInDoubt, fmt.Errorf("server %s is busy after a request in doubt, so that one was probably accepted: %w", s.in.ServerID, refusal), 0)
+	case refusal.Busy():
+		return s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))
+	case refusal.Code == diskInBackup:
+		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
+	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear:
+		return s.clean(ctx, again(ErrCloud, refusal, 0))
+	case s.progress.Settled:
+		// The settled request may have been accepted and be the reason for this refusal.
+		return final(ErrInDoubt, fmt.Errorf("server %s: the request was refused after an earlier one in doubt: %w", s.in.ServerID, refusal))
+	}
+	return cloudError(ctx, refusal)
+}
+
+// clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one
+// need not wait for the settle time.
+func (s *submission) clean(ctx context.Context, err error) error {
+	s.progress.Clean = s.attempt
+	s.heart.say(ctx, s.progress)
+	return err
+}
+
+func (s *submission) doing(ctx context.Context, what string) {
+	s.progress.Doing = what
+	s.heart.say(ctx, s.progress)
+}

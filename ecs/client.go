@@ -1,0 +1,133 @@
+package ecs
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+const (
+	defaultRequestTimeout = 30 * time.Second
+	defaultUserAgent      = "reimage/ecs"
+)
+
+// Config says which project of which cloud to talk to, and as whom.
+type Config struct {
+	ProjectID string
+	// ECS and IMS are the base URLs of the server and the image service. A path in them is kept, and
+	// signed as it is sent.
+	ECS, IMS    string
+	Credentials Credentials
+	// RequestTimeout bounds one request from the call to the last byte of the answer. Default 30 s.
+	RequestTimeout time.Duration
+	// UserAgent defaults to "reimage/ecs".
+	UserAgent string
+	// RootCAs verify the services' certificates. Nil means those of the system.
+	RootCAs *x509.CertPool
+	// Dial opens connections, for tests without a network. Nil means TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Now is the clock that dates requests and guards their deadlines. It has to agree with the clock
+	// behind the deadlines of contexts. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Client talks to the cloud. It is safe for concurrent use.
+type Client struct {
+	projectID   string
+	ecs, ims    *url.URL
+	credentials Credentials
+	timeout     time.Duration
+	userAgent   string
+	transport   *transport
+	now         func() time.Time
+}
+
+// New checks the configuration and reports every problem with it at once. It sends nothing.
+func New(config Config) (*Client, error) {
+	ecs, ecsErr := parseBase("ECS", config.ECS)
+	ims, imsErr := parseBase("IMS", config.IMS)
+	timeout := cmp.Or(config.RequestTimeout, defaultRequestTimeout)
+	agent := cmp.Or(config.UserAgent, defaultUserAgent)
+	err := errors.Join(
+		checkToken("project id", config.ProjectID),
+		ecsErr, imsErr,
+		checkCredentials(config.Credentials),
+		checkTimeout(timeout),
+		checkUserAgent(agent),
+	)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		projectID:   config.ProjectID,
+		ecs:         ecs,
+		ims:         ims,
+		credentials: config.Credentials,
+		timeout:     timeout,
+		userAgent:   agent,
+		transport:   newTransport(config.Dial, config.RootCAs, timeout),
+		now:         config.Now,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	return c, nil
+}
+
+// ProjectID is the project that the client serves.
+func (c *Client) ProjectID() string { return c.projectID }
+
+// RequestTimeout is the longest time one request may take.
+func (c *Client) RequestTimeout() time.Duration { return c.timeout }
+
+// Close closes idle connections. The client stays usable.
+func (c *Client) Close() { c.transport.close() }
+
+func parseBase(service, base string) (*url.URL, error) {
+	u, err := url.Parse(base)
+	switch {
+	case base == "":
+		return nil, fmt.Errorf("the base URL of %s is missing", service)
+	case err != nil:
+		// The error would print the URL, which may hold a password.
+		return nil, fmt.Errorf("the base URL of %s cannot be read as a URL", service)
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return nil, fmt.Errorf("the base URL of %s must be like https://host/path", service)
+	case u.User != nil:
+		return nil, fmt.Errorf("the base URL of %s must not hold a user or password", service)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("the base URL of %s must not have a query or fragment", service)
+	}
+	return u, nil
+}
+
+func checkCredentials(credentials Credentials) error {
+	switch c := credentials.(type) {
+	case nil:
+		return errors.New("credentials are missing: an access key or a token")
+	case interface{ validate() error }:
+		return c.validate()
+	}
+	return nil
+}
+
+func checkTimeout(timeout time.Duration) error {
+	if timeout < 0 {
+		return fmt.Errorf("the request timeout %s is negative", timeout)
+	}
+	return nil
+}
+
+func checkUserAgent(agent string) error {
+	for i := range len(agent) {
+		if agent[i] < ' ' || agent[i] > '~' {
+			return errors.New("the user agent contains a line break or a character outside ASCII")
+		}
+	}
+	return nil
+}

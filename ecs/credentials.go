@@ -1,0 +1,84 @@
+package ecs
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Credentials put the proof of identity on a request. The body is what will be sent, byte for byte, and
+// now is the time of the request. Nothing of the request may change afterwards.
+type Credentials interface {
+	Authorize(req *http.Request, body []byte, now time.Time) error
+}
+
+// AccessKey signs requests with SDK-HMAC-SHA256. SecurityToken belongs to temporary keys.
+type AccessKey struct {
+	ID            string
+	Secret        Secret
+	SecurityToken Secret
+}
+
+// Authorize signs the request: what it carries, its time and the hash of its body.
+func (k AccessKey) Authorize(req *http.Request, body []byte, now time.Time) error {
+	if err := k.validate(); err != nil {
+		return err
+	}
+	req.Header.Set("X-Sdk-Date", now.UTC().Format(signatureTime))
+	if !k.SecurityToken.Empty() {
+		req.Header.Set("X-Security-Token", k.SecurityToken.Reveal())
+	}
+	req.Header.Set("Authorization", sign(req, body, k.ID, k.Secret.Reveal()))
+	return nil
+}
+
+func (k AccessKey) validate() error {
+	return errors.Join(
+		checkCredential("access key id", k.ID),
+		checkCredential("secret access key", k.Secret.Reveal()),
+		optional(k.SecurityToken, "security token"),
+	)
+}
+
+func (k AccessKey) secrets() []string {
+	return []string{k.Secret.Reveal(), k.SecurityToken.Reveal()}
+}
+
+// Token is a project-scoped token of the identity service.
+type Token struct {
+	Value Secret
+}
+
+// Authorize adds the token to the request.
+func (t Token) Authorize(req *http.Request, _ []byte, _ time.Time) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	req.Header.Set("X-Auth-Token", t.Value.Reveal())
+	return nil
+}
+
+func (t Token) validate() error { return checkCredential("token", t.Value.Reveal()) }
+
+func (t Token) secrets() []string { return []string{t.Value.Reveal()} }
+
+// checkCredential catches what files and shells leave at the end of a secret. It never prints the value.
+func checkCredential(what, value string) error {
+	if value == "" {
+		return fmt.Errorf("the %s is empty", what)
+	}
+	for i := range len(value) {
+		if value[i] <= ' ' || value[i] > '~' {
+			return fmt.Errorf("the %s contains a space, a line break or a character that no key has", what)
+		}
+	}
+	return nil
+}
+
+func optional(s Secret, what string) error {
+	if s.Empty() {
+		return nil
+	}
+	return checkCredential(what, s.Reveal())
+}

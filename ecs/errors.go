@@ -1,0 +1,81 @@
+package ecs
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Error is a call that did not succeed. Its text is for operators and holds no secret: whatever of the
+// request's secrets the cloud repeats is removed.
+type Error struct {
+	Op       string // what was tried: "read", "stop", "change the OS of"
+	Resource string // on what: "server 2b1f0f1e-..."
+	// Status is the HTTP status, 0 when there was no answer.
+	Status int
+	// Code is the service's own: "Ecs.0100", "APIGW.0308", or Nova's name of a fault, "conflictingRequest".
+	Code      string
+	Message   string
+	RequestID string // what the cloud's support asks for
+	// RetryAfter is how long the cloud asks to wait, 0 when it does not say.
+	RetryAfter time.Duration
+	// ClockSkew is set on HTTP 401 when the local clock is more than 5 minutes off, which spoils
+	// signatures. Above zero the local clock is ahead.
+	ClockSkew time.Duration
+	// Err is the cause when there was no answer, or none that can be used.
+	Err error
+
+	class   Class // when the call decided it; otherwise Class does, by code and status
+	relayed relayedFault
+	foreign bool // the answer was not the service's: an HTML page, text, nothing
+}
+
+// relayedFault is a fault of Nova or Keystone inside the answer, with the HTTP status it claims.
+type relayedFault struct {
+	kind   string
+	status int
+}
+
+// refusal is true when the fault says by itself that its service declined: a 4xx other than a timeout.
+func (f relayedFault) refusal() bool {
+	return f.status >= 400 && f.status <= 499 && f.status != 408
+}
+
+// Error says what was tried, on what, and how it ended.
+func (e *Error) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s", e.Op, e.Resource)
+	if e.Status != 0 {
+		fmt.Fprintf(&text, ": HTTP %d", e.Status)
+		if e.Code != "" {
+			fmt.Fprintf(&text, " %s", e.Code)
+		}
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&text, ": %s", e.Message)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&text, ": %s", strings.ReplaceAll(e.Err.Error(), "\n", "; "))
+	}
+	if e.ClockSkew != 0 {
+		direction := "ahead of"
+		if e.ClockSkew < 0 {
+			direction = "behind"
+		}
+		fmt.Fprintf(&text, " (the clock of this machine is %s %s the cloud's: set it right)",
+			e.ClockSkew.Abs().Round(time.Second), direction)
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&text, " (request %s)", e.RequestID)
+	}
+	return text.String()
+}
+
+// Unwrap returns the cause, for instance the end of the context.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Busy is true when the server is in the wrong state or another operation runs on it.
+func (e *Error) Busy() bool {
+	return e.Code == "Ecs.0100" || e.Code == "Ecs.0603" ||
+		e.Code == "conflictingRequest" || e.relayed.kind == "conflictingRequest"
+}

@@ -1,0 +1,160 @@
+package ecs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+)
+
+// request is one call of the API.
+type request struct {
+	op, resource string // "stop", "server 2b1f..." for errors
+	method       string
+	url          *url.URL
+	body         []byte
+	secrets      []string // values in the body that no error may repeat
+}
+
+func (r request) write() bool { return r.method != http.MethodGet }
+
+// answer is what the cloud sent back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	broken error // the body was cut, too large or encoded: body is not what was meant
+	at     time.Time
+}
+
+// reply is how an exchange ended: with an answer, or with an error in its place.
+type reply struct {
+	answer
+	err error
+	// begun is true when the network was handed at least one byte of the request. If it was not, the
+	// request cannot arrive any more.
+	begun bool
+	scrub *scrubber
+}
+
+var errTooLarge = fmt.Errorf("the answer is larger than %d MB", maxBodyBytes>>20)
+
+// exchange sends the request once and reads the answer.
+func (c *Client) exchange(ctx context.Context, r request) reply {
+	start := c.now()
+	watch := &delivery{now: c.now, deadline: start.Add(c.timeout)}
+	if earlier, ok := ctx.Deadline(); ok && earlier.Before(watch.deadline) {
+		watch.deadline = earlier
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, start)
+	scrub := c.newScrubber(r, req)
+	if err != nil {
+		return reply{err: err, scrub: scrub}
+	}
+	via := c.transport.reads
+	if r.write() {
+		via = c.transport.writes
+	}
+	response, err := via.RoundTrip(req)
+	if err != nil {
+		return reply{err: err, begun: watch.finish(), scrub: scrub}
+	}
+	a := readAnswer(response)
+	a.at = c.now()
+	watch.finish()
+	return reply{answer: a, begun: true, scrub: scrub}
+}
+
+// httpRequest builds and authorizes the request. It returns the request even with an error, because
+// what it carries by then has to be kept out of the error's text.
+func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", c.userAgent)
+	req.Header.Set("X-Project-Id", c.projectID)
+	req.Header.Set("Content-Type", "application/json")
+	if r.write() {
+		req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+		// Not through http.NewRequest: it would add GetBody, with which the transport can send again.
+		req.Body = io.NopCloser(bytes.NewReader(r.body))
+		req.ContentLength = int64(len(r.body))
+	}
+	if err := c.credentials.Authorize(req, r.body, now); err != nil {
+		return req, fmt.Errorf("cannot authorize the request: %w", err)
+	}
+	return req, nil
+}
+
+func readAnswer(response *http.Response) answer {
+	defer response.Body.Close()
+	a := answer{status: response.StatusCode, header: response.Header}
+	if a.status == http.StatusSwitchingProtocols {
+		return a // its body is the bare connection and has no end
+	}
+	a.body, a.broken = io.ReadAll(io.LimitReader(response.Body, maxBodyBytes+1))
+	switch encoding := response.Header.Get("Content-Encoding"); {
+	case a.broken != nil:
+	case len(a.body) > maxBodyBytes:
+		a.broken = errTooLarge
+	case encoding != "" && encoding != "identity":
+		a.broken = errors.New("the answer is encoded although that was not asked for")
+	}
+	if a.broken != nil {
+		a.body = nil
+	}
+	return a
+}
+
+// read makes a call that changes nothing, and decodes its answer.
+func read[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
+	var none T
+	r.method = http.MethodGet
+	reply := c.exchange(ctx, r)
+	if !reply.usable() {
+		return none, reply.failure(r)
+	}
+	value, err := decode(reply.body)
+	if err != nil {
+		return none, reply.unclear(r, err)
+	}
+	return value, nil
+}
+
+// usable is true when the answer says success and is all there. That it makes sense is not said.
+func (r reply) usable() bool {
+	return r.err == nil && r.broken == nil && r.status >= 200 && r.status <= 299
+}
+
+// invalid is the error for a request that this package itself refuses to send.
+func invalid(op, resource string, err error) *Error {
+	return &Error{Op: op, Resource: resource, Message: "nothing was sent", Err: err, class: ClassInvalid}
+}
+
+// cloudServer is the address of a server, or of something below it.
+func (c *Client) cloudServer(version, serverID string, below ...string) *url.URL {
+	return c.ecs.JoinPath(append([]string{version, c.projectID, "cloudservers", serverID}, below...)...)
+}
+
+// encode writes a body as the official SDK does: the order of the fields, no escapes for HTML, a final
+// line feed. The bytes are signed.
+func encode[T stopBody | startBody | changeOSBody](body T) []byte {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(body) // structs of strings always have a JSON form
+	return buffer.Bytes()
+}
+
+// shown is an id as it appears in errors, where it need not be one.
+func shown(id string) string { return cut(tidy(id), 64) }

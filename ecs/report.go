@@ -1,0 +1,116 @@
+package ecs
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+const (
+	// toleratedSkew is where the local clock becomes worth mentioning. Signatures that are more than 15
+	// minutes off are refused.
+	toleratedSkew = 5 * time.Minute
+	// maxRetryAfter bounds what an answer may ask for.
+	maxRetryAfter = time.Hour
+	maxRequestID  = 128
+	maxCode       = 64
+)
+
+// failure is the error of a reply that is no usable success.
+func (r reply) failure(call request) *Error {
+	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err)}
+	if r.err != nil {
+		return e
+	}
+	e.Status = r.status
+	f := parseFault(r.body)
+	if r.broken != nil {
+		f = fault{foreign: true} // part of a fault could be taken for another one
+		e.Err = r.scrub.cleanError(r.broken)
+	}
+	e.Code = cut(tidy(r.scrub.remove(f.code)), maxCode)
+	e.Message = r.scrub.clean(f.message)
+	e.relayed, e.foreign = f.relayed, f.foreign
+	e.RequestID = r.header.Get("X-Request-Id")
+	if e.RequestID == "" {
+		e.RequestID = f.requestID
+	}
+	e.RequestID = cut(tidy(r.scrub.remove(e.RequestID)), maxRequestID)
+	e.RetryAfter = retryAfter(r.answer)
+	if e.RetryAfter == 0 && e.Class() == ClassThrottled {
+		e.RetryAfter = throttleWindow(f.message)
+	}
+	if r.status == http.StatusUnauthorized {
+		e.ClockSkew = clockSkew(r.answer)
+	}
+	return e
+}
+
+// unclear is the error of a success that does not hold what it should.
+func (r reply) unclear(call request, why error) *Error {
+	e := r.failure(call)
+	if e.Code == "" {
+		e.Message, e.Err, e.class = "", r.scrub.cleanError(why), ClassUnclear
+	}
+	return e
+}
+
+// retryAfter reads the header, which holds seconds or a date. The cloud's dates are compared with its
+// own clock.
+func retryAfter(a answer) time.Duration {
+	value := a.header.Get("Retry-After")
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+		return bound(seconds, time.Second)
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		now = a.at
+	}
+	return min(max(0, at.Sub(now)), maxRetryAfter)
+}
+
+// throttleText is how the gateway words its limit: "limit:200,time:1 minute".
+var throttleText = regexp.MustCompile(`limit:\s*\d+,\s*time:\s*(\d+)\s*(second|minute|hour)`)
+
+// throttleWindow is the window of the limit: after it, the quota is whole again. 0 when the text has none.
+func throttleWindow(text string) time.Duration {
+	match := throttleText.FindStringSubmatch(text)
+	if match == nil {
+		return 0
+	}
+	count, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil {
+		return maxRetryAfter
+	}
+	switch match[2] {
+	case "second":
+		return bound(count, time.Second)
+	case "minute":
+		return bound(count, time.Minute)
+	}
+	return bound(count, time.Hour)
+}
+
+func bound(count int64, unit time.Duration) time.Duration {
+	return time.Duration(min(max(0, count), int64(maxRetryAfter/unit))) * unit
+}
+
+// clockSkew is how far the local clock is ahead of the cloud's, 0 when it is close or unknown.
+func clockSkew(a answer) time.Duration {
+	cloud, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	if skew := a.at.Sub(cloud); skew.Abs() > toleratedSkew {
+		return skew
+	}
+	return 0
+}

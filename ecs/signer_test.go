@@ -1,0 +1,50 @@
+package ecs_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// The expected signatures were made by the official signer.
+func TestSignatureWithSignedHost(t *testing.T) {
+	const (
+		base = "https://ecs.eu-de.example.test/v1/5f0e8c31aa6b4f0e9d2b7c5a61d40e77"
+		stop = `{"os-stop":{"type":"SOFT","servers":[{"id":"2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11"}]}}`
+	)
+	key := ecs.AccessKey{ID: "AKEXAMPLE0000000TEST", Secret: ecs.NewSecret("sk-example-secret-not-real-000000000000")}
+	now := time.Date(2026, 2, 10, 10, 15, 2, 0, time.FixedZone("CET", 3600))
+	for name, test := range map[string]struct{ method, url, body, signature string }{
+		"get":               {"GET", base + "/jobs/ff8080829a1c22e0019a33d0b7a40f5e", "", "d698ea7c4cd70bc066db7033f02a226266a28f2d005d976930ede5ef93a2cb9e"},
+		"query":             {"GET", base + "/cloudservers/detail?tags=role%3Dedge&offset=1&limit=100&name=edge+0", "", "270a79d1e625a1f721369d15a4baa126ce4456f7f710308063ce409bc950b463"},
+		"body":              {"POST", base + "/cloudservers/action", stop, "b76351cddad8f766351e17aeb376b5e6e4efffce980a1782836da9cac5f0d1fc"},
+		"body, final break": {"POST", base + "/cloudservers/action", stop + "\n", "ecad8b172359456a8dc20928f711776fbfdc82756a33a54c5b10386a6103af49"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequest(test.method, test.url, strings.NewReader(test.body))
+			require.NoError(t, err)
+			req.Header.Set("Host", req.URL.Host)
+			req.Header.Set("X-Project-Id", "5f0e8c31aa6b4f0e9d2b7c5a61d40e77")
+			req.Header.Set("Content-Type", "application/json")
+			req.Header["Under_Score"] = []string{"not signed"}
+			require.NoError(t, key.Authorize(req, []byte(test.body), now))
+			assert.Equal(t, "20260210T091502Z", req.Header.Get("X-Sdk-Date"))
+			assert.Equal(t, "SDK-HMAC-SHA256 Access=AKEXAMPLE0000000TEST, SignedHeaders=host;x-project-id;x-sdk-date, Signature="+test.signature,
+				req.Header.Get("Authorization"))
+		})
+	}
+}
+
+func TestAuthorizeRefusesUnusableKeys(t *testing.T) {
+	req, err := http.NewRequest("GET", "https://e", nil)
+	require.NoError(t, err)
+	require.Error(t, ecs.AccessKey{}.Authorize(req, nil, time.Now()))
+	require.Error(t, ecs.Token{Value: ecs.NewSecret("a\r\nb")}.Authorize(req, nil, time.Now()))
+	assert.Empty(t, req.Header)
+}

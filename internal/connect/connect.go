@@ -1,0 +1,38 @@
+// Package connect is how every process of reimage reaches Temporal: by the TEMPORAL_* variables and
+// the configuration file that the temporal command line reads too.
+package connect
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+)
+
+// TaskQueue is where workers and command line meet unless REIMAGE_TASK_QUEUE says otherwise.
+const TaskQueue = "reimage"
+
+// dialTimeout is long enough for a slow handshake and short enough for somebody who waits at a prompt.
+const dialTimeout = 10 * time.Second
+
+// Temporal connects and checks that the server answers. The error says where it was looked for and
+// what to set.
+func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, fmt.Errorf("the Temporal settings cannot be used: %w", err)
+	}
+	options.Logger = logger
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("Temporal at %s (namespace %s) cannot be reached: %w; start it, or set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE",
+			cmp.Or(options.HostPort, client.DefaultHostPort), cmp.Or(options.Namespace, client.DefaultNamespace), err)
+	}
+	return c, nil
+}

@@ -1,0 +1,220 @@
+package emulator
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody is the gateway's limit for signed calls.
+const maxBody = 12 << 20
+
+// Emulator is one project of the cloud. It is an http.Handler and safe for concurrent use.
+type Emulator struct {
+	options Options // with defaults
+	seed    seed
+	clock   func() time.Time // the wall clock
+	started time.Time        // by the wall clock; emulated time begins here
+	routes  []route
+
+	mu       sync.Mutex
+	machines []*machine // by name
+	byID     map[string]*machine
+	images   []Image
+	jobs     map[string]*job
+	tokens   map[string]time.Time // issued tokens and when they expire, by the wall clock
+	issued   int                  // tokens so far
+	rules    []*rule
+	ruled    int // rules ever added
+	late     []lateWrite
+	ledger   Ledger
+	arrived  int // requests so far; makes request ids distinct
+}
+
+// A lateWrite is a write that a fault holds back.
+type lateWrite struct {
+	at   time.Time
+	call *call
+}
+
+// New returns an emulator, or every problem of the options at once.
+func New(options Options) (*Emulator, error) {
+	return newAt(options, time.Now)
+}
+
+func newAt(options Options, clock func() time.Time) (*Emulator, error) {
+	o := options.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	e := &Emulator{
+		options: o, seed: seed(o.Seed), clock: clock, started: clock(),
+		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{},
+		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}},
+	}
+	e.routes = e.table()
+	images := slices.Clone(o.Images)
+	if len(images) == 0 {
+		images = generatedImages()
+	}
+	for i, image := range images {
+		e.images = append(e.images, image.withDefaults(e.seed, i))
+	}
+	fleet := o.Fleet
+	if len(fleet) == 0 {
+		fleet = generatedFleet(o.Servers)
+	}
+	for i, s := range fleet {
+		m := &machine{Server: s.withDefaults(e.seed, i, e.images, e.started.UTC().Round(0))}
+		m.installed = e.imageOrUnknown(m.ImageID)
+		e.machines = append(e.machines, m)
+		e.byID[m.ID] = m
+		e.ledger.Servers[m.ID] = &ServerLedger{Name: m.Name, Writes: []Write{}}
+	}
+	slices.SortStableFunc(e.machines, func(a, b *machine) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	})
+	for _, f := range o.Faults {
+		e.addFault(f)
+	}
+	return e, nil
+}
+
+// imageOrUnknown returns at least the id of an image that is no longer there.
+func (e *Emulator) imageOrUnknown(id string) Image {
+	if image, ok := e.image(id); ok {
+		return image
+	}
+	return Image{ID: id, OSType: "Linux", Type: "private"}
+}
+
+// Now returns the emulated time.
+func (e *Emulator) Now() time.Time { return e.now() }
+
+func (e *Emulator) now() time.Time { return e.emulated(e.clock()) }
+
+func (e *Emulator) emulated(wall time.Time) time.Time {
+	elapsed := time.Duration(float64(wall.Sub(e.started)) * e.options.Speed)
+	return e.started.Add(elapsed).UTC().Round(0)
+}
+
+// advance brings every server to the instant. The lock must be held.
+func (e *Emulator) advance(now time.Time) {
+	for len(e.late) > 0 && !e.late[0].at.After(now) {
+		next := e.late[0]
+		e.late = e.late[1:]
+		e.advanceMachines(next.at)
+		next.call.now = next.at
+		next.call.route.do(next.call)
+	}
+	e.advanceMachines(now)
+}
+
+func (e *Emulator) advanceMachines(now time.Time) {
+	anyGone := false
+	for _, m := range e.machines {
+		m.advance(now)
+		anyGone = anyGone || m.gone
+	}
+	if anyGone {
+		e.dropGone()
+	}
+}
+
+func (e *Emulator) dropGone() {
+	e.machines = slices.DeleteFunc(e.machines, func(m *machine) bool {
+		if m.gone {
+			delete(e.byID, m.ID)
+		}
+		return m.gone
+	})
+}
+
+// ServeHTTP serves the API, and the admin surface under /_emulator/.
+func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if err != nil && !errors.As(err, &tooLarge) {
+		// The request never arrived whole.
+		panic(http.ErrAbortHandler)
+	}
+	if strings.HasPrefix(r.URL.Path, adminPrefix) {
+		e.serveAdmin(w, r, body)
+		return
+	}
+	e.mu.Lock()
+	requestID, a, fault := e.handle(r, body, tooLarge != nil)
+	e.mu.Unlock()
+	e.deliver(w, r, requestID, a, fault)
+}
+
+// handle is the one critical section of a request: it counts it, lets it in, lets a fault strike and carries it out.
+func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestID string, a answer, fault *Fault) {
+	wall := e.clock()
+	now := e.emulated(wall)
+	e.advance(now)
+	requestID = e.seed.hex("request", strconv.Itoa(e.arrived))
+	e.arrived++
+
+	at, vars := e.match(r)
+	if at == nil {
+		e.ledger.Requests["unmatched"]++
+		return requestID, refuseGateway("APIGW.0101", "").answer(requestID), nil
+	}
+	e.ledger.Requests[at.String()]++
+	if tooLarge {
+		return requestID, refuseGateway("APIGW.0201", "").answer(requestID), nil
+	}
+	if !at.public {
+		if refused := e.authenticate(r, body, wall); refused != nil {
+			return requestID, refused.answer(requestID), nil
+		}
+		if refused := e.judgeProject(r, vars); refused != nil {
+			return requestID, refused.answer(requestID), nil
+		}
+	}
+	c := &call{
+		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, requestID: requestID,
+	}
+	c.op, c.targets = e.identify(c)
+	fault = e.strike(c)
+	if fault == nil {
+		return requestID, at.do(c), nil
+	}
+	return requestID, e.underFault(c, fault), fault
+}
+
+// underFault carries out as much of the call as the fault lets through.
+func (e *Emulator) underFault(c *call, f *Fault) answer {
+	switch {
+	case f.Kind == AcceptLate:
+		e.late = append(e.late, lateWrite{at: c.now.Add(f.Delay), call: c})
+		slices.SortStableFunc(e.late, func(a, b lateWrite) int { return a.at.Compare(b.at) })
+		return answer{}
+	case f.Kind == JobForgotten && c.op == OpJob:
+		return e.unknownJob().answer(c.requestID)
+	case f.Kind.phase() == phaseBefore:
+		return e.insteadOf(*f, c.requestID)
+	case f.Kind.phase() == phaseWork:
+		c.fault, c.aimed = f, func(serverID string) bool { return e.isAimedAt(*f, serverID) }
+		return c.route.do(c)
+	}
+	return afterwards(*f, c.route.do(c))
+}
+
+// judgeProject refuses a request whose path or header names another project than the credentials'.
+func (e *Emulator) judgeProject(r *http.Request, vars map[string]string) *refusal {
+	named, inPath := vars["project_id"]
+	header := r.Header.Get("X-Project-Id")
+	if inPath && named != e.options.ProjectID || header != "" && header != e.options.ProjectID {
+		return refuse("Ecs.0023", "")
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Servers returns the true state of every server now, by name.
+func (e *Emulator) Servers() []Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(e.now())
+	servers := make([]Server, len(e.machines))
+	for i, m := range e.machines {
+		servers[i] = m.Server.clone()
+	}
+	return servers
+}
+
+// Server returns the true state of one server now; false when it does not exist.
+func (e *Emulator) Server(id string) (Server, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(e.now())
+	m, ok := e.byID[id]
+	if !ok {
+		return Server{}, false
+	}
+	return m.Server.clone(), true
+}
+
+// Images returns all images.
+func (e *Emulator) Images() []Image {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.images)
+}
+
+// Update changes a server by hand: lock it, freeze it, switch it off. When only Status changes, the states behind it
+// follow; when only they change, Status does. Work that is going on goes on, and later has the last word. The API shows
+// the change at once, past any lag. The change must not call the emulator and cannot give the server another id.
+func (e *Emulator) Update(id string, change func(*Server)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	e.advance(now)
+	m, ok := e.byID[id]
+	if !ok {
+		return fmt.Errorf("emulator: server %s does not exist", id)
+	}
+	after := m.Server.clone()
+	change(&after)
+	if after.ID != id {
+		return fmt.Errorf("emulator: server %s cannot change its id", id)
+	}
+	if after.VMState == m.VMState && after.TaskState == m.TaskState {
+		if after.Status != m.Status {
+			after.VMState, after.TaskState = vmStateOf(after.Status), ""
+		}
+	} else if after.Status == m.Status {
+		after.Status = statusOf(after.VMState, after.TaskState)
+	}
+	if after.ImageID != m.ImageID {
+		m.installed = e.imageOrUnknown(after.ImageID)
+	}
+	after.Updated = now
+	m.Server, m.stale = after.clone(), nil
+	e.ledger.Servers[id].Name = after.Name
+	return nil
+}
+
+// Delete removes a server. A job that works on it fails.
+func (e *Emulator) Delete(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	e.advance(now)
+	m, ok := e.byID[id]
+	if !ok {
+		return fmt.Errorf("emulator: server %s does not exist", id)
+	}
+	m.vanish(now)
+	e.dropGone()
+	return nil
+}

@@ -1,0 +1,57 @@
+package emulator
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Ledger is the account of what the emulator accepted and what arrived. Deleted servers stay in it.
+type Ledger struct {
+	Servers map[string]*ServerLedger `json:"servers"` // by server id; every server has an entry from the start
+	// Requests counts everything that arrived, also refused requests, by "METHOD /path/with/{names}". What fits no route
+	// counts as "unmatched"; the admin surface does not count.
+	Requests map[string]int `json:"requests"`
+}
+
+// ServerLedger is the account of one server.
+type ServerLedger struct {
+	Name              string  `json:"name"`
+	ChangeOSAccepted  int     `json:"changeos_accepted"`
+	ReinstallAccepted int     `json:"reinstallos_accepted"`
+	Writes            []Write `json:"writes"` // every accepted write, in order
+}
+
+// Write is one accepted write to one server.
+type Write struct {
+	Time    time.Time `json:"time"` // emulated
+	Op      string    `json:"op"`   // changeos, reinstallos, stop, start, reboot
+	JobID   string    `json:"job_id"`
+	ImageID string    `json:"image_id,omitempty"`
+}
+
+// book must be called in the critical section that changes the server's state.
+func (e *Emulator) book(m *machine, w Write) {
+	s := e.ledger.Servers[m.ID]
+	s.Writes = append(s.Writes, w)
+	switch w.Op {
+	case OpChangeOS:
+		s.ChangeOSAccepted++
+	case OpReinstallOS:
+		s.ReinstallAccepted++
+	}
+}
+
+// Ledger returns a copy of the account as of now.
+func (e *Emulator) Ledger() Ledger {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(e.now())
+	servers := make(map[string]*ServerLedger, len(e.ledger.Servers))
+	for id, s := range e.ledger.Servers {
+		c := *s
+		c.Writes = slices.Clone(s.Writes)
+		servers[id] = &c
+	}
+	return Ledger{Servers: servers, Requests: maps.Clone(e.ledger.Requests)}
+}

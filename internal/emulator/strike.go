@@ -1,0 +1,132 @@
+package emulator
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A rule is a fault with its counters.
+type rule struct {
+	Fault
+	number  int // its place in the order of all rules ever added; part of every draw
+	matched int
+	struck  int
+}
+
+// AddFault adds a rule behind the ones that are there.
+func (e *Emulator) AddFault(f Fault) error {
+	if err := f.validate(); err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.addFault(f)
+	return nil
+}
+
+func (e *Emulator) addFault(f Fault) {
+	e.rules = append(e.rules, &rule{Fault: f, number: e.ruled})
+	e.ruled++
+}
+
+// ClearFaults removes every rule. Work that a fault has struck already stays struck.
+func (e *Emulator) ClearFaults() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rules = nil
+}
+
+// strike returns the fault that hits the call, nil for none. Rules behind the one that strikes do not count the call.
+func (e *Emulator) strike(c *call) *Fault {
+	for _, r := range e.rules {
+		if !e.matches(r.Fault, c) {
+			continue
+		}
+		r.matched++
+		due := r.matched > r.After && (r.Times < 0 || r.struck < max(r.Times, 1))
+		if !due || r.Probability > 0 && e.seed.fraction("fault", strconv.Itoa(r.number), strconv.Itoa(r.matched)) >= r.Probability {
+			continue
+		}
+		r.struck++
+		f := r.Fault
+		return &f
+	}
+	return nil
+}
+
+func (e *Emulator) matches(f Fault, c *call) bool {
+	if f.Op != OpAny && f.Op != c.op || !f.Kind.appliesTo(c.op) {
+		return false
+	}
+	return f.Server == "" || slices.ContainsFunc(c.targets, func(id string) bool { return e.isAimedAt(f, id) })
+}
+
+func (e *Emulator) isAimedAt(f Fault, serverID string) bool {
+	if f.Server == "" || f.Server == serverID {
+		return true
+	}
+	account, ok := e.ledger.Servers[serverID]
+	return ok && account.Name == f.Server
+}
+
+// insteadOf returns what a fault of the answer says in place of carrying out the call.
+func (e *Emulator) insteadOf(f Fault, requestID string) answer {
+	var r *refusal
+	switch f.Kind {
+	case Throttle:
+		r = refuseGateway("APIGW.0308", "")
+	case Throttle1503:
+		r = refuse("Common.1503", "")
+		r.status = e.options.Edition.ThrottleStatus
+	case Flow202:
+		r = refuse("Common.0024", "")
+	case BadGatewayHTML:
+		return badGateway(f)
+	case Refuse:
+		r = refuse(f.Code, "")
+	default:
+		r = refuse("Common.0001", "")
+	}
+	if f.Status != 0 {
+		r.status = f.Status
+	}
+	if f.Code != "" {
+		r.code = f.Code
+	}
+	if f.Message != "" {
+		r.message = f.Message
+	}
+	a := r.answer(requestID)
+	if f.RetryAfter > 0 {
+		a.header = http.Header{"Retry-After": {strconv.Itoa(int((f.RetryAfter + time.Second - 1) / time.Second))}}
+	}
+	return a
+}
+
+// badGateway is the page that the gateway front end now and then sends.
+func badGateway(f Fault) answer {
+	status := http.StatusBadGateway
+	if f.Status != 0 {
+		status = f.Status
+	}
+	return answer{
+		status: status,
+		header: http.Header{"Content-Type": {"text/html"}},
+		body: []byte("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n" +
+			"<p>The backend server is unreachable.</p>\r\n</body>\r\n</html>\r\n"),
+	}
+}
+
+// afterwards returns what a fault makes of the answer to a call that was carried out.
+func afterwards(f Fault, a answer) answer {
+	switch {
+	case f.Kind == BadGatewayAfter:
+		return badGateway(f)
+	case f.Kind == NoJobID && a.accepted():
+		a.body = []byte("{}")
+	}
+	return a
+}

@@ -1,0 +1,96 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fingerprint identifies the system disk of a server. The volume id is what changes with every
+// change of OS; the image id alone cannot show a change to the same image.
+type Fingerprint struct {
+	ImageID  string `json:"image_id"`
+	VolumeID string `json:"volume_id"`
+}
+
+// Observation is what the cloud shows of a server at one moment.
+type Observation struct {
+	Fingerprint
+	// Exists is false when the cloud no longer knows the server.
+	Exists bool `json:"exists"`
+	// Status is the cloud's server status: ACTIVE, SHUTOFF, REBUILD, ERROR, ...
+	Status string `json:"status,omitempty"`
+	// TaskState is the operation under way, empty when there is none.
+	TaskState string `json:"task_state,omitempty"`
+	// Fault is the cloud's own word on why a server is in ERROR.
+	Fault string `json:"fault,omitempty"`
+}
+
+// Server statuses that decide something. The cloud has more.
+const (
+	StatusActive  = "ACTIVE"
+	StatusShutoff = "SHUTOFF"
+	StatusRebuild = "REBUILD"
+	StatusError   = "ERROR"
+)
+
+// Idle is true when no operation runs on the server. A server that is powering off still reads
+// ACTIVE, so the status alone never tells.
+func (o Observation) Idle() bool { return o.Exists && o.TaskState == "" && o.Status != StatusRebuild }
+
+// Rebuilding is true while the cloud replaces the system disk.
+func (o Observation) Rebuilding() bool {
+	return o.Status == StatusRebuild || strings.HasPrefix(o.TaskState, "rebuild")
+}
+
+// Proven is true when the server shows that it was changed to the image: the image, a system volume
+// that is not the one from before, and a running system with nothing under way. A job's SUCCESS
+// alone is never proof.
+func (o Observation) Proven(before Fingerprint, imageID string) bool {
+	return o.Idle() && o.Status == StatusActive && o.ImageID == imageID &&
+		o.VolumeID != "" && o.VolumeID != before.VolumeID
+}
+
+// ServerEnd is how a server ended. Every server ends in exactly one of these.
+type ServerEnd string
+
+// The ends of a server.
+const (
+	Done          ServerEnd = "done"           // proven: new image on a new disk, running
+	Skipped       ServerEnd = "skipped"        // nothing to do
+	FailedIntact  ServerEnd = "failed-intact"  // the old system disk is still there
+	FailedChanged ServerEnd = "failed-changed" // a new disk, or one in the making, but not a healthy server
+	FailedLost    ServerEnd = "failed-lost"    // no system disk: a human is needed
+	Vanished      ServerEnd = "vanished"       // the cloud no longer knows the server
+	NotStarted    ServerEnd = "not-started"    // refused or stopped before anything was touched
+)
+
+// Judge says how a server ended from what the cloud shows of it, and why in one sentence.
+func (o Observation) Judge(before Fingerprint, imageID string) (ServerEnd, string) {
+	switch {
+	case !o.Exists:
+		return Vanished, "the cloud no longer knows this server"
+	case o.Proven(before, imageID):
+		return Done, "runs the image on a new system disk"
+	case !o.Idle():
+		return FailedChanged, fmt.Sprintf("the cloud still works on it (%s)", o.state())
+	case o.VolumeID == "":
+		return FailedLost, fmt.Sprintf("it has no system disk (%s)", o.state())
+	case o.VolumeID == before.VolumeID && o.ImageID == before.ImageID:
+		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s)", o.state())
+	case o.ImageID != imageID:
+		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)", o.VolumeID, o.ImageID, o.state())
+	default:
+		return FailedChanged, fmt.Sprintf("it has the image, but is not running on a new disk (%s)", o.state())
+	}
+}
+
+func (o Observation) state() string {
+	text := "status " + o.Status
+	if o.TaskState != "" {
+		text += ", task " + o.TaskState
+	}
+	if o.Fault != "" {
+		text += ": " + o.Fault
+	}
+	return text
+}

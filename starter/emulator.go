@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+type emulatorOptions struct {
+	listen  string
+	servers int
+	seed    uint64
+	speed   float64
+	faults  string
+}
+
+func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.listen, "listen", "127.0.0.1:18080", "`address` to listen on; port 0 lets the kernel pick one")
+	f.IntVar(&o.servers, "servers", 10, "`number` of servers in the emulated project")
+	f.Uint64Var(&o.seed, "seed", 1, "`seed` of every id, duration and fault; the same seed gives the same cloud")
+	f.Float64Var(&o.speed, "speed", 1, "emulated `seconds` that pass in a real one")
+	f.StringVar(&o.faults, "faults", "", "YAML `file` of faults to inject (docs/emulator.md)")
+}
+
+func newEmulatorCommand(io streams) *cobra.Command {
+	var o emulatorOptions
+	cmd := &cobra.Command{
+		Use:   "emulator",
+		Short: "Serve an emulated cloud to try things on",
+		Long: `Serve the ECS, IMS and IAM APIs over real HTTP, with servers whose disks nobody
+misses. Signatures are verified, jobs take their time, and faults can be injected.
+GET /_emulator/ledger tells what was accepted for each server.
+` + exitCodes,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runEmulator(cmd.Context(), io, o) },
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runEmulator(ctx context.Context, io streams, o emulatorOptions) error {
+	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed}
+	if o.faults != "" {
+		file, err := os.Open(o.faults)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if options.Faults, err = emulator.LoadFaults(file); err != nil {
+			return fmt.Errorf("%s: %w", o.faults, err)
+		}
+	}
+	cloud, err := emulator.New(options)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	url := "http://" + listener.Addr().String()
+	fmt.Fprintf(io.out, `Emulated cloud at %[1]s: %[2]d servers, %[3]g emulated seconds in a real one.
+
+Settings for a worker:
+  export HUAWEICLOUD_SDK_AK=%[4]s HUAWEICLOUD_SDK_SK=%[5]s HUAWEICLOUD_SDK_PROJECT_ID=%[6]s
+  export REIMAGE_ECS_ENDPOINT=%[1]s REIMAGE_IMS_ENDPOINT=%[1]s
+
+`, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, emulator.DefaultProjectID)
+	for _, image := range cloud.Images() {
+		fmt.Fprintf(io.out, "image   %s  %s\n", image.ID, image.Name)
+	}
+	for _, server := range cloud.Servers() {
+		fmt.Fprintf(io.out, "server  %s  %s  %s\n", server.ID, server.Name, server.Status)
+	}
+	server := &http.Server{Handler: cloud, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// outputFormat is how a command prints its result: text for people, or one JSON object. Progress
+// always goes to standard error.
+type outputFormat string
+
+const (
+	outputText outputFormat = "text"
+	outputJSON outputFormat = "json"
+)
+
+func addOutputFlag(f *pflag.FlagSet, o *outputFormat) {
+	*o = outputText
+	f.VarP(o, "output", "o", "`format` of the result: text or json")
+}
+
+// String, Set and Type make it a flag.
+func (o *outputFormat) String() string { return string(*o) }
+func (o *outputFormat) Type() string   { return "format" }
+
+func (o *outputFormat) Set(value string) error {
+	switch outputFormat(value) {
+	case outputText, outputJSON:
+		*o = outputFormat(value)
+		return nil
+	}
+	return errors.New("the output format is text or json")
+}
+
+func printJSON(io streams, value any) error {
+	encoder := json.NewEncoder(io.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// started reports a change that nobody waits for.
+func (o outputFormat) started(io streams, run client.WorkflowRun) error {
+	if o == outputJSON {
+		return printJSON(io, struct {
+			WorkflowID string `json:"workflow_id"`
+			RunID      string `json:"run_id"`
+		}{run.GetID(), run.GetRunID()})
+	}
+	fmt.Fprintf(io.out, "started: workflow %s (run %s)\n", run.GetID(), run.GetRunID())
+	return nil
+}
+
+// finished reports how a server ended, and fails the command when the server did not end well.
+func (o outputFormat) finished(io streams, r workflows.ChangeOSResult) error {
+	if o == outputJSON {
+		if err := printJSON(io, r); err != nil {
+			return err
+		}
+	} else {
+		printResult(io, r)
+	}
+	switch r.End {
+	case rollout.Done, rollout.Skipped:
+		if r.PowerTrouble != "" {
+			return &exitError{exitFailed, fmt.Errorf("%s was changed but not left as asked: %s", r.Name, r.PowerTrouble)}
+		}
+		return nil
+	case rollout.NotStarted:
+		return &exitError{exitUsage, fmt.Errorf("%s was not changed: %s", r.ServerID, r.Reason)}
+	}
+	return &exitError{exitFailed, fmt.Errorf("%s ended as %s: %s", r.ServerID, r.End, r.Reason)}
+}
+
+func printResult(io streams, r workflows.ChangeOSResult) {
+	fmt.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
+	if r.After.Exists {
+		fmt.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
+		fmt.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
+		fmt.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
+	}
+	if r.JobID != "" {
+		fmt.Fprintf(io.out, "  job          %s\n", r.JobID)
+	}
+	if r.PowerTrouble != "" {
+		fmt.Fprintf(io.out, "  power        %s\n", r.PowerTrouble)
+	}
+	if !r.EndedAt.IsZero() {
+		fmt.Fprintf(io.out, "  took         %s\n", r.EndedAt.Sub(r.StartedAt).Round(time.Second))
+	}
+}
+
+// skipped is the result of a change that had nothing to do.
+func skipped(serverID string, found activities.PreflightResult) workflows.ChangeOSResult {
+	return workflows.ChangeOSResult{
+		End: rollout.Skipped, Reason: "it is on the image already (--even-if-same-image changes it all the same)",
+		ServerID: serverID, Name: found.Name, Before: found.Before,
+	}
+}

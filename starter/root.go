@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// streams is where a command reads and writes, so that tests run commands in process.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// The exit codes, the same for every command.
+const (
+	exitDone      = 0 // completed
+	exitUsage     = 1 // usage, connection, or refused before anything was touched
+	exitFailed    = 2 // completed with failures
+	exitCancelled = 3 // aborted or cancelled
+)
+
+const exitCodes = `
+EXIT STATUS
+  0  done, or nothing to do
+  1  wrong usage, no connection, or refused before anything was touched
+  2  the change was tried and failed; the output says what state the server is in
+  3  cancelled
+`
+
+// exitError ends the command with a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// execute runs the command line and returns the exit code.
+func execute(ctx context.Context, io streams, args []string) int {
+	root := newRootCommand(io)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(io.err, "reimage:", err)
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		return exit.code
+	}
+	return exitUsage
+}
+
+func newRootCommand(io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "reimage",
+		Short: "Change the operating system of cloud servers, durably and never twice",
+		Long: `Change the operating system of cloud servers, durably and never twice.
+
+The server keeps its id, addresses and data disks. Its system disk is destroyed and
+replaced by a new one made from an image. The change runs as a Temporal workflow on
+the workers, so it goes on whatever happens to this command.
+` + exitCodes,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(
+		newServerCommand(io),
+		newDemoCommand(io),
+		newEmulatorCommand(io),
+		newVersionCommand(io),
+	)
+	return root
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
+)
+
+type serverOptions struct {
+	change    rollout.Change
+	encrypt   string
+	autoPay   bool
+	yes       bool
+	wait      bool
+	detach    bool
+	output    outputFormat
+	taskQueue string
+}
+
+func (o *serverOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.change.ImageID, "image", "", "`id` of the image to change to (required)")
+	f.StringVar((*string)(&o.change.API), "api", string(rollout.APIv2), "change OS `version`: v2 for images with Cloud-Init, v1 for images without")
+	f.StringVar(&o.change.Login.KeyPair, "key-pair", "", "`name` of the key pair to log in with")
+	f.StringVar(&o.change.Login.UserID, "key-owner", "", "`id` of the user who owns the key pair")
+	f.StringVar((*string)(&o.change.Login.PasswordFrom), "password-from", "", "`reference` to the new password, as the worker sees it: env:NAME or file:PATH")
+	f.StringVar((*string)(&o.change.UserDataFrom), "user-data-from", "", "`reference` to the Cloud-Init user data, as the worker sees it: env:NAME or file:PATH")
+	f.BoolVar(&o.change.BYOL, "byol", false, "use the licence that comes with the image")
+	f.StringVar(&o.encrypt, "encrypt-with", "", "`id` of the KMS key to encrypt the new system disk with")
+	f.BoolVar(&o.autoPay, "auto-pay", false, "pay a price difference of a yearly or monthly server without asking")
+	f.BoolVar(&o.change.WithStopServer, "platform-stop", false, "let the cloud stop the running server (mode withStopServer); gives up a fence, see docs/never-twice.md")
+	f.BoolVar(&o.change.AllowHardStop, "allow-hard-stop", false, "cut the power when the guest does not shut down in time")
+	f.StringVar((*string)(&o.change.Power), "power", string(rollout.PowerAsBefore), "`state` to leave the server in: as-before, on, off")
+	f.BoolVar(&o.change.EvenIfSameImage, "even-if-same-image", false, "change a server that is on the image already")
+	f.DurationVar(&o.change.Deadline, "deadline", rollout.DefaultDeadline, "`time` to wait for the cloud's job before the server itself is judged")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
+	f.BoolVar(&o.wait, "wait", true, "wait for the end and show the steps")
+	f.BoolVar(&o.detach, "detach", false, "return as soon as the change is started")
+	addOutputFlag(f, &o.output)
+	addTaskQueueFlag(f, &o.taskQueue)
+}
+
+func addTaskQueueFlag(f *pflag.FlagSet, queue *string) {
+	f.StringVar(queue, "task-queue", cmp.Or(os.Getenv("REIMAGE_TASK_QUEUE"), connect.TaskQueue), "`name` of the task queue of the workers")
+}
+
+func newServerCommand(io streams) *cobra.Command {
+	var o serverOptions
+	cmd := &cobra.Command{
+		Use:   "server ID --image ID",
+		Short: "Change the operating system of one server",
+		Long: `Change the operating system of one server. Its system disk and everything on it is
+destroyed; its id, addresses and data disks stay.
+
+The server is looked at first, by a worker, and every reason against the change is
+named before anything is touched. Ctrl-C stops watching and not the change: see
+"reimage server status" and "reimage server cancel".
+` + exitCodes,
+		Example: `  reimage server 2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11 --image 7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2 --key-pair fleet-key
+  reimage server 2b1f0f1e-... --image 7d3c9f60-... --password-from file:root-password --yes --output json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.change.AutoPay = nil
+			if cmd.Flags().Changed("auto-pay") {
+				o.change.AutoPay = &o.autoPay
+			}
+			return runServer(cmd.Context(), io, o, args[0])
+		},
+	}
+	o.addFlags(cmd.Flags())
+	_ = cmd.MarkFlagRequired("image")
+	cmd.MarkFlagsMutuallyExclusive("wait", "detach")
+	cmd.AddCommand(newServerStatusCommand(io), newServerCancelCommand(io))
+	return cmd
+}
+
+func runServer(ctx context.Context, io streams, o serverOptions, serverID string) error {
+	if o.encrypt != "" {
+		encrypted := true
+		o.change.Encrypted, o.change.EncryptionKeyID = &encrypted, o.encrypt
+	}
+	if err := validate(serverID, o.change); err != nil {
+		return err
+	}
+	s, err := dial(ctx, o.taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+
+	found, err := s.check(ctx, activities.PreflightInput{ServerID: serverID, Change: o.change})
+	if err != nil {
+		return err
+	}
+	if err := refusal(found); err != nil {
+		return err
+	}
+	run, err := s.begin(ctx, io, o, serverID, found)
+	if err != nil || run == nil {
+		return err
+	}
+	if o.detach || !o.wait {
+		return o.output.started(io, run)
+	}
+	result, err := s.watch(ctx, io, run)
+	if err != nil {
+		return err
+	}
+	return o.output.finished(io, result)
+}
+
+// begin asks for consent and starts the change. Without a run there is nothing to wait for.
+func (s *session) begin(ctx context.Context, io streams, o serverOptions, serverID string, found activities.PreflightResult) (client.WorkflowRun, error) {
+	if found.AlreadyThere {
+		return nil, o.output.finished(io, skipped(serverID, found))
+	}
+	fmt.Fprint(io.err, loss(serverID, found))
+	if !o.yes {
+		if err := consent(ctx, io); err != nil {
+			return nil, err
+		}
+	}
+	return s.start(ctx, serverID, o.change, found)
+}
+
+// validate names everything that can be told wrong without asking anybody.
+func validate(serverID string, change rollout.Change) error {
+	var wrong []error
+	if !rollout.IsUUID(serverID) {
+		wrong = append(wrong, fmt.Errorf("server id %q is not a UUID", serverID))
+	}
+	return errors.Join(append(wrong, change.Validate())...)
+}
+
+// refusal says everything that stands against the change.
+func refusal(found activities.PreflightResult) error {
+	if found.AlreadyThere || len(found.Refusals) == 0 {
+		return nil
+	}
+	return fmt.Errorf("nothing was touched:\n  %s", strings.Join(found.Refusals, "\n  "))
+}
+
+// loss names what will be lost and what is kept.
+func loss(serverID string, found activities.PreflightResult) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s (%s, %s)\n", found.Name, serverID, found.Before.Status)
+	fmt.Fprintf(&text, "  ! re-image (system disk lost): image %s -> %s\n", cmp.Or(found.PresentImageName, found.Before.ImageID), found.ImageName)
+	fmt.Fprintf(&text, "  lost: the system disk of %s and everything on it (volume %s, %d GB, and all its snapshots)\n", found.Name, found.Before.VolumeID, found.SystemDiskGB)
+	fmt.Fprintf(&text, "  kept: the server's id and addresses, and %d data disks\n", found.DataDisks)
+	for _, note := range found.Notes {
+		fmt.Fprintf(&text, "  note: %s\n", note)
+	}
+	return text.String()
+}
+
+var errNoConsent = errors.New("no consent was given, nothing was touched; --yes consents without a question")
+
+// consent takes nothing but a whole yes.
+func consent(ctx context.Context, io streams) error {
+	fmt.Fprint(io.err, "Type yes to destroy this system disk: ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(io.in).ReadString('\n') // no answer is no consent
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(io.err)
+		return errNoConsent
+	case line := <-answer:
+		if line != "yes" {
+			return errNoConsent
+		}
+		return nil
+	}
+}
+
+// checkTimeout is a little more than the worker's own limit for looking at a server.
+const checkTimeout = 6 * time.Minute

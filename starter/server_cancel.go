@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+)
+
+func newServerCancelCommand(io streams) *cobra.Command {
+	var taskQueue, reason string
+	cmd := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "Cancel the change of a server while its disk is still there",
+		Long: `Cancel the change of a server while its disk is still there: the server gets its
+power back. Once the change is submitted a cancel comes too late, and the change is
+carried to its end, because a server without its disk helps nobody.
+` + exitCodes,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runServerCancel(cmd.Context(), io, taskQueue, args[0], reason)
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for whoever reads the history")
+	addTaskQueueFlag(cmd.Flags(), &taskQueue)
+	return cmd
+}
+
+func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reason string) error {
+	s, err := dial(ctx, taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	running, err := s.latest(ctx, serverID, " AND ExecutionStatus = 'Running'")
+	if err != nil {
+		return fmt.Errorf("nothing to cancel: %w", err)
+	}
+	execution := running.GetExecution()
+	// The run id is pinned: a later change of the same server is not the one that was meant.
+	err = s.client.CancelWorkflowWithOptions(ctx, client.CancelWorkflowOptions{
+		WorkflowID: execution.GetWorkflowId(), RunID: execution.GetRunId(), Reason: reason,
+	})
+	if err != nil {
+		return fmt.Errorf("workflow %s could not be cancelled: %w", execution.GetWorkflowId(), err)
+	}
+	fmt.Fprintf(io.out, "cancel requested for workflow %s; see what came of it with: reimage server status %s --wait\n", execution.GetWorkflowId(), serverID)
+	return nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+type serverStatusOptions struct {
+	wait      bool
+	output    outputFormat
+	taskQueue string
+}
+
+func newServerStatusCommand(io streams) *cobra.Command {
+	var o serverStatusOptions
+	cmd := &cobra.Command{
+		Use:   "status ID",
+		Short: "Show how far the change of a server is, or how it ended",
+		Long:  "Show how far the latest change of a server is, or how it ended.\n" + exitCodes,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runServerStatus(cmd.Context(), io, o, args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end and show the steps")
+	addOutputFlag(cmd.Flags(), &o.output)
+	addTaskQueueFlag(cmd.Flags(), &o.taskQueue)
+	return cmd
+}
+
+func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, serverID string) error {
+	s, err := dial(ctx, o.taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	latest, err := s.latest(ctx, serverID, "")
+	if err != nil {
+		return err
+	}
+	execution := latest.GetExecution()
+	run := s.client.GetWorkflow(ctx, execution.GetWorkflowId(), execution.GetRunId())
+	if latest.GetCloseTime() != nil || o.wait {
+		result, err := s.watch(ctx, io, run)
+		if err != nil {
+			return err
+		}
+		return o.output.finished(io, result)
+	}
+	if err := s.requireWorker(ctx); err != nil {
+		return fmt.Errorf("workflow %s is running and waits for a worker: %w", run.GetID(), err)
+	}
+	status, err := s.status(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return fmt.Errorf("workflow %s is running but does not answer: %w", run.GetID(), err)
+	}
+	if o.output == outputJSON {
+		return printJSON(io, status)
+	}
+	now := status.Now()
+	fmt.Fprintf(io.out, "%s (%s): %s since %s %s\n", status.Name, serverID, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
+	return nil
+}
+
+// latest finds the newest change of a server. The workflow id holds the project, which only workers
+// know, so it is looked for by its end.
+func (s *session) latest(ctx context.Context, serverID, filter string) (*workflow.WorkflowExecutionInfo, error) {
+	if !rollout.IsUUID(serverID) {
+		return nil, fmt.Errorf("server id %q is not a UUID", serverID)
+	}
+	request := &workflowservice.ListWorkflowExecutionsRequest{
+		Query: fmt.Sprintf("WorkflowType = '%s'%s", workflows.ChangeOSName, filter),
+	}
+	for {
+		page, err := s.client.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("the changes cannot be listed: %w", err)
+		}
+		for _, execution := range page.GetExecutions() { // newest first
+			if strings.HasSuffix(execution.GetExecution().GetWorkflowId(), "/"+serverID) {
+				return execution, nil
+			}
+		}
+		if len(page.GetNextPageToken()) == 0 {
+			return nil, fmt.Errorf("no change of server %s is known to this Temporal namespace", serverID)
+		}
+		request.NextPageToken = page.GetNextPageToken()
+	}
+}

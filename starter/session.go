@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// session is a connection to Temporal and the task queue on which the workers are met.
+type session struct {
+	client    client.Client
+	taskQueue string
+}
+
+func dial(ctx context.Context, taskQueue string) (*session, error) {
+	quiet := log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	c, err := connect.Temporal(ctx, quiet)
+	if err != nil {
+		return nil, err
+	}
+	return &session{client: c, taskQueue: taskQueue}, nil
+}
+
+func (s *session) close() { s.client.Close() }
+
+// pollerAge is how long ago a living worker may have asked for work: a long poll lasts one minute.
+const pollerAge = 90 * time.Second
+
+// workerPatience is for workers that have just been started.
+const workerPatience = 5 * time.Second
+
+// requireWorker fails when nobody would carry out what is about to be started. A workflow that waits
+// in silence is worse than an error.
+func (s *session) requireWorker(ctx context.Context) error {
+	for patience := time.Now().Add(workerPatience); ; {
+		served, err := s.served(ctx)
+		if err != nil || served {
+			return err
+		}
+		if time.Now().After(patience) {
+			return fmt.Errorf("no worker serves task queue %s, nothing was started: start reimage-worker, or name another queue with --task-queue", s.taskQueue)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(workerPatience / 10):
+		}
+	}
+}
+
+// served tells whether somebody polls for workflows and somebody for activities.
+func (s *session) served(ctx context.Context) (bool, error) {
+	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
+		queue, err := s.client.DescribeTaskQueue(ctx, s.taskQueue, kind)
+		if err != nil {
+			return false, fmt.Errorf("Temporal cannot tell who serves task queue %s: %w", s.taskQueue, err)
+		}
+		alive := slices.ContainsFunc(queue.GetPollers(), func(p *taskqueue.PollerInfo) bool {
+			return time.Since(p.GetLastAccessTime().AsTime()) < pollerAge
+		})
+		if !alive {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// check has a worker look at the server. It touches nothing.
+func (s *session) check(ctx context.Context, in activities.PreflightInput) (activities.PreflightResult, error) {
+	var found activities.PreflightResult
+	if err := s.requireWorker(ctx); err != nil {
+		return found, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       workflows.CheckServerID(in.ServerID, uuid.NewString()),
+		TaskQueue:                s.taskQueue,
+		WorkflowExecutionTimeout: checkTimeout,
+		StaticSummary:            "look at " + in.ServerID,
+	}, workflows.CheckServerName, in)
+	if err == nil {
+		err = run.Get(ctx, &found)
+	}
+	if err != nil {
+		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %s", in.ServerID, said(err))
+	}
+	return found, nil
+}
+
+// start begins the change of the very disk that was shown. The workflow id is the lock on the server.
+func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found activities.PreflightResult) (client.WorkflowRun, error) {
+	id := workflows.ChangeOSID(found.Project, serverID)
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       id,
+		TaskQueue:                                s.taskQueue,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("%s to %s", found.Name, found.ImageName),
+	}, workflows.ChangeOSName, workflows.ChangeOSInput{
+		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint,
+	})
+	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
+		return nil, fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
+			found.Name, serverID, id, started.RunId, serverID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the change of %s could not be started: %w", found.Name, err)
+	}
+	return run, nil
+}
+
+// stepInterval is how often a waiting command asks for the step.
+const stepInterval = time.Second
+
+// watch shows the steps until the change has ended. When ctx ends, the change goes on.
+func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun) (workflows.ChangeOSResult, error) {
+	ended := make(chan struct{})
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		s.showSteps(ctx, io, run, ended)
+	}()
+	result, err := outcome(ctx, run)
+	close(ended)
+	<-shown
+	if ctx.Err() != nil {
+		return result, fmt.Errorf("stopped watching; the change goes on as workflow %s", run.GetID())
+	}
+	return result, err
+}
+
+// outcome waits for the result. A cancelled change carries it in the error's details.
+func outcome(ctx context.Context, run client.WorkflowRun) (workflows.ChangeOSResult, error) {
+	var result workflows.ChangeOSResult
+	err := run.Get(ctx, &result)
+	if cancelled, ok := errors.AsType[*temporal.CanceledError](err); ok && cancelled.HasDetails() {
+		if err := cancelled.Details(&result); err != nil {
+			return result, err
+		}
+		return result, &exitError{exitCancelled, fmt.Errorf("the change of %s was cancelled: %s", result.Name, result.Reason)}
+	}
+	if err != nil {
+		return result, &exitError{exitFailed, fmt.Errorf("workflow %s: %s", run.GetID(), said(err))}
+	}
+	return result, nil
+}
+
+// showSteps prints each step as it begins, until the change has ended and every step was shown. A worker
+// that is away cannot answer a query; the change waits for a worker just as we do.
+func (s *session) showSteps(ctx context.Context, io streams, run client.WorkflowRun, ended <-chan struct{}) {
+	shown := 0
+	for last := false; ; {
+		if status, err := s.status(ctx, run.GetID(), run.GetRunID()); err == nil && len(status.Steps) > shown {
+			for _, step := range status.Steps[shown:] {
+				fmt.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
+			}
+			shown = len(status.Steps)
+		}
+		if last {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			last = true
+		case <-time.After(stepInterval):
+		}
+	}
+}
+
+// about adds what is worth knowing of a step.
+func about(step workflows.StepAt, status workflows.Status) string {
+	switch {
+	case step.Step == workflows.StepEnded:
+		return string(status.End)
+	case step.Step == workflows.StepWait:
+		return "job " + status.JobID
+	case status.CancelRequested && step == status.Now():
+		return "cancel requested"
+	}
+	return ""
+}
+
+func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {
+	var status workflows.Status
+	answer, err := s.client.QueryWorkflow(ctx, workflowID, runID, workflows.StatusQuery)
+	if err != nil {
+		return status, err
+	}
+	return status, answer.Get(&status)
+}
+
+// said is what went wrong in the worker's own words, without Temporal's wrapping.
+func said(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/connect"
+)
+
+// config is everything the worker is told, all of it by its environment: docs/configuration.md.
+type config struct {
+	Cloud      ecs.Config
+	Timing     activities.Timing
+	TaskQueue  string
+	SecretsDir string
+	Listen     string
+	LogLevel   string
+}
+
+const (
+	// stopMargin is what an activity needs to hand itself over after its last request.
+	stopMargin = 5 * time.Second
+	// heartbeatThrottle is how old the details of a killed activity may be. It has to stay well below
+	// the heartbeat timeout of the workflows.
+	heartbeatThrottle = 4 * time.Second
+	// defaultDomain is the cloud of the tools whose variables the worker reads.
+	defaultDomain = "myhuaweicloud.com"
+)
+
+// Variables of the official SDK, of Terraform, and of the OpenStack tools that OTC users have, in the
+// order in which they are asked.
+var (
+	accessKeyVars     = []string{"HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY", "OS_ACCESS_KEY"}
+	secretKeyVars     = []string{"HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_SECRET_KEY"}
+	securityTokenVars = []string{"HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN", "OS_SECURITY_TOKEN"}
+	tokenVars         = []string{"OS_TOKEN"}
+	projectVars       = []string{"HUAWEICLOUD_SDK_PROJECT_ID", "HW_PROJECT_ID", "OS_PROJECT_ID"}
+	regionVars        = []string{"HW_REGION_NAME", "OS_REGION_NAME"}
+)
+
+// loadConfig names every missing or unusable setting at once.
+func loadConfig(env func(string) (string, bool)) (config, error) {
+	s := settings{env: env}
+	timing := activities.DefaultTiming()
+	cfg := config{
+		TaskQueue:  s.text("REIMAGE_TASK_QUEUE", connect.TaskQueue),
+		SecretsDir: s.text("REIMAGE_SECRETS_DIR", ""),
+		Listen:     s.text("REIMAGE_LISTEN", "127.0.0.1:8088"),
+		LogLevel:   s.text("REIMAGE_LOG_LEVEL", "info"),
+		Cloud: ecs.Config{
+			ProjectID:      s.required("the project id", projectVars),
+			Credentials:    s.credentials(),
+			RequestTimeout: s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second),
+		},
+		Timing: activities.Timing{
+			Poll:     s.duration("REIMAGE_POLL_INTERVAL", timing.Poll),
+			Lag:      s.duration("REIMAGE_MAX_LAG", timing.Lag),
+			Settle:   s.duration("REIMAGE_SETTLE_TIME", timing.Settle),
+			SoftStop: s.duration("REIMAGE_SOFT_STOP_TIME", timing.SoftStop),
+		},
+	}
+	cfg.Cloud.ECS, cfg.Cloud.IMS = s.endpoint("ecs"), s.endpoint("ims")
+	if cfg.Cloud.RequestTimeout > 30*time.Second {
+		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.Cloud.RequestTimeout)
+	}
+	if err := cfg.Timing.Validate(cfg.Cloud.RequestTimeout); err != nil {
+		s.errs = append(s.errs, err)
+	}
+	return cfg, errors.Join(s.errs...)
+}
+
+// settings reads variables and remembers what was wrong.
+type settings struct {
+	env  func(string) (string, bool)
+	errs []error
+}
+
+func (s *settings) wrong(format string, args ...any) {
+	s.errs = append(s.errs, fmt.Errorf(format, args...))
+}
+
+func (s *settings) text(name, fallback string) string {
+	value, _ := s.env(name)
+	return cmp.Or(value, fallback)
+}
+
+// first is the first variable that is set.
+func (s *settings) first(names []string) string {
+	for _, name := range names {
+		if value, _ := s.env(name); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+func (s *settings) required(what string, names []string) string {
+	value := s.first(names)
+	if value == "" {
+		s.wrong("%s is not set: set %s", what, strings.Join(names, " or "))
+	}
+	return value
+}
+
+func (s *settings) duration(name string, fallback time.Duration) time.Duration {
+	text, _ := s.env(name)
+	if text == "" {
+		return fallback
+	}
+	value, err := time.ParseDuration(text)
+	if err != nil || value <= 0 {
+		s.wrong("%s: %q is not a time such as 30s or 2m", name, text)
+		return fallback
+	}
+	return value
+}
+
+// credentials prefers an access key; a ready-made token is taken when there is none.
+func (s *settings) credentials() ecs.Credentials {
+	key, secret, token := s.first(accessKeyVars), s.first(secretKeyVars), s.first(tokenVars)
+	switch {
+	case key != "" && secret != "":
+		return ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(s.first(securityTokenVars))}
+	case key != "" || secret != "":
+		s.wrong("an access key and its secret key go together: set one of %s and one of %s", strings.Join(accessKeyVars, ", "), strings.Join(secretKeyVars, ", "))
+	case token != "":
+		return ecs.Token{Value: ecs.NewSecret(token)}
+	default:
+		s.wrong("there are no cloud credentials: set %s and %s, or %s", accessKeyVars[0], secretKeyVars[0], tokenVars[0])
+	}
+	return nil
+}
+
+// endpoint is the base URL of a service: given, or made from the region.
+func (s *settings) endpoint(service string) string {
+	name := "REIMAGE_" + strings.ToUpper(service) + "_ENDPOINT"
+	if given := s.text(name, ""); given != "" {
+		return given
+	}
+	region := s.first(regionVars)
+	if region == "" {
+		s.wrong("the address of the %s service is not known: set %s, or the region in %s", strings.ToUpper(service), name, strings.Join(regionVars, " or "))
+		return ""
+	}
+	return fmt.Sprintf("https://%s.%s.%s", service, region, s.text("HW_CLOUD", defaultDomain))
+}

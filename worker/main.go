@@ -1,0 +1,106 @@
+// Command reimage-worker carries out changes of OS. It is the only process that holds cloud
+// credentials; docs/configuration.md lists its settings.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.uber.org/zap"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/workflows"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.LookupEnv); err != nil {
+		fmt.Fprintln(os.Stderr, "reimage-worker:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, then hands what it was doing to other workers.
+func run(ctx context.Context, env func(string) (string, bool)) error {
+	cfg, err := loadConfig(env)
+	if err != nil {
+		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
+	logger, err := newLogger(cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = logger.Sync() }() // standard error may not be syncable
+
+	cloud, err := ecs.New(cfg.Cloud)
+	if err != nil {
+		return fmt.Errorf("the cloud settings cannot be used:\n%w", err)
+	}
+	defer cloud.Close()
+
+	temporal, err := connect.Temporal(ctx, log.NewStructuredLogger(toSlog(logger)))
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+
+	return serve(ctx, cfg, logger, temporal, &activities.Activities{
+		Cloud:   cloud,
+		Secrets: activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
+		Timing:  cfg.Timing,
+	})
+}
+
+func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.Client, acts *activities.Activities) error {
+	fatal := make(chan error, 1)
+	w := worker.New(temporal, cfg.TaskQueue, worker.Options{
+		// A request that is under way may end before its activity is handed to another worker.
+		WorkerStopTimeout:                cfg.Cloud.RequestTimeout + stopMargin,
+		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
+		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
+		DisableRegistrationAliasing:      true,
+		OnFatalError: func(err error) {
+			select {
+			case fatal <- err:
+			default:
+			}
+		},
+	})
+	workflows.Register(w)
+	acts.Register(w)
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("the worker cannot start: %w", err)
+	}
+	health, err := startHealth(ctx, cfg.Listen, func(ctx context.Context) error {
+		_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+		return err
+	})
+	if err != nil {
+		w.Stop()
+		return err
+	}
+	logger.Info("worker started",
+		zap.String("task_queue", cfg.TaskQueue), zap.String("project", cfg.Cloud.ProjectID),
+		zap.String("ecs", cfg.Cloud.ECS), zap.String("health", health.url()))
+
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping: running activities are handed to other workers")
+	case err = <-fatal:
+		err = fmt.Errorf("the worker failed: %w", err)
+	}
+	health.notReady()
+	w.Stop()
+	logger.Info("worker stopped")
+	return errors.Join(err, health.stop())
+}

@@ -1,0 +1,271 @@
+// Package workflows holds the deterministic code of reimage: the runbook of one server, and nothing
+// that touches the outside world. It calls activities and decides by what they return.
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// ChangeOSInput asks for the change of one server.
+type ChangeOSInput struct {
+	Project  string         `json:"project"`
+	ServerID string         `json:"server_id"`
+	Change   rollout.Change `json:"change"`
+	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
+	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+}
+
+// ChangeOSResult says how the server ended, with the evidence. A failed server is a result and not an
+// error: whoever reads it decides by End.
+type ChangeOSResult struct {
+	End      rollout.ServerEnd `json:"end"`
+	Reason   string            `json:"reason"` // one sentence: what happened, and what state the server is in
+	ServerID string            `json:"server_id"`
+	Name     string            `json:"name,omitempty"`
+	JobID    string            `json:"job_id,omitempty"`
+	// Before and After are the server before anything was touched and when the end was judged. After is
+	// the zero value when nothing was touched.
+	Before rollout.Observation `json:"before"`
+	After  rollout.Observation `json:"after"`
+	// PowerTrouble says why the server could not be left running or stopped as asked.
+	PowerTrouble string    `json:"power_trouble,omitempty"`
+	StartedAt    time.Time `json:"started_at"`
+	EndedAt      time.Time `json:"ended_at"`
+}
+
+// act names the activities by their methods. It is never called through.
+var act *activities.Activities
+
+// ChangeOS replaces the system disk of one server by a new one made from an image.
+//
+// A cancel before the change is submitted gives the server its power back and ends the workflow as
+// canceled, with the result in the error's details. A cancel after that is too late: the old disk is
+// given up, so the change is carried to its end.
+func ChangeOS(ctx workflow.Context, in ChangeOSInput) (ChangeOSResult, error) {
+	c, err := newChangeOS(ctx, in)
+	if err != nil {
+		return ChangeOSResult{}, err
+	}
+	err = c.run(ctx)
+	c.finish(ctx)
+	if err != nil {
+		return ChangeOSResult{}, temporal.NewCanceledError(c.result)
+	}
+	return c.result, nil
+}
+
+// changeOS is one server on its way.
+type changeOS struct {
+	in     ChangeOSInput
+	steps  []StepAt
+	result ChangeOSResult
+	job    activities.PollJobResult
+}
+
+func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
+	c := &changeOS{in: in, result: ChangeOSResult{ServerID: in.ServerID, StartedAt: workflow.Now(ctx)}}
+	options := workflow.QueryHandlerOptions{Description: "The step the server is at, and its end once there is one."}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return c.status(ctx), nil }, options); err != nil {
+		return nil, err
+	}
+	if err := in.Change.Validate(); err != nil {
+		return nil, invalidInput("%v", err)
+	}
+	if !rollout.IsUUID(in.ServerID) {
+		return nil, invalidInput("server id %q is not a UUID", in.ServerID)
+	}
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != ChangeOSID(in.Project, in.ServerID) {
+		return nil, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, ChangeOSID(in.Project, in.ServerID))
+	}
+	return c, nil
+}
+
+func invalidInput(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), "InvalidInput", nil)
+}
+
+// run is the runbook of one server. Its only error is a cancel that was obeyed.
+func (c *changeOS) run(ctx workflow.Context) error {
+	if goOn, err := c.look(ctx); !goOn {
+		return err
+	}
+	goOn, err := c.stop(ctx)
+	// From here on nothing is left half way: neither a server that was stopped, nor one without its disk.
+	always, _ := workflow.NewDisconnectedContext(ctx)
+	if goOn {
+		c.change(always)
+	}
+	c.leave(always)
+	return err
+}
+
+// change gives up the old disk and waits for the new one.
+func (c *changeOS) change(ctx workflow.Context) {
+	deadline := c.in.Change.WaitDeadline()
+	if !c.submit(ctx) {
+		return
+	}
+	until := workflow.Now(ctx).Add(deadline)
+	c.wait(ctx, until)
+	c.prove(ctx, until)
+}
+
+// look reads the server and refuses with every reason at once.
+func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
+	c.enter(ctx, StepLook)
+	var found activities.PreflightResult
+	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
+	}).Get(ctx, &found)
+	c.result.Name, c.result.Before = found.Name, found.Before
+	switch {
+	case ctx.Err() != nil:
+		c.end(rollout.NotStarted, "cancelled before anything was touched")
+		return false, ctx.Err()
+	case err != nil:
+		c.end(rollout.NotStarted, "the server could not be looked at, nothing was touched: "+said(err))
+	case found.AlreadyThere:
+		c.end(rollout.Skipped, "it is on the image already")
+	case len(found.Refusals) > 0:
+		c.end(rollout.NotStarted, strings.Join(found.Refusals, "; "))
+	default:
+		return true, nil
+	}
+	return false, nil
+}
+
+// stop brings the server to SHUTOFF, the state in which a late duplicate of the change cannot harm: once
+// the change is done the server runs again, and the cloud refuses to change a running one.
+func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
+	if c.in.Change.WithStopServer {
+		return ctx.Err() == nil, c.cancelled(ctx)
+	}
+	c.enter(ctx, StepStop)
+	err = workflow.ExecuteActivity(powerOptions(ctx, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
+		ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
+	}).Get(ctx, nil)
+	if cancelled := c.cancelled(ctx); cancelled != nil {
+		return false, cancelled
+	}
+	if err != nil {
+		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
+	}
+	return err == nil, nil
+}
+
+// cancelled obeys a cancel while the old disk is still there.
+func (c *changeOS) cancelled(ctx workflow.Context) error {
+	if ctx.Err() != nil {
+		c.end(rollout.NotStarted, "cancelled before its disk was touched")
+	}
+	return ctx.Err()
+}
+
+// submit asks the cloud for the change. It goes on unless nothing can have been accepted.
+func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
+	c.enter(ctx, StepSubmit)
+	var out activities.SubmitChangeOSResult
+	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
+		ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
+	}).Get(ctx, &out)
+	c.result.JobID = out.JobID
+	if err == nil {
+		return true
+	}
+	switch kind(err) {
+	case activities.ErrVanished:
+		c.end(rollout.Vanished, said(err))
+		return false
+	case activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials:
+		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
+		return false
+	}
+	c.job = activities.PollJobResult{Reason: "submitting ended in doubt: " + said(err)}
+	return true
+}
+
+// wait follows the job. Without a job id, the server itself is watched by prove.
+func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
+	if c.result.JobID == "" {
+		return
+	}
+	c.enter(ctx, StepWait)
+	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
+		JobID: c.result.JobID, Deadline: until,
+	}).Get(ctx, &c.job)
+	if err != nil {
+		c.job.Reason = "its job could not be followed: " + said(err)
+	}
+}
+
+// prove judges the server by what it shows, whatever the job said.
+func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
+	c.enter(ctx, StepProve)
+	before := c.result.Before.Fingerprint
+	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
+		ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Deadline: until,
+	}).Get(ctx, &c.result.After)
+	if err != nil {
+		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))
+		return
+	}
+	end, reason := c.result.After.Judge(before, c.in.Change.ImageID)
+	if end != rollout.Done && c.job.Reason != "" {
+		reason += "; " + c.job.Reason
+	}
+	c.end(end, reason)
+}
+
+// leave gives the server the power state that was asked for, or back the one it had.
+func (c *changeOS) leave(ctx workflow.Context) {
+	wasOn := c.result.Before.Status == rollout.StatusActive
+	on := wasOn
+	switch c.result.End {
+	case rollout.Done:
+		on = c.in.Change.Power == rollout.PowerOn || c.in.Change.Power != rollout.PowerOff && wasOn
+		if on {
+			return // proven means running
+		}
+	case rollout.FailedIntact, rollout.NotStarted:
+		if !wasOn {
+			return
+		}
+	default:
+		return // what is left of the server is for a human to look at
+	}
+	c.enter(ctx, StepLeave)
+	err := workflow.ExecuteActivity(powerOptions(ctx, "leave "+c.called()+" "+running(on)), act.RestorePower, activities.RestorePowerInput{
+		ServerID: c.in.ServerID, On: on, AllowHard: c.in.Change.AllowHardStop,
+	}).Get(ctx, nil)
+	if err != nil {
+		c.result.PowerTrouble = said(err)
+	}
+}
+
+// end records how the server ended.
+func (c *changeOS) end(end rollout.ServerEnd, reason string) {
+	c.result.End, c.result.Reason = end, reason
+}
+
+func running(on bool) string {
+	if on {
+		return "running"
+	}
+	return "stopped"
+}
+
+// called names the server the way an operator knows it.
+func (c *changeOS) called() string {
+	if c.result.Name == "" {
+		return c.in.ServerID
+	}
+	return c.result.Name
+}

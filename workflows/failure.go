@@ -1,0 +1,29 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// kind is the type of the activity error behind err, one of the list in package activities, or empty.
+func kind(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Type()
+	}
+	return ""
+}
+
+// said is what went wrong in the activity's own words, without Temporal's wrapping.
+func said(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Message()
+	}
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
+		if cause := errors.Unwrap(timeout); cause != nil {
+			return "it took too long; last trouble: " + said(cause)
+		}
+		return "it took too long (" + timeout.TimeoutType().String() + ")"
+	}
+	return err.Error()
+}

@@ -1,0 +1,24 @@
+package workflows
+
+// ChangeOSID is the id of the workflow that changes one server. Temporal runs at most one workflow of
+// an id at a time, so the id is the lock on the server: two rollouts can never hold one server.
+func ChangeOSID(project, serverID string) string {
+	return ChangeOSIDPrefix + project + "/" + serverID
+}
+
+// ChangeOSIDPrefix begins the id of every ChangeOS workflow.
+const ChangeOSIDPrefix = "changeos/"
+
+// CheckServerID is the id of the workflow that looks at a server without touching it.
+func CheckServerID(serverID, nonce string) string {
+	return "check/" + serverID + "/" + nonce
+}
+
+// The names under which the workflows are registered.
+const (
+	ChangeOSName    = "ChangeOS"
+	CheckServerName = "CheckServer"
+)
+
+// StatusQuery asks a ChangeOS workflow for its Status.
+const StatusQuery = "status"

@@ -1,0 +1,73 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// This file is the table of every timeout and retry policy, with the reason for each.
+
+// heartbeat is how long a silent activity is trusted. Activities beat every two seconds, so ten beats
+// may be lost before a worker counts as dead; a dead worker costs its servers at most this long.
+const heartbeat = 20 * time.Second
+
+// retry is the usual policy: quick at first, then no more than twice a minute, so that a cloud in
+// trouble is not troubled further. Attempts are bounded by time and not by number.
+func retry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+}
+
+// lookOptions: at most four reads with a deadline of 30 s each; trouble is reported after five minutes,
+// while somebody may still be watching and nothing has been touched.
+func lookOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    2*time.Minute + 10*time.Second,
+		ScheduleToCloseTimeout: 5 * time.Minute,
+		RetryPolicy:            retry(),
+		Summary:                summary,
+	})
+}
+
+// powerOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
+// that cannot be stopped within half an hour needs a human (the cloud says so too).
+func powerOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    20 * time.Minute,
+		ScheduleToCloseTimeout: 30 * time.Minute,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true, // a server that is being stopped is not left to itself
+		RetryPolicy:            retry(),
+		Summary:                summary,
+	})
+}
+
+// submitOptions: one attempt is the settle time (at most 8 minutes) and one request. Half an hour leaves
+// room for throttling and for several lost answers; longer than that, the cloud is down.
+func submitOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    10 * time.Minute,
+		ScheduleToCloseTimeout: 30 * time.Minute,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 5 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+		},
+		Summary: summary,
+	})
+}
+
+// waitOptions: reads only, bounded by the deadline of the change. The margin lets the activity itself
+// notice the deadline and say what it last saw.
+func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
+	const margin = 15 * time.Minute
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    deadline + margin,
+		ScheduleToCloseTimeout: deadline + margin,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(),
+		Summary:                summary,
+	})
+}

@@ -1,0 +1,12 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Register adds every workflow under its exact name.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: ChangeOSName})
+	r.RegisterWorkflowWithOptions(CheckServer, workflow.RegisterOptions{Name: CheckServerName})
+}

@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// Step is where a server is in its runbook.
+type Step string
+
+// The steps in their order.
+const (
+	StepLook   Step = "look"
+	StepStop   Step = "stop"
+	StepSubmit Step = "submit"
+	StepWait   Step = "wait"
+	StepProve  Step = "prove"
+	StepLeave  Step = "leave"
+	StepEnded  Step = "ended"
+)
+
+// StepAt is a step and when it began.
+type StepAt struct {
+	Step Step      `json:"step"`
+	At   time.Time `json:"at"`
+}
+
+// Status is the answer to StatusQuery.
+type Status struct {
+	// Steps are the steps so far; the server is at the last one.
+	Steps []StepAt `json:"steps"`
+	Name  string   `json:"name,omitempty"`
+	JobID string   `json:"job_id,omitempty"`
+	// CancelRequested is true once somebody asked for a cancel. From the step submit on it comes too late.
+	CancelRequested bool              `json:"cancel_requested,omitempty"`
+	End             rollout.ServerEnd `json:"end,omitempty"`
+	Reason          string            `json:"reason,omitempty"`
+}
+
+// Now is the step the server is at.
+func (s Status) Now() StepAt {
+	if len(s.Steps) == 0 {
+		return StepAt{}
+	}
+	return s.Steps[len(s.Steps)-1]
+}
+
+func (c *changeOS) status(ctx workflow.Context) Status {
+	return Status{
+		Steps: c.steps, Name: c.result.Name, JobID: c.result.JobID,
+		CancelRequested: ctx.Err() != nil, End: c.result.End, Reason: c.result.Reason,
+	}
+}
+
+// enter begins a step and shows it in the Web UI.
+func (c *changeOS) enter(ctx workflow.Context, step Step) {
+	c.steps = append(c.steps, StepAt{Step: step, At: workflow.Now(ctx)})
+	c.show(ctx)
+}
+
+func (c *changeOS) finish(ctx workflow.Context) {
+	c.result.EndedAt = workflow.Now(ctx)
+	c.enter(ctx, StepEnded)
+}
+
+// show writes the current details, Markdown of at most some hundred bytes.
+func (c *changeOS) show(ctx workflow.Context) {
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("**%s** to image `%s`\n\n", c.called(), c.in.Change.ImageID))
+	for _, step := range c.steps {
+		text.WriteString(fmt.Sprintf("- %s %s\n", step.At.UTC().Format(time.RFC3339), step.Step))
+	}
+	if c.result.End != "" {
+		text.WriteString(fmt.Sprintf("\n**%s**: %s\n", c.result.End, c.result.Reason))
+	}
+	if c.result.PowerTrouble != "" {
+		text.WriteString(fmt.Sprintf("\nPower: %s\n", c.result.PowerTrouble))
+	}
+	workflow.SetCurrentDetails(ctx, text.String())
+}
