@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -64,6 +65,7 @@ func unstartedCloud(t *testing.T, handler http.HandlerFunc) *cloud {
 			c.mu.Unlock()
 		}
 	}
+	c.Config.ErrorLog = log.New(io.Discard, "", 0) // failing handshakes are part of some tests
 	t.Cleanup(c.Close)
 	return c
 }

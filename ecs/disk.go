@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,33 +42,25 @@ func (c *Client) SystemDisk(ctx context.Context, serverID string) (Disk, error) 
 // view of the server.
 func decodeSystemDisks(body []byte) ([]Disk, error) {
 	var answer struct {
-		Attachments *list[struct {
+		Attachments list[struct {
 			ID        text   `json:"id"`
 			VolumeID  text   `json:"volumeId"`
 			BootIndex text   `json:"bootIndex"`
 			Size      number `json:"size"`
 		}] `json:"volumeAttachments"`
 	}
-	members, _ := parseObject(body)
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, errors.New("the answer cannot be read")
 	}
-	if _, listed := members["volumeAttachments"]; !listed {
-		return nil, errors.New("the answer lists no disks")
+	if !hasList(body, "volumeAttachments") {
+		return nil, errors.New("the answer lists no disks") // which is no evidence of a lost one
 	}
 	var disks []Disk
-	if answer.Attachments == nil {
-		return disks, nil
-	}
-	for _, a := range *answer.Attachments {
-		if a.BootIndex != "0" {
-			continue
+	for _, a := range answer.Attachments {
+		if a.BootIndex == "0" {
+			// The id of an attachment is that of its volume.
+			disks = append(disks, Disk{VolumeID: string(cmp.Or(a.VolumeID, a.ID)), SizeGB: int(a.Size)})
 		}
-		id := a.VolumeID
-		if id == "" {
-			id = a.ID // the two are the same in Nova's view of an attachment
-		}
-		disks = append(disks, Disk{VolumeID: string(id), SizeGB: int(a.Size)})
 	}
 	return disks, nil
 }

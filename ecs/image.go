@@ -65,11 +65,10 @@ func decodeImages(body []byte, imageID string) ([]Image, error) {
 	var answer struct {
 		Images list[imageJSON] `json:"images"`
 	}
-	members, _ := parseObject(body)
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, errors.New("the answer cannot be read")
 	}
-	if raw, listed := members["images"]; !listed || !isNull(raw) && !strings.HasPrefix(string(raw), "[") {
+	if !hasList(body, "images") {
 		return nil, errors.New("the answer lists no images")
 	}
 	var found []Image

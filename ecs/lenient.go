@@ -103,3 +103,10 @@ func (l *list[T]) UnmarshalJSON(raw []byte) error {
 }
 
 func isNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }
+
+// hasList tells an empty list, or null in its place, from an answer about something else.
+func hasList(body []byte, member string) bool {
+	members, _ := parseObject(body)
+	raw := members[member]
+	return isNull(raw) || bytes.HasPrefix(raw, []byte("["))
+}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -70,7 +71,7 @@ func TestLostAnswersAreUnknownAndSentOnce(t *testing.T) {
 		"reset in the body":     {func(c *net.TCPConn) { say("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{")(c); reset(c) }, nil},
 		"no HTTP":               {say("SSH-2.0-OpenSSH_9.6\r\n"), nil},
 		"cut head":              {say("HTTP/1.1 200 OK\r\nContent-Le"), nil},
-		"huge head":             {say("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"), nil},
+		"huge head":             {say("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\nContent-Length: 14\r\n\r\n{\"job_id\":\"x\"}"), nil},
 		"endless informational": {say(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 10_000)), nil},
 		"switched protocols":    {say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n{\"job_id\":\"x\"}"), nil},
 		"unasked gzip":          {say("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 14\r\n\r\n{\"job_id\":\"x\"}"), nil},
@@ -182,6 +183,36 @@ func TestHangingCloudIsUnknownAfterTheTimeout(t *testing.T) {
 	})
 }
 
+// TestSwitchedProtocolIsNotReadFrom: such an answer is followed by a bare connection without an end,
+// which no deadline of the request closes.
+func TestSwitchedProtocolIsNotReadFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newPipeNet()
+		released := make(chan struct{})
+		defer close(released)
+		go func() {
+			conn, err := network.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			req, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+			<-released
+		}()
+		c := config("http://ecs.example")
+		c.Dial = network.Dial
+		start := time.Now()
+		out := newClient(t, c).ChangeOS(context.Background(), serverID, rootRequest())
+		assert.Equal(t, ecs.Unknown, out.Kind)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
 func TestDialThatHangsIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config("http://ecs.example")
@@ -223,6 +254,21 @@ func TestReadsReuseConnectionsAndWritesDoNot(t *testing.T) {
 	_, err := client.Server(context.Background(), serverID)
 	require.NoError(t, err)
 	assert.Equal(t, 4, cloud.connections(), "the connection of the reads is still there")
+}
+
+func TestConcurrentUse(t *testing.T) {
+	cloud := newCloud(t, answering(200, `{"job_id":"`+jobID+`","server":{"status":"ACTIVE"}}`))
+	client := clientOf(t, cloud)
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			_, err := client.Server(context.Background(), serverID)
+			assert.NoError(t, err)
+			assert.Equal(t, ecs.Accepted, client.ChangeOS(context.Background(), serverID, rootRequest()).Kind)
+		})
+	}
+	group.Wait()
+	assert.Len(t, cloud.seen(), 40)
 }
 
 func TestTLS(t *testing.T) {

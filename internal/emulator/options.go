@@ -50,7 +50,7 @@ type Timing struct {
 	ChangeOS     Span          // from REBUILD to ACTIVE [60s to 120s]
 	GuestTimeout time.Duration // SOFT stop of a guest that ignores ACPI, until the platform forces it [300s]
 	JobRetention time.Duration // a finished job is known this long [24h]
-	Lag          time.Duration // every change of OS: how long the server view stays behind the job's SUCCESS [0]
+	Lag          time.Duration // how long the server view stays behind the SUCCESS of any job [0]
 }
 
 func (o Options) withDefaults() Options {

@@ -41,7 +41,7 @@ type Server struct {
 	PasswordSHA256 string `json:"password_sha256,omitempty"`
 	UserDataSHA256 string `json:"user_data_sha256,omitempty"` // of the decoded bytes
 
-	// Credentials and mode of the same change, as sent.
+	// The rest of that change, as sent.
 	BYOL       bool   `json:"byol"`
 	Encrypted  bool   `json:"encrypted"`
 	KMSKeyID   string `json:"kms_key_id,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,6 +34,9 @@ type Machine struct {
 	dir string
 }
 
+// parallel is how many tests run at once: they wait for an emulated cloud and for timeouts, not for a processor.
+const parallel = "8"
+
 // Main runs a package's tests on a machine of their own and returns the exit code for os.Exit.
 func Main(m *testing.M, machine **Machine) int {
 	started, err := start(context.Background())
@@ -41,6 +45,11 @@ func Main(m *testing.M, machine **Machine) int {
 		return 1
 	}
 	*machine = started
+	flag.Parse()
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	if err := started.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests did not stop cleanly:", err)
