@@ -5,6 +5,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -38,13 +39,32 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 // observe reads a server. A server that the cloud does not know is an observation, not an error.
 func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Observation, error) {
 	server, err := a.Cloud.Server(ctx, serverID)
-	if isNotFound(err) {
+	if isNotFound(err) || err == nil && server.Status == "DELETED" {
 		return rollout.Observation{}, nil
 	}
 	if err != nil {
 		return rollout.Observation{}, cloudError(ctx, err)
 	}
-	return observation(server), nil
+	now := observation(server)
+	if now.VolumeID == "" && !now.Rebuilding() {
+		// The server's detail names no system disk. Only the disks themselves tell whether there is none.
+		disk, err := a.systemDisk(ctx, serverID)
+		if err != nil {
+			return rollout.Observation{}, err
+		}
+		now.VolumeID = disk.VolumeID
+	}
+	return now, nil
+}
+
+// systemDisk reads the disk that the server boots from. No such disk, or two of them, is the zero value:
+// what the server shows after a failed change, or while the cloud swaps disks.
+func (a *Activities) systemDisk(ctx context.Context, serverID string) (ecs.Disk, error) {
+	disk, err := a.Cloud.SystemDisk(ctx, serverID)
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && (cloud.Class() == ecs.ClassState || cloud.Class() == ecs.ClassNotFound) {
+		return ecs.Disk{}, nil
+	}
+	return disk, cloudError(ctx, err)
 }
 
 func observation(server ecs.Server) rollout.Observation {

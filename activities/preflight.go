@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -64,12 +63,11 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case err != nil:
 		return PreflightResult{}, cloudError(ctx, err)
 	default:
-		check.server(server)
-		disk, err := a.Cloud.SystemDisk(ctx, in.ServerID)
-		if err != nil && !errors.Is(err, ecs.ErrNoSystemDisk) && !isNotFound(err) {
-			return PreflightResult{}, cloudError(ctx, err)
+		disk, err := a.systemDisk(ctx, in.ServerID)
+		if err != nil {
+			return PreflightResult{}, err
 		}
-		check.result.SystemDiskGB = disk.SizeGB
+		check.server(server, disk)
 	}
 	image, err := a.Cloud.Image(ctx, in.Change.ImageID)
 	switch {
@@ -150,9 +148,11 @@ func (p *preflight) wellFormed(a *Activities) {
 	}
 }
 
-func (p *preflight) server(server ecs.Server) {
+func (p *preflight) server(server ecs.Server, disk ecs.Disk) {
 	p.result.Name = server.Name
 	p.result.Before = observation(server)
+	p.result.Before.VolumeID = cmp.Or(p.result.Before.VolumeID, disk.VolumeID)
+	p.result.SystemDiskGB = disk.SizeGB
 	before := p.result.Before
 	p.result.DataDisks = max(0, len(server.Volumes)-1)
 

@@ -33,9 +33,19 @@ const (
 	StatusError   = "ERROR"
 )
 
-// Idle is true when no operation runs on the server. A server that is powering off still reads
-// ACTIVE, so the status alone never tells.
-func (o Observation) Idle() bool { return o.Exists && o.TaskState == "" && o.Status != StatusRebuild }
+// Idle is true when no operation runs on the server. A server that is powering off still reads ACTIVE,
+// so the status alone never tells; and statuses that name an operation, or that the cloud does not know,
+// are no rest either.
+func (o Observation) Idle() bool {
+	if !o.Exists || o.TaskState != "" {
+		return false
+	}
+	switch o.Status {
+	case "", "UNKNOWN", "BUILD", "REBOOT", "HARD_REBOOT", "MIGRATING", "RESIZE", "REVERT_RESIZE", StatusRebuild:
+		return false
+	}
+	return true
+}
 
 // Rebuilding is true while the cloud replaces the system disk.
 func (o Observation) Rebuilding() bool {

@@ -91,7 +91,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 		encrypted := true
 		o.change.Encrypted, o.change.EncryptionKeyID = &encrypted, o.encrypt
 	}
-	if err := validate(serverID, o.change); err != nil {
+	if err := errors.Join(validServerID(serverID), o.change.Validate()); err != nil {
 		return err
 	}
 	s, err := dial(ctx, o.taskQueue)
@@ -135,13 +135,12 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 	return s.start(ctx, serverID, o.change, found)
 }
 
-// validate names everything that can be told wrong without asking anybody.
-func validate(serverID string, change rollout.Change) error {
-	var wrong []error
-	if !rollout.IsUUID(serverID) {
-		wrong = append(wrong, fmt.Errorf("server id %q is not a UUID", serverID))
+// validServerID checks the form of an id before anybody is asked about it.
+func validServerID(id string) error {
+	if !rollout.IsUUID(id) {
+		return fmt.Errorf("server id %q is not a UUID", id)
 	}
-	return errors.Join(append(wrong, change.Validate())...)
+	return nil
 }
 
 // refusal says everything that stands against the change.

@@ -28,6 +28,9 @@ carried to its end, because a server without its disk helps nobody.
 }
 
 func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reason string) error {
+	if err := validServerID(serverID); err != nil {
+		return err
+	}
 	s, err := dial(ctx, taskQueue)
 	if err != nil {
 		return err

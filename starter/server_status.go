@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -38,6 +37,9 @@ func newServerStatusCommand(io streams) *cobra.Command {
 }
 
 func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, serverID string) error {
+	if err := validServerID(serverID); err != nil {
+		return err
+	}
 	s, err := dial(ctx, o.taskQueue)
 	if err != nil {
 		return err
@@ -74,9 +76,6 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 // latest finds the newest change of a server. The workflow id holds the project, which only workers
 // know, so it is looked for by its end.
 func (s *session) latest(ctx context.Context, serverID, filter string) (*workflow.WorkflowExecutionInfo, error) {
-	if !rollout.IsUUID(serverID) {
-		return nil, fmt.Errorf("server id %q is not a UUID", serverID)
-	}
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowType = '%s'%s", workflows.ChangeOSName, filter),
 	}

@@ -2,13 +2,17 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/tests/harness"
 )
 
 // TestDemo runs the demo as a newcomer does, and looks for processes that it left behind.
@@ -31,6 +35,51 @@ func TestDemo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, left, "temporary files")
 	assert.Empty(t, processesUsing(t, temp), "processes")
+}
+
+// TestDemoInterrupted presses Ctrl-C in the middle.
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	temp := t.TempDir()
+	demo := machine.Command(t, "demo", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp)
+	demo.Start()
+	require.Eventually(t, func() bool { return strings.Contains(demo.Output(), "submit") }, harness.Patience, 20*time.Millisecond)
+	demo.Interrupt()
+
+	assert.NotZero(t, demo.Wait().Code)
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Empty(t, left, "temporary files")
+	assert.Empty(t, processesUsing(t, temp), "processes")
+}
+
+// TestEmulatorCommand serves a cloud by itself and reads its ledger.
+func TestEmulatorCommand(t *testing.T) {
+	t.Parallel()
+	faults := filepath.Join(t.TempDir(), "faults.yaml")
+	require.NoError(t, os.WriteFile(faults, []byte("faults:\n  - {op: changeos, kind: drop_after}\n"), 0o600))
+	emulator := machine.Command(t, "emulator", "--listen", "127.0.0.1:0", "--servers", "50", "--seed", "1", "--faults", faults)
+	emulator.Start()
+	var url string
+	require.Eventually(t, func() bool {
+		first, _, complete := strings.Cut(emulator.Output(), "\n")
+		url = strings.TrimSuffix(strings.TrimPrefix(strings.SplitN(first+":", ": ", 2)[0], "Emulated cloud at "), ":")
+		return complete
+	}, harness.Patience, 20*time.Millisecond)
+
+	response, err := http.Get(url + "/_emulator/ledger")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var ledger struct {
+		Servers map[string]struct {
+			Accepted int `json:"changeos_accepted"`
+		} `json:"servers"`
+	}
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&ledger))
+	assert.Len(t, ledger.Servers, 50)
+
+	emulator.Interrupt()
+	assert.Zero(t, emulator.Wait().Code)
 }
 
 // processesUsing lists the processes whose command line or environment names a folder.

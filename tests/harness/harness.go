@@ -3,7 +3,6 @@
 package harness
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/log"
 
 	"github.com/reimage/reimage/internal/stack"
@@ -134,12 +134,11 @@ func (m *Machine) CLI(t testing.TB, args ...string) Ran {
 	return m.Command(t, args...).Run("")
 }
 
-// Command is a run of the reimage program that has not started yet.
+// Command is a run of the reimage program.
 type Command struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	out bytes.Buffer
-	err bytes.Buffer
+	t        testing.TB
+	cmd      *exec.Cmd
+	out, err lockedBuffer
 }
 
 // Command prepares a run of the reimage program.
@@ -165,7 +164,29 @@ func (c *Command) Env(name, value string) *Command {
 func (c *Command) Run(input string) Ran {
 	c.t.Helper()
 	c.cmd.Stdin = strings.NewReader(input)
-	err := c.cmd.Run()
+	c.Start()
+	return c.Wait()
+}
+
+// Start starts the program without waiting for it.
+func (c *Command) Start() {
+	c.t.Helper()
+	require.NoError(c.t, c.cmd.Start())
+}
+
+// Output is what the program has written to standard output so far.
+func (c *Command) Output() string { return c.out.String() }
+
+// Interrupt is Ctrl-C.
+func (c *Command) Interrupt() {
+	c.t.Helper()
+	require.NoError(c.t, c.cmd.Process.Signal(os.Interrupt))
+}
+
+// Wait waits for the end of the program.
+func (c *Command) Wait() Ran {
+	c.t.Helper()
+	err := c.cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok || ok && !exit.Exited() {
 		c.t.Fatalf("reimage %s: %v\n%s", strings.Join(c.cmd.Args[1:], " "), err, c.err.String())
 	}

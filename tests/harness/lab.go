@@ -152,13 +152,13 @@ func (l *Lab) Result(run client.WorkflowRun) workflows.ChangeOSResult {
 	return result
 }
 
-// patience bounds every wait in the tests. It is no measure of speed: it only ends a test that hangs.
-const patience = 3 * time.Minute
+// Patience bounds every wait in the tests. It is no measure of speed: it only ends a test that hangs.
+const Patience = 3 * time.Minute
 
 // Eventually waits until the condition holds.
 func (l *Lab) Eventually(what string, holds func() bool) {
 	l.T.Helper()
-	require.Eventually(l.T, holds, patience, 20*time.Millisecond, what)
+	require.Eventually(l.T, holds, Patience, 20*time.Millisecond, what)
 }
 
 // AwaitStep waits until a change has reached a step.

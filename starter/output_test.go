@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// TestExitCodes holds the table of the help text: a code never flatters.
+func TestExitCodes(t *testing.T) {
+	tests := map[rollout.ServerEnd]int{
+		rollout.Done: 0, rollout.Skipped: 0, rollout.NotStarted: 1,
+		rollout.FailedIntact: 2, rollout.FailedChanged: 2, rollout.FailedLost: 2, rollout.Vanished: 2,
+	}
+	for end, code := range tests {
+		var out bytes.Buffer
+		err := outputText.finished(streams{out: &out}, workflows.ChangeOSResult{End: end, ServerID: "id", Name: "web-07", Reason: "because"})
+		assert.Equal(t, code, codeOf(err), end)
+		assert.Contains(t, out.String(), "web-07 (id): "+string(end)+": because")
+	}
+}
+
+func codeOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
+		return exitUsage
+	}
+	return exit.code
+}
+
+// TestPowerTrouble is a change that worked and a server that was not left as asked.
+func TestPowerTrouble(t *testing.T) {
+	var out bytes.Buffer
+	err := outputText.finished(streams{out: &out}, workflows.ChangeOSResult{End: rollout.Done, Name: "web-07", PowerTrouble: "it does not stop"})
+	assert.Equal(t, exitFailed, codeOf(err))
+	assert.Contains(t, out.String(), "it does not stop")
+}
+
+func TestJSONResultIsOneObject(t *testing.T) {
+	var out bytes.Buffer
+	want := workflows.ChangeOSResult{End: rollout.FailedLost, ServerID: "id", Reason: "it has no system disk"}
+	err := outputJSON.finished(streams{out: &out}, want)
+	assert.Equal(t, exitFailed, codeOf(err))
+	var got workflows.ChangeOSResult
+	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
+	assert.Equal(t, want, got)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
+)
+
+func runCommand(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	t.Setenv("TEMPORAL_CONFIG_FILE", t.TempDir()+"/none.toml")
+	var o, e bytes.Buffer
+	code = execute(t.Context(), streams{in: strings.NewReader(""), out: &o, err: &e}, args)
+	return code, o.String(), e.String()
+}
+
+// TestHelpTellsTheExitCodes keeps every command that does something documented.
+func TestHelpTellsTheExitCodes(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Name() != "version" {
+			assert.Contains(t, cmd.Long, "EXIT STATUS", cmd.CommandPath())
+		}
+		assert.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRootCommand(streams{}))
+}
+
+func TestVersion(t *testing.T) {
+	code, out, _ := runCommand(t, "version")
+	assert.Zero(t, code)
+	assert.Contains(t, out, "Temporal SDK 1.50.0")
+}
+
+// TestBadUsage is refused before anybody is asked.
+func TestBadUsage(t *testing.T) {
+	const id = "2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11"
+	tests := map[string][]string{
+		"required flag(s)":                   {"server", id},
+		"unknown flag":                       {"server", id, "--image", id, "--imagee", "x"},
+		"unknown command":                    {"servers"},
+		"accepts 1 arg(s)":                   {"server", "--image", id},
+		"[detach wait]":                      {"server", id, "--image", id, "--wait", "--detach"},
+		"text or json":                       {"server", id, "--image", id, "--output", "xml"},
+		`power "sideways" is none of`:        {"server", id, "--image", id, "--power", "sideways"},
+		`API version "v3" is neither`:        {"server", id, "--image", id, "--api", "v3"},
+		"deadline 48h0m0s":                   {"server", id, "--image", id, "--deadline", "48h"},
+		"key pair owner is given without":    {"server", id, "--image", id, "--key-owner", "u"},
+		`server id "web-07" is not a UUID`:   {"server", "web-07", "--image", id},
+		`server id "web-08" is not`:          {"server", "cancel", "web-08"},
+		"Temporal at 127.0.0.1:1":            {"server", id, "--image", id},
+		"no such file":                       {"emulator", "--faults", "/no/such/file"},
+		"speed":                              {"emulator", "--speed", "-1"},
+		"neither beside this one nor on the": {"demo"},
+	}
+	for says, args := range tests {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Setenv("PATH", "")
+			code, out, errOut := runCommand(t, args...)
+			assert.Equal(t, exitUsage, code)
+			assert.Empty(t, out)
+			assert.Contains(t, errOut, says)
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// complete is the least that a worker has to be told.
+func complete() map[string]string {
+	return map[string]string{
+		"HUAWEICLOUD_SDK_AK": "AKEXAMPLE", "HUAWEICLOUD_SDK_SK": "the-secret-key", "HUAWEICLOUD_SDK_PROJECT_ID": "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80",
+		"HW_REGION_NAME": "eu-de",
+	}
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+}
+
+func load(t *testing.T, changes map[string]string) (config, error) {
+	t.Helper()
+	env := complete()
+	maps.Copy(env, changes)
+	return loadConfig(lookup(env))
+}
+
+func TestDefaultsFollowTheRegion(t *testing.T) {
+	cfg, err := load(t, nil)
+	require.NoError(t, err)
+	assert.Equal(t, "https://ecs.eu-de.myhuaweicloud.com", cfg.Cloud.ECS)
+	assert.Equal(t, "https://ims.eu-de.myhuaweicloud.com", cfg.Cloud.IMS)
+	assert.Equal(t, "reimage", cfg.TaskQueue)
+	assert.Equal(t, 30*time.Second, cfg.Cloud.RequestTimeout)
+	require.NoError(t, cfg.Timing.Validate(cfg.Cloud.RequestTimeout), "the defaults keep the never-twice rule")
+	_, err = ecs.New(cfg.Cloud)
+	require.NoError(t, err, "the client accepts what the worker loads")
+
+	cfg, err = load(t, map[string]string{"HW_CLOUD": "otc.t-systems.com"})
+	require.NoError(t, err)
+	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Cloud.ECS)
+}
+
+func TestEndpointsOverrideTheRegion(t *testing.T) {
+	cfg, err := load(t, map[string]string{"HW_REGION_NAME": "", "REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1/ecs", "REIMAGE_IMS_ENDPOINT": "http://127.0.0.1:1/ims"})
+	require.NoError(t, err)
+	assert.Equal(t, "http://127.0.0.1:1/ecs", cfg.Cloud.ECS)
+	assert.Equal(t, "http://127.0.0.1:1/ims", cfg.Cloud.IMS)
+}
+
+// TestCredentialNames takes every name in the documented order.
+func TestCredentialNames(t *testing.T) {
+	for _, names := range [][3]string{
+		{"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"},
+		{"HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN"},
+		{"OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN"},
+	} {
+		cfg, err := loadConfig(lookup(map[string]string{
+			names[0]: "AK", names[1]: "SK", names[2]: "ST", "HW_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl",
+		}))
+		require.NoError(t, err)
+		key, ok := cfg.Cloud.Credentials.(ecs.AccessKey)
+		require.True(t, ok)
+		assert.Equal(t, [3]string{"AK", "SK", "ST"}, [3]string{key.ID, key.Secret.Reveal(), key.SecurityToken.Reveal()})
+	}
+	cfg, err := loadConfig(lookup(map[string]string{"OS_TOKEN": "tok", "OS_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl"}))
+	require.NoError(t, err)
+	token, ok := cfg.Cloud.Credentials.(ecs.Token)
+	require.True(t, ok)
+	assert.Equal(t, "tok", token.Value.Reveal())
+}
+
+// TestEverythingWrongIsNamed gives all problems at once and no secret.
+func TestEverythingWrongIsNamed(t *testing.T) {
+	_, err := loadConfig(lookup(map[string]string{
+		"HUAWEICLOUD_SDK_SK": "the-secret-key", "REIMAGE_POLL_INTERVAL": "soon", "REIMAGE_SETTLE_TIME": "1m", "REIMAGE_REQUEST_TIMEOUT": "45s",
+	}))
+	require.Error(t, err)
+	for _, says := range []string{
+		"project id is not set: set HUAWEICLOUD_SDK_PROJECT_ID", "access key and its secret key go together",
+		"ECS service is not known", "IMS service is not known", "REIMAGE_POLL_INTERVAL", "REIMAGE_REQUEST_TIMEOUT",
+		"settle time (1m0s) must be longer",
+	} {
+		assert.ErrorContains(t, err, says)
+	}
+	assert.NotContains(t, err.Error(), "the-secret-key")
+}
+
+func TestWorkerRefusesToStart(t *testing.T) {
+	ctx := t.Context()
+	err := run(ctx, lookup(map[string]string{}))
+	assert.ErrorContains(t, err, "no cloud credentials")
+
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	t.Setenv("TEMPORAL_CONFIG_FILE", t.TempDir()+"/none.toml")
+	err = run(ctx, lookup(complete()))
+	assert.ErrorContains(t, err, "Temporal at 127.0.0.1:1")
+
+	env := complete()
+	env["REIMAGE_LOG_LEVEL"] = "loud"
+	assert.ErrorContains(t, run(ctx, lookup(env)), "REIMAGE_LOG_LEVEL")
+}
