@@ -26,7 +26,7 @@ func BenchmarkSign(b *testing.B) {
 
 func BenchmarkRead(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"job_id":"j","status":"RUNNING","entities":{}}`))
+		_, _ = w.Write([]byte(`{"job_id":"ff8080829a1c22e0019a33d0b7a40f5e","status":"RUNNING","entities":{}}`))
 	}))
 	defer server.Close()
 	client, err := ecs.New(ecs.Config{

@@ -89,8 +89,10 @@ func (o Observation) Judge(before Fingerprint, imageID string) (ServerEnd, strin
 		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s)", o.state())
 	case o.ImageID != imageID:
 		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)", o.VolumeID, o.ImageID, o.state())
+	case o.VolumeID == before.VolumeID:
+		return FailedChanged, fmt.Sprintf("it shows the image, but still its old system disk (%s)", o.state())
 	default:
-		return FailedChanged, fmt.Sprintf("it has the image, but is not running on a new disk (%s)", o.state())
+		return FailedChanged, fmt.Sprintf("it has the image on a new system disk, but does not run (%s)", o.state())
 	}
 }
 

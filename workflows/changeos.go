@@ -155,10 +155,15 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	if cancelled := c.cancelled(ctx); cancelled != nil {
 		return false, cancelled
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return true, nil
+	case kind(err) == activities.ErrVanished:
+		c.end(rollout.Vanished, said(err))
+	default:
 		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
 	}
-	return err == nil, nil
+	return false, nil
 }
 
 // cancelled obeys a cancel while the old disk is still there.
@@ -226,16 +231,18 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 
 // leave gives the server the power state that was asked for, or back the one it had.
 func (c *changeOS) leave(ctx workflow.Context) {
-	wasOn := c.result.Before.Status == rollout.StatusActive
-	on := wasOn
+	on := true
 	switch c.result.End {
 	case rollout.Done:
-		on = c.in.Change.Power == rollout.PowerOn || c.in.Change.Power != rollout.PowerOff && wasOn
-		if on {
+		// A server that was in ERROR is left running: nobody meant it to be off.
+		asBefore := c.in.Change.Power == "" || c.in.Change.Power == rollout.PowerAsBefore
+		off := c.in.Change.Power == rollout.PowerOff || asBefore && c.result.Before.Status == rollout.StatusShutoff
+		if !off {
 			return // proven means running
 		}
+		on = false
 	case rollout.FailedIntact, rollout.NotStarted:
-		if !wasOn {
+		if c.result.Before.Status != rollout.StatusActive {
 			return
 		}
 	default:

@@ -16,14 +16,15 @@ func kind(err error) string {
 
 // said is what went wrong in the activity's own words, without Temporal's wrapping.
 func said(err error) string {
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		return app.Message()
-	}
+	// First: a timeout carries the last failure, which would be taken for the whole story.
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		if cause := errors.Unwrap(timeout); cause != nil {
 			return "it took too long; last trouble: " + said(cause)
 		}
 		return "it took too long (" + timeout.TimeoutType().String() + ")"
+	}
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Message()
 	}
 	return err.Error()
 }

@@ -1,0 +1,42 @@
+package rollout_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+func TestSecretRefIsSplit(t *testing.T) {
+	for ref, want := range map[rollout.SecretRef][2]string{
+		"":                        {"", ""},
+		"env:ROOT_PASSWORD":       {"env", "ROOT_PASSWORD"},
+		"file:web/user-data.yaml": {"file", "web/user-data.yaml"},
+		"file:C:/odd":             {"file", "C:/odd"},
+		"env":                     {"env", ""},
+	} {
+		kind, name := ref.Split()
+		assert.Equal(t, want, [2]string{kind, name}, "%q", ref)
+		if ref != "" && name != "" {
+			assert.NoError(t, ref.Validate(), "%q", ref)
+		}
+	}
+}
+
+func TestNoSecretRefIsValid(t *testing.T) {
+	assert.NoError(t, rollout.SecretRef("").Validate())
+}
+
+// TestSecretInPlaceOfItsReferenceIsNotRepeated: errors end in histories, logs and terminals.
+func TestSecretInPlaceOfItsReferenceIsNotRepeated(t *testing.T) {
+	for _, ref := range []rollout.SecretRef{
+		"hunter2", "hunter2:env", "hunter2:hunter2", "env", "file", "env:", "file:", ":hunter2", " env:hunter2", "ENV:hunter2", "vault:hunter2",
+	} {
+		err := ref.Validate()
+		require.Error(t, err, "%q", ref)
+		assert.NotContains(t, err.Error(), "hunter2")
+		assert.ErrorContains(t, err, "env:NAME or file:PATH", "it says what would be right")
+	}
+}

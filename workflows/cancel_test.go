@@ -1,0 +1,133 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+func TestCancelBeforeAnythingTouchesNothing(t *testing.T) {
+	for name, when := range map[string]time.Duration{"at once": 0, "during the look": 30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.at(when, s.env.CancelWorkflow)
+
+			result := s.canceled()
+
+			assert.Subset(t, []string{activities.PreflightName}, s.started)
+			assert.Equal(t, rollout.NotStarted, result.End)
+			assert.Equal(t, "cancelled before anything was touched", result.Reason)
+			assert.Equal(t, serverID, result.ServerID)
+			assert.Equal(t, curtain.Add(when), result.EndedAt, "a look is not waited for")
+			assert.Zero(t, result.After)
+		})
+	}
+}
+
+func TestCancelBetweenTwoLooksIsObeyed(t *testing.T) {
+	s := newStage(t)
+	s.look.fails(later(activities.ErrThrottled, "slow down", 2*time.Minute))
+	s.at(2*time.Minute, s.env.CancelWorkflow)
+	assert.Equal(t, rollout.NotStarted, s.canceled().End)
+	assert.Equal(t, []string{activities.PreflightName}, s.started)
+}
+
+func TestCancelDuringTheStopGivesThePowerBack(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff // asked for a changed server, and this one is not
+	s.at(90*time.Second, s.env.CancelWorkflow)
+
+	result := s.canceled()
+
+	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName, activities.RestorePowerName}, s.started)
+	assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
+	assert.Equal(t, rollout.NotStarted, result.End)
+	assert.Equal(t, "cancelled before its disk was touched", result.Reason)
+	assert.Equal(t, called, result.Name)
+	assert.Equal(t, seen(rollout.StatusActive, oldImage, oldDisk), result.Before)
+	assert.Empty(t, result.PowerTrouble)
+}
+
+func TestCancelDuringTheStopLeavesAStoppedServerStopped(t *testing.T) {
+	s := newStage(t)
+	s.look.returns(found(rollout.StatusShutoff))
+	s.at(90*time.Second, s.env.CancelWorkflow)
+	assert.Equal(t, rollout.NotStarted, s.canceled().End)
+	assert.Empty(t, s.leave.inputs)
+}
+
+func TestPowerTroubleAfterACancelIsTold(t *testing.T) {
+	s := newStage(t)
+	s.leave.fails(final(activities.ErrRefused, "the zone is sold out"))
+	s.at(90*time.Second, s.env.CancelWorkflow)
+	result := s.canceled()
+	assert.Equal(t, rollout.NotStarted, result.End)
+	assert.Equal(t, "the zone is sold out", result.PowerTrouble)
+}
+
+// TestCancelWhileThePowerIsGivenBack does not leave the server off.
+func TestCancelWhileThePowerIsGivenBack(t *testing.T) {
+	s := newStage(t)
+	s.stop.fails(final(activities.ErrOverdue, "the guest ignores the shutdown"))
+	s.at(150*time.Second, s.env.CancelWorkflow)
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedIntact, result.End, "it had ended when the cancel came")
+	assert.Equal(t, curtain.Add(3*time.Minute), result.EndedAt)
+	assert.Len(t, s.leave.inputs, 1)
+	assert.Empty(t, result.PowerTrouble)
+}
+
+// TestCancelTooLateIsCarriedToTheEnd: from the submit on, the old disk is given up.
+func TestCancelTooLateIsCarriedToTheEnd(t *testing.T) {
+	undisturbed := newStage(t)
+	undisturbed.in.Change.Power = rollout.PowerOff
+	want := undisturbed.ended()
+	require.Equal(t, rollout.Done, want.End)
+	for step, when := range map[workflows.Step]time.Duration{
+		workflows.StepSubmit: 150 * time.Second,
+		workflows.StepWait:   210 * time.Second,
+		workflows.StepProve:  270 * time.Second,
+		workflows.StepLeave:  330 * time.Second,
+	} {
+		t.Run(string(step), func(t *testing.T) {
+			s := newStage(t)
+			s.in.Change.Power = rollout.PowerOff
+			s.at(when, s.env.CancelWorkflow)
+			var after workflows.Status
+			s.at(when+time.Second, func() { after = s.status() })
+
+			result := s.ended()
+
+			assert.Equal(t, want, result, "as if nobody had asked")
+			assert.Equal(t, undisturbed.started, s.started)
+			assert.Equal(t, step, after.Now().Step)
+			assert.True(t, after.CancelRequested)
+			assert.True(t, s.status().CancelRequested)
+		})
+	}
+}
+
+// TestCancelWhileTheSubmitIsInDoubt must not leave the question open.
+func TestCancelWhileTheSubmitIsInDoubt(t *testing.T) {
+	s := newStage(t)
+	s.submit.failsFirst(later(activities.ErrInDoubt, "nobody knows", time.Minute))
+	s.at(200*time.Second, s.env.CancelWorkflow) // between the first attempt and the second
+	result := s.ended()
+	assert.Equal(t, rollout.Done, result.End)
+	assert.Len(t, s.submit.inputs, 2)
+}
+
+func TestCancelAfterTheLookOfAPlatformStop(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.WithStopServer = true // the submit follows the look at once
+	s.at(90*time.Second, s.env.CancelWorkflow)
+	assert.Equal(t, rollout.Done, s.ended().End, "the submit was under way")
+}

@@ -1,0 +1,97 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestPowerOfAChangedServer: a change of OS always ends with a running server, so only a stop is ever needed.
+func TestPowerOfAChangedServer(t *testing.T) {
+	stop := []activities.RestorePowerInput{{ServerID: serverID, On: false}}
+	for name, test := range map[string]struct {
+		was   string
+		asked rollout.Power
+		leave []activities.RestorePowerInput
+	}{
+		"ran, nothing asked":         {rollout.StatusActive, "", nil},
+		"ran, as before":             {rollout.StatusActive, rollout.PowerAsBefore, nil},
+		"ran, on":                    {rollout.StatusActive, rollout.PowerOn, nil},
+		"ran, off":                   {rollout.StatusActive, rollout.PowerOff, stop},
+		"was stopped, nothing asked": {rollout.StatusShutoff, "", stop},
+		"was stopped, as before":     {rollout.StatusShutoff, rollout.PowerAsBefore, stop},
+		"was stopped, on":            {rollout.StatusShutoff, rollout.PowerOn, nil},
+		"was stopped, off":           {rollout.StatusShutoff, rollout.PowerOff, stop},
+		"had failed, nothing asked":  {rollout.StatusError, "", nil},
+		"had failed, off":            {rollout.StatusError, rollout.PowerOff, stop},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.look.returns(found(test.was))
+			s.in.Change.Power = test.asked
+
+			result := s.ended()
+
+			assert.Equal(t, rollout.Done, result.End)
+			assert.Equal(t, test.leave, s.leave.inputs)
+			assert.Empty(t, result.PowerTrouble)
+		})
+	}
+}
+
+// TestPowerTroubleIsToldAndChangesNothingElse for a changed server and for one that was left intact.
+func TestPowerTroubleIsToldAndChangesNothingElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		play func(s *stage)
+		end  rollout.ServerEnd
+	}{
+		"changed": {func(s *stage) { s.in.Change.Power = rollout.PowerOff }, rollout.Done},
+		"intact":  {func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }, rollout.FailedIntact},
+	} {
+		t.Run(name, func(t *testing.T) {
+			smooth := newStage(t)
+			test.play(smooth)
+			s := newStage(t)
+			test.play(s)
+			s.leave.fails(final(activities.ErrOverdue, "the guest does not react"))
+
+			want, got := smooth.ended(), s.ended()
+
+			assert.Equal(t, test.end, got.End)
+			assert.Equal(t, "the guest does not react", got.PowerTrouble)
+			want.PowerTrouble = got.PowerTrouble
+			assert.Equal(t, want, got)
+			assert.Contains(t, s.details(), "Power: the guest does not react")
+		})
+	}
+}
+
+func TestPowerIsTriedAgain(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff
+	s.leave.failsFirst(passing(activities.ErrNotSent, "no route"))
+	assert.Empty(t, s.ended().PowerTrouble)
+	assert.Len(t, s.leave.inputs, 2)
+}
+
+// TestBrokenServerIsLeftAlone: what is left of it is evidence.
+func TestBrokenServerIsLeftAlone(t *testing.T) {
+	for end, after := range map[rollout.ServerEnd]rollout.Observation{
+		rollout.FailedChanged: seen(rollout.StatusError, newImage, newDisk),
+		rollout.FailedLost:    seen(rollout.StatusError, oldImage, ""),
+		rollout.Vanished:      {},
+	} {
+		for _, power := range []rollout.Power{rollout.PowerAsBefore, rollout.PowerOn, rollout.PowerOff} {
+			t.Run(string(end)+" "+string(power), func(t *testing.T) {
+				s := newStage(t)
+				s.in.Change.Power = power
+				s.prove.returns(after)
+				assert.Equal(t, end, s.ended().End)
+				assert.Empty(t, s.leave.inputs)
+			})
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// TestOptionsOfEveryActivity reads the options in force when the workflow asks for an activity.
+func TestOptionsOfEveryActivity(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff // so that every step is there
+	s.ended()
+
+	require.Equal(t, []string{
+		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName,
+		activities.PollJobName, activities.VerifyServerName, activities.RestorePowerName,
+	}, s.options.names())
+	for _, asked := range s.options.asked {
+		options := asked.options
+		assert.Positive(t, options.StartToCloseTimeout, asked.name)
+		assert.GreaterOrEqual(t, options.ScheduleToCloseTimeout, options.StartToCloseTimeout, "%s: one attempt has to fit", asked.name)
+		require.NotNil(t, options.RetryPolicy, asked.name)
+		assert.Zero(t, options.RetryPolicy.MaximumAttempts, "%s: attempts are bounded by time", asked.name)
+		assert.LessOrEqual(t, options.RetryPolicy.MaximumInterval, time.Minute, asked.name)
+		assert.Positive(t, options.RetryPolicy.MaximumInterval, "%s: without one the server waits 100 times the first interval", asked.name)
+		assert.NotEmpty(t, options.Summary, asked.name)
+		assert.Less(t, len(options.Summary), 200, asked.name)
+		if asked.name == activities.PreflightName {
+			continue // reads for two minutes at most: a cancel need not wait for it, and a silent one need not be missed early
+		}
+		assert.Positive(t, options.HeartbeatTimeout, asked.name)
+		assert.LessOrEqual(t, options.HeartbeatTimeout, time.Minute, asked.name)
+		assert.True(t, options.WaitForCancellation, asked.name)
+	}
+}
+
+// TestOneSubmitAttemptOutlastsTheSettleTime: an attempt that has to settle first must still be able to send.
+func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
+	s := newStage(t)
+	s.ended()
+	assert.Greater(t, s.options.of(t, activities.SubmitChangeOSName).StartToCloseTimeout, activities.MaxSettle+time.Minute)
+}
+
+// TestWaitsOutlastTheDeadlineOfTheChange: the activity itself has to notice the deadline and tell what it saw.
+func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
+	for _, deadline := range []time.Duration{0, time.Minute, 24 * time.Hour} {
+		t.Run(deadline.String(), func(t *testing.T) {
+			s := newStage(t)
+			s.in.Change.Deadline = deadline
+			s.ended()
+			for _, name := range []string{activities.PollJobName, activities.VerifyServerName} {
+				options := s.options.of(t, name)
+				longest := s.in.Change.WaitDeadline() + activities.MaxSettle
+				assert.Greater(t, options.StartToCloseTimeout, longest, name)
+				assert.Greater(t, options.ScheduleToCloseTimeout, longest, name)
+			}
+		})
+	}
+}
+
+func TestSummariesNameTheServer(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff
+	s.ended()
+	for name, summary := range map[string]string{
+		activities.StopIfNeededName:   "stop web-07 if it runs",
+		activities.SubmitChangeOSName: "change the OS of web-07",
+		activities.PollJobName:        "wait for job " + jobID,
+		activities.VerifyServerName:   "look for proof on web-07",
+		activities.RestorePowerName:   "leave web-07 stopped",
+	} {
+		assert.Equal(t, summary, s.options.of(t, name).Summary, name)
+	}
+}
+
+func TestServerWithoutNameIsCalledByItsID(t *testing.T) {
+	s := newStage(t)
+	nameless := found(rollout.StatusActive)
+	nameless.Name = ""
+	s.look.returns(nameless)
+	s.ended()
+	assert.Equal(t, "change the OS of "+serverID, s.options.of(t, activities.SubmitChangeOSName).Summary)
+	assert.Contains(t, s.details(), "**"+serverID+"** to image")
+}
+
+func TestCheckServerHasTheOptionsOfALook(t *testing.T) {
+	s := newStage(t)
+	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
+	options := s.options.of(t, activities.PreflightName)
+	assert.Equal(t, 5*time.Minute, options.ScheduleToCloseTimeout, "somebody is waiting at a prompt")
+}
+
+// optionsRecorder is an interceptor that notes the options of each activity the workflow asks for.
+type optionsRecorder struct {
+	interceptor.WorkerInterceptorBase
+	asked []askedActivity
+}
+
+type askedActivity struct {
+	name    string
+	options workflow.ActivityOptions
+}
+
+func (r *optionsRecorder) names() []string {
+	var names []string
+	for _, asked := range r.asked {
+		names = append(names, asked.name)
+	}
+	return names
+}
+
+// of gives the options of the one call of the activity.
+func (r *optionsRecorder) of(t *testing.T, name string) workflow.ActivityOptions {
+	t.Helper()
+	var calls []workflow.ActivityOptions
+	for _, asked := range r.asked {
+		if asked.name == name {
+			calls = append(calls, asked.options)
+		}
+	}
+	require.Len(t, calls, 1, name)
+	return calls[0]
+}
+
+func (r *optionsRecorder) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &inboundRecorder{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}, recorder: r}
+}
+
+type inboundRecorder struct {
+	interceptor.WorkflowInboundInterceptorBase
+	recorder *optionsRecorder
+}
+
+func (i *inboundRecorder) Init(outbound interceptor.WorkflowOutboundInterceptor) error {
+	return i.Next.Init(&outboundRecorder{WorkflowOutboundInterceptorBase: interceptor.WorkflowOutboundInterceptorBase{Next: outbound}, recorder: i.recorder})
+}
+
+type outboundRecorder struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	recorder *optionsRecorder
+}
+
+func (o *outboundRecorder) ExecuteActivity(ctx workflow.Context, activityType string, args ...any) workflow.Future {
+	o.recorder.asked = append(o.recorder.asked, askedActivity{name: activityType, options: workflow.GetActivityOptions(ctx)})
+	return o.Next.ExecuteActivity(ctx, activityType, args...)
+}

@@ -1,0 +1,114 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestServerDecidesWhateverTheJobSaid: the job's word is told with every end but a proven one.
+func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
+	jobs := map[string]activities.PollJobResult{
+		"succeeded": {End: activities.JobSucceeded},
+		"failed":    {End: activities.JobFailed, Reason: "Ecs.0021: no disk quota"},
+		"overdue":   {End: activities.JobOverdue, Reason: "the job is still RUNNING"},
+		"forgotten": {End: activities.JobForgotten, Reason: "the cloud no longer knows its job"},
+	}
+	ends := map[rollout.ServerEnd]rollout.Observation{
+		rollout.Done:          changed(),
+		rollout.FailedIntact:  untouched(),
+		rollout.FailedChanged: {Fingerprint: untouched().Fingerprint, Exists: true, Status: rollout.StatusRebuild},
+		rollout.FailedLost:    seen(rollout.StatusError, oldImage, ""),
+		rollout.Vanished:      {},
+	}
+	for name, job := range jobs {
+		for end, after := range ends {
+			t.Run(name+" "+string(end), func(t *testing.T) {
+				s := newStage(t)
+				s.wait.returns(job)
+				s.prove.returns(after)
+
+				result := s.ended()
+
+				before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+				judged, why := after.Judge(before, newImage)
+				require.Equal(t, end, judged)
+				if end != rollout.Done && job.Reason != "" {
+					why += "; " + job.Reason
+				}
+				assert.Equal(t, end, result.End)
+				assert.Equal(t, why, result.Reason)
+				assert.Equal(t, after, result.After)
+				assert.Equal(t, jobID, result.JobID)
+			})
+		}
+	}
+}
+
+func TestJobThatCannotBeFollowedIsSettledByTheServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		says string
+	}{
+		"refused":   {final(activities.ErrCredentials, "the key was revoked"), "its job could not be followed: the key was revoked"},
+		"timed out": {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(activities.ErrCloud, "503")), "its job could not be followed: it took too long; last trouble: 503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.wait.fails(test.err)
+			s.prove.returns(seen(rollout.StatusError, newImage, newDisk))
+			result := s.ended()
+			assert.Equal(t, rollout.FailedChanged, result.End)
+			assert.Contains(t, result.Reason, test.says)
+			assert.Len(t, s.wait.inputs, 1)
+		})
+	}
+}
+
+// TestServerThatCannotBeLookedAtIsNeverCalledIntact: the change was submitted, so the worst is assumed.
+func TestServerThatCannotBeLookedAtIsNeverCalledIntact(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff
+	s.prove.fails(final(activities.ErrCredentials, "the key was revoked"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Equal(t, "the change was submitted, but the server could not be looked at afterwards: the key was revoked", result.Reason)
+	assert.Zero(t, result.After, "nothing was seen")
+	assert.Empty(t, s.leave.inputs, "what is left of it is for a human to look at")
+}
+
+func TestReadsAreTriedAgain(t *testing.T) {
+	s := newStage(t)
+	s.look.failsFirst(passing(activities.ErrCloud, "503"))
+	s.wait.failsFirst(passing(activities.ErrCloud, "503"), passing(activities.ErrThrottled, "slow down"))
+	s.prove.failsFirst(passing(activities.ErrWorkerStopping, "handed back"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.Done, result.End)
+	assert.Len(t, s.look.inputs, 2)
+	assert.Len(t, s.submit.inputs, 1, "reading again never means sending again")
+	assert.Len(t, s.wait.inputs, 3)
+	assert.Len(t, s.prove.inputs, 2)
+}
+
+// TestWaitsGiveUp: they end although every attempt fails with something that should pass.
+func TestWaitsGiveUp(t *testing.T) {
+	s := newStage(t)
+	s.wait.fails(passing(activities.ErrCloud, "503"))
+	s.prove.fails(passing(activities.ErrCloud, "504"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Contains(t, result.Reason, "504")
+	assert.Len(t, s.submit.inputs, 1)
+}

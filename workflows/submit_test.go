@@ -1,0 +1,153 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestRefusedChangeLeavesTheServerAsItWas: the closed list of errors that prove that nothing was accepted.
+func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
+	for _, kind := range []string{activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials} {
+		t.Run(kind, func(t *testing.T) {
+			s := newStage(t)
+			s.submit.fails(final(kind, "the quota is used up"))
+
+			result := s.ended()
+
+			assert.Equal(t, []string{
+				activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName,
+			}, s.started, "sent once, and the power given back")
+			assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
+			assert.Equal(t, rollout.FailedIntact, result.End)
+			assert.Equal(t, "the change was refused, its disk was not touched: the quota is used up", result.Reason)
+			assert.Empty(t, result.JobID)
+		})
+	}
+}
+
+func TestRefusedChangeDoesNotStartAServerThatWasStopped(t *testing.T) {
+	s := newStage(t)
+	s.look.returns(found(rollout.StatusShutoff))
+	s.submit.fails(final(activities.ErrRefused, "the quota is used up"))
+	assert.Equal(t, rollout.FailedIntact, s.ended().End)
+	assert.Empty(t, s.leave.inputs)
+}
+
+func TestServerGoneAtTheSubmit(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrVanished, "server web-07 is gone"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.Vanished, result.End)
+	assert.Equal(t, "server web-07 is gone", result.Reason)
+	assert.Equal(t, activities.SubmitChangeOSName, s.started[len(s.started)-1], "there is nothing left to do")
+}
+
+// TestDoubtfulSubmitIsSettledByTheServer: when submitting ends without an answer, what the server shows
+// decides, and the doubt is named unless the server shows proof.
+func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
+	overdue := func(last error) error {
+		return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, last)
+	}
+	doubts := map[string]struct {
+		err   error
+		named string
+	}{
+		"in doubt":                        {final(activities.ErrInDoubt, "nobody knows"), "submitting ended in doubt: nobody knows"},
+		"took too long, in doubt":         {overdue(passing(activities.ErrInDoubt, "nobody knows")), "submitting ended in doubt: it took too long; last trouble: nobody knows"},
+		"took too long, throttled":        {overdue(passing(activities.ErrThrottled, "slow down")), "submitting ended in doubt: it took too long; last trouble: slow down"},
+		"took too long without a word":    {overdue(nil), "submitting ended in doubt: it took too long (ScheduleToClose)"},
+		"an error outside of the list":    {final("Surprise", "out of paper"), "submitting ended in doubt: out of paper"},
+		"the last worker stopped beating": {overdue(temporal.NewHeartbeatTimeoutError()), "submitting ended in doubt: it took too long; last trouble: it took too long (Heartbeat)"},
+	}
+	ends := map[rollout.ServerEnd]rollout.Observation{
+		rollout.Done:          changed(),
+		rollout.FailedIntact:  untouched(),
+		rollout.FailedChanged: seen(rollout.StatusError, newImage, newDisk),
+		rollout.FailedLost:    seen(rollout.StatusError, oldImage, ""),
+		rollout.Vanished:      {},
+	}
+	for doubt, submit := range doubts {
+		for end, after := range ends {
+			t.Run(doubt+" "+string(end), func(t *testing.T) {
+				s := newStage(t)
+				s.submit.fails(submit.err)
+				s.prove.returns(after)
+
+				result := s.ended()
+
+				assert.Equal(t, end, result.End)
+				assert.Equal(t, after, result.After)
+				assert.Empty(t, s.wait.inputs, "there is no job to follow")
+				assert.Len(t, s.prove.inputs, 1)
+				if end == rollout.Done {
+					assert.NotContains(t, result.Reason, "doubt", "proof leaves none")
+				} else {
+					assert.Contains(t, result.Reason, submit.named)
+				}
+				if end == rollout.FailedIntact {
+					assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
+				} else {
+					assert.Empty(t, s.leave.inputs)
+				}
+			})
+		}
+	}
+}
+
+// TestAcceptanceSeenOnTheServerHasNoJob: the answer was lost, so the server is watched in place of the job.
+func TestAcceptanceSeenOnTheServerHasNoJob(t *testing.T) {
+	s := newStage(t)
+	s.submit.returns(activities.SubmitChangeOSResult{Seen: "the cloud is rebuilding it"})
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.Done, result.End)
+	assert.Empty(t, result.JobID)
+	assert.Empty(t, s.wait.inputs)
+	require.Len(t, s.prove.inputs, 1)
+	assert.Equal(t, curtain.Add(3*time.Minute+40*time.Minute), s.prove.inputs[0].Deadline)
+}
+
+// TestSubmitIsTriedAgainForWhatPasses, and each attempt is told the same fingerprint.
+func TestSubmitIsTriedAgainForWhatPasses(t *testing.T) {
+	for _, kind := range []string{
+		activities.ErrThrottled, activities.ErrNotSent, activities.ErrNotReady, activities.ErrCloud,
+		activities.ErrInDoubt, activities.ErrWorkerStopping,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			s := newStage(t)
+			s.submit.failsFirst(passing(kind, "not now"), passing(kind, "not yet"))
+
+			result := s.ended()
+
+			assert.Equal(t, rollout.Done, result.End)
+			require.Len(t, s.submit.inputs, 3)
+			assert.Equal(t, s.submit.inputs[0], s.submit.inputs[1])
+			assert.Equal(t, s.submit.inputs[0], s.submit.inputs[2])
+		})
+	}
+}
+
+// TestSubmitIsGivenUpAfterHalfAnHour with attempts of eight minutes, the longest that settling may take.
+func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
+	s := newStage(t)
+	s.submit.takes = activities.MaxSettle
+	s.submit.fails(passing(activities.ErrInDoubt, "nobody knows"))
+	s.prove.returns(untouched())
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedIntact, result.End)
+	assert.Len(t, s.submit.inputs, 4, "the fourth begins within half an hour, a fifth would not")
+	assert.Contains(t, result.Reason, "nobody knows")
+}
