@@ -91,3 +91,16 @@ func isNotFound(err error) bool {
 	cloud, ok := errors.AsType[*ecs.Error](err)
 	return ok && cloud.Class() == ecs.ClassNotFound
 }
+
+// passes is true for trouble that may be over when the question is asked again.
+func passes(err error) bool {
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	if !ok {
+		return false
+	}
+	switch cloud.Class() {
+	case ecs.ClassTransient, ecs.ClassThrottled, ecs.ClassUnclear:
+		return true
+	}
+	return false
+}

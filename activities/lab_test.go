@@ -47,6 +47,8 @@ type lab struct {
 	server emulator.Server // the first of the fleet, as it was at the start
 	target emulator.Image  // an image that fits it
 	logs   *lockedBuffer
+	// answer may answer a request in the cloud's place; false lets it pass. Set it before the first request.
+	answer func(w http.ResponseWriter, r *http.Request) bool
 }
 
 // inLab runs the test inside a bubble with simulated time. The activities reach the cloud by real HTTP
@@ -57,11 +59,11 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 		cloud, err := emulator.New(options)
 		require.NoError(t, err)
 		listener := &pipes{connections: make(chan net.Conn), closed: make(chan struct{})}
-		server := &http.Server{Handler: cloud}
+		l := &lab{T: t, cloud: cloud, logs: &lockedBuffer{}}
+		server := &http.Server{Handler: l}
 		go func() { _ = server.Serve(listener) }()
 		defer func() { _ = server.Close() }()
 
-		l := &lab{T: t, cloud: cloud, logs: &lockedBuffer{}}
 		l.server = cloud.Servers()[0]
 		l.target = l.image(emulator.TargetImageName)
 		l.config = ecs.Config{
@@ -76,7 +78,9 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 		l.acts = &activities.Activities{
 			Cloud: l.client(l.config),
 			Secrets: activities.Secrets{LookupEnv: func(name string) (string, bool) {
-				value, ok := map[string]string{"ROOT_PASSWORD": plantedPassword, "CLOUD_CONFIG": plantedUserData}[name]
+				value, ok := map[string]string{
+					"ROOT_PASSWORD": plantedPassword, "ROOT_PASSWORD_LINE": plantedPassword + "\r\n", "CLOUD_CONFIG": plantedUserData,
+				}[name]
 				return value, ok
 			}},
 			Timing: testTiming(),
@@ -85,6 +89,13 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 		test(l)
 		l.showsNoSecret("the worker's log", l.logs.String())
 	})
+}
+
+// ServeHTTP is the cloud, or the test in its place.
+func (l *lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.answer == nil || !l.answer(w, r) {
+		l.cloud.ServeHTTP(w, r)
+	}
 }
 
 // client gives a client of the cloud.
@@ -306,7 +317,7 @@ func kindOf(err error) string {
 	return "not typed: " + err.Error()
 }
 
-// failsWith checks the error's type, whether it is final, and that its text names the server.
+// failsWith checks the error's type and whether it is final.
 func failsWith(l *lab, err error, kind string, final bool) *temporal.ApplicationError {
 	l.Helper()
 	failed, ok := errors.AsType[*temporal.ApplicationError](err)

@@ -47,7 +47,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		job, err := a.Cloud.Job(ctx, in.JobID)
 		switch {
 		case isNotFound(err):
-			return PollJobResult{End: JobForgotten}, nil
+			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case err != nil:
 			return PollJobResult{}, cloudError(ctx, err)
 		case job.Succeeded():

@@ -90,8 +90,8 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 // change. The old image may be gone; then only the cloud can tell.
 func (a *Activities) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
 	old, err := a.Cloud.Image(ctx, server.ImageID)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	if passes(err) || err != nil && ctx.Err() != nil {
+		return cloudError(ctx, err)
 	}
 	if err != nil {
 		check.note("the server's present image %s cannot be read, so firmware and architecture were not compared", server.ImageID)

@@ -164,15 +164,20 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 // sendable refuses to touch a server that is not as it was when the change was decided.
 func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
 	failed := server.Status == rollout.StatusError && !s.progress.Settled
+	kind, who := ErrRefused, "somebody else"
+	if s.progress.Settled {
+		// The settled request may have been accepted and be what changed the server: no proof of an old disk.
+		kind, who = ErrInDoubt, "an earlier request in doubt or by somebody else"
+	}
 	switch {
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
 		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
 	case !server.Exists:
 		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
-		return final(ErrRefused, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
+		return final(kind, fmt.Errorf("server %s was changed by %s: its system disk was %s and is %s; nothing more was sent", s.in.ServerID, who, s.in.Before.VolumeID, server.VolumeID))
 	case !s.mayBeSentTo(server.Status) && !failed:
-		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
+		return final(kind, fmt.Errorf("server %s is %s although it was stopped for the change: it was started by %s; nothing more was sent", s.in.ServerID, server.Status, who))
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package activities_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -42,5 +45,190 @@ func TestSubmitIsAccepted(t *testing.T) {
 		assert.Equal(l, activities.SubmitChangeOSResult{JobID: accepted[0].JobID}, end.result)
 		assert.Equal(l, l.target.ID, accepted[0].ImageID)
 		assert.Zero(l, end.took, "a first attempt has nothing to wait for")
+
+		time.Sleep(5 * time.Minute)
+		after, _ := l.cloud.Server(l.server.ID)
+		sum := sha256.Sum256([]byte(plantedUserData))
+		assert.Equal(l, hex.EncodeToString(sum[:]), after.UserDataSHA256, "the secret reaches the cloud as it is")
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+func TestSubmitSendsThePassword(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.submission()
+		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+		require.NoError(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err)
+		time.Sleep(5 * time.Minute)
+		after, _ := l.cloud.Server(l.server.ID)
+		sum := sha256.Sum256([]byte(plantedPassword))
+		assert.Equal(l, hex.EncodeToString(sum[:]), after.PasswordSHA256)
+	})
+}
+
+// TestSubmitLetsThePlatformStop: with withStopServer the server is changed while it runs.
+func TestSubmitLetsThePlatformStop(t *testing.T) {
+	inLab(t, running(), func(l *lab) {
+		in := l.submission()
+		in.Change.WithStopServer = true
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, end.err)
+		assert.NotEmpty(l, end.result.JobID)
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitTouchesNoOtherDisk: what is not as it was when the change was decided is not sent to.
+func TestSubmitTouchesNoOtherDisk(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*emulator.Server)
+		kind   string
+		says   string
+	}{
+		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
+		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, activities.ErrRefused, "was changed by somebody else"},
+		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, activities.ErrRefused, "it was started by somebody else"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.update(test.change)
+				end := l.submit(attempt{})
+				failed := failsWith(l, end.err, test.kind, true)
+				assert.Contains(l, failed.Message(), test.says)
+				assert.Contains(l, failed.Message(), l.server.ID)
+				assert.Zero(l, l.sent())
+			})
+		})
+	}
+}
+
+func TestSubmitToAServerThatIsGone(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		require.NoError(l, l.cloud.Delete(l.server.ID))
+		failsWith(l, l.submit(attempt{}).err, activities.ErrVanished, true)
+		assert.Zero(l, l.sent())
+	})
+}
+
+// TestSubmitToAFailedServer: a server in ERROR may be asked once, and never again when that is in doubt.
+func TestSubmitToAFailedServer(t *testing.T) {
+	failed := func() emulator.Options { return fleetOf(emulator.Server{Name: "one", Status: "ERROR"}) }
+	t.Run("asked once", func(t *testing.T) {
+		inLab(t, failed(), func(l *lab) {
+			end := l.submit(attempt{})
+			require.NoError(l, end.err)
+			assert.NotEmpty(l, end.result.JobID)
+			assert.Equal(l, 1, l.changes())
+		})
+	})
+	t.Run("never when in doubt", func(t *testing.T) {
+		inLab(t, failed(), func(l *lab) {
+			end := l.submit(attempt{number: 2})
+			require.NoError(l, end.err)
+			assert.Equal(l, "its status is ERROR", end.result.Seen)
+			assert.Zero(l, l.sent())
+		})
+	})
+}
+
+// TestSubmitWaitsForSomebodyElse: an operation under way is waited for without settling.
+func TestSubmitWaitsForSomebodyElse(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.update(func(s *emulator.Server) { s.TaskState = "powering-on" })
+		begun := time.Now()
+		l.after(35*time.Second, func() { l.update(func(s *emulator.Server) { s.TaskState = "" }) })
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrNotReady, activities.ErrNotReady, activities.ErrNotReady, activities.ErrNotReady, ""}, c.kinds())
+		assert.Equal(l, 40*time.Second, time.Since(begun), "four polls")
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.submission()
+		in.Change.UserDataFrom = "env:NOT_THERE"
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInvalid, true)
+		assert.Contains(l, failed.Message(), "env:NOT_THERE")
+		assert.Zero(l, l.sent())
+	})
+}
+
+// TestSubmitRefused: a refusal of the cloud is final, and the cloud's words reach the operator without
+// the secrets that the cloud repeats.
+func TestSubmitRefused(t *testing.T) {
+	echo := emulator.Fault{
+		Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005", Status: 400,
+		Message: "the parameter user_data is wrong: " + plantedUserData,
+	}
+	inLab(t, withFaults(stopped(), echo), func(l *lab) {
+		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrRefused, true)
+		assert.Contains(l, failed.Message(), "the parameter user_data is wrong")
+		assert.Equal(l, 1, l.sent())
+		assert.Zero(l, l.changes())
+	})
+	weak := echo
+	weak.Code, weak.Message = "Ecs.0011", "the password "+plantedPassword+" is weak"
+	inLab(t, withFaults(stopped(), weak), func(l *lab) {
+		in := l.submission()
+		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+		assert.Contains(l, failed.Message(), "is weak")
+	})
+}
+
+// TestSubmitHandsBackToAnotherWorker: a worker that is told to stop while it settles gives the attempt
+// back at once, and the next one has to settle again.
+func TestSubmitHandsBackToAnotherWorker(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		stop := make(chan struct{})
+		l.after(35*time.Second, func() { close(stop) })
+		end := l.submit(attempt{number: 2, stop: stop})
+		failed := failsWith(l, end.err, activities.ErrWorkerStopping, false)
+		assert.Equal(l, time.Second, failed.NextRetryDelay())
+		assert.Equal(l, 35*time.Second, end.took)
+		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean, "nothing is proven by a wait that was cut short")
+		assert.Zero(l, l.sent())
+
+		next := l.submit(attempt{number: 3, details: end.last()})
+		require.NoError(l, next.err)
+		assert.GreaterOrEqual(l, next.took, testTiming().Settle)
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitCancelled: a cancel while it settles ends the attempt with nothing sent.
+func TestSubmitCancelled(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		ctx, cancel := context.WithCancel(l.Context())
+		defer cancel()
+		l.after(35*time.Second, cancel)
+		end := l.submit(attempt{number: 2, ctx: ctx})
+		require.Error(l, end.err)
+		assert.ErrorContains(l, end.err, "canceled")
+		assert.Equal(l, 35*time.Second, end.took)
+		assert.Zero(l, l.sent())
+	})
+}
+
+// TestSubmitCancelledInFlight: the answer is given up, the request is not taken for unsent.
+func TestSubmitCancelledInFlight(t *testing.T) {
+	hang := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.HangAfter}
+	inLab(t, withFaults(stopped(), hang), func(l *lab) {
+		ctx, cancel := context.WithCancel(l.Context())
+		defer cancel()
+		l.after(5*time.Second, cancel)
+		end := l.submit(attempt{ctx: ctx})
+		failsWith(l, end.err, activities.ErrInDoubt, false)
+		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean)
+
+		next := l.submit(attempt{number: 2, details: end.last()})
+		require.NoError(l, next.err)
+		assert.NotEmpty(l, next.result.Seen)
+		assert.Equal(l, 1, l.changes())
 	})
 }

@@ -1,0 +1,116 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// TestErrorTypes: what the cloud answers to a question, and what Temporal is told.
+func TestErrorTypes(t *testing.T) {
+	refuse := func(code string, status int) emulator.Fault {
+		return emulator.Fault{Kind: emulator.Refuse, Code: code, Status: status}
+	}
+	tests := []struct {
+		name   string
+		fault  emulator.Fault
+		kind   string
+		final  bool
+		benign bool
+		delay  time.Duration
+	}{
+		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 42 * time.Second}, activities.ErrThrottled, false, true, 42 * time.Second},
+		{"throttled, window in the text", emulator.Fault{Kind: emulator.Throttle}, activities.ErrThrottled, false, true, time.Minute},
+		{"throttled without a word on when", emulator.Fault{Kind: emulator.Throttle1503}, activities.ErrThrottled, false, true, 20 * time.Second},
+		{"flow control with 503", emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled, false, true, 20 * time.Second},
+		{"500", emulator.Fault{Kind: emulator.ServerError}, activities.ErrCloud, false, false, 0},
+		{"502 with a page", emulator.Fault{Kind: emulator.BadGatewayHTML}, activities.ErrCloud, false, false, 0},
+		{"silence", emulator.Fault{Kind: emulator.HangBefore}, activities.ErrCloud, false, false, 0},
+		{"reset", emulator.Fault{Kind: emulator.DropBefore}, activities.ErrCloud, false, false, 0},
+		{"cut answer", emulator.Fault{Kind: emulator.CutBody}, activities.ErrCloud, false, false, 0},
+		{"query failed", refuse("Ecs.0301", 400), activities.ErrCloud, false, false, 0},
+		{"a page with 404 is no server that is gone", emulator.Fault{Kind: emulator.BadGatewayHTML, Status: 404}, activities.ErrCloud, false, false, 0},
+		{"signature", refuse("APIGW.0301", 401), activities.ErrCredentials, true, false, 0},
+		{"token", refuse("APIGW.0307", 401), activities.ErrCredentials, true, false, 0},
+		{"no such API", refuse("APIGW.0101", 404), activities.ErrRefused, true, false, 0},
+		{"policy", refuse("Pdp.0001", 403), activities.ErrRefused, true, false, 0},
+		{"another project", refuse("Ecs.0023", 400), activities.ErrRefused, true, false, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.fault.Op = emulator.OpServer
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				end := run(l, l.acts.Preflight, l.question(), attempt{})
+				failed := failsWith(l, end.err, test.kind, test.final)
+				assert.Equal(l, test.delay, failed.NextRetryDelay())
+				assert.Equal(l, test.benign, failed.Category() == temporal.ApplicationErrorCategoryBenign)
+				assert.Contains(l, failed.Message(), "read server "+l.server.ID, "it says what was tried, on what")
+			})
+		})
+	}
+}
+
+// TestInvalidIDsAreNeverSent: an id becomes part of an address.
+func TestInvalidIDsAreNeverSent(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		const id = "../../../v2/x"
+		failsWith(l, run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.SubmitChangeOS, activities.SubmitChangeOSInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.VerifyServer, activities.VerifyServerInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.PollJob, activities.PollJobInput{JobID: id}, attempt{}).err, activities.ErrInvalid, true)
+		assert.Empty(l, l.cloud.Ledger().Requests)
+	})
+}
+
+// TestCancelWins: a question that is cut short by a cancel is no trouble with the cloud.
+func TestCancelWins(t *testing.T) {
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.HangBefore}), func(l *lab) {
+		ctx, cancel := context.WithCancel(l.Context())
+		defer cancel()
+		l.after(5*time.Second, cancel)
+		end := run(l, l.acts.Preflight, l.question(), attempt{ctx: ctx})
+		require.Error(l, end.err)
+		assert.ErrorContains(l, end.err, "context canceled")
+		assert.Equal(l, 5*time.Second, end.took)
+	})
+}
+
+// TestUnreachableCloudIsNotSent: a write of which no byte left is said to be not sent, and is clean.
+func TestUnreachableCloudIsNotSent(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		dial, dials := l.config.Dial, 0
+		l.config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials++; dials == 2 { // the first is for the look, the second for the request
+				return nil, errors.New("connection refused")
+			}
+			return dial(ctx, network, address)
+		}
+		l.acts.Cloud = l.client(l.config)
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrNotSent, ""}, c.kinds())
+		assert.Zero(l, c.took, "no settling: nothing was sent")
+		assert.Equal(l, 1, l.sent())
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestErrorNames: the names are in the histories of running workflows and cannot change.
+func TestErrorNames(t *testing.T) {
+	assert.Equal(t, []string{
+		"InvalidRequest", "Refused", "CredentialsRefused", "ServerVanished", "Throttled", "NotSent", "NotReady", "CloudTrouble", "InDoubt", "WorkerStopping", "Overdue",
+	}, []string{
+		activities.ErrInvalid, activities.ErrRefused, activities.ErrCredentials, activities.ErrVanished, activities.ErrThrottled, activities.ErrNotSent,
+		activities.ErrNotReady, activities.ErrCloud, activities.ErrInDoubt, activities.ErrWorkerStopping, activities.ErrOverdue,
+	})
+}

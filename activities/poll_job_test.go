@@ -1,0 +1,177 @@
+package activities_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// changing starts a change of the lab's server and gives its job.
+func (l *lab) changing() (jobID string) {
+	l.Helper()
+	end := l.submit(attempt{})
+	require.NoError(l, end.err)
+	require.NotEmpty(l, end.result.JobID)
+	return end.result.JobID
+}
+
+// poll makes attempts until the end, with a deadline from now.
+func (l *lab) poll(jobID string, deadline time.Duration) course[activities.PollJobResult] {
+	l.Helper()
+	in := activities.PollJobInput{JobID: jobID, Deadline: time.Now().Add(deadline)}
+	return persist(l, l.acts.PollJob, in, attempt{})
+}
+
+func TestPollJobUntilItEnds(t *testing.T) {
+	changeFault := func(kind emulator.FaultKind) emulator.Fault {
+		return emulator.Fault{Op: emulator.OpChangeOS, Kind: kind}
+	}
+	failing := changeFault(emulator.JobFail)
+	failing.Variant, failing.Code, failing.Message = emulator.VariantLost, "Ecs.0219", "no disk could be attached"
+	tests := []struct {
+		name   string
+		faults []emulator.Fault
+		end    activities.JobEnd
+		reason string
+	}{
+		{"success", nil, activities.JobSucceeded, ""},
+		{"failure, with the cloud's words", []emulator.Fault{failing}, activities.JobFailed, "Ecs.0219: no disk could be attached"},
+		{"the server vanishes", []emulator.Fault{changeFault(emulator.Vanish)}, activities.JobFailed, "Ecs.0614: The server does not exist."},
+		{"forgotten", []emulator.Fault{changeFault(emulator.JobForgotten)}, activities.JobForgotten, "the cloud no longer knows its job"},
+		{"overdue", []emulator.Fault{changeFault(emulator.JobStuck)}, activities.JobOverdue, "the job is still RUNNING"},
+	}
+	for _, shape := range []string{"flat", "sub_jobs"} {
+		for _, status := range []string{"400", "404"} {
+			for _, test := range tests {
+				t.Run(shape+"/"+status+"/"+test.name, func(t *testing.T) {
+					options := withFaults(stopped(), test.faults...)
+					options.Edition.JobShape, options.Edition.UnknownJob = shape, status
+					inLab(t, options, func(l *lab) {
+						const deadline = 8 * time.Minute
+						c := l.poll(l.changing(), deadline)
+						require.NoError(l, c.err)
+						assert.Equal(l, test.end, c.result.End)
+						assert.Contains(l, c.result.Reason, test.reason)
+						if test.reason == "" {
+							assert.Empty(l, c.result.Reason)
+						}
+						if test.end == activities.JobOverdue {
+							assert.Equal(l, deadline, c.took)
+						}
+						if test.end == activities.JobSucceeded {
+							assert.Equal(l, "RUNNING", read[activities.PollProgress](l, c.last()).Status)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestPollJobAfterADay: finished jobs are deleted after a day.
+func TestPollJobAfterADay(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		job := l.changing()
+		time.Sleep(26 * time.Hour)
+		c := l.poll(job, time.Hour)
+		require.NoError(l, c.err)
+		assert.Equal(l, activities.JobForgotten, c.result.End)
+	})
+}
+
+// TestPollJobPastItsDeadline: one look is taken in any case, so a job that is over counts.
+func TestPollJobPastItsDeadline(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		job := l.changing()
+		c := l.poll(job, -time.Minute)
+		require.NoError(l, c.err)
+		assert.Equal(l, activities.JobOverdue, c.result.End)
+		time.Sleep(5 * time.Minute)
+		c = l.poll(job, -time.Minute)
+		require.NoError(l, c.err)
+		assert.Equal(l, activities.JobSucceeded, c.result.End)
+		assert.Zero(l, c.took)
+	})
+}
+
+// TestPollJobUnknownStatusIsNotFinal: neither a status nobody knows nor an order that waits for payment
+// ends the wait; only SUCCESS, FAIL and the deadline do.
+func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
+	for _, status := range []string{"PENDING_PAYMENT", "FROZEN_FOR_REVIEW", "CANCELLED"} {
+		for name, until := range map[string]time.Duration{"for a while": 5 * time.Minute, "for ever": time.Hour} {
+			t.Run(status+" "+name, func(t *testing.T) {
+				inLab(t, stopped(), func(l *lab) {
+					begun := time.Now()
+					l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+						at := strings.LastIndex(r.URL.Path, "/jobs/")
+						if at < 0 || time.Since(begun) >= until {
+							return false
+						}
+						_, _ = fmt.Fprintf(w, `{"job_id":%q,"status":%q}`, r.URL.Path[at+len("/jobs/"):], status)
+						return true
+					}
+					c := l.poll(l.changing(), 8*time.Minute)
+					require.NoError(l, c.err)
+					if until > 8*time.Minute {
+						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Reason: "the job is still " + status}, c.result)
+						return
+					}
+					assert.Equal(l, activities.JobSucceeded, c.result.End)
+					assert.GreaterOrEqual(l, c.took, until)
+				})
+			})
+		}
+	}
+}
+
+// TestPollJobThroughTrouble: a question that fails is asked again by the next attempt.
+func TestPollJobThroughTrouble(t *testing.T) {
+	tests := []struct {
+		fault emulator.Fault
+		kind  string
+	}{
+		{emulator.Fault{Kind: emulator.ServerError}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.BadGatewayHTML}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.HangBefore}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.CutBody}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Common.0025", Status: 400}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, activities.ErrThrottled},
+		{emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.fault.Kind, test.fault.Code), func(t *testing.T) {
+			test.fault.Op, test.fault.After = emulator.OpJob, 2
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				c := l.poll(l.changing(), 8*time.Minute)
+				assert.Equal(l, []string{test.kind, ""}, c.kinds())
+				assert.Equal(l, activities.JobSucceeded, c.result.End)
+			})
+		})
+	}
+}
+
+// TestPollJobAtAWrongAddress: the gateway's 404 is about the address and does not mean a forgotten job.
+func TestPollJobAtAWrongAddress(t *testing.T) {
+	wrong := emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}
+	inLab(t, withFaults(stopped(), wrong), func(l *lab) {
+		failsWith(l, l.poll(l.changing(), time.Minute).err, activities.ErrRefused, true)
+	})
+}
+
+func TestPollJobHandsBackToAnotherWorker(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		job := l.changing()
+		stop := make(chan struct{})
+		l.after(5*time.Second, func() { close(stop) })
+		in := activities.PollJobInput{JobID: job, Deadline: time.Now().Add(time.Hour)}
+		failsWith(l, run(l, l.acts.PollJob, in, attempt{stop: stop}).err, activities.ErrWorkerStopping, false)
+	})
+}

@@ -1,0 +1,304 @@
+package activities_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+)
+
+const unknownID = "00000000-1111-4222-8333-444455556666"
+
+// question asks about the lab's server and its target.
+func (l *lab) question() activities.PreflightInput {
+	return activities.PreflightInput{
+		Project: emulator.DefaultProjectID, ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID},
+	}
+}
+
+// preflight makes one attempt, and checks that the look changed nothing, whatever it found.
+func (l *lab) preflight(in activities.PreflightInput) ended[activities.PreflightResult] {
+	l.Helper()
+	end := run(l, l.acts.Preflight, in, attempt{})
+	for id, account := range l.cloud.Ledger().Servers {
+		assert.Empty(l, account.Writes, "preflight wrote to server %s", id)
+	}
+	for request := range l.cloud.Ledger().Requests {
+		assert.Regexp(l, "^GET ", request)
+	}
+	return end
+}
+
+func TestPreflightOfAGoodServer(t *testing.T) {
+	for _, status := range []string{rollout.StatusActive, rollout.StatusShutoff} {
+		options := fleetOf(emulator.Server{Name: "db-01", Status: status, SystemDiskGB: 60, DataVolumeIDs: []string{"", ""}})
+		inLab(t, options, func(l *lab) {
+			end := l.preflight(l.question())
+			require.NoError(l, end.err)
+			assert.Equal(l, activities.PreflightResult{
+				Project:          emulator.DefaultProjectID,
+				Name:             "db-01",
+				Before:           rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status},
+				PresentImageName: emulator.CurrentImageName,
+				ImageName:        emulator.TargetImageName,
+				SystemDiskGB:     60,
+				DataDisks:        2,
+			}, end.result)
+		})
+	}
+}
+
+// TestPreflightRefusesTheServer: every state in which a server may not be changed, each with its reason.
+func TestPreflightRefusesTheServer(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*emulator.Server)
+		says   string
+	}{
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, "has no system disk (status SHUTOFF)"},
+		{"locked", func(s *emulator.Server) { s.Locked = true }, "is locked: unlock it first"},
+		{"locked by", func(s *emulator.Server) { s.Locked, s.LockSource = true, "ORDER" }, "is locked by ORDER"},
+		{"frozen", func(s *emulator.Server) { s.Frozen = true }, "is frozen by the account"},
+		{"spot", func(s *emulator.Server) { s.ChargingMode = "2" }, "is a spot server"},
+		{"busy", func(s *emulator.Server) { s.TaskState = "powering-on" }, "is busy (status SHUTOFF, task powering-on)"},
+		{"rebuilding", func(s *emulator.Server) { s.TaskState = "rebuilding" }, "is busy (status REBUILD, task rebuilding)"},
+		{"odd status", func(s *emulator.Server) { s.Status, s.VMState = "SHELVED", "shelved" }, "has status SHELVED: only running, stopped or failed"},
+		{"architecture", func(s *emulator.Server) { s.ImageID = imageNamed("arm") }, "are of different processor architectures"},
+		{"firmware", func(s *emulator.Server) { s.ImageID = imageNamed("uefi") }, "boots with uefi firmware and image good needs bios"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, gallery(), func(l *lab) {
+				l.update(test.change)
+				in := l.question()
+				in.Change.ImageID = imageNamed("good")
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				require.Len(l, end.result.Refusals, 1)
+				assert.Contains(l, end.result.Refusals[0], test.says)
+				assert.Contains(l, end.result.Refusals[0], "one ("+l.server.ID+")", "the reason names the server")
+			})
+		})
+	}
+}
+
+// gallery is a cloud with one image for each reason against an image.
+func gallery() emulator.Options {
+	options := stopped()
+	options.Fleet[0].ImageID = imageNamed("present")
+	for _, image := range []emulator.Image{
+		{Name: "present"}, {Name: "good"}, {Name: "arm", ARM: true}, {Name: "uefi", Firmware: "uefi"}, {Name: "saving", Status: "saving"},
+		{Name: "data", VirtualEnvType: "DataImage"}, {Name: "large", MinDiskGB: 100}, {Name: "hungry", MinRAMMB: 8192},
+		{Name: "market", Type: "market"}, {Name: "windows", OSType: "Windows"},
+	} {
+		image.ID = imageNamed(image.Name)
+		options.Images = append(options.Images, image)
+	}
+	return options
+}
+
+// imageNamed is the id of an image of the gallery.
+func imageNamed(name string) string {
+	names := map[string]string{
+		"present": "0", "good": "1", "arm": "2", "uefi": "3", "saving": "4", "data": "5", "large": "6", "hungry": "7", "market": "8", "windows": "9",
+	}
+	return "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d" + names[name]
+}
+
+func TestPreflightRefusesTheImage(t *testing.T) {
+	nothing := func(*emulator.Server) {}
+	tests := []struct {
+		image  string
+		server func(*emulator.Server)
+		change func(*rollout.Change)
+		says   string
+	}{
+		{"saving", nothing, nil, "has status saving and must be active"},
+		{"data", nothing, nil, "is of type DataImage"},
+		{"arm", nothing, nil, "are of different processor architectures (ARM: false and true)"},
+		{"uefi", nothing, nil, "boots with bios firmware and image uefi needs uefi"},
+		{"large", nothing, nil, "needs a system disk of 100 GB and that of one"},
+		{"hungry", nothing, nil, "needs 8192 MB of memory and one"},
+		{"market", func(s *emulator.Server) { s.ChargingMode = "1" }, nil, "is a marketplace image"},
+		{"windows", nothing, func(c *rollout.Change) { c.API, c.Login.KeyPair = rollout.APIv1, "fleet-key-01" }, "takes a password, not a key pair"},
+	}
+	for _, test := range tests {
+		t.Run(test.image, func(t *testing.T) {
+			inLab(t, gallery(), func(l *lab) {
+				l.update(test.server)
+				in := l.question()
+				in.Change.ImageID = imageNamed(test.image)
+				if test.change != nil {
+					test.change(&in.Change)
+				}
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				require.Len(l, end.result.Refusals, 1)
+				assert.Contains(l, end.result.Refusals[0], test.says)
+			})
+		})
+	}
+	t.Run("a market image for a server paid by use", func(t *testing.T) {
+		inLab(t, gallery(), func(l *lab) {
+			in := l.question()
+			in.Change.ImageID = imageNamed("market")
+			assert.Empty(l, l.preflight(in).result.Refusals)
+		})
+	})
+}
+
+// TestPreflightGivesEveryReasonAtOnce: nobody should have to fix one thing to learn of the next.
+func TestPreflightGivesEveryReasonAtOnce(t *testing.T) {
+	inLab(t, gallery(), func(l *lab) {
+		l.update(func(s *emulator.Server) {
+			s.SystemVolumeID, s.Locked, s.Frozen, s.ChargingMode, s.TaskState = "", true, true, "2", "powering-on"
+		})
+		in := l.question()
+		in.Change.ImageID = imageNamed("saving")
+		assert.Len(l, l.preflight(in).result.Refusals, 6)
+	})
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		in.ServerID, in.Change.ImageID = unknownID, unknownID
+		end := l.preflight(in)
+		require.NoError(l, end.err)
+		require.Len(l, end.result.Refusals, 2)
+		assert.Contains(l, end.result.Refusals[0], "server "+unknownID+" does not exist")
+		assert.Contains(l, end.result.Refusals[1], "image "+unknownID+" does not exist")
+		assert.False(l, end.result.Before.Exists)
+	})
+}
+
+// TestPreflightBeforeAsking: what is wrong with the request itself is said without asking the cloud.
+func TestPreflightBeforeAsking(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*activities.PreflightInput)
+		says   []string
+	}{
+		{"another project", func(in *activities.PreflightInput) { in.Project = "6af1c92eaf7e471fb35c82eecd4b7b5d" }, []string{"this worker serves project " + emulator.DefaultProjectID}},
+		{"no ids", func(in *activities.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
+		{"two logins", func(in *activities.PreflightInput) {
+			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:ROOT_PASSWORD"}
+		}, []string{"a key pair and a password exclude each other"}},
+		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:NOT_THERE" }, []string{"env:NOT_THERE"}},
+		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
+		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:CLOUD_CONFIG" }, []string{"AdminPass"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				in := l.question()
+				test.change(&in)
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				require.GreaterOrEqual(l, len(end.result.Refusals), len(test.says))
+				for i, text := range test.says {
+					assert.Contains(l, end.result.Refusals[i], text)
+				}
+				assert.Empty(l, l.cloud.Ledger().Requests)
+			})
+		})
+	}
+}
+
+// TestPreflightOfADiskThatChanged: the disk that somebody agreed to lose is not there any more.
+func TestPreflightOfADiskThatChanged(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		agreed := l.before()
+		in.Expect = &agreed
+		assert.Empty(l, l.preflight(in).result.Refusals)
+
+		const newDisk = "11111111-2222-4333-8444-555555555555"
+		l.update(func(s *emulator.Server) { s.SystemVolumeID = newDisk })
+		refusals := l.preflight(in).result.Refusals
+		require.Len(l, refusals, 1)
+		assert.Contains(l, refusals[0], "has changed since it was looked at: its system disk was "+agreed.VolumeID+" and is "+newDisk)
+	})
+}
+
+func TestPreflightOfAServerThatIsAlreadyThere(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		assert.False(l, l.preflight(in).result.AlreadyThere)
+		in.Change.ImageID = l.server.ImageID
+		assert.True(l, l.preflight(in).result.AlreadyThere)
+		in.Change.EvenIfSameImage = true
+		assert.False(l, l.preflight(in).result.AlreadyThere, "the change insists")
+		in.Change.EvenIfSameImage = false
+		l.update(func(s *emulator.Server) { s.Status, s.Fault = "ERROR", "Failed to change the OS." })
+		end := l.preflight(in)
+		assert.False(l, end.result.AlreadyThere, "a failed server does not run the image")
+		assert.Empty(l, end.result.Refusals)
+		require.Len(l, end.result.Notes, 1)
+		assert.Contains(l, end.result.Notes[0], "is in ERROR: Failed to change the OS.")
+	})
+}
+
+// TestPreflightWithoutThePresentImage: an image that is gone cannot be compared, and that is said.
+func TestPreflightWithoutThePresentImage(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.update(func(s *emulator.Server) { s.ImageID = unknownID })
+		end := l.preflight(l.question())
+		require.NoError(l, end.err)
+		assert.Empty(l, end.result.Refusals)
+		assert.Empty(l, end.result.PresentImageName)
+		require.Len(l, end.result.Notes, 1)
+		assert.Contains(l, end.result.Notes[0], "firmware and architecture were not compared")
+	})
+}
+
+// TestPreflightTroubleIsNoReason: trouble with asking is an error to try again, never a verdict on the server.
+func TestPreflightTroubleIsNoReason(t *testing.T) {
+	tests := []struct {
+		fault emulator.Fault
+		kind  string
+	}{
+		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.ServerError}, activities.ErrCloud},
+		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.HangBefore}, activities.ErrCloud},
+		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.BadGatewayHTML}, activities.ErrCloud},
+		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Throttle, RetryAfter: time.Minute}, activities.ErrThrottled},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError}, activities.ErrCloud},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.Throttle}, activities.ErrThrottled},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, After: 1}, activities.ErrCloud}, // the present image
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.CutBody, After: 1}, activities.ErrCloud},
+	}
+	for _, test := range tests {
+		t.Run(test.fault.Op+" "+string(test.fault.Kind), func(t *testing.T) {
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				failsWith(l, l.preflight(l.question()).err, test.kind, false)
+				end := l.preflight(l.question())
+				require.NoError(l, end.err)
+				assert.Empty(l, end.result.Refusals)
+				assert.Empty(l, end.result.Notes)
+			})
+		})
+	}
+}
+
+func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
+	t.Run("wrong key", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret("not-the-key")}
+			l.acts.Cloud = l.client(l.config)
+			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
+			assert.NotContains(l, failed.Message(), "not-the-key")
+			assert.NotContains(l, failed.Message(), "clock")
+		})
+	})
+	t.Run("wrong clock", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			l.config.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
+			l.acts.Cloud = l.client(l.config)
+			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
+			assert.Contains(l, failed.Message(), "the clock of this machine is 20m0s behind the cloud's: set it right")
+		})
+	})
+}

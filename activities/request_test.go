@@ -1,0 +1,141 @@
+package activities_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestRequestOnTheWire: what the operator asked for, and what the cloud is sent.
+func TestRequestOnTheWire(t *testing.T) {
+	yes, no := true, false
+	const key = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	tests := []struct {
+		name   string
+		change rollout.Change // without the image
+		path   string         // of the version, v2 by default
+		body   string         // without the image
+	}{
+		{"nothing but an image", rollout.Change{}, "/v2/", `{}`},
+		{"v1", rollout.Change{API: rollout.APIv1}, "/v1/", `{}`},
+		{"key pair", rollout.Change{Login: rollout.Login{KeyPair: "fleet-key-01", UserID: "9c0b6a54c1e34c0e8f0e1f27a0b5d3aa"}}, "/v2/", `{"keyname":"fleet-key-01","userid":"9c0b6a54c1e34c0e8f0e1f27a0b5d3aa"}`},
+		{"password", rollout.Change{Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
+		{"password from a file that ends with a newline", rollout.Change{Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD_LINE"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
+		{"user data, newline and all", rollout.Change{UserDataFrom: "env:CLOUD_CONFIG"}, "/v2/", `{"metadata":{"user_data":"` + base64.StdEncoding.EncodeToString([]byte(plantedUserData)) + `"}}`},
+		{"licence", rollout.Change{BYOL: true}, "/v2/", `{"metadata":{"BYOL":"true"}}`},
+		{"encrypted", rollout.Change{Encrypted: &yes, EncryptionKeyID: key}, "/v2/", `{"metadata":{"__system__encrypted":"1","__system__cmkid":"` + key + `"}}`},
+		{"plain", rollout.Change{Encrypted: &no}, "/v2/", `{"metadata":{"__system__encrypted":"0"}}`},
+		{"paid", rollout.Change{AutoPay: &yes}, "/v2/", `{"isAutoPay":"true"}`},
+		{"not paid", rollout.Change{AutoPay: &no}, "/v2/", `{"isAutoPay":"false"}`},
+		{"platform stop", rollout.Change{WithStopServer: true}, "/v2/", `{"mode":"withStopServer"}`},
+		{"what is not for the cloud", rollout.Change{AllowHardStop: true, Power: rollout.PowerOff, EvenIfSameImage: true, Deadline: 1}, "/v2/", `{}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				var path, body string
+				l.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+					if r.Method == http.MethodPost {
+						sent, err := io.ReadAll(r.Body)
+						assert.NoError(l, err)
+						path, body = r.URL.Path, string(sent)
+						r.Body = io.NopCloser(bytes.NewReader(sent))
+					}
+					return false
+				}
+				in := l.submission()
+				in.Change = test.change
+				in.Change.ImageID = l.target.ID
+				require.NoError(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err)
+				assert.True(l, strings.HasPrefix(path, test.path), path)
+				want := strings.Replace(`{"os-change":`+test.body+`}`, `:{`, `:{"imageid":"`+l.target.ID+`",`, 1)
+				assert.JSONEq(l, strings.Replace(want, `,}`, `}`, 1), body)
+			})
+		})
+	}
+}
+
+// TestRequestRefusedByOurOwnRules: what only the secrets can tell is wrong is found before anything is
+// sent, and said without them.
+func TestRequestRefusedByOurOwnRules(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*rollout.Change)
+		says   string
+	}{
+		{"weak password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:WEAK" }, "AdminPass: must have 8 to 26 characters"},
+		{"user data too long", func(c *rollout.Change) { c.UserDataFrom = "env:LONG" }, "UserData: has 32769 bytes"},
+		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:BINARY" }, "UserData: must be text"},
+	}
+	secrets := map[string]string{"WEAK": "pass7", "LONG": strings.Repeat("x", 32<<10+1), "BINARY": "\x1f\x8b\x00pass7"}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.acts.Secrets.LookupEnv = func(name string) (string, bool) {
+					value, ok := secrets[name]
+					return value, ok
+				}
+				in := l.question()
+				test.change(&in.Change)
+				looked := l.preflight(in)
+				require.NoError(l, looked.err)
+				require.NotEmpty(l, looked.result.Refusals)
+				assert.Contains(l, strings.Join(looked.result.Refusals, "\n"), test.says)
+				assert.NotContains(l, strings.Join(looked.result.Refusals, "\n"), "pass7")
+
+				submit := activities.SubmitChangeOSInput{ServerID: l.server.ID, Change: in.Change, Before: l.before()}
+				failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrInvalid, true)
+				assert.Contains(l, failed.Message(), test.says)
+				assert.NotContains(l, failed.Message(), "pass7")
+				assert.Zero(l, l.sent())
+			})
+		})
+	}
+}
+
+// TestSecretsOnTheWayBack: a cloud that repeats the request in its answers, its jobs and its servers.
+func TestSecretsOnTheWayBack(t *testing.T) {
+	encoded := base64.StdEncoding.EncodeToString([]byte(plantedUserData))
+	tests := []struct {
+		name    string
+		echo    string
+		pass    bool
+		status  int
+		code    string
+		outcome string
+	}{
+		{"user data", plantedUserData, false, 400, "Ecs.0005", activities.ErrRefused},
+		{"user data in base64", encoded, false, 400, "Ecs.0005", activities.ErrRefused},
+		{"password", plantedPassword, true, 400, "Ecs.0011", activities.ErrRefused},
+		{"in doubt", encoded, false, 500, "Common.0001", activities.ErrInDoubt},
+		{"busy", encoded, false, 501, "Ecs.0603", activities.ErrNotReady},
+		{"throttled", plantedPassword, true, 429, "APIGW.0308", activities.ErrThrottled},
+		{"secret key", emulator.DefaultSecretKey, false, 401, "APIGW.0301", activities.ErrCredentials},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			echo := emulator.Fault{
+				Op: emulator.OpChangeOS, Kind: emulator.Refuse, Status: test.status, Code: test.code, Message: "you sent <" + test.echo + "> to us",
+			}
+			inLab(t, withFaults(stopped(), echo), func(l *lab) {
+				in := l.submission()
+				if test.pass {
+					in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+				}
+				end := run(l, l.acts.SubmitChangeOS, in, attempt{}) // looks for secrets in all it sees
+				require.Equal(l, test.outcome, kindOf(end.err))
+				assert.ErrorContains(l, end.err, "you sent", "the rest of the cloud's words is kept")
+			})
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package activities_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// secretsIn is a secrets folder with one secret of each kind, and an environment. Beside the folder lies
+// a file that no reference may reach.
+func secretsIn(t *testing.T) activities.Secrets {
+	t.Helper()
+	above := t.TempDir()
+	dir := filepath.Join(above, "secrets")
+	write := func(path, content string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	write(filepath.Join(dir, "root"), plantedPassword)
+	write(filepath.Join(dir, "web", "cloud-config"), plantedUserData)
+	write(filepath.Join(dir, "empty"), "")
+	write(filepath.Join(dir, "largest"), strings.Repeat("x", 64<<10))
+	write(filepath.Join(dir, "too-large"), plantedPassword+strings.Repeat("x", 64<<10))
+	write(filepath.Join(above, "outside"), plantedPassword)
+	write(filepath.Join(above, "secrets-of-others", "root"), plantedPassword)
+	for link, target := range map[string]string{
+		"link-out": filepath.Join(above, "outside"), "link-up": "../outside", "folder-out": above, "link-in": "root",
+	} {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, link)))
+	}
+	environment := map[string]string{"ROOT_PASSWORD": plantedPassword, "EMPTY": "", "HOMEBREW": "x"}
+	for _, name := range configuration() {
+		environment[name] = plantedPassword
+	}
+	return activities.Secrets{Dir: dir, LookupEnv: func(name string) (string, bool) {
+		value, ok := environment[name]
+		return value, ok
+	}}
+}
+
+// configuration are variables that hold the worker's own credentials.
+func configuration() []string {
+	return []string{
+		"HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_PASSWORD", "TEMPORAL_API_KEY", "TEMPORAL_TLS_CLIENT_KEY_DATA", "REIMAGE_SECRET_KEY",
+	}
+}
+
+func TestSecretsResolve(t *testing.T) {
+	secrets := secretsIn(t)
+	for ref, want := range map[rollout.SecretRef]string{
+		"":                      "",
+		"env:ROOT_PASSWORD":     plantedPassword,
+		"env:HOMEBREW":          "x",
+		"file:root":             plantedPassword,
+		"file:./root":           plantedPassword,
+		"file:web/cloud-config": plantedUserData,
+		"file:web/../root":      plantedPassword,
+		"file:link-in":          plantedPassword,
+		"file:largest":          strings.Repeat("x", 64<<10),
+		rollout.SecretRef("file:" + filepath.Join(secrets.Dir, "web", "cloud-config")): plantedUserData,
+	} {
+		got, err := secrets.Resolve(ref)
+		require.NoError(t, err, ref)
+		assert.Equal(t, want, got.Reveal(), ref)
+	}
+}
+
+// TestSecretsOutOfReach: an operator who may start workflows must not read the worker's credentials
+// through the user data of a server.
+func TestSecretsOutOfReach(t *testing.T) {
+	secrets := secretsIn(t)
+	above := filepath.Dir(secrets.Dir)
+	tests := map[rollout.SecretRef]string{
+		"env:NOT_THERE":           "the worker's environment does not hold it",
+		"env:EMPTY":               "it is empty on the worker",
+		"file:not-there":          "does not hold it",
+		"file:empty":              "it is empty on the worker",
+		"file:too-large":          "it is larger than 64 KB",
+		"file:web":                "file:web",
+		"file:.":                  "file:.",
+		"file:../outside":         "file:../outside",
+		"file:web/../../outside":  "file:web/../../outside",
+		"file:link-out":           "file:link-out",
+		"file:link-up":            "file:link-up",
+		"file:folder-out/outside": "file:folder-out/outside",
+		"file:root\x00x":          "file:root",
+		"file:/etc/hostname":      "it lies outside the worker's secrets folder",
+		rollout.SecretRef("file:" + filepath.Join(above, "outside")):                   "it lies outside the worker's secrets folder",
+		rollout.SecretRef("file:" + filepath.Join(above, "secrets-of-others", "root")): "it lies outside the worker's secrets folder",
+		rollout.SecretRef("file:" + secrets.Dir + "/../outside"):                       "it lies outside the worker's secrets folder",
+	}
+	for _, name := range configuration() {
+		tests[rollout.SecretRef("env:"+name)] = "configure the worker and are not handed out"
+	}
+	for ref, says := range tests {
+		t.Run(string(ref), func(t *testing.T) {
+			got, err := secrets.Resolve(ref)
+			require.ErrorContains(t, err, says)
+			assert.True(t, got.Empty())
+			assert.NotContains(t, err.Error(), plantedPassword)
+		})
+	}
+}
+
+// TestSecretsTypedInPlaceOfAReference are not repeated.
+func TestSecretsTypedInPlaceOfAReference(t *testing.T) {
+	for _, ref := range []rollout.SecretRef{plantedPassword, "vault:" + plantedPassword, ":" + plantedPassword, "ENV:" + plantedPassword, "file:", "env:"} {
+		_, err := secretsIn(t).Resolve(ref)
+		require.ErrorContains(t, err, "the reference must be env:NAME or file:PATH")
+		assert.NotContains(t, err.Error(), plantedPassword)
+	}
+}
+
+func TestSecretsWithoutAFolder(t *testing.T) {
+	secrets := secretsIn(t)
+	secrets.Dir = ""
+	for _, ref := range []rollout.SecretRef{"file:root", "file:/etc/hostname"} {
+		_, err := secrets.Resolve(ref)
+		require.ErrorContains(t, err, "the worker has no secrets folder (REIMAGE_SECRETS_DIR)")
+	}
+	secrets.Dir = filepath.Join(t.TempDir(), "not-there")
+	_, err := secrets.Resolve("file:root")
+	require.ErrorContains(t, err, "the worker cannot open its secrets folder")
+}

@@ -1,0 +1,227 @@
+package activities_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+)
+
+// The tests of this file are the table "Looking before sending" of docs/never-twice.md.
+
+// TestSubmitInDoubtSendsNothing: a server that shows any sign of an accepted change is not sent to.
+func TestSubmitInDoubtSendsNothing(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*emulator.Server)
+		seen   string
+	}{
+		{"rebuilding", func(s *emulator.Server) { s.TaskState = "rebuilding" }, "the cloud is rebuilding it (status REBUILD, task rebuilding)"},
+		{"a later task of a rebuild", func(s *emulator.Server) { s.TaskState = "rebuild_spawning" }, "the cloud is rebuilding it (status REBUILD, task rebuild_spawning)"},
+		{"new disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, "the system disk is no longer "},
+		{"new disk and running", func(s *emulator.Server) {
+			s.SystemVolumeID, s.Status = "11111111-2222-4333-8444-555555555555", "ACTIVE"
+		}, "the system disk is no longer "},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, "the system disk is no longer "},
+		{"failed", func(s *emulator.Server) { s.Status = "ERROR" }, "its status is ERROR"},
+		{"running", func(s *emulator.Server) { s.Status = "ACTIVE" }, "its status is ACTIVE"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.update(test.change)
+				end := l.submit(attempt{number: 2})
+				require.NoError(l, end.err)
+				assert.Contains(l, end.result.Seen, test.seen)
+				assert.Empty(l, end.result.JobID)
+				assert.Zero(l, end.took)
+				assert.Zero(l, l.sent())
+			})
+		})
+		t.Run(test.name+" while it settles", func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.after(testTiming().Settle-time.Second, func() { l.update(test.change) })
+				end := l.submit(attempt{number: 2})
+				require.NoError(l, end.err)
+				assert.Contains(l, end.result.Seen, test.seen)
+				assert.Zero(l, l.sent())
+			})
+		})
+	}
+	t.Run("gone", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			require.NoError(l, l.cloud.Delete(l.server.ID))
+			end := l.submit(attempt{number: 2})
+			require.NoError(l, end.err)
+			assert.Equal(l, "the server is gone", end.result.Seen)
+			assert.Zero(l, l.sent())
+		})
+	})
+}
+
+// settled are the marks of a heartbeat and whether the attempt has to settle before it sends.
+func TestSubmitSettlesUnlessTheLastAttemptWasClean(t *testing.T) {
+	tests := []struct {
+		name    string
+		attempt int32
+		details *activities.SubmitProgress
+		settles bool
+	}{
+		{"first attempt", 1, nil, false},
+		{"a killed worker leaves no heartbeat", 2, nil, true},
+		{"an unclean end", 2, &activities.SubmitProgress{Doing: "sending the change"}, true},
+		{"a clean end", 2, &activities.SubmitProgress{Clean: 1}, false},
+		{"a clean end of an older attempt", 3, &activities.SubmitProgress{Clean: 1}, true},
+		{"a clean end of a later one", 3, &activities.SubmitProgress{Clean: 2}, false},
+		{"a mark from the future", 3, &activities.SubmitProgress{Clean: 3}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				a := attempt{number: test.attempt}
+				if test.details != nil {
+					a.details = progress(l, *test.details)
+				}
+				end := l.submit(a)
+				require.NoError(l, end.err)
+				assert.NotEmpty(l, end.result.JobID)
+				assert.Equal(l, 1, l.changes())
+				if !test.settles {
+					assert.Zero(l, end.took)
+					return
+				}
+				assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+				assert.Less(l, end.took, testTiming().Settle+testTiming().Poll)
+			})
+		})
+	}
+	t.Run("a heartbeat that cannot be read", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			end := l.submit(attempt{number: 2, details: progress(l, "not of this version")})
+			require.NoError(l, end.err)
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+		})
+	})
+}
+
+// TestSubmitSettlesFromTheLastSign: what the server shows has to stay the same, at rest, for the whole time.
+func TestSubmitSettlesFromTheLastSign(t *testing.T) {
+	for name, busy := range map[string]struct{ from, to time.Duration }{
+		"busy for a while":                   {95 * time.Second, 125 * time.Second},
+		"busy for longer than a settle time": {5 * time.Second, 305 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				// Somebody starts the server in vain: a busy server is no sign, and no rest either.
+				l.after(busy.from, func() { l.update(func(s *emulator.Server) { s.TaskState = "powering-on" }) })
+				l.after(busy.to, func() { l.update(func(s *emulator.Server) { s.TaskState = "" }) })
+				end := l.submit(attempt{number: 2})
+				require.NoError(l, end.err)
+				assert.GreaterOrEqual(l, end.took, busy.to+testTiming().Settle)
+				assert.Equal(l, 1, l.changes())
+			})
+		})
+	}
+}
+
+// TestSubmitSettlesAgainAfterEachDoubt: three lost requests cost three settle times and one change.
+func TestSubmitSettlesAgainAfterEachDoubt(t *testing.T) {
+	lost := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropBefore, Times: 3}
+	inLab(t, withFaults(stopped(), lost), func(l *lab) {
+		begun := time.Now()
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrInDoubt, activities.ErrInDoubt, ""}, c.kinds())
+		assert.Equal(l, 4, l.sent())
+		require.Len(l, l.writes(emulator.OpChangeOS), 1)
+		assert.GreaterOrEqual(l, l.writes(emulator.OpChangeOS)[0].Time.Sub(begun), 3*testTiming().Settle)
+	})
+}
+
+// TestSubmitTroubleWhileSettling: a question that fails leaves the doubt.
+func TestSubmitTroubleWhileSettling(t *testing.T) {
+	trouble := emulator.Fault{Op: emulator.OpServer, Kind: emulator.ServerError, After: 5}
+	inLab(t, withFaults(stopped(), trouble), func(l *lab) {
+		c := l.persistSubmit(attempt{number: 2})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.GreaterOrEqual(l, c.took, testTiming().Settle, "the second attempt settles from the beginning")
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// hidden is a cloud that shows nothing of a change until the disk is swapped, after nine minutes.
+func hidden(busyCode string, faults ...emulator.Fault) emulator.Options {
+	options := withFaults(stopped(), faults...)
+	options.Edition = emulator.Edition{RebuildView: "shutoff", BusyCode: busyCode}
+	options.Timing.ChangeOS = emulator.Span{Median: 20 * time.Minute}
+	return options
+}
+
+// TestSubmitBusyAfterDoubt: a server that shows nothing and is yet busy has accepted the first request.
+func TestSubmitBusyAfterDoubt(t *testing.T) {
+	for _, code := range []string{"Ecs.0603", "Ecs.0100"} {
+		t.Run(code, func(t *testing.T) {
+			inLab(t, hidden(code, emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropAfter}), func(l *lab) {
+				c := l.persistSubmit(attempt{})
+				require.NoError(l, c.err)
+				kinds := c.kinds()
+				require.Greater(l, len(kinds), 2)
+				for _, kind := range kinds[:len(kinds)-1] {
+					assert.Equal(l, activities.ErrInDoubt, kind)
+				}
+				assert.Contains(l, c.attempts[1].Error(), "is busy after a request in doubt")
+				assert.Contains(l, c.result.Seen, "the system disk is no longer")
+				assert.Equal(l, 1, l.changes())
+			})
+		})
+	}
+}
+
+// TestSubmitRefusedAfterDoubt: after a doubt no refusal proves that the disk was not touched.
+func TestSubmitRefusedAfterDoubt(t *testing.T) {
+	inLab(t, withFaults(stopped(),
+		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropBefore},
+		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005"},
+	), func(l *lab) {
+		c := l.persistSubmit(attempt{})
+		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrInDoubt}, c.kinds())
+		failsWith(l, c.err, activities.ErrInDoubt, true)
+	})
+}
+
+// TestSubmitLateSignAfterDoubt: the settled request shows itself after all, between two clean attempts.
+// The server was not changed by somebody else then, and its disk may not be called untouched.
+func TestSubmitLateSignAfterDoubt(t *testing.T) {
+	inLab(t, hidden("", emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropAfter},
+		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 15 * time.Minute},
+	), func(l *lab) {
+		c := l.persistSubmit(attempt{})
+		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrThrottled, activities.ErrInDoubt}, c.kinds())
+		failsWith(l, c.err, activities.ErrInDoubt, true)
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitInDoubtWithPlatformStop: with withStopServer a running server is one that may be sent to,
+// and it settles like a stopped one.
+func TestSubmitInDoubtWithPlatformStop(t *testing.T) {
+	inLab(t, running(), func(l *lab) {
+		in := l.submission()
+		in.Change.WithStopServer = true
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+		require.NoError(l, end.err)
+		assert.NotEmpty(l, end.result.JobID)
+		assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+		assert.Equal(l, 1, l.changes())
+
+		time.Sleep(10 * time.Minute)
+		after, _ := l.cloud.Server(l.server.ID)
+		assert.Equal(l, rollout.StatusActive, after.Status)
+	})
+}
