@@ -59,6 +59,7 @@ func TestStopWaitsForTheServer(t *testing.T) {
 				require.NoError(l, end.err)
 				assert.Equal(l, rollout.StatusShutoff, end.result.Status)
 				assert.Len(l, l.writes(emulator.OpStop), 1)
+				assert.Equal(l, 1, l.cloud.Ledger().Requests["POST /v1/{project_id}/cloudservers/action"], "asked once")
 				l.isStopped()
 				if name == "lag" {
 					assert.Greater(l, end.took, 80*time.Second)
@@ -209,19 +210,26 @@ func TestStopUnderFaults(t *testing.T) {
 	}
 }
 
-// TestStopWaitsForSomebodyElse: another operation on the server is waited for, not added to.
+// TestStopWaitsForSomebodyElse: another operation on the server is waited for, not added to. While it powers
+// on, the server still reads SHUTOFF.
 func TestStopWaitsForSomebodyElse(t *testing.T) {
-	inLab(t, running(), func(l *lab) {
-		l.update(func(s *emulator.Server) { s.TaskState = "rebooting" })
-		begun := time.Now()
-		l.after(65*time.Second, func() { l.update(func(s *emulator.Server) { s.Status, s.TaskState = "ACTIVE", "" }) })
-		end := l.stop(attempt{}, false)
-		require.NoError(l, end.err)
-		stops := l.writes(emulator.OpStop)
-		require.Len(l, stops, 1)
-		assert.Equal(l, 70*time.Second, stops[0].Time.Sub(begun), "the first look after it is over")
-		l.isStopped()
-	})
+	for task, from := range map[string]emulator.Options{"rebooting": running(), "powering-on": stopped()} {
+		t.Run(task, func(t *testing.T) {
+			inLab(t, from, func(l *lab) {
+				l.update(func(s *emulator.Server) { s.TaskState = task })
+				begun := time.Now()
+				l.after(65*time.Second, func() {
+					l.update(func(s *emulator.Server) { s.Status, s.VMState, s.TaskState = "ACTIVE", "active", "" })
+				})
+				end := l.stop(attempt{}, false)
+				require.NoError(l, end.err)
+				stops := l.writes(emulator.OpStop)
+				require.Len(l, stops, 1)
+				assert.Equal(l, 70*time.Second, stops[0].Time.Sub(begun), "the first look after it is over")
+				l.isStopped()
+			})
+		})
+	}
 }
 
 func TestStopOfAServerThatVanishes(t *testing.T) {

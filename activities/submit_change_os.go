@@ -2,10 +2,12 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
@@ -59,6 +61,15 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
 
+	result, err := s.run(ctx, inDoubt)
+	if inDoubt || s.progress.Settled {
+		err = s.noProofOfAnOldDisk(err)
+	}
+	return result, err
+}
+
+// run settles an earlier attempt if it is in doubt, and sends unless that one was accepted.
+func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
 	if inDoubt {
 		seen, err := s.settle(ctx)
 		if err != nil {
@@ -70,6 +81,16 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 		s.progress.Settled = true
 	}
 	return s.send(ctx)
+}
+
+// noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier
+// request may have been: that one may be the very reason for it. Only a server that is gone is gone.
+func (s *submission) noProofOfAnOldDisk(err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok || !app.NonRetryable() || app.Type() == ErrVanished {
+		return err
+	}
+	return final(ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
 }
 
 // diskInBackup is the refusal of a system disk that is being backed up (ECS error table: wait).
@@ -164,20 +185,15 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 // sendable refuses to touch a server that is not as it was when the change was decided.
 func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
 	failed := server.Status == rollout.StatusError && !s.progress.Settled
-	kind, who := ErrRefused, "somebody else"
-	if s.progress.Settled {
-		// The settled request may have been accepted and be what changed the server: no proof of an old disk.
-		kind, who = ErrInDoubt, "an earlier request in doubt or by somebody else"
-	}
 	switch {
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
 		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
 	case !server.Exists:
 		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
-		return final(kind, fmt.Errorf("server %s was changed by %s: its system disk was %s and is %s; nothing more was sent", s.in.ServerID, who, s.in.Before.VolumeID, server.VolumeID))
+		return final(ErrRefused, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
 	case !s.mayBeSentTo(server.Status) && !failed:
-		return final(kind, fmt.Errorf("server %s is %s although it was stopped for the change: it was started by %s; nothing more was sent", s.in.ServerID, server.Status, who))
+		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
 	}
 	return nil
 }
@@ -194,9 +210,6 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear:
 		return s.clean(ctx, again(ErrCloud, refusal, 0))
-	case s.progress.Settled:
-		// The settled request may have been accepted and be the reason for this refusal.
-		return final(ErrInDoubt, fmt.Errorf("server %s: the request was refused after an earlier one in doubt: %w", s.in.ServerID, refusal))
 	}
 	return cloudError(ctx, refusal)
 }

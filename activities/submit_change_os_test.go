@@ -89,7 +89,7 @@ func TestSubmitTouchesNoOtherDisk(t *testing.T) {
 		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
 		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
 		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, activities.ErrRefused, "was changed by somebody else"},
-		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, activities.ErrRefused, "it was started by somebody else"},
+		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, activities.ErrRefused, "somebody else started it"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -178,6 +178,31 @@ func TestSubmitRefused(t *testing.T) {
 		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
 		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
 		assert.Contains(l, failed.Message(), "is weak")
+	})
+}
+
+// TestSubmitLookFails: before the request there is no doubt, so the next attempt need not settle.
+func TestSubmitLookFails(t *testing.T) {
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.ServerError}), func(l *lab) {
+		begun := time.Now()
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, firstRetry, time.Since(begun))
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitCountsFromTheLook: the settle time holds only if a request cannot be on its way for longer than
+// its timeout after the look that justified it.
+func TestSubmitCountsFromTheLook(t *testing.T) {
+	inLab(t, withFaults(stopped(),
+		emulator.Fault{Op: emulator.OpServer, Kind: emulator.Latency, Delay: 25 * time.Second},
+		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.HangBefore},
+	), func(l *lab) {
+		end := l.submit(attempt{})
+		failsWith(l, end.err, activities.ErrInDoubt, false)
+		assert.Equal(l, l.acts.Cloud.RequestTimeout(), end.took)
 	})
 }
 

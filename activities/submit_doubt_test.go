@@ -64,7 +64,7 @@ func TestSubmitInDoubtSendsNothing(t *testing.T) {
 	})
 }
 
-// settled are the marks of a heartbeat and whether the attempt has to settle before it sends.
+// TestSubmitSettlesUnlessTheLastAttemptWasClean: the note of a clean end names its attempt.
 func TestSubmitSettlesUnlessTheLastAttemptWasClean(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -208,6 +208,25 @@ func TestSubmitLateSignAfterDoubt(t *testing.T) {
 	})
 }
 
+// TestSubmitAfterASettledDoubt: a settled request may be why the server is no longer as it was, so nothing
+// is sent, and nothing is proven about the old disk.
+func TestSubmitAfterASettledDoubt(t *testing.T) {
+	settled := activities.SubmitProgress{Clean: 2, Settled: true}
+	for name, change := range map[string]func(*emulator.Server){
+		"failed":  func(s *emulator.Server) { s.Status = "ERROR" },
+		"running": func(s *emulator.Server) { s.Status = "ACTIVE" },
+		"no disk": func(s *emulator.Server) { s.SystemVolumeID = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.update(change)
+				failsWith(l, l.submit(attempt{number: 3, details: progress(l, settled)}).err, activities.ErrInDoubt, true)
+				assert.Zero(l, l.sent())
+			})
+		})
+	}
+}
+
 // TestSubmitInDoubtWithPlatformStop: with withStopServer a running server is one that may be sent to,
 // and it settles like a stopped one.
 func TestSubmitInDoubtWithPlatformStop(t *testing.T) {
@@ -223,5 +242,15 @@ func TestSubmitInDoubtWithPlatformStop(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		after, _ := l.cloud.Server(l.server.ID)
 		assert.Equal(l, rollout.StatusActive, after.Status)
+	})
+}
+
+// TestSubmitCredentialsRevokedAfterDoubt: the cloud's refusal to answer says nothing about the disk.
+func TestSubmitCredentialsRevokedAfterDoubt(t *testing.T) {
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", Message: "Incorrect IAM authentication information", Times: -1}), func(l *lab) {
+		end := l.submit(attempt{number: 2})
+		assert.ErrorContains(l, end.err, "in doubt")
+		assert.ErrorContains(l, end.err, "type: "+activities.ErrInDoubt)
+		assert.Zero(l, l.sent())
 	})
 }
