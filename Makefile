@@ -5,7 +5,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 
 # A temporal on the PATH is used when there is one; otherwise the pinned one is built once.
-TEMPORAL := $(or $(shell command -v temporal),$(CURDIR)/bin/temporal)
+TEMPORAL := $(or $(shell command -v temporal),bin/temporal)
 RACE     := $(if $(shell command -v $$(go env CC)),-race)
 TESTARGS ?=
 
@@ -15,11 +15,11 @@ help: ## Show this list
 
 .PHONY: demo
 demo: build $(TEMPORAL) ## Change the OS of an emulated server, for real, and kill the worker on the way
-	@bin/reimage demo --temporal $(TEMPORAL)
+	@bin/reimage demo --temporal $(abspath $(TEMPORAL))
 
 .PHONY: test
 test: lint $(TEMPORAL) ## Run every check and every test
-	REIMAGE_TEMPORAL=$(TEMPORAL) go test $(RACE) -timeout 30m $(TESTARGS) ./...
+	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test $(RACE) -timeout 30m $(TESTARGS) ./...
 
 .PHONY: build
 build: ## Build bin/reimage and bin/reimage-worker
@@ -39,7 +39,7 @@ bench: ## Run the benchmarks
 
 .PHONY: record
 record: $(TEMPORAL) ## Record the workflow histories that the replay tests use (see tests/replay/README.md)
-	REIMAGE_RECORD=1 REIMAGE_TEMPORAL=$(TEMPORAL) go test -count=1 -v -timeout 30m -run TestRecord ./tests/replay
+	REIMAGE_RECORD=1 REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test -count=1 -v -timeout 30m -run TestRecord ./tests/replay
 
 # The Temporal server has some two thousand packages, so the first build takes minutes; the count shows
 # that it moves.

@@ -81,6 +81,7 @@ func TestCancelWins(t *testing.T) {
 		end := run(l, l.acts.Preflight, l.question(), attempt{ctx: ctx})
 		require.Error(l, end.err)
 		assert.ErrorContains(l, end.err, "context canceled")
+		assert.NotEqual(l, activities.ErrCloud, kindOf(end.err))
 		assert.Equal(l, 5*time.Second, end.took)
 	})
 }

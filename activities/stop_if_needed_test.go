@@ -52,7 +52,10 @@ func TestStopLeavesAFailedServerAlone(t *testing.T) {
 // when the server view trails behind the job.
 func TestStopWaitsForTheServer(t *testing.T) {
 	lag := emulator.Fault{Op: emulator.OpStop, Kind: emulator.Lag, Delay: 80 * time.Second}
-	for name, options := range map[string]emulator.Options{"in time": running(), "lag": withFaults(running(), lag)} {
+	atRest := emulator.Fault{Op: emulator.OpStop, Kind: emulator.LagStart, Delay: 80 * time.Second} // shows nothing of the stop
+	for name, options := range map[string]emulator.Options{
+		"in time": running(), "lag": withFaults(running(), lag), "lag that shows a server at rest": withFaults(running(), atRest),
+	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, options, func(l *lab) {
 				end := l.stop(attempt{}, false)

@@ -136,6 +136,7 @@ func TestVerifyOfAVanishedServer(t *testing.T) {
 			assert.False(l, c.result.Exists)
 			assert.Equal(l, rollout.Vanished, l.judged(c.result))
 			assert.GreaterOrEqual(l, c.took, testTiming().Settle)
+			assert.Less(l, c.took, testTiming().Settle+testTiming().Poll, "not until the deadline")
 		})
 	})
 	t.Run("not found once", func(t *testing.T) {
