@@ -31,24 +31,6 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
-// TestServerViewLags lets the server look untouched long after the change was accepted and its answer
-// lost: the settle time has to outlast the lag.
-func TestServerViewOfTheShutoffEdition(t *testing.T) {
-	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{
-		Edition: emulator.Edition{RebuildView: "shutoff"},
-		Speed:   4, // a change takes longer than the settle time, so the view alone would mislead
-		Faults:  []emulator.Fault{{Op: "changeos", Kind: "drop_after", Times: 1}},
-	})
-	lab.StartWorker(nil)
-	before := lab.Server("SHUTOFF")
-	image := lab.OtherImage(before)
-	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	requireDoneOnce(t, lab, before, image, lab.Result(run))
-	assert.GreaterOrEqual(t, requests(lab, changeOSv2), 2, "the refusal of the second request has to be understood")
-	lab.Replay(run)
-}
-
 // TestJobs covers what jobs can do instead of succeeding.
 func TestJobs(t *testing.T) {
 	t.Parallel()
