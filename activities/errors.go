@@ -16,6 +16,7 @@ const (
 	ErrRefused        = "Refused"            // the cloud refused, and nothing was started
 	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
+	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
 	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
 	ErrNotSent        = "NotSent"            // the request never left this machine
 	ErrNotReady       = "NotReady"           // the server is busy; nothing was started

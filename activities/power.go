@@ -14,12 +14,15 @@ import (
 // PowerProgress is the heartbeat of a stop or start. The next attempt adopts the job it names.
 type PowerProgress struct {
 	JobID string `json:"job_id,omitempty"`
-	// Since is when the job was accepted.
+	// Since is when the job was accepted, or when a power-off without a known job was first seen.
 	Since time.Time `json:"since,omitzero"`
 	Hard  bool      `json:"hard,omitempty"`
 	// Status is the last one seen, for whoever reads the heartbeat.
 	Status string `json:"status,omitempty"`
 }
+
+// taskPoweringOff is the task state of a server that shuts down; its status is still ACTIVE then.
+const taskPoweringOff = "powering-off"
 
 // powerChange brings one server to a power state and waits until it is there with nothing under way.
 // Stopping or starting twice is harmless, so a doubtful outcome is settled by looking again.
@@ -65,7 +68,12 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 
 // step follows the job that was started, or starts one.
 func (p *powerChange) step(ctx context.Context, server rollout.Observation, lookedAt time.Time) error {
-	overdue := p.want == rollout.StatusShutoff && !p.progress.Hard && p.progress.JobID != "" &&
+	poweringOff := p.want == rollout.StatusShutoff && server.TaskState == taskPoweringOff
+	if poweringOff && p.progress.Since.IsZero() {
+		p.progress.Since = lookedAt // the answer was lost, or somebody else stops it: the guest's time runs all the same
+		p.heart.say(ctx, p.progress)
+	}
+	overdue := p.want == rollout.StatusShutoff && !p.progress.Hard && (p.progress.JobID != "" || poweringOff) &&
 		time.Since(p.progress.Since) > p.Timing.SoftStop
 	switch {
 	case overdue && p.allowHard:
@@ -86,7 +94,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 	job, err := p.Cloud.Job(ctx, p.progress.JobID)
 	switch {
 	case isNotFound(err):
-		p.progress.JobID = ""
+		p.forget()
 		return nil
 	case err != nil:
 		return cloudError(ctx, err)
@@ -95,12 +103,17 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
 		return nil // the server view may still trail behind
 	case job.Succeeded():
-		p.progress.JobID = ""
+		p.forget()
 		return nil
 	case p.want == rollout.StatusShutoff && !p.progress.Hard && p.allowHard:
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	}
 	return final(ErrRefused, fmt.Errorf("the cloud could not bring server %s to %s: %s", p.serverID, p.want, job.Failure()))
+}
+
+// forget gives up a job that is over or unknown to the cloud.
+func (p *powerChange) forget() {
+	p.progress = PowerProgress{Status: p.progress.Status}
 }
 
 // send asks for the power state. The request may not leave later than the look that justified it

@@ -150,6 +150,27 @@ func TestStopOfADeafGuest(t *testing.T) {
 	})
 }
 
+// TestStopOfADeafGuestWhoseAnswerWasLost: without a job id the guest's time runs from the first sight of
+// the power-off.
+func TestStopOfADeafGuestWhoseAnswerWasLost(t *testing.T) {
+	lost := emulator.Fault{Op: emulator.OpStop, Kind: emulator.DropAfter, Times: 1}
+	t.Run("soft only", func(t *testing.T) {
+		inLab(t, withFaults(deaf(), lost), func(l *lab) {
+			end := l.stop(attempt{}, false)
+			failsWith(l, end.err, activities.ErrOverdue, true)
+			assert.Greater(l, end.took, testTiming().SoftStop)
+			assert.Len(l, l.writes(emulator.OpStop), 1)
+		})
+	})
+	t.Run("hard allowed", func(t *testing.T) {
+		inLab(t, withFaults(deaf(), lost), func(l *lab) {
+			require.NoError(l, l.stop(attempt{}, true).err)
+			assert.Len(l, l.writes(emulator.OpStop), 2)
+			l.isStopped()
+		})
+	})
+}
+
 func TestStopWhoseJobFails(t *testing.T) {
 	fail := emulator.Fault{Op: emulator.OpStop, Kind: emulator.JobFail, Code: "Ecs.0219", Message: "the host does not answer"}
 	t.Run("soft only", func(t *testing.T) {

@@ -48,7 +48,7 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, ServerVanished are final and mean that nothing
+// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished are final and mean that nothing
 // was accepted. Throttled, NotSent, NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{Activities: a, in: in, attempt: activity.GetInfo(ctx).Attempt}
@@ -191,7 +191,7 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 	case !server.Exists:
 		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
-		return final(ErrRefused, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
+		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
 	case !s.mayBeSentTo(server.Status) && !failed:
 		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
 	}

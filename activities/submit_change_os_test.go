@@ -86,9 +86,9 @@ func TestSubmitTouchesNoOtherDisk(t *testing.T) {
 		kind   string
 		says   string
 	}{
-		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
-		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, activities.ErrRefused, "was changed by somebody else"},
-		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, activities.ErrRefused, "was changed by somebody else"},
+		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, activities.ErrForeignDisk, "was changed by somebody else"},
+		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, activities.ErrForeignDisk, "was changed by somebody else"},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, activities.ErrForeignDisk, "was changed by somebody else"},
 		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, activities.ErrRefused, "somebody else started it"},
 	}
 	for _, test := range tests {

@@ -15,7 +15,10 @@ type VerifyServerInput struct {
 	ServerID string              `json:"server_id"`
 	ImageID  string              `json:"image_id"`
 	Before   rollout.Fingerprint `json:"before"`
-	// Deadline is until when a server that the cloud still works on is waited for.
+	// Ended is true when nothing that was asked for can still be under way: a job said how it ended.
+	// Without that word a stopped server may be one that is being changed, so it is watched until the deadline.
+	Ended bool `json:"ended,omitempty"`
+	// Deadline is until when a server that the cloud may still work on is waited for.
 	Deadline time.Time `json:"deadline"`
 }
 
@@ -37,15 +40,24 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		switch {
 		case server.Proven(in.Before, in.ImageID):
 			return server, nil
-		case (server.Idle() || !server.Exists) && held >= a.Timing.Settle:
+		case in.atRest(server) && held >= a.Timing.Settle:
 			return server, nil
-		case !server.Idle() && !now.Before(in.Deadline):
+		case !in.atRest(server) && !now.Before(in.Deadline):
 			return server, nil
 		}
 		if err := pause(ctx, a.Timing.Poll); err != nil {
 			return rollout.Observation{}, err
 		}
 	}
+}
+
+// atRest is true when what the server shows can be its end. The documents leave open whether a server
+// shows REBUILD or stays SHUTOFF while its disk is replaced, so SHUTOFF alone proves no rest.
+func (in VerifyServerInput) atRest(server rollout.Observation) bool {
+	if !server.Exists {
+		return true
+	}
+	return server.Idle() && (in.Ended || server.Status != rollout.StatusShutoff)
 }
 
 // steadiness measures for how long a server has shown the same thing.

@@ -12,12 +12,24 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// verify makes attempts until the end, with a deadline from now.
+// verify makes attempts until the end, with a deadline from now, and without the word of a job.
 func (l *lab) verify(deadline time.Duration) course[rollout.Observation] {
 	l.Helper()
-	return persist(l, l.acts.VerifyServer, activities.VerifyServerInput{
+	return persist(l, l.acts.VerifyServer, l.verification(deadline), attempt{})
+}
+
+// verifyEnded does the same after the job said how it ended.
+func (l *lab) verifyEnded(deadline time.Duration) course[rollout.Observation] {
+	l.Helper()
+	in := l.verification(deadline)
+	in.Ended = true
+	return persist(l, l.acts.VerifyServer, in, attempt{})
+}
+
+func (l *lab) verification(deadline time.Duration) activities.VerifyServerInput {
+	return activities.VerifyServerInput{
 		ServerID: l.server.ID, ImageID: l.target.ID, Before: l.before(), Deadline: time.Now().Add(deadline),
-	}, attempt{})
+	}
 }
 
 // judged is how the server would be said to have ended.
@@ -47,7 +59,7 @@ func TestVerifyWaitsForTheServerView(t *testing.T) {
 			inLab(t, options, func(l *lab) {
 				polled := l.poll(l.changing(), 8*time.Minute)
 				require.Equal(l, activities.JobSucceeded, polled.result.End)
-				c := l.verify(8 * time.Minute)
+				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, rollout.Done, l.judged(c.result))
 				assert.GreaterOrEqual(l, c.took, 80*time.Second, "the view trails, less one poll")
@@ -72,7 +84,7 @@ func TestVerifyGivesEvidence(t *testing.T) {
 			fail := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: test.variant}
 			inLab(t, withFaults(stopped(), fail), func(l *lab) {
 				require.Equal(l, activities.JobFailed, l.poll(l.changing(), 8*time.Minute).result.End)
-				c := l.verify(8 * time.Minute)
+				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, test.end, l.judged(c.result))
 				assert.GreaterOrEqual(l, c.took, testTiming().Settle)
@@ -104,6 +116,31 @@ func TestVerifyWaitsForARebuild(t *testing.T) {
 			assert.True(l, c.result.Rebuilding())
 			assert.Equal(l, rollout.FailedChanged, l.judged(c.result))
 			assert.Equal(l, 8*time.Minute, c.took)
+		})
+	})
+}
+
+// TestVerifyOfAStoppedServerWithoutTheWordOfAJob: a server that stays SHUTOFF while its disk is replaced
+// looks at rest for longer than the settle time, with the old disk and then with the new one.
+func TestVerifyOfAStoppedServerWithoutTheWordOfAJob(t *testing.T) {
+	t.Run("changed in the end", func(t *testing.T) {
+		options := stopped()
+		options.Edition.RebuildView = "shutoff"
+		options.Timing.ChangeOS = emulator.Span{Median: 7 * time.Minute}
+		inLab(t, options, func(l *lab) {
+			l.changing()
+			c := l.verify(9 * time.Minute)
+			require.NoError(l, c.err)
+			assert.Equal(l, rollout.Done, l.judged(c.result))
+			assert.Equal(l, 7*time.Minute, c.took)
+		})
+	})
+	t.Run("never changed", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			c := l.verify(9 * time.Minute)
+			require.NoError(l, c.err)
+			assert.Equal(l, rollout.FailedIntact, l.judged(c.result))
+			assert.Equal(l, 9*time.Minute, c.took)
 		})
 	})
 }
@@ -164,7 +201,7 @@ func TestVerifyHandsBackToAnotherWorker(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		stop := make(chan struct{})
 		l.after(5*time.Second, func() { close(stop) })
-		in := activities.VerifyServerInput{ServerID: l.server.ID, ImageID: l.target.ID, Before: l.before(), Deadline: time.Now()}
+		in := l.verification(time.Minute)
 		failsWith(l, run(l, l.acts.VerifyServer, in, attempt{stop: stop}).err, activities.ErrWorkerStopping, false)
 	})
 }

@@ -68,6 +68,7 @@ type changeOS struct {
 	steps  []StepAt
 	result ChangeOSResult
 	job    activities.PollJobResult
+	ended  bool // nothing that was asked for can still be under way
 }
 
 func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
@@ -192,8 +193,11 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	case activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
 		return false
+	case activities.ErrForeignDisk:
+		c.ended, c.job.Reason = true, said(err)
+		return true
 	}
-	c.job = activities.PollJobResult{Reason: "submitting ended in doubt: " + said(err)}
+	c.job.Reason = "submitting ended in doubt: " + said(err)
 	return true
 }
 
@@ -209,6 +213,7 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
 	}
+	c.ended = c.job.End == activities.JobSucceeded || c.job.End == activities.JobFailed
 }
 
 // prove judges the server by what it shows, whatever the job said.
@@ -216,7 +221,7 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 	c.enter(ctx, StepProve)
 	before := c.result.Before.Fingerprint
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
-		ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Deadline: until,
+		ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Ended: c.ended, Deadline: until,
 	}).Get(ctx, &c.result.After)
 	if err != nil {
 		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))

@@ -37,7 +37,7 @@ func TestServerIsChanged(t *testing.T) {
 	assert.Equal(t, []activities.StopIfNeededInput{{ServerID: serverID, AllowHard: true}}, s.stop.inputs)
 	assert.Equal(t, []activities.SubmitChangeOSInput{{ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
 	assert.Equal(t, []activities.PollJobInput{{JobID: jobID, Deadline: deadline}}, s.wait.inputs)
-	assert.Equal(t, []activities.VerifyServerInput{{ServerID: serverID, ImageID: newImage, Before: before, Deadline: deadline}}, s.prove.inputs)
+	assert.Equal(t, []activities.VerifyServerInput{{ServerID: serverID, ImageID: newImage, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
 }
 
 // TestHardStopIsNotAllowedUnlessAsked: cutting the power can cost data on the disks that are kept.

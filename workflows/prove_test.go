@@ -46,6 +46,8 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				assert.Equal(t, why, result.Reason)
 				assert.Equal(t, after, result.After)
 				assert.Equal(t, jobID, result.JobID)
+				told := job.End == activities.JobSucceeded || job.End == activities.JobFailed
+				assert.Equal(t, told, s.prove.inputs[0].Ended)
 			})
 		}
 	}

@@ -104,6 +104,23 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 	}
 }
 
+// TestForeignDiskIsNeverCalledIntact: somebody else replaced the disk after the look. Nothing was sent, but
+// what the server shows is no longer the disk from before.
+func TestForeignDiskIsNeverCalledIntact(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrForeignDisk, "server web-07 was changed by somebody else; nothing was sent"))
+	s.prove.returns(seen(rollout.StatusShutoff, oldImage, newDisk))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Contains(t, result.Reason, newDisk)
+	assert.Contains(t, result.Reason, "changed by somebody else; nothing was sent")
+	require.Len(t, s.prove.inputs, 1)
+	assert.True(t, s.prove.inputs[0].Ended, "nothing of ours can be under way")
+	assert.Empty(t, s.leave.inputs, "whoever changed it may be working on it")
+}
+
 // TestAcceptanceSeenOnTheServerHasNoJob: the answer was lost, so the server is watched in place of the job.
 func TestAcceptanceSeenOnTheServerHasNoJob(t *testing.T) {
 	s := newStage(t)
@@ -116,6 +133,7 @@ func TestAcceptanceSeenOnTheServerHasNoJob(t *testing.T) {
 	assert.Empty(t, s.wait.inputs)
 	require.Len(t, s.prove.inputs, 1)
 	assert.Equal(t, curtain.Add(3*time.Minute+40*time.Minute), s.prove.inputs[0].Deadline)
+	assert.False(t, s.prove.inputs[0].Ended, "no job said how it ended")
 }
 
 // TestSubmitIsTriedAgainForWhatPasses, and each attempt is told the same fingerprint.

@@ -31,6 +31,24 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// TestServerViewOfTheShutoffEdition keeps the server SHUTOFF while its disk is replaced and loses the answer:
+// neither a second request nor an early verdict may come of it.
+func TestServerViewOfTheShutoffEdition(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{
+		Edition: emulator.Edition{RebuildView: "shutoff"},
+		Speed:   4, // a change takes longer than the settle time, so the view alone would mislead
+		Faults:  []emulator.Fault{{Op: "changeos", Kind: "drop_after", Times: 1}},
+	})
+	lab.StartWorker(nil)
+	before := lab.Server("SHUTOFF")
+	image := lab.OtherImage(before)
+	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
+	requireDoneOnce(t, lab, before, image, lab.Result(run))
+	assert.GreaterOrEqual(t, requests(lab, changeOSv2), 2, "the refusal of the second request has to be understood")
+	lab.Replay(run)
+}
+
 // TestJobs covers what jobs can do instead of succeeding.
 func TestJobs(t *testing.T) {
 	t.Parallel()
