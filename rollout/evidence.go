@@ -72,7 +72,21 @@ const (
 	FailedLost    ServerEnd = "failed-lost"    // no system disk: a human is needed
 	Vanished      ServerEnd = "vanished"       // the cloud no longer knows the server
 	NotStarted    ServerEnd = "not-started"    // refused or stopped before anything was touched
+	Restored      ServerEnd = "rolled-back"    // proven: its previous image on a new disk, running
 )
+
+// Failed is true for an end that counts against a failure budget. A server that was refused counts: it
+// was meant to be changed and is not.
+func (e ServerEnd) Failed() bool {
+	switch e {
+	case FailedIntact, FailedChanged, FailedLost, Vanished, NotStarted:
+		return true
+	}
+	return false
+}
+
+// OutOfService is true for a failed server that does not serve. An operator has to deal with it.
+func (e ServerEnd) OutOfService() bool { return e == FailedChanged || e == FailedLost }
 
 // Judge says how a server ended from what the cloud shows of it, and why in one sentence.
 func (o Observation) Judge(before Fingerprint, imageID string) (ServerEnd, string) {

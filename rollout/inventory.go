@@ -1,0 +1,44 @@
+package rollout
+
+// Inventory is what the cloud shows when a plan is made: the servers that were asked for and the images
+// they run and shall run. A worker gathers it; the planner reads nothing else.
+type Inventory struct {
+	Project string            `json:"project"`
+	Servers []InventoryServer `json:"servers"`
+	Images  []InventoryImage  `json:"images"`
+}
+
+// InventoryServer is a server as the cloud shows it.
+type InventoryServer struct {
+	ID          string      `json:"id"`
+	Name        string      `json:"name"`
+	Observation Observation `json:"observation"`
+	Zone        string      `json:"zone,omitempty"`
+	Tags        []string    `json:"tags,omitempty"` // "key=value" or "key"
+	// Groups are the ids of the server groups it belongs to.
+	Groups    []string `json:"groups,omitempty"`
+	Locked    bool     `json:"locked,omitempty"`
+	LockedBy  string   `json:"locked_by,omitempty"`
+	Frozen    bool     `json:"frozen,omitempty"`
+	Spot      bool     `json:"spot,omitempty"`
+	Prepaid   bool     `json:"prepaid,omitempty"`
+	RAMMB     int      `json:"ram_mb,omitempty"`
+	DiskGB    int      `json:"disk_gb,omitempty"` // of the system disk; zero when it is not known
+	DataDisks int      `json:"data_disks,omitempty"`
+	// Temporary is true for the server that the cloud itself shows while it changes another one.
+	Temporary bool `json:"temporary,omitempty"`
+}
+
+// InventoryImage is an image as the image service shows it.
+type InventoryImage struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Status    string `json:"status"`
+	OSType    string `json:"os_type,omitempty"`
+	Type      string `json:"type,omitempty"` // gold, private, shared, market
+	VirtEnv   string `json:"virt_env,omitempty"`
+	Firmware  string `json:"firmware,omitempty"` // bios when empty
+	MinDiskGB int    `json:"min_disk_gb,omitempty"`
+	MinRAMMB  int    `json:"min_ram_mb,omitempty"`
+	ARM       bool   `json:"arm,omitempty"`
+}

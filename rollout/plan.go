@@ -1,0 +1,133 @@
+package rollout
+
+import "time"
+
+// Plan is what a rollout will do, server by server, with every number resolved. It is data: apply
+// carries out exactly this, or refuses. Planner makes it; the engine follows it.
+type Plan struct {
+	// Version is the version of this format.
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	Reason  string `json:"reason,omitempty"`
+	Project string `json:"project"`
+	// MadeAt is when the servers were looked at.
+	MadeAt time.Time `json:"made_at"`
+	// Change is what is done to every server, with the image pinned by its id.
+	Change    Change `json:"change"`
+	ImageName string `json:"image_name"`
+	// Servers are the ones to change, in the order in which they are started. N is their number.
+	Servers []PlannedServer `json:"servers"`
+	Skipped []SkippedServer `json:"skipped,omitempty"`
+	Waves   []Wave          `json:"waves"`
+	Caps    Caps            `json:"caps"`
+	Budget  Budget          `json:"budget"`
+	// BusyWait is how long a server that another workflow changes is waited for before it is skipped.
+	// Zero skips it at once.
+	BusyWait time.Duration `json:"busy_wait,omitempty"`
+	// Soak is for how long a changed server keeps its slot after it was proven.
+	Soak time.Duration `json:"soak,omitempty"`
+	// Deadline is how long the whole rollout may take before it pauses. Zero means for ever.
+	Deadline time.Duration `json:"deadline,omitempty"`
+	// Estimate is how long the rollout takes when nothing fails and approvals come at once.
+	Estimate time.Duration `json:"estimate"`
+	Warnings []string      `json:"warnings,omitempty"`
+	// Digest is the SHA-256 of everything above, in hex: Plan.Seal sets it, Plan.Verify checks it.
+	Digest string `json:"digest"`
+}
+
+// PlanVersion is the Version of the plans that this program makes and carries out.
+const PlanVersion = 1
+
+// PlannedServer is a server that will be changed, as it was when the plan was made.
+type PlannedServer struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Zone string `json:"zone,omitempty"`
+	// Group is the value of the tag, or the id of the server group, that caps and budgets go by.
+	Group  string `json:"group,omitempty"`
+	Status string `json:"status"`
+	// Before is the system disk that will be lost. No other disk may be.
+	Before    Fingerprint `json:"before"`
+	ImageName string      `json:"image_name,omitempty"` // the name of Before.ImageID, if it is known
+	DiskGB    int         `json:"disk_gb,omitempty"`    // of the system disk
+	DataDisks int         `json:"data_disks,omitempty"` // they are kept
+}
+
+// SkippedServer was selected and will not be touched.
+type SkippedServer struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// Wave is a barrier: the next wave starts when every server of this one has ended, the bake is over and
+// the approval given. Inside a wave a window slides.
+type Wave struct {
+	Name string `json:"name"`
+	// End is the number of servers in this and all waves before: the wave is Servers[previous End:End].
+	// A wave that ends where the one before ends is empty; it neither bakes nor asks.
+	End      int           `json:"end"`
+	Bake     time.Duration `json:"bake,omitempty"`
+	Approval bool          `json:"approval,omitempty"`
+}
+
+// Caps bound how many servers are out of service because of the rollout at a time.
+type Caps struct {
+	// InFlight is the cap on all servers together, at least 1.
+	InFlight int `json:"in_flight"`
+	// Zones and Groups are the caps by zone and by group, sorted by name. Empty means none.
+	Zones  []GroupCap `json:"zones,omitempty"`
+	Groups []GroupCap `json:"groups,omitempty"`
+}
+
+// GroupCap is the cap of one zone or group.
+type GroupCap struct {
+	Name    string `json:"name"`
+	Servers int    `json:"servers"` // planned servers in it
+	Cap     int    `json:"cap"`     // at least 1
+}
+
+// Budget says how many failed servers are tolerated: the rollout stops when there are more.
+type Budget struct {
+	// Count is the number of failures tolerated in any case. Nil means that only Share counts.
+	Count *int `json:"count,omitempty"`
+	// Share is the number that the percentage comes to, of N and rounded down, and MinSample how many
+	// servers have to have ended before it counts. Nil means that only Count counts.
+	Share     *int `json:"share,omitempty"`
+	MinSample int  `json:"min_sample,omitempty"`
+	// PerGroup is the number tolerated in any one group. Nil means no such limit.
+	PerGroup *int     `json:"per_group,omitempty"`
+	OnBreach OnBreach `json:"on_breach"`
+	// Strict keeps servers in flight plus failures within the tolerated number plus one, so that the
+	// budget cannot be exceeded at all. Otherwise what is in flight at a breach may still fail.
+	Strict bool `json:"strict,omitempty"`
+	// SlowStart begins with one server in flight, adds one for each success and falls back to one after
+	// a failure.
+	SlowStart bool `json:"slow_start,omitempty"`
+}
+
+// OnBreach is what happens when the budget is exceeded. In every case nothing more is started.
+type OnBreach string
+
+// The answers to a breach.
+const (
+	BreachPause    OnBreach = "pause"
+	BreachAbort    OnBreach = "abort"
+	BreachRollback OnBreach = "rollback" // changed servers get their previous image again
+)
+
+// Tolerated is the number of failures in force once so many servers have ended.
+func (b Budget) Tolerated(ended int) int {
+	switch {
+	case b.Share == nil && b.Count == nil:
+		return 0
+	case b.Share == nil || b.Count != nil && ended < b.MinSample:
+		return *b.Count
+	case ended < b.MinSample:
+		// Too few to judge by a share, and nothing else was given: the sample itself may fail whole.
+		return b.MinSample
+	case b.Count == nil:
+		return *b.Share
+	}
+	return min(*b.Count, *b.Share)
+}

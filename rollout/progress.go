@@ -1,0 +1,168 @@
+package rollout
+
+import "time"
+
+// Phase is what a rollout is doing as a whole.
+type Phase string
+
+// The phases.
+const (
+	PhaseRunning     Phase = "running"      // starts servers, or waits for a bake, an approval, a slot
+	PhasePaused      Phase = "paused"       // starts nothing until somebody resumes
+	PhaseAborting    Phase = "aborting"     // finishes what is in flight and starts nothing more
+	PhaseRollingBack Phase = "rolling-back" // gives changed servers their previous image
+	PhaseEnded       Phase = "ended"
+)
+
+// RolloutEnd is how a rollout ended.
+type RolloutEnd string
+
+// The ends of a rollout.
+const (
+	Completed             RolloutEnd = "completed"
+	CompletedWithFailures RolloutEnd = "completed-with-failures"
+	Aborted               RolloutEnd = "aborted"
+	RolledBack            RolloutEnd = "rolled-back"           // every changed server has its previous image again
+	RolledBackPartially   RolloutEnd = "rolled-back-partially" // some have not
+)
+
+// ServerState is where one server of a rollout is.
+type ServerState string
+
+// The states of a server.
+const (
+	Pending  ServerState = "pending"
+	Busy     ServerState = "busy" // another workflow changes it; it is tried again
+	InFlight ServerState = "in-flight"
+	Soaking  ServerState = "soaking" // changed and proven, still holding its slot
+	Ended    ServerState = "ended"
+)
+
+// ServerProgress is one server of a rollout.
+type ServerProgress struct {
+	ID    string      `json:"id"`
+	Name  string      `json:"name"`
+	Zone  string      `json:"zone,omitempty"`
+	Group string      `json:"group,omitempty"`
+	Wave  string      `json:"wave"`
+	State ServerState `json:"state"`
+	// RollingBack is true while, and after, the server is given its previous image.
+	RollingBack bool      `json:"rolling_back,omitempty"`
+	End         ServerEnd `json:"end,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
+	// Accepted is true when an operator accepted the failure: it no longer counts and holds no slot.
+	Accepted bool `json:"accepted,omitempty"`
+	// HoldsSlot is true while the server counts as out of service.
+	HoldsSlot bool      `json:"holds_slot,omitempty"`
+	Attempts  int       `json:"attempts,omitempty"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// Before is the disk of the plan, After what the server showed last, if it was changed.
+	Before Fingerprint `json:"before"`
+	After  Fingerprint `json:"after,omitzero"`
+}
+
+// Failed is true for a server that counts against the budget. One that was never started, because the
+// rollout ended before its turn, does not.
+func (s ServerProgress) Failed() bool { return s.End.Failed() && s.Attempts > 0 && !s.Accepted }
+
+// Counts are numbers of servers.
+type Counts struct {
+	Servers    int `json:"servers"`
+	Pending    int `json:"pending"` // busy ones included
+	InFlight   int `json:"in_flight"`
+	Soaking    int `json:"soaking,omitempty"`
+	Done       int `json:"done"`
+	Skipped    int `json:"skipped,omitempty"`
+	Failed     int `json:"failed,omitempty"`      // accepted ones included
+	NotStarted int `json:"not_started,omitempty"` // the rollout ended before their turn
+	RolledBack int `json:"rolled_back,omitempty"`
+}
+
+// WaveProgress is one wave of a rollout.
+type WaveProgress struct {
+	Name   string `json:"name"`
+	Counts Counts `json:"counts"`
+	// Current is true for the wave whose servers are started now, or that bakes or waits for approval.
+	Current bool `json:"current,omitempty"`
+	// BakeUntil is set while the wave bakes.
+	BakeUntil time.Time `json:"bake_until,omitzero"`
+	// AwaitsApproval is true when only an approval is missing.
+	AwaitsApproval bool   `json:"awaits_approval,omitempty"`
+	ApprovedBy     string `json:"approved_by,omitempty"`
+}
+
+// Progress is the answer to the progress query: everything but the servers that are neither in flight
+// nor failed.
+type Progress struct {
+	Name      string     `json:"name"`
+	Reason    string     `json:"reason,omitempty"`
+	ImageName string     `json:"image_name,omitempty"`
+	Phase     Phase      `json:"phase"`
+	End       RolloutEnd `json:"end,omitempty"`
+	// Why says in one sentence what the rollout does or waits for.
+	Why string `json:"why"`
+	// NeedsHuman is true when nothing goes on until somebody gives a command.
+	NeedsHuman bool           `json:"needs_human,omitempty"`
+	Counts     Counts         `json:"counts"`
+	Waves      []WaveProgress `json:"waves"`
+	// InFlight are the servers in flight and soaking.
+	InFlight []ServerProgress `json:"in_flight,omitempty"`
+	// Failures are the first hundred servers that failed and are not accepted.
+	Failures []ServerProgress `json:"failures,omitempty"`
+	// Slots in use, of them held by failed servers, and the cap in force.
+	Slots           int `json:"slots"`
+	SlotsHeldFailed int `json:"slots_held_failed,omitempty"`
+	SlotsCap        int `json:"slots_cap"`
+	// Failed counts against the budget; more than Tolerated stops the rollout.
+	Failed    int `json:"failed"`
+	Tolerated int `json:"tolerated"`
+	// Accepts are the commands that would be accepted now.
+	Accepts   []CommandKind `json:"accepts,omitempty"`
+	Log       []LogEntry    `json:"log,omitempty"` // the last ten entries
+	StartedAt time.Time     `json:"started_at"`
+	EndedAt   time.Time     `json:"ended_at,omitzero"`
+	Deadline  time.Time     `json:"deadline,omitzero"`
+}
+
+// LogEntry is one line of the rollout's own log: commands, waves, breaches.
+type LogEntry struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by,omitempty"` // empty for the rollout itself
+	What string    `json:"what"`
+}
+
+// CommandKind is what an operator can tell a running rollout. It is also the name of the update.
+type CommandKind string
+
+// The commands.
+const (
+	Pause       CommandKind = "pause"
+	Resume      CommandKind = "resume"
+	Abort       CommandKind = "abort"
+	Approve     CommandKind = "approve"     // let the next wave begin
+	Skip        CommandKind = "skip"        // do not change pending servers
+	Retry       CommandKind = "retry"       // change failed servers again
+	Accept      CommandKind = "accept"      // let failures be: they no longer count and free their slots
+	Concurrency CommandKind = "concurrency" // set the cap on servers in flight
+)
+
+// CommandKinds are all commands, in the order in which they are listed.
+func CommandKinds() []CommandKind {
+	return []CommandKind{Pause, Resume, Abort, Approve, Skip, Retry, Accept, Concurrency}
+}
+
+// Command is one command.
+type Command struct {
+	Kind CommandKind `json:"kind"`
+	// By is who gives it, required: rollouts keep a log.
+	By      string `json:"by"`
+	Comment string `json:"comment,omitempty"`
+	// Servers are ids or names, for skip, retry and accept. Empty means all failed ones for retry and
+	// accept; skip needs at least one.
+	Servers []string `json:"servers,omitempty"`
+	// Wave names the wave that is approved. Empty means the one that waits.
+	Wave string `json:"wave,omitempty"`
+	// InFlight is the new cap, for concurrency.
+	InFlight int `json:"in_flight,omitempty"`
+}
