@@ -1,0 +1,267 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// Refusal is a command that is not accepted, and why.
+type Refusal struct {
+	Kind    rollout.CommandKind
+	Why     string
+	Accepts []rollout.CommandKind // what would be accepted now
+}
+
+func (r *Refusal) Error() string {
+	text := fmt.Sprintf("%s is refused: %s", r.Kind, r.Why)
+	if len(r.Accepts) == 0 {
+		return text
+	}
+	var accepted []string
+	for _, kind := range r.Accepts {
+		accepted = append(accepted, string(kind))
+	}
+	return text + " (accepted now: " + strings.Join(accepted, ", ") + ")"
+}
+
+// Check says why a command would be refused now. It changes nothing.
+func (e *Engine) Check(c rollout.Command) error {
+	why := e.refuse(c)
+	if why == "" {
+		return nil
+	}
+	return &Refusal{Kind: c.Kind, Why: why, Accepts: e.accepts()}
+}
+
+// accepts are the commands that the rollout takes now, whatever servers they name.
+func (e *Engine) accepts() []rollout.CommandKind {
+	var kinds []rollout.CommandKind
+	for _, kind := range rollout.CommandKinds() {
+		if e.refusePhase(kind) == "" {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// Do carries out a command and says in one sentence what it did.
+func (e *Engine) Do(c rollout.Command, now time.Time) (string, error) {
+	e.tick(now)
+	if err := e.Check(c); err != nil {
+		return "", err
+	}
+	done := e.carryOut(c)
+	entry := done
+	if c.Comment != "" {
+		entry += ": " + cut(c.Comment)
+	}
+	e.log(c.By, entry)
+	return done, nil
+}
+
+func (e *Engine) refuse(c rollout.Command) string {
+	if strings.TrimSpace(c.By) == "" {
+		return "nobody gives it: say who you are, the rollout keeps a log"
+	}
+	if why := e.refusePhase(c.Kind); why != "" {
+		return why
+	}
+	switch c.Kind {
+	case rollout.Approve:
+		if wave := e.plan.Waves[e.state.Wave].Name; c.Wave != "" && c.Wave != wave {
+			return fmt.Sprintf("what waits for an approval is wave %s and not %s", wave, c.Wave)
+		}
+	case rollout.Concurrency:
+		if n := len(e.plan.Servers); c.InFlight < 1 || c.InFlight > n {
+			return fmt.Sprintf("%d servers in flight are not between 1 and %d; to start none, pause", c.InFlight, n)
+		}
+	case rollout.Skip:
+		if len(c.Servers) == 0 {
+			return "no server is named"
+		}
+		return e.refuseServers(c.Servers, e.refuseSkip)
+	case rollout.Retry, rollout.Accept:
+		if len(c.Servers) == 0 && e.tally().failed == 0 {
+			return "no server has failed"
+		}
+		return e.refuseServers(c.Servers, e.refuseUnlessFailed)
+	}
+	return ""
+}
+
+// refusePhase says what stands against a kind of command as such.
+func (e *Engine) refusePhase(kind rollout.CommandKind) string {
+	s := &e.state
+	if s.Phase == rollout.PhaseEnded {
+		return fmt.Sprintf("the rollout ended at %s as %s", s.EndedAt.UTC().Format(time.RFC3339), s.End)
+	}
+	switch kind {
+	case rollout.Pause:
+		switch s.Phase {
+		case rollout.PhasePaused:
+			return "it is paused already: " + s.Pause.Why
+		case rollout.PhaseAborting:
+			return "it is aborting and starts nothing any more"
+		}
+	case rollout.Resume:
+		if s.Phase != rollout.PhasePaused {
+			return "it is not paused"
+		}
+		if why := e.breach(); why != "" && s.Pause.From == rollout.PhaseRunning {
+			return why + "; retry or accept failures first, or abort"
+		}
+	case rollout.Abort: // in every phase: abort always wins
+	case rollout.Approve:
+		switch {
+		case e.stopped():
+			return "it goes to no further wave"
+		case s.WaveOverAt.IsZero() || s.Wave >= len(e.plan.Waves) || !e.awaitsApproval():
+			return "nothing waits for an approval"
+		}
+	case rollout.Skip, rollout.Retry, rollout.Concurrency:
+		if e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting {
+			return "it starts no planned server any more"
+		}
+		if kind == rollout.Retry && e.tally().failed == 0 {
+			return "no server has failed"
+		}
+	case rollout.Accept:
+		if e.tally().failed == 0 && !e.anyRetryPending() {
+			return "no server has failed"
+		}
+	default:
+		return "there is no such command"
+	}
+	return ""
+}
+
+func (e *Engine) anyRetryPending() bool {
+	for _, s := range e.state.Servers {
+		if s.toRetry() {
+			return true
+		}
+	}
+	return false
+}
+
+// toRetry is true for a server that failed and waits for its next turn.
+func (s Server) toRetry() bool {
+	return (s.State == rollout.Pending || s.State == rollout.Busy) && s.Attempts > 0
+}
+
+// refuseServers looks at every server a command names and says everything that stands against it.
+func (e *Engine) refuseServers(refs []string, refuse func(i int) string) string {
+	var wrong []string
+	for _, ref := range refs {
+		switch found := e.byRef[ref]; len(found) {
+		case 0:
+			wrong = append(wrong, fmt.Sprintf("the plan has no server %s", ref))
+		case 1:
+			if why := refuse(found[0]); why != "" {
+				wrong = append(wrong, why)
+			}
+		default:
+			wrong = append(wrong, fmt.Sprintf("%d servers of the plan are called %s: give an id", len(found), ref))
+		}
+	}
+	return strings.Join(wrong, "; ")
+}
+
+func (e *Engine) refuseSkip(i int) string {
+	s := e.state.Servers[i]
+	switch {
+	case s.toRetry():
+		return fmt.Sprintf("%s failed (%s) and cannot be skipped: accept the failure", e.called(i), s.End)
+	case s.State == rollout.InFlight:
+		return fmt.Sprintf("%s is in flight and will be finished", e.called(i))
+	case s.State != rollout.Pending && s.State != rollout.Busy:
+		return fmt.Sprintf("%s has ended: %s", e.called(i), s.End)
+	}
+	return ""
+}
+
+func (e *Engine) refuseUnlessFailed(i int) string {
+	s := e.state.Servers[i]
+	switch {
+	case s.failed(), s.toRetry():
+		return ""
+	case s.State != rollout.Ended:
+		return fmt.Sprintf("%s has not failed: it is %s", e.called(i), s.State)
+	case s.Accepted:
+		return fmt.Sprintf("the failure of %s was accepted already", e.called(i))
+	}
+	return fmt.Sprintf("%s has not failed: %s", e.called(i), s.End)
+}
+
+// carryOut does what a command that was checked says.
+func (e *Engine) carryOut(c rollout.Command) string {
+	s := &e.state
+	switch c.Kind {
+	case rollout.Pause:
+		e.pause(PauseState{Why: "paused by " + c.By})
+		return fmt.Sprintf("paused; %s in flight are finished", servers(e.tally().inFlight))
+	case rollout.Resume:
+		if s.Pause.Deadline {
+			s.Deadline = s.Now.Add(e.plan.Deadline)
+		}
+		s.Phase, s.Pause = s.Pause.From, nil
+		return "resumed"
+	case rollout.Abort:
+		if s.Phase != rollout.PhaseAborting {
+			e.stop(rollout.PhaseAborting, c.By, "aborted")
+		}
+		return fmt.Sprintf("aborting: nothing more is started, %s in flight are finished", servers(e.tally().inFlight))
+	case rollout.Approve:
+		s.Approvals[s.Wave] = c.By
+		return fmt.Sprintf("approved what follows wave %s", e.plan.Waves[s.Wave].Name)
+	case rollout.Concurrency:
+		before := s.Cap
+		s.Cap = c.InFlight
+		return fmt.Sprintf("up to %s in flight, before it was %d", servers(c.InFlight), before)
+	case rollout.Skip:
+		for _, i := range e.named(c.Servers) {
+			e.giveUp(i, rollout.Skipped, "skipped by "+c.By)
+		}
+		return "skipped " + strings.Join(c.Servers, ", ")
+	case rollout.Retry:
+		chosen := e.failedOrNamed(c.Servers)
+		for _, i := range chosen {
+			if server := &s.Servers[i]; server.State == rollout.Ended {
+				server.State, server.Accepted, server.BusySince = rollout.Pending, false, time.Time{}
+			}
+		}
+		return fmt.Sprintf("%s will be tried again", servers(len(chosen)))
+	default: // rollout.Accept
+		chosen := e.failedOrNamed(c.Servers)
+		for _, i := range chosen {
+			e.giveUp(i, "", "")
+			s.Servers[i].Accepted = true
+		}
+		return fmt.Sprintf("accepted %s of %s", count(len(chosen), "failure"), servers(len(e.plan.Servers)))
+	}
+}
+
+func (e *Engine) named(refs []string) []int {
+	var chosen []int
+	for _, ref := range refs {
+		chosen = append(chosen, e.byRef[ref]...)
+	}
+	return chosen
+}
+
+// failedOrNamed are the servers named, or all that failed.
+func (e *Engine) failedOrNamed(refs []string) []int {
+	if len(refs) > 0 {
+		return e.named(refs)
+	}
+	var chosen []int
+	for i, s := range e.state.Servers {
+		if s.failed() {
+			chosen = append(chosen, i)
+		}
+	}
+	return chosen
+}

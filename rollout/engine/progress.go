@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+const (
+	shownFailures = 100
+	shownLog      = 10
+)
+
+// Progress is everything an operator watches.
+func (e *Engine) Progress() rollout.Progress {
+	s, t := &e.state, e.tally()
+	p := rollout.Progress{
+		Name: e.plan.Name, Reason: e.plan.Reason, ImageName: e.plan.ImageName,
+		Phase: s.Phase, End: s.End, Counts: e.Counts(), Waves: e.waves(),
+		Slots: t.slots, SlotsHeldFailed: t.heldFailed, SlotsCap: s.Cap,
+		Failed: t.failed, Tolerated: e.plan.Budget.Tolerated(t.ended),
+		Accepts: e.accepts(), Log: s.Log[max(0, len(s.Log)-shownLog):],
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Deadline: s.Deadline,
+	}
+	p.Why, p.NeedsHuman = e.why(t)
+	for i, server := range s.Servers {
+		switch {
+		case server.State == rollout.InFlight || server.State == rollout.Soaking:
+			p.InFlight = append(p.InFlight, e.Server(i))
+		case server.failed() && len(p.Failures) < shownFailures:
+			p.Failures = append(p.Failures, e.Server(i))
+		}
+	}
+	return p
+}
+
+// Server is the progress of the server at a position of the plan.
+func (e *Engine) Server(i int) rollout.ServerProgress {
+	planned, s := e.plan.Servers[i], e.state.Servers[i]
+	p := rollout.ServerProgress{
+		ID: planned.ID, Name: planned.Name, Zone: planned.Zone, Group: planned.Group, Wave: e.plan.Waves[e.waveOf(i)].Name,
+		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(),
+		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.After,
+	}
+	if s.State == rollout.Ended || s.State == rollout.Soaking {
+		p.End = s.End
+	}
+	return p
+}
+
+func (e *Engine) waveOf(server int) int {
+	w := 0
+	for e.plan.Waves[w].End <= server {
+		w++
+	}
+	return w
+}
+
+// Counts are the numbers of all servers.
+func (e *Engine) Counts() rollout.Counts { return e.counts(0, len(e.state.Servers)) }
+
+func (e *Engine) counts(from, to int) rollout.Counts {
+	c := rollout.Counts{Servers: to - from}
+	for _, s := range e.state.Servers[from:to] {
+		switch {
+		case s.State == rollout.Pending || s.State == rollout.Busy:
+			c.Pending++
+		case s.State == rollout.InFlight:
+			c.InFlight++
+		case s.State == rollout.Soaking:
+			c.Soaking++
+		case s.End == rollout.Done:
+			c.Done++
+		case s.End == rollout.Skipped:
+			c.Skipped++
+		case s.End == rollout.Restored:
+			c.RolledBack++
+		case s.Attempts == 0:
+			c.NotStarted++
+		default:
+			c.Failed++
+		}
+	}
+	return c
+}
+
+func (e *Engine) waves() []rollout.WaveProgress {
+	all := make([]rollout.WaveProgress, len(e.plan.Waves))
+	for w, wave := range e.plan.Waves {
+		all[w] = rollout.WaveProgress{
+			Name: wave.Name, Counts: e.counts(e.waveStart(w), wave.End), ApprovedBy: e.state.Approvals[w],
+		}
+	}
+	if w := e.state.Wave; w < len(all) && e.state.Phase != rollout.PhaseEnded {
+		all[w].Current = true
+		if !e.state.WaveOverAt.IsZero() && !e.stopped() {
+			if until := e.bakedAt(); !e.due(until) {
+				all[w].BakeUntil = until
+			} else {
+				all[w].AwaitsApproval = e.awaitsApproval()
+			}
+		}
+	}
+	return all
+}
+
+// why says what the rollout does or waits for, and whether only a human can make it go on.
+func (e *Engine) why(t tally) (why string, needsHuman bool) {
+	s := &e.state
+	inFlight := servers(t.inFlight) + " in flight"
+	switch s.Phase {
+	case rollout.PhaseEnded:
+		return "ended: " + string(s.End), false
+	case rollout.PhaseAborting:
+		return "aborting: finishes " + inFlight, false
+	case rollout.PhaseRollingBack:
+		return fmt.Sprintf("rolling back: %s, %d to go", inFlight, e.leftToRollBack()), false
+	case rollout.PhasePaused:
+		return fmt.Sprintf("paused: %s; %s", s.Pause.Why, inFlight), true
+	}
+	wave := e.plan.Waves[min(s.Wave, len(e.plan.Waves)-1)].Name
+	switch {
+	case !s.WaveOverAt.IsZero() && !e.due(e.bakedAt()):
+		return fmt.Sprintf("wave %s bakes until %s", wave, e.bakedAt().UTC().Format(time.RFC3339)), false
+	case !s.WaveOverAt.IsZero() && e.awaitsApproval():
+		return fmt.Sprintf("waits for somebody to approve what follows wave %s", wave), true
+	case t.inFlight > 0:
+		return fmt.Sprintf("wave %s: %s, %d pending", wave, inFlight, e.pendingInWave()), false
+	case t.soaking > 0:
+		return fmt.Sprintf("wave %s: %s soaking", wave, servers(t.soaking)), false
+	case e.nextBusy() != "":
+		return fmt.Sprintf("wave %s: waits for %s", wave, e.nextBusy()), false
+	case e.pendingInWave() > 0:
+		return fmt.Sprintf("wave %s: failed servers (%s) hold the slots that the next ones need: retry or accept them, raise the concurrency, or abort", wave, e.failedNames()), true
+	}
+	return "wave " + wave, false
+}
+
+func (e *Engine) leftToRollBack() int {
+	left := 0
+	for i := range e.state.Servers {
+		if e.toRollBack(i) {
+			left++
+		}
+	}
+	return left
+}
+
+func (e *Engine) pendingInWave() int {
+	c := e.counts(0, e.plan.Waves[min(e.state.Wave, len(e.plan.Waves)-1)].End)
+	return c.Pending
+}
+
+// nextBusy names a server that another workflow changes, and which workflow that is.
+func (e *Engine) nextBusy() string {
+	for i, s := range e.state.Servers {
+		if s.State == rollout.Busy {
+			return fmt.Sprintf("%s, %s", e.called(i), s.Reason)
+		}
+	}
+	return ""
+}

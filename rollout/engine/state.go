@@ -1,0 +1,119 @@
+// Package engine is the state machine of a rollout: events in, decisions out. It knows no clock, no network
+// and no Temporal, so that every rule can be tested in microseconds; the Rollout workflow feeds it and
+// carries out what it decides. docs/rollout.md explains the rules.
+package engine
+
+import (
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// State is everything an engine knows besides the plan. It can be written and read back, which is how a
+// rollout outlives the run of its workflow.
+type State struct {
+	Phase rollout.Phase      `json:"phase"`
+	End   rollout.RolloutEnd `json:"end,omitempty"`
+	// Wave is the position of the current wave; past the last one all waves are over.
+	Wave int `json:"wave"`
+	// WaveOverAt is when the last server of the current wave ended, zero while one has not.
+	WaveOverAt time.Time `json:"wave_over_at,omitzero"`
+	// Approvals are who approved what follows each wave, by position.
+	Approvals []string `json:"approvals"`
+	// Servers are as in the plan, by position.
+	Servers []Server `json:"servers"`
+	// Cap is the cap on servers in flight in force; operators can set it.
+	Cap int `json:"cap"`
+	// Window is the slow start's own cap.
+	Window int `json:"window,omitempty"`
+	// Pause is set while the rollout is paused.
+	Pause *PauseState `json:"pause,omitempty"`
+	// Deadline is when the rollout pauses by itself, zero for never.
+	Deadline  time.Time          `json:"deadline,omitzero"`
+	StartedAt time.Time          `json:"started_at"`
+	EndedAt   time.Time          `json:"ended_at,omitzero"`
+	Log       []rollout.LogEntry `json:"log,omitempty"` // the last logLength entries
+	// Now is the latest time the engine was told. It never goes back, whatever clock tells it.
+	Now time.Time `json:"now"`
+}
+
+// PauseState says why a rollout is paused and what it goes back to.
+type PauseState struct {
+	Why  string        `json:"why"`
+	From rollout.Phase `json:"from"`
+	// Breach and Deadline tell what paused it, if it was not an operator.
+	Breach   bool `json:"breach,omitempty"`
+	Deadline bool `json:"deadline,omitempty"`
+}
+
+// Server is one server of a rollout.
+type Server struct {
+	State rollout.ServerState `json:"state"`
+	// End is how the last attempt ended; a server in flight or to be tried again still shows it.
+	End rollout.ServerEnd `json:"end,omitempty"`
+	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
+	Reason      string `json:"reason,omitempty"`
+	Accepted    bool   `json:"accepted,omitempty"`
+	RollingBack bool   `json:"rolling_back,omitempty"`
+	Attempts    int    `json:"attempts,omitempty"`
+	// Until is when a soak ends, or when a busy server is tried again.
+	Until time.Time `json:"until,omitzero"`
+	// BusySince is when the server was first found busy.
+	BusySince time.Time           `json:"busy_since,omitzero"`
+	StartedAt time.Time           `json:"started_at,omitzero"`
+	EndedAt   time.Time           `json:"ended_at,omitzero"`
+	After     rollout.Fingerprint `json:"after,omitzero"`
+}
+
+const (
+	maxReason = 300
+	logLength = 50
+	// busyRetry is how long after a server was found busy it is tried again. A change takes minutes.
+	busyRetry = time.Minute
+)
+
+// failed is true for a server that counts against the budget.
+func (s Server) failed() bool {
+	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0 && !s.Accepted
+}
+
+// holdsSlot is true while the server is out of service because of the rollout.
+func (s Server) holdsSlot() bool {
+	switch s.State {
+	case rollout.InFlight, rollout.Soaking:
+		return true
+	}
+	return s.failed() && s.End.OutOfService()
+}
+
+// changed is true for a server that no longer has the disk of the plan, and has one.
+func (s Server) changed() bool {
+	return s.Attempts > 0 && (s.End == rollout.Done || s.End == rollout.FailedChanged)
+}
+
+// Outcome is how the attempt at one server ended.
+type Outcome struct {
+	End    rollout.ServerEnd
+	Reason string
+	// After is the disk the server showed last, zero if it was not looked at after the change.
+	After rollout.Fingerprint
+}
+
+// Start asks for the change of one server.
+type Start struct {
+	// Server is its position in the plan.
+	Server int
+	// Rollback asks for the previous image in place of the planned one.
+	Rollback bool
+	// Expect is the only disk that may be lost.
+	Expect rollout.Fingerprint
+}
+
+// Decision is what is to be done now. After it nothing happens until an event, a command or WakeAt.
+type Decision struct {
+	Start []Start
+	// WakeAt is when the engine wants to be asked again though nothing else happened. Zero for never.
+	WakeAt time.Time
+	// Over is true when the rollout has ended.
+	Over bool
+}
