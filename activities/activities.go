@@ -31,6 +31,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		PollJobName:        a.PollJob,
 		VerifyServerName:   a.VerifyServer,
 		RestorePowerName:   a.RestorePower,
+		AwaitServerName:    a.AwaitServer,
+		FindHolderName:     a.FindHolder,
 	} {
 		r.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // evidence is what the demo proves: read from the emulated cloud and from the workflow's history, not
@@ -54,7 +53,7 @@ Evidence, from the cloud's own ledger
 		e.WorkersKilled, e.PollJobAttempts, e.APICalls, e.HistoryEvents, e.Seconds)
 }
 
-func (d *demo) collect(ctx context.Context, result workflows.ChangeOSResult) (evidence, error) {
+func (d *demo) collect(ctx context.Context, result rollout.ServerResult) (evidence, error) {
 	now, _ := d.cloud.Server(d.server.ID)
 	ledger := d.cloud.Ledger()
 	e := evidence{

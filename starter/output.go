@@ -11,7 +11,6 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // outputFormat is how a command prints its result: text for people, or one JSON object. Progress
@@ -60,7 +59,7 @@ func (o outputFormat) started(io streams, run client.WorkflowRun) error {
 }
 
 // finished reports how a server ended, and fails the command when the server did not end well.
-func (o outputFormat) finished(io streams, r workflows.ChangeOSResult) error {
+func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 	if o == outputJSON {
 		if err := printJSON(io, r); err != nil {
 			return err
@@ -80,7 +79,7 @@ func (o outputFormat) finished(io streams, r workflows.ChangeOSResult) error {
 	return &exitError{exitFailed, fmt.Errorf("%s ended as %s: %s", r.ServerID, r.End, r.Reason)}
 }
 
-func printResult(io streams, r workflows.ChangeOSResult) {
+func printResult(io streams, r rollout.ServerResult) {
 	fmt.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
 	if r.After.Exists {
 		fmt.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
@@ -99,8 +98,8 @@ func printResult(io streams, r workflows.ChangeOSResult) {
 }
 
 // skipped is the result of a change that had nothing to do.
-func skipped(serverID string, found activities.PreflightResult) workflows.ChangeOSResult {
-	return workflows.ChangeOSResult{
+func skipped(serverID string, found activities.PreflightResult) rollout.ServerResult {
+	return rollout.ServerResult{
 		End: rollout.Skipped, Reason: "it is on the image already (--even-if-same-image changes it all the same)",
 		ServerID: serverID, Name: found.Name, Before: found.Before,
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestExitCodes holds the table of the help text: a code never flatters.
@@ -21,7 +20,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	for end, code := range tests {
 		var out bytes.Buffer
-		err := outputText.finished(streams{out: &out}, workflows.ChangeOSResult{End: end, ServerID: "id", Name: "web-07", Reason: "because"})
+		err := outputText.finished(streams{out: &out}, rollout.ServerResult{End: end, ServerID: "id", Name: "web-07", Reason: "because"})
 		assert.Equal(t, code, codeOf(err), end)
 		assert.Contains(t, out.String(), "web-07 (id): "+string(end)+": because")
 	}
@@ -41,17 +40,17 @@ func codeOf(err error) int {
 // TestPowerTrouble is a change that worked and a server that was not left as asked.
 func TestPowerTrouble(t *testing.T) {
 	var out bytes.Buffer
-	err := outputText.finished(streams{out: &out}, workflows.ChangeOSResult{End: rollout.Done, Name: "web-07", PowerTrouble: "it does not stop"})
+	err := outputText.finished(streams{out: &out}, rollout.ServerResult{End: rollout.Done, Name: "web-07", PowerTrouble: "it does not stop"})
 	assert.Equal(t, exitFailed, codeOf(err))
 	assert.Contains(t, out.String(), "it does not stop")
 }
 
 func TestJSONResultIsOneObject(t *testing.T) {
 	var out bytes.Buffer
-	want := workflows.ChangeOSResult{End: rollout.FailedLost, ServerID: "id", Reason: "it has no system disk"}
+	want := rollout.ServerResult{End: rollout.FailedLost, ServerID: "id", Reason: "it has no system disk"}
 	err := outputJSON.finished(streams{out: &out}, want)
 	assert.Equal(t, exitFailed, codeOf(err))
-	var got workflows.ChangeOSResult
+	var got rollout.ServerResult
 	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
 	assert.Equal(t, want, got)
 }

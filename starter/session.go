@@ -131,7 +131,7 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 const stepInterval = time.Second
 
 // watch shows the steps until the change has ended. When ctx ends, the change goes on.
-func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun) (workflows.ChangeOSResult, error) {
+func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun) (rollout.ServerResult, error) {
 	ended := make(chan struct{})
 	shown := make(chan struct{})
 	go func() {
@@ -148,8 +148,8 @@ func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun)
 }
 
 // outcome waits for the result. A cancelled change carries it in the error's details.
-func outcome(ctx context.Context, run client.WorkflowRun) (workflows.ChangeOSResult, error) {
-	var result workflows.ChangeOSResult
+func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult, error) {
+	var result rollout.ServerResult
 	err := run.Get(ctx, &result)
 	if cancelled, ok := errors.AsType[*temporal.CanceledError](err); ok && cancelled.HasDetails() {
 		if err := cancelled.Details(&result); err != nil {

@@ -1,4 +1,46 @@
 package workflows
 
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/engine"
+)
+
 // Carry is what one run of a Rollout workflow hands to the next.
-type Carry struct{}
+type Carry struct {
+	State engine.State `json:"state"`
+	// Running are the servers in flight. Their workflows outlive the run that started them.
+	Running []Running `json:"running,omitempty"`
+}
+
+// Running is a server in flight.
+type Running struct {
+	Server int    `json:"server"` // its position in the plan
+	RunID  string `json:"run_id"` // of its ChangeOS workflow
+	// ImageID and Before are what it was asked to change to, and from: the measure of what became of it.
+	ImageID string              `json:"image_id"`
+	Before  rollout.Fingerprint `json:"before"`
+}
+
+// full is true when the history is long enough to go on in a new one.
+func (r *rolloutRun) full(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	if limit := r.in.HistoryLimit; limit > 0 {
+		return info.GetCurrentHistoryLength() >= limit
+	}
+	return info.GetContinueAsNewSuggested()
+}
+
+// continueAsNew hands over to the next run, which adopts the servers in flight: nothing is drained, all
+// slots stay full. Only what is being started has to be known first, because a workflow that is asked for
+// and not yet there would be lost.
+func (r *rolloutRun) continueAsNew(ctx workflow.Context) error {
+	err := workflow.Await(ctx, func() bool { return r.starting == 0 && workflow.AllHandlersFinished(ctx) })
+	if err != nil {
+		return err
+	}
+	next := r.in
+	next.Carry = &Carry{State: r.engine.State(), Running: r.running}
+	return workflow.NewContinueAsNewError(ctx, RolloutName, next)
+}

@@ -23,24 +23,6 @@ type ChangeOSInput struct {
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
 }
 
-// ChangeOSResult says how the server ended, with the evidence. A failed server is a result and not an
-// error: whoever reads it decides by End.
-type ChangeOSResult struct {
-	End      rollout.ServerEnd `json:"end"`
-	Reason   string            `json:"reason"` // one sentence: what happened, and what state the server is in
-	ServerID string            `json:"server_id"`
-	Name     string            `json:"name,omitempty"`
-	JobID    string            `json:"job_id,omitempty"`
-	// Before and After are the server before anything was touched and when the end was judged. After is
-	// the zero value when nothing was touched.
-	Before rollout.Observation `json:"before"`
-	After  rollout.Observation `json:"after"`
-	// PowerTrouble says why the server could not be left running or stopped as asked.
-	PowerTrouble string    `json:"power_trouble,omitempty"`
-	StartedAt    time.Time `json:"started_at"`
-	EndedAt      time.Time `json:"ended_at"`
-}
-
 // act names the activities by their methods. It is never called through.
 var act *activities.Activities
 
@@ -49,15 +31,15 @@ var act *activities.Activities
 // A cancel before the change is submitted gives the server its power back and ends the workflow as
 // canceled, with the result in the error's details. A cancel after that is too late: the old disk is
 // given up, so the change is carried to its end.
-func ChangeOS(ctx workflow.Context, in ChangeOSInput) (ChangeOSResult, error) {
+func ChangeOS(ctx workflow.Context, in ChangeOSInput) (rollout.ServerResult, error) {
 	c, err := newChangeOS(ctx, in)
 	if err != nil {
-		return ChangeOSResult{}, err
+		return rollout.ServerResult{}, err
 	}
 	err = c.run(ctx)
 	c.finish(ctx)
 	if err != nil {
-		return ChangeOSResult{}, temporal.NewCanceledError(c.result)
+		return rollout.ServerResult{}, temporal.NewCanceledError(c.result)
 	}
 	return c.result, nil
 }
@@ -66,13 +48,13 @@ func ChangeOS(ctx workflow.Context, in ChangeOSInput) (ChangeOSResult, error) {
 type changeOS struct {
 	in     ChangeOSInput
 	steps  []StepAt
-	result ChangeOSResult
+	result rollout.ServerResult
 	job    activities.PollJobResult
 	ended  bool // nothing that was asked for can still be under way
 }
 
 func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
-	c := &changeOS{in: in, result: ChangeOSResult{ServerID: in.ServerID, StartedAt: workflow.Now(ctx)}}
+	c := &changeOS{in: in, result: rollout.ServerResult{ServerID: in.ServerID, StartedAt: workflow.Now(ctx)}}
 	options := workflow.QueryHandlerOptions{Description: "The step the server is at, and its end once there is one."}
 	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return c.status(ctx), nil }, options); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func TestServerIsChanged(t *testing.T) {
 		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName,
 		activities.PollJobName, activities.VerifyServerName,
 	}, s.started, "the runbook, in order; a server that ran runs again by itself")
-	assert.Equal(t, workflows.ChangeOSResult{
+	assert.Equal(t, rollout.ServerResult{
 		End: rollout.Done, Reason: "runs the image on a new system disk",
 		ServerID: serverID, Name: called, JobID: jobID,
 		Before: seen(rollout.StatusActive, oldImage, oldDisk), After: changed(),

@@ -71,3 +71,24 @@ func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) w
 		Summary:                summary,
 	})
 }
+
+// adoptOptions: waits on a workflow that bounds itself, with each of its steps. The limit is twice the
+// longest of them; it only ends a wait that nothing else would.
+func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 2*deadline + 4*time.Hour,
+		HeartbeatTimeout:    heartbeat,
+		RetryPolicy:         retry(),
+		Summary:             summary,
+	})
+}
+
+// holderOptions: one question to Temporal, for a sentence in a report. It is not worth waiting for.
+func holderOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    10 * time.Second,
+		ScheduleToCloseTimeout: time.Minute,
+		RetryPolicy:            retry(),
+		Summary:                "who holds the server",
+	})
+}

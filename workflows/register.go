@@ -8,5 +8,6 @@ import (
 // Register adds every workflow under its exact name.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: ChangeOSName})
+	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: RolloutName})
 	r.RegisterWorkflowWithOptions(CheckServer, workflow.RegisterOptions{Name: CheckServerName})
 }

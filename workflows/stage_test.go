@@ -107,24 +107,24 @@ func (s *stage) execute(workflow string, input any) {
 }
 
 // ended runs ChangeOS to a result.
-func (s *stage) ended() workflows.ChangeOSResult {
+func (s *stage) ended() rollout.ServerResult {
 	s.t.Helper()
 	s.execute(workflows.ChangeOSName, s.in)
 	require.NoError(s.t, s.env.GetWorkflowError())
-	var result workflows.ChangeOSResult
+	var result rollout.ServerResult
 	require.NoError(s.t, s.env.GetWorkflowResult(&result))
 	return result
 }
 
 // canceled runs ChangeOS to a cancel that was obeyed and reads the result from it.
-func (s *stage) canceled() workflows.ChangeOSResult {
+func (s *stage) canceled() rollout.ServerResult {
 	s.t.Helper()
 	s.execute(workflows.ChangeOSName, s.in)
 	err := s.env.GetWorkflowError()
 	require.True(s.t, temporal.IsCanceledError(err), "%v", err)
 	canceled, ok := errors.AsType[*temporal.CanceledError](err)
 	require.True(s.t, ok)
-	var result workflows.ChangeOSResult
+	var result rollout.ServerResult
 	require.NoError(s.t, canceled.Details(&result))
 	return result
 }

@@ -178,7 +178,8 @@ func (e *Engine) start(i int, rollback bool) Start {
 	}
 	s.State, s.RollingBack, s.Until, s.StartedAt, s.EndedAt = rollout.InFlight, rollback, time.Time{}, e.state.Now, time.Time{}
 	s.Attempts++
-	return Start{Server: i, Rollback: rollback, Expect: expect}
+	again := !rollback && s.Attempts > 1 && s.End == rollout.FailedChanged
+	return Start{Server: i, Rollback: rollback, Again: again, Expect: expect}
 }
 
 // admitRollback gives changed servers their previous image, the last one first, once nothing goes forward

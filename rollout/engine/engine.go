@@ -82,7 +82,7 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.rolledBack(i, out)
 		return
 	}
-	s.State, s.End, s.Reason = rollout.Ended, out.End, cut(out.Reason)
+	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), out.Down
 	switch {
 	case out.End == rollout.Done:
 		e.state.Window++

@@ -54,6 +54,7 @@ type Server struct {
 	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
 	Reason      string `json:"reason,omitempty"`
 	Accepted    bool   `json:"accepted,omitempty"`
+	Down        bool   `json:"down,omitempty"` // as in Outcome
 	RollingBack bool   `json:"rolling_back,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
@@ -83,7 +84,7 @@ func (s Server) holdsSlot() bool {
 	case rollout.InFlight, rollout.Soaking:
 		return true
 	}
-	return s.failed() && s.End.OutOfService()
+	return s.failed() && (s.End.OutOfService() || s.Down)
 }
 
 // changed is true for a server that no longer has the disk of the plan, and has one.
@@ -95,6 +96,8 @@ func (s Server) changed() bool {
 type Outcome struct {
 	End    rollout.ServerEnd
 	Reason string
+	// Down is true for a server with its old disk that ran before and does not run now.
+	Down bool
 	// After is the disk the server showed last, zero if it was not looked at after the change.
 	After rollout.Fingerprint
 }
@@ -105,6 +108,9 @@ type Start struct {
 	Server int
 	// Rollback asks for the previous image in place of the planned one.
 	Rollback bool
+	// Again is true for another try at a server that has the new disk and is not healthy: being on the
+	// image already is then no reason to leave it alone.
+	Again bool
 	// Expect is the only disk that may be lost.
 	Expect rollout.Fingerprint
 }

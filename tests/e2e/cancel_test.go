@@ -48,7 +48,7 @@ func TestCancelAfterSubmit(t *testing.T) {
 	ran := machine.CLI(t, "server", "status", before.ID, "--wait", "--output", "json", "--task-queue", lab.Queue)
 
 	require.Equal(t, 0, ran.Code)
-	var result workflows.ChangeOSResult
+	var result rollout.ServerResult
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
 	requireDoneOnce(t, lab, before, image, result)
 	lab.Replay(run)

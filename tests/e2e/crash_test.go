@@ -14,7 +14,7 @@ import (
 )
 
 // requireDoneOnce is what every crash has to end in: the new image, on a new disk, asked for once.
-func requireDoneOnce(t *testing.T, lab *harness.Lab, before emulator.Server, image emulator.Image, result workflows.ChangeOSResult) {
+func requireDoneOnce(t *testing.T, lab *harness.Lab, before emulator.Server, image emulator.Image, result rollout.ServerResult) {
 	t.Helper()
 	require.Equal(t, rollout.Done, result.End, result.Reason)
 	after, _ := lab.Cloud.Server(before.ID)

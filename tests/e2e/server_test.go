@@ -26,7 +26,7 @@ func TestServerCommand(t *testing.T) {
 	require.Equal(t, 0, ran.Code)
 	assert.Contains(t, ran.ErrOut, "the system disk of "+before.Name+" and everything on it", "consent names what is lost")
 
-	var result workflows.ChangeOSResult
+	var result rollout.ServerResult
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
 	after, _ := lab.Cloud.Server(before.ID)
 	assert.Equal(t, rollout.Done, result.End)

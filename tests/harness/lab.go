@@ -145,9 +145,9 @@ func (l *Lab) Start(serverID string, change rollout.Change) client.WorkflowRun {
 }
 
 // Result waits for the end of a change.
-func (l *Lab) Result(run client.WorkflowRun) workflows.ChangeOSResult {
+func (l *Lab) Result(run client.WorkflowRun) rollout.ServerResult {
 	l.T.Helper()
-	var result workflows.ChangeOSResult
+	var result rollout.ServerResult
 	require.NoError(l.T, run.Get(l.T.Context(), &result))
 	return result
 }

@@ -74,7 +74,7 @@ func TestRecord(t *testing.T) {
 			if path.during != nil {
 				path.during(lab, worker, run)
 			}
-			var result workflows.ChangeOSResult
+			var result rollout.ServerResult
 			err := run.Get(t.Context(), &result)
 			if path.end == "" {
 				require.Error(t, err)

@@ -1,0 +1,21 @@
+package rollout
+
+import "time"
+
+// ServerResult says how the server ended, with the evidence. A failed server is a result and not an
+// error: whoever reads it decides by End.
+type ServerResult struct {
+	End      ServerEnd `json:"end"`
+	Reason   string    `json:"reason"` // one sentence: what happened, and what state the server is in
+	ServerID string    `json:"server_id"`
+	Name     string    `json:"name,omitempty"`
+	JobID    string    `json:"job_id,omitempty"`
+	// Before and After are the server before anything was touched and when the end was judged. After is
+	// the zero value when nothing was touched.
+	Before Observation `json:"before"`
+	After  Observation `json:"after"`
+	// PowerTrouble says why the server could not be left running or stopped as asked.
+	PowerTrouble string    `json:"power_trouble,omitempty"`
+	StartedAt    time.Time `json:"started_at"`
+	EndedAt      time.Time `json:"ended_at"`
+}

@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// requireFleetChangedOnce looks at the truth: every planned server runs the image, from one accepted change.
+func requireFleetChangedOnce(t *testing.T, lab *harness.Lab, plan rollout.Plan) {
+	t.Helper()
+	for _, server := range plan.Servers {
+		after, ok := lab.Cloud.Server(server.ID)
+		require.True(t, ok)
+		assert.Equal(t, plan.Change.ImageID, after.ImageID, server.Name)
+		assert.NotEqual(t, server.Before.VolumeID, after.SystemVolumeID, server.Name)
+		assert.Equal(t, 1, lab.Accepted(server.ID), "%s: changes accepted", server.Name)
+	}
+}
+
+// TestRolloutInWaves carries out a plan in three waves and looks at every server.
+func TestRolloutInWaves(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 12})
+	lab.StartWorker(nil)
+	plan := lab.Plan("in-waves", 4, 1, 4, 12)
+	mostOut := lab.WatchOutOfService()
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, rollout.Counts{Servers: 12, Done: 12}, result.Counts)
+	requireFleetChangedOnce(t, lab, plan)
+	assert.LessOrEqual(t, mostOut(), 4)
+	assert.Equal(t, 1, lab.ReplayRuns(run))
+}
+
+// TestRolloutContinuesAsNewWithServersInFlight goes on in new runs without draining: while the history turns
+// over the slots stay full, and a server whose workflow is terminated by hand is noticed by the run that
+// did not start it.
+func TestRolloutContinuesAsNewWithServersInFlight(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 30, Speed: 15})
+	lab.StartWorker(nil)
+	plan := lab.Plan("continued", 8, 30)
+	plan.Budget.Count = ptr(1)
+	plan.Change.Deadline = 20 * time.Second // how long a server is watched whose workflow is gone
+	require.NoError(t, plan.Seal())
+	run := lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: 60})
+
+	first := run.GetRunID() // waiting for the end moves run on to later runs
+	var victim string
+	lab.Eventually("full slots in a second run, with a server in flight that it did not start", func() bool {
+		description, err := lab.Temporal.Client.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		require.NoError(t, err)
+		execution := description.GetWorkflowExecutionInfo()
+		if execution.GetExecution().GetRunId() == first {
+			return false
+		}
+		progress := lab.Progress(run)
+		if len(progress.InFlight) < 8 {
+			return false
+		}
+		for _, server := range progress.InFlight {
+			if server.StartedAt.Before(execution.GetStartTime().AsTime()) {
+				victim = server.ID
+				err := lab.Temporal.Client.TerminateWorkflow(t.Context(), workflows.ChangeOSID(plan.Project, victim), "", "by hand")
+				return err == nil // it may have ended a moment ago
+			}
+		}
+		return false
+	})
+
+	result := lab.Rolled(run)
+	assert.Equal(t, 30, result.Counts.Done+result.Counts.Failed, "%+v", result.Counts)
+	assert.LessOrEqual(t, result.Counts.Failed, 1, "how far the terminated one was decides")
+	for _, server := range plan.Servers {
+		if server.ID == victim {
+			assert.LessOrEqual(t, lab.Accepted(server.ID), 1, "the one whose workflow was terminated")
+		} else {
+			assert.Equal(t, 1, lab.Accepted(server.ID), server.Name)
+		}
+	}
+	assert.Greater(t, lab.ReplayRuns(run), 1)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestRolloutPausesAfterAFailedCanary stops before it spreads, and goes on after a retry.
+func TestRolloutPausesAfterAFailedCanary(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 60})
+	lab.StartWorker(nil)
+	plan := lab.Plan("canary", 12, 2, 60)
+	canary := plan.Servers[0]
+	lab.Cloud.AddFault(emulator.Fault{Op: "changeos", Kind: "job_fail", Variant: "intact", Times: 1, Server: canary.ID})
+	mostOut := lab.WatchOutOfService()
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+
+	paused := lab.Await(run, "the pause after the canary", func(p rollout.Progress) bool {
+		return p.Phase == rollout.PhasePaused && len(p.InFlight) == 0
+	})
+	assert.True(t, paused.NeedsHuman)
+	assert.Equal(t, canary.ID, paused.Failures[0].ID)
+	assert.Equal(t, 58, paused.Waves[1].Counts.Pending, "nothing of the next wave was started")
+
+	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Resume})
+	assert.ErrorContains(t, err, "retry or accept failures first")
+	_, err = lab.Tell(run, rollout.Command{Kind: rollout.Retry, Servers: []string{canary.Name}})
+	require.NoError(t, err)
+	_, err = lab.Tell(run, rollout.Command{Kind: rollout.Resume})
+	require.NoError(t, err)
+
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, 60, result.Counts.Done)
+	for _, server := range plan.Servers {
+		want := 1
+		if server.ID == canary.ID {
+			want = 2 // the failed one and the one that somebody asked for again
+		}
+		assert.Equal(t, want, lab.Accepted(server.ID), server.Name)
+	}
+	assert.LessOrEqual(t, mostOut(), 12)
+	lab.ReplayRuns(run)
+}
+
+// TestRolloutAborted finishes what is in flight and starts nothing more.
+func TestRolloutAborted(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 20})
+	lab.StartWorker(nil)
+	plan := lab.Plan("aborted", 4, 20)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	lab.Await(run, "some done, some in flight", func(p rollout.Progress) bool { return p.Counts.Done >= 2 && len(p.InFlight) == 4 })
+
+	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Abort, Comment: "wrong image"})
+	require.NoError(t, err)
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Aborted, result.End)
+	assert.Equal(t, 20, result.Counts.Done+result.Counts.NotStarted)
+	assert.NotZero(t, result.Counts.NotStarted)
+	accepted := 0
+	for _, server := range plan.Servers {
+		accepted += lab.Accepted(server.ID)
+		now, _ := lab.Cloud.Server(server.ID)
+		assert.Empty(t, now.TaskState, "%s is not left half way", server.Name)
+	}
+	assert.Equal(t, result.Counts.Done, accepted, "in flight means finished")
+	aborted := false
+	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
+		aborted = aborted || event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+		started := event.GetEventType() == enums.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+		assert.False(t, aborted && started, "nothing is started after the abort")
+	}
+	assert.True(t, aborted)
+	lab.ReplayRuns(run)
+}
+
+// TestTwoRolloutsNeverShareAServer runs two rollouts over the same servers.
+func TestTwoRolloutsNeverShareAServer(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 10})
+	lab.StartWorker(nil)
+	one, two := lab.Plan("overlap-one", 3, 10), lab.Plan("overlap-two", 3, 10)
+	two.BusyWait = 0
+	require.NoError(t, two.Seal())
+	first, second := lab.Roll(workflows.RolloutInput{Plan: one}), lab.Roll(workflows.RolloutInput{Plan: two})
+
+	a, b := lab.Rolled(first), lab.Rolled(second)
+	assert.Equal(t, 10, a.Counts.Done+b.Counts.Done, "%+v %+v", a.Counts, b.Counts)
+	requireFleetChangedOnce(t, lab, one)
+	lab.ReplayRuns(first)
+	lab.ReplayRuns(second)
+}
+
+// TestRolloutOutlivesItsWorkers kills the worker three times on the way.
+func TestRolloutOutlivesItsWorkers(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 18})
+	worker := lab.StartWorker(nil)
+	plan := lab.Plan("outlives", 6, 2, 18)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	for _, done := range []int{1, 6, 11} {
+		lab.Await(run, "progress", func(p rollout.Progress) bool { return p.Counts.Done >= done && len(p.InFlight) > 0 })
+		require.NoError(t, worker.Kill())
+		worker = lab.StartWorker(nil)
+	}
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Completed, result.End, "%+v", result.Counts)
+	requireFleetChangedOnce(t, lab, plan)
+	lab.ReplayRuns(run)
+}

@@ -1,0 +1,156 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/engine"
+)
+
+// Rollout carries out a plan. The engine decides; this workflow tells it what happened and does what it
+// says: start the workflow of a server, wait for a time, or end.
+//
+// A cancel is an abort: what is in flight is carried to its end, and nothing more is started. The servers'
+// workflows outlive this one whatever becomes of it, so that no server is left without its disk.
+func Rollout(ctx workflow.Context, in RolloutInput) (RolloutResult, error) {
+	r, err := newRollout(ctx, in)
+	if err != nil {
+		return RolloutResult{}, err
+	}
+	return r.run(ctx)
+}
+
+// rolloutRun is one run of a rollout; several follow each other as continue-as-new.
+type rolloutRun struct {
+	in     RolloutInput
+	engine *engine.Engine
+	// running are the servers whose workflow is known to run, starting how many are being started.
+	running  []Running
+	starting int
+	// nudge wakes the loop when the engine has been told something.
+	nudge workflow.Channel
+	alarm alarm
+}
+
+func newRollout(ctx workflow.Context, in RolloutInput) (*rolloutRun, error) {
+	r := &rolloutRun{in: in, nudge: workflow.NewBufferedChannel(ctx, 1)}
+	if err := r.validate(ctx); err != nil {
+		return nil, err
+	}
+	if in.Carry == nil {
+		r.engine = engine.New(in.Plan, in.StartedBy, workflow.Now(ctx))
+	} else {
+		r.engine = engine.Restore(in.Plan, in.Carry.State)
+	}
+	if err := r.answer(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// validate refuses what no planner makes. The digest is checked where plans are read: by the command line
+// and by CheckPlan.
+func (r *rolloutRun) validate(ctx workflow.Context) error {
+	plan := r.in.Plan
+	if plan.Version != rollout.PlanVersion {
+		return invalidInput("the plan has version %d and this worker carries out version %d", plan.Version, rollout.PlanVersion)
+	}
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != RolloutID(plan.Name) {
+		return invalidInput("the workflow id %q is not that of the rollout: it has to be %q", id, RolloutID(plan.Name))
+	}
+	last := 0
+	for _, wave := range plan.Waves {
+		if wave.End < last {
+			return invalidInput("wave %s ends before the one before it", wave.Name)
+		}
+		last = wave.End
+	}
+	if last != len(plan.Servers) || last == 0 {
+		return invalidInput("the waves hold %d servers and the plan has %d", last, len(plan.Servers))
+	}
+	if plan.Caps.InFlight < 1 {
+		return invalidInput("a cap of %d servers in flight starts nothing", plan.Caps.InFlight)
+	}
+	return nil
+}
+
+// run is the story: adopt what the last run left in flight, then decide, act and wait until it is over.
+func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
+	// What was begun is finished, whoever cancels: only the abort itself listens to a cancel.
+	always, _ := workflow.NewDisconnectedContext(ctx)
+	if r.in.Carry != nil {
+		for _, server := range r.in.Carry.Running {
+			r.adopt(always, server)
+		}
+	}
+	for {
+		decision := r.engine.Advance(workflow.Now(ctx))
+		for _, start := range decision.Start {
+			r.start(always, start)
+		}
+		r.show(ctx)
+		switch {
+		case decision.Over:
+			return r.result(), nil
+		case r.full(ctx):
+			return RolloutResult{}, r.continueAsNew(always)
+		}
+		r.wait(ctx, always, decision.WakeAt)
+	}
+}
+
+func (r *rolloutRun) result() RolloutResult {
+	state := r.engine.State()
+	return RolloutResult{End: state.End, Counts: r.engine.Counts(), StartedAt: state.StartedAt, EndedAt: state.EndedAt}
+}
+
+// wait returns when the engine was told something, when it is time, or when the workflow is cancelled.
+func (r *rolloutRun) wait(ctx, always workflow.Context, until time.Time) {
+	r.alarm.set(always, until)
+	next := workflow.NewSelector(ctx)
+	if ctx.Err() == nil {
+		next.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) { r.abort(ctx) })
+	}
+	next.AddReceive(r.nudge, func(c workflow.ReceiveChannel, _ bool) { c.Receive(always, nil) })
+	if r.alarm.rings != nil {
+		next.AddFuture(r.alarm.rings, func(workflow.Future) { r.alarm = alarm{} })
+	}
+	next.Select(always)
+}
+
+// abort obeys a cancel. A rollout that has ended refuses, which is as good.
+func (r *rolloutRun) abort(ctx workflow.Context) {
+	command := rollout.Command{Kind: rollout.Abort, By: "a cancel of its workflow"}
+	if _, err := r.engine.Do(command, workflow.Now(ctx)); err != nil {
+		workflow.GetLogger(ctx).Info("The cancel came too late.", "Reason", err.Error())
+	}
+}
+
+// told wakes the loop.
+func (r *rolloutRun) told() { r.nudge.SendAsync(true) }
+
+// alarm is the one timer of a rollout. It is set anew only when the time changes: every timer costs two
+// events of history.
+type alarm struct {
+	at     time.Time
+	rings  workflow.Future
+	cancel workflow.CancelFunc
+}
+
+func (a *alarm) set(ctx workflow.Context, at time.Time) {
+	if a.at.Equal(at) && (a.rings != nil) == !at.IsZero() {
+		return
+	}
+	if a.cancel != nil {
+		a.cancel()
+	}
+	*a = alarm{at: at}
+	if at.IsZero() {
+		return
+	}
+	var timerCtx workflow.Context
+	timerCtx, a.cancel = workflow.WithCancel(ctx)
+	a.rings = workflow.NewTimerWithOptions(timerCtx, at.Sub(workflow.Now(ctx)), workflow.TimerOptions{Summary: "wait until " + at.UTC().Format(time.RFC3339)})
+}

@@ -1,0 +1,133 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/engine"
+)
+
+// start starts the workflow of a server and tells the engine how it ended.
+func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
+	r.starting++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer r.told()
+		order := r.changeOf(start)
+		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), ChangeOSName, order)
+		var execution workflow.Execution
+		if err := child.GetChildWorkflowExecution().Get(ctx, &execution); err != nil {
+			r.notStarted(ctx, start.Server, err)
+			r.starting--
+			return
+		}
+		running := Running{Server: start.Server, RunID: execution.RunID, ImageID: order.Change.ImageID, Before: start.Expect}
+		r.running = append(r.running, running)
+		r.starting--
+		var result rollout.ServerResult
+		if err := child.Get(ctx, &result); err != nil {
+			left, lost := activities.EndWithoutResult(err)
+			r.ended(ctx, running, left, lost)
+			return
+		}
+		r.ended(ctx, running, &result, "")
+	})
+}
+
+// changeOf is the order for one server. A rollback is the same change with the image from before.
+func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
+	server := r.in.Plan.Servers[start.Server]
+	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect}
+	if start.Rollback {
+		in.Change.ImageID, in.Change.EvenIfSameImage = server.Before.ImageID, true
+	}
+	if start.Again {
+		in.Change.EvenIfSameImage = true
+	}
+	return in
+}
+
+// childOptions let the server's workflow outlive this run: it is adopted by the next one, and never cut off
+// between its two disks.
+func (r *rolloutRun) childOptions(ctx workflow.Context, start engine.Start) workflow.Context {
+	server, plan := r.in.Plan.Servers[start.Server], r.in.Plan
+	what := fmt.Sprintf("%s to %s", server.Name, plan.ImageName)
+	if start.Rollback {
+		what = fmt.Sprintf("%s back to %s", server.Name, server.Before.ImageID)
+	}
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:        ChangeOSID(plan.Project, server.ID),
+		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
+		StaticSummary:     what,
+	})
+}
+
+// notStarted sorts out why a server's workflow could not be started: the id is the lock on the server, so
+// most likely somebody else holds it.
+func (r *rolloutRun) notStarted(ctx workflow.Context, server int, err error) {
+	if _, ok := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); !ok {
+		r.engine.Finished(server, engine.Outcome{End: rollout.NotStarted, Reason: "its workflow could not be started: " + said(err)}, workflow.Now(ctx))
+		return
+	}
+	holder := activities.FindHolderResult{Holder: "held by another workflow"}
+	// Whoever holds it, it is held: the name is a courtesy.
+	_ = workflow.ExecuteActivity(holderOptions(ctx), act.FindHolder, activities.FindHolderInput{
+		WorkflowID: ChangeOSID(r.in.Plan.Project, r.in.Plan.Servers[server].ID),
+	}).Get(ctx, &holder)
+	r.engine.Busy(server, holder.Holder, workflow.Now(ctx))
+}
+
+// adopt waits for a server that an earlier run has started.
+func (r *rolloutRun) adopt(ctx workflow.Context, running Running) {
+	r.running = append(r.running, running)
+	server := r.in.Plan.Servers[running.Server]
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer r.told()
+		var end activities.AwaitServerResult
+		err := workflow.ExecuteActivity(adoptOptions(ctx, r.in.Plan.Change.WaitDeadline(), "wait for "+server.Name), act.AwaitServer, activities.AwaitServerInput{
+			WorkflowID: ChangeOSID(r.in.Plan.Project, server.ID), RunID: running.RunID,
+		}).Get(ctx, &end)
+		if err != nil {
+			end.Lost = "its workflow could not be waited for: " + said(err)
+		}
+		r.ended(ctx, running, end.Result, end.Lost)
+	})
+}
+
+// ended tells the engine how a server ended. Without a result, the server itself is looked at.
+func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollout.ServerResult, lost string) {
+	var out engine.Outcome
+	if result == nil {
+		out = r.judge(ctx, running, lost)
+	} else {
+		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint}
+		if result.PowerTrouble != "" {
+			out.Reason += "; its power is not as asked: " + result.PowerTrouble
+			out.Down = result.Before.Status == rollout.StatusActive
+		}
+	}
+	r.running = slices.DeleteFunc(r.running, func(other Running) bool { return other.Server == running.Server })
+	r.engine.Finished(running.Server, out, workflow.Now(ctx))
+}
+
+// judge looks at a server whose workflow left no result. A change may be under way that nobody follows any
+// more, so the server is watched like one whose answer was lost.
+func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) engine.Outcome {
+	server, deadline := r.in.Plan.Servers[running.Server], r.in.Plan.Change.WaitDeadline()
+	var seen rollout.Observation
+	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), act.VerifyServer, activities.VerifyServerInput{
+		ServerID: server.ID, ImageID: running.ImageID, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
+	}).Get(ctx, &seen)
+	if err != nil {
+		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
+	}
+	end, reason := seen.Judge(running.Before, running.ImageID)
+	down := server.Status == rollout.StatusActive && seen.Status != rollout.StatusActive
+	return engine.Outcome{End: end, Reason: reason + "; " + lost, Down: down, After: seen.Fingerprint}
+}
