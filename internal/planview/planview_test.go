@@ -1,0 +1,155 @@
+package planview_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/planview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+const (
+	jammy = "0a7c1e52-58c4-4a2b-9d0e-3f6b7c8d9e0f"
+	noble = "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2"
+)
+
+func inventory(n int) rollout.Inventory {
+	inv := rollout.Inventory{Project: "0605767e5780d5762f4cc01a6b2a2d4d", Images: []rollout.InventoryImage{
+		{ID: jammy, Name: "ubuntu-22.04", Status: "active"}, {ID: noble, Name: "ubuntu-24.04", Status: "active"},
+	}}
+	for i := range n {
+		inv.Servers = append(inv.Servers, rollout.InventoryServer{
+			ID: fmt.Sprintf("00000001-0000-4000-8000-%012d", i+1), Name: fmt.Sprintf("web-%02d", i+1),
+			Observation: rollout.Observation{Exists: true, Status: rollout.StatusActive, Fingerprint: rollout.Fingerprint{
+				ImageID: jammy, VolumeID: fmt.Sprintf("00000002-0000-4000-8000-%012d", i+1),
+			}},
+			Zone: "eu-1" + string(rune('a'+i%3)), Tags: []string{fmt.Sprintf("shard=%d", i/8+1)}, DiskGB: 40, DataDisks: i % 3,
+		})
+	}
+	return inv
+}
+
+func document(edit func(*spec.Spec)) spec.Rollout {
+	doc := spec.Rollout{Metadata: spec.Metadata{Name: "web-noble"}, Spec: spec.Spec{
+		Select: spec.Selection{Names: []string{"*"}}, Image: spec.Image{ID: noble}, API: "v2",
+	}}
+	edit(&doc.Spec)
+	return doc
+}
+
+func plan(t *testing.T, doc spec.Rollout, inv rollout.Inventory) rollout.Plan {
+	t.Helper()
+	made, err := planner.Make(doc, inv, time.Date(2026, 10, 10, 20, 0, 0, 0, time.UTC))
+	require.NoError(t, err)
+	return made
+}
+
+func print(t *testing.T, p rollout.Plan) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, planview.Print(&out, p))
+	return out.String()
+}
+
+// TestPlansAsTheyAreShown compares with testdata. REIMAGE_UPDATE=1 writes it anew.
+func TestPlansAsTheyAreShown(t *testing.T) {
+	fleet := func() rollout.Plan {
+		inv := inventory(26)
+		inv.Servers[3].Observation.ImageID = noble
+		inv.Servers[7].Locked, inv.Servers[7].LockedBy = true, "ORDER"
+		inv.Servers[8].Observation.Status = rollout.StatusShutoff
+		inv.Servers[9].Observation.ImageID, inv.Servers[9].DiskGB = "99999999-0000-4000-8000-000000000000", 0
+		doc := document(func(s *spec.Spec) {
+			s.API, s.Login = "auto", spec.Login{KeyPair: "fleet-key"}
+			s.Servers.Locked = spec.RuleSkip
+			s.Waves = []spec.Wave{
+				{Name: "canary", Count: new(2), Bake: spec.Duration(30 * time.Minute), Approval: true},
+				{Name: "some", UpTo: new(rollout.Percent(2500)), Bake: spec.Duration(10 * time.Minute)},
+				{Name: "rest", UpTo: new(rollout.Whole)},
+			}
+			s.InFlight = spec.Limit{Count: new(6), Percent: new(rollout.Percent(2500))}
+			s.PerZone, s.PerGroup = spec.Limit{Count: new(2)}, spec.Group{Tag: "shard", Percent: new(rollout.Percent(2500))}
+			s.Budget = spec.Budget{Tolerate: spec.Limit{Count: new(3), Percent: new(rollout.Percent(1000))}, MinSample: 5, PerGroup: new(1), SlowStart: true}
+			s.Soak, s.Deadline = spec.Duration(2*time.Minute), spec.Duration(12*time.Hour)
+		})
+		doc.Metadata.Reason = "CVE-2026-1234"
+		return plan(t, doc, inv)
+	}
+	for name, made := range map[string]rollout.Plan{
+		"fleet":      fleet(),
+		"one-server": plan(t, document(func(*spec.Spec) {}), inventory(1)),
+		"nothing-to-change": func() rollout.Plan {
+			inv := inventory(2)
+			inv.Servers[0].Observation.ImageID, inv.Servers[1].Observation.ImageID = noble, noble
+			return plan(t, document(func(*spec.Spec) {}), inv)
+		}(),
+		"every-option": func() rollout.Plan {
+			inv := inventory(4)
+			inv.Servers[1].Name, inv.Servers[2].Name = "web-01", ""
+			return plan(t, document(func(s *spec.Spec) {
+				s.API, s.Login, s.Disk.EncryptWith, s.BYOL, s.AutoPay = "v1", spec.Login{PasswordFrom: "env:ROOT_PASSWORD"}, "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", true, new(true)
+				s.Stop, s.Power, s.Servers.AlreadyThere = spec.Stop{AllowHard: true, Platform: true}, rollout.PowerOff, spec.RuleChange
+				s.Waves = []spec.Wave{{Name: "canary", Count: new(1)}, {Name: "none", UpTo: new(rollout.Percent(100))}, {Name: "rest", Count: new(3)}}
+				s.Budget = spec.Budget{Tolerate: spec.Limit{Percent: new(rollout.Percent(2500))}, MinSample: 2, OnBreach: rollout.BreachRollback, Admission: spec.AdmissionStrict}
+				s.Busy.Wait, s.ServerDeadline = new(spec.Duration(0)), spec.Duration(90*time.Minute)
+			}), inv)
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden := filepath.Join("testdata", name+".txt")
+			got := print(t, made)
+			if os.Getenv("REIMAGE_UPDATE") == "1" {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err, "REIMAGE_UPDATE=1 writes it")
+			assert.Equal(t, string(want), got, "REIMAGE_UPDATE=1 writes it anew")
+		})
+	}
+}
+
+// TestLongPlansAreShownWhole: every server has its line, and every disk that is lost its id.
+func TestLongPlansAreShownWhole(t *testing.T) {
+	inv := inventory(2000)
+	made := plan(t, document(func(*spec.Spec) {}), inv)
+	text := print(t, made)
+	assert.Equal(t, 2000, strings.Count(text, planview.Verb))
+	for _, s := range made.Servers {
+		require.Contains(t, text, "loses "+s.Before.VolumeID)
+	}
+	assert.Contains(t, text, "\n2000 to re-image, 0 skipped; 2000 system disks will be lost, 1999 data disks stay\n")
+}
+
+// TestTextOfOthersStaysInItsLine: names are chosen by whoever made the server.
+func TestTextOfOthersStaysInItsLine(t *testing.T) {
+	inv := inventory(2)
+	inv.Servers[0].Name = "web\n\x1b[2K\tdb\u202e"
+	made := plan(t, document(func(*spec.Spec) {}), inv)
+	made.Reason = "a\nb"
+	text := print(t, made)
+	assert.Contains(t, text, "  web ?[2K db?  ")
+	assert.Contains(t, text, "web-noble: a b\n")
+	assert.NotContains(t, text, "\x1b")
+}
+
+// TestPrintTellsOfAFullDisk instead of showing half a plan as a whole one.
+func TestPrintTellsOfAFullDisk(t *testing.T) {
+	assert.ErrorIs(t, planview.Print(full{}, plan(t, document(func(*spec.Spec) {}), inventory(1))), errFull)
+}
+
+var errFull = errors.New("full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

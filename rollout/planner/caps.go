@@ -1,0 +1,114 @@
+package planner
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// setCaps resolves how many servers may be out of service at a time.
+func (p *planner) setCaps() {
+	s := p.spec
+	p.plan.Caps.InFlight = limit(s.InFlight, len(p.chosen))
+	if s.PerZone != (spec.Limit{}) {
+		p.plan.Caps.Zones = p.capsBy(s.PerZone, func(s rollout.PlannedServer) string { return s.Zone })
+	}
+	// A budget by group goes by this list too. Then, without a cap, a group may be out of service whole.
+	if p.grouped() && (p.groupLimit() != (spec.Limit{}) || s.Budget.PerGroup != nil) {
+		p.plan.Caps.Groups = p.capsBy(p.groupLimit(), func(s rollout.PlannedServer) string { return s.Group })
+	}
+}
+
+// limit is the smaller one of count and share of n, at least 1 and no more than there are:
+// docs/rollout.md#rounding.
+func limit(l spec.Limit, n int) int {
+	most := n
+	if l.Count != nil {
+		most = min(most, *l.Count)
+	}
+	if l.Percent != nil {
+		most = min(most, l.Percent.Cap(n))
+	}
+	return max(1, most)
+}
+
+// capsBy are the caps of the parts that key names, of the planned servers in each.
+func (p *planner) capsBy(l spec.Limit, key func(rollout.PlannedServer) string) []rollout.GroupCap {
+	servers := map[string]int{}
+	for _, s := range p.plan.Servers {
+		servers[key(s)]++
+	}
+	var caps []rollout.GroupCap
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		caps = append(caps, rollout.GroupCap{Name: name, Servers: servers[name], Cap: limit(l, servers[name])})
+	}
+	return caps
+}
+
+func (p *planner) grouped() bool { return p.spec.PerGroup.Tag != "" || p.spec.PerGroup.ServerGroup }
+
+func (p *planner) groupLimit() spec.Limit {
+	return spec.Limit{Count: p.spec.PerGroup.Count, Percent: p.spec.PerGroup.Percent}
+}
+
+// group is the group that caps and budgets count the server in: the value of the tag, or the first of its
+// server groups. Servers without one form a group of their own, named "".
+func (p *planner) group(s rollout.InventoryServer) string {
+	if p.spec.PerGroup.ServerGroup {
+		return cmp.Or(slices.Sorted(slices.Values(s.Groups))...)
+	}
+	if p.spec.PerGroup.Tag == "" {
+		return ""
+	}
+	for _, text := range slices.Sorted(slices.Values(s.Tags)) {
+		if key, value, _ := strings.Cut(text, "="); key == p.spec.PerGroup.Tag {
+			return value
+		}
+	}
+	return ""
+}
+
+// warnOfGroups tells where groups are not what they seem.
+func (p *planner) warnOfGroups() {
+	if len(p.plan.Caps.Zones) > 0 {
+		if nowhere := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Zone == "" }); len(nowhere) > 0 {
+			p.warning("%s without a zone, counted as a zone of their own: %s", count(len(nowhere), "server"), p.names(nowhere))
+		}
+	}
+	if !p.grouped() {
+		return
+	}
+	if alone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.group(s) == "" }); len(alone) > 0 {
+		lacking := "a server group"
+		if p.spec.PerGroup.Tag != "" {
+			lacking = "a value of the tag " + p.spec.PerGroup.Tag
+		}
+		p.warning("%s without %s, counted as one group together: %s", count(len(alone), "server"), lacking, p.names(alone))
+	}
+	if p.spec.PerGroup.ServerGroup {
+		if several := p.chosenWhere(func(s rollout.InventoryServer) bool { return len(s.Groups) > 1 }); len(several) > 0 {
+			p.warning("%s in several server groups, counted in the first by id only: %s", count(len(several), "server"), p.names(several))
+		}
+	}
+	if p.groupLimit() == (spec.Limit{}) {
+		return
+	}
+	var whole []string
+	for _, g := range p.plan.Caps.Groups {
+		if g.Servers > 1 && g.Cap == g.Servers && g.Cap <= p.plan.Caps.InFlight {
+			whole = append(whole, cmp.Or(g.Name, "(none)"))
+		}
+	}
+	if len(whole) > 0 {
+		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", count(len(whole), "group"), list(whole))
+	}
+}
+
+// chosenWhere are the chosen servers for which it is true, in their order.
+func (p *planner) chosenWhere(is func(rollout.InventoryServer) bool) []rollout.InventoryServer {
+	return slices.DeleteFunc(slices.Clone(p.chosen), func(s rollout.InventoryServer) bool { return !is(s) })
+}

@@ -1,0 +1,128 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// matcher tells which servers a list of ids, names and tags means, and which entries mean none.
+type matcher struct {
+	ids, names map[string]*entry // ids in lower case; names without * and ?
+	globs      []*entry
+	tags       []tag
+}
+
+// entry is an id or a name of a document.
+type entry struct {
+	text string
+	used bool
+}
+
+func newMatcher(ids, names, tags []string) *matcher {
+	m := &matcher{ids: map[string]*entry{}, names: map[string]*entry{}}
+	for _, id := range ids {
+		m.ids[strings.ToLower(id)] = &entry{text: id}
+	}
+	for _, name := range names {
+		if strings.ContainsAny(name, "*?") {
+			m.globs = append(m.globs, &entry{text: name})
+		} else {
+			m.names[name] = &entry{text: name}
+		}
+	}
+	for _, text := range tags {
+		m.tags = append(m.tags, parseTag(text))
+	}
+	return m
+}
+
+// named is true when an id, a name or a glob means the server. Every entry that does is marked as used.
+func (m *matcher) named(s rollout.InventoryServer) bool {
+	found := false
+	for _, e := range []*entry{m.ids[strings.ToLower(s.ID)], m.names[s.Name]} {
+		if e != nil {
+			e.used, found = true, true
+		}
+	}
+	for _, g := range m.globs {
+		if glob(g.text, s.Name) {
+			g.used, found = true, true
+		}
+	}
+	return found
+}
+
+// allTags is true when the server has every tag of the list, and there is one at least.
+func (m *matcher) allTags(s rollout.InventoryServer) bool {
+	return len(m.tags) > 0 && !slices.ContainsFunc(m.tags, func(t tag) bool { return !t.on(s) })
+}
+
+// anyTag is true when the server has one of the tags.
+func (m *matcher) anyTag(s rollout.InventoryServer) bool {
+	return slices.ContainsFunc(m.tags, func(t tag) bool { return t.on(s) })
+}
+
+// unused are the entries that meant no server, sorted.
+func unused(entries map[string]*entry) []string {
+	var texts []string
+	for _, e := range entries {
+		if !e.used {
+			texts = append(texts, e.text)
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// unusedGlobs are the globs that meant no server, in the order of the document.
+func (m *matcher) unusedGlobs() []string {
+	var texts []string
+	for _, g := range m.globs {
+		if !g.used {
+			texts = append(texts, g.text)
+		}
+	}
+	return texts
+}
+
+// tag is "key=value", or "key" for any value.
+type tag struct {
+	key, value string
+	anyValue   bool
+}
+
+func parseTag(text string) tag {
+	key, value, ok := strings.Cut(text, "=")
+	return tag{key: key, value: value, anyValue: !ok}
+}
+
+func (t tag) on(s rollout.InventoryServer) bool {
+	return slices.ContainsFunc(s.Tags, func(text string) bool {
+		has := parseTag(text) // here a missing value is an empty one
+		return has.key == t.key && (t.anyValue || has.value == t.value)
+	})
+}
+
+// glob matches a whole name: * stands for any text, ? for any character, all else for itself.
+func glob(pattern, name string) bool {
+	p, n := []rune(pattern), []rune(name)
+	i, star, from := 0, -1, 0 // the last * and where in the name its text ends for now
+	for j := 0; j < len(n); {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, from = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
+			i++
+			j++
+		case star >= 0:
+			from++
+			i, j = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(string(p[i:]), "*") == ""
+}

@@ -1,0 +1,52 @@
+package planner
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// lineUp puts the chosen servers into the order in which they are started, as the plan shows them. Every
+// order is total: it does not depend on the order in which the cloud lists servers.
+func (p *planner) lineUp() {
+	switch p.spec.Order {
+	case spec.OrderID:
+		slices.SortFunc(p.chosen, byID)
+	case spec.OrderName:
+		slices.SortFunc(p.chosen, byName)
+	default:
+		p.chosen = interleave(p.chosen)
+	}
+	p.plan.Servers = make([]rollout.PlannedServer, len(p.chosen))
+	for i, s := range p.chosen {
+		p.plan.Servers[i] = rollout.PlannedServer{
+			ID: s.ID, Name: s.Name, Zone: s.Zone, Group: p.group(s),
+			Status: s.Observation.Status, Before: s.Observation.Fingerprint,
+			ImageName: p.imageName(s), DiskGB: s.DiskGB, DataDisks: s.DataDisks,
+		}
+	}
+}
+
+// interleave takes one server of each zone in turn, so that a small first wave meets every zone. Zones go
+// by their names, and so do the servers within.
+func interleave(servers []rollout.InventoryServer) []rollout.InventoryServer {
+	zones := map[string][]rollout.InventoryServer{}
+	for _, s := range servers {
+		zones[s.Zone] = append(zones[s.Zone], s)
+	}
+	names := slices.Sorted(maps.Keys(zones))
+	for _, name := range names {
+		slices.SortFunc(zones[name], byName)
+	}
+	line := make([]rollout.InventoryServer, 0, len(servers))
+	for turn := 0; len(line) < len(servers); turn++ {
+		for _, name := range names {
+			if turn < len(zones[name]) {
+				line = append(line, zones[name][turn])
+			}
+		}
+	}
+	return line
+}

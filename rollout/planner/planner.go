@@ -1,0 +1,62 @@
+package planner
+
+import (
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// Problems are all the reasons why there is no plan, each one sentence. It is the only error of Make that
+// an operator can do something about.
+type Problems []string
+
+// Error puts each problem on a line of its own.
+func (p Problems) Error() string { return strings.Join(p, "\n") }
+
+// Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
+// is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
+func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
+	p := planner{doc: doc, spec: withDefaults(doc.Spec), images: imagesByID(inv.Images)}
+	p.plan = rollout.Plan{
+		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
+		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),
+	}
+	p.chooseImage(inv.Images)
+	p.describeChange()
+	p.chooseServers(p.distinct(inv.Servers))
+	p.sortOut()
+	p.lineUp()
+	p.cutWaves()
+	p.setCaps()
+	p.setBudget()
+	p.setTimes()
+	if len(p.problems) > 0 {
+		return rollout.Plan{}, p.problems
+	}
+	p.warn()
+	if err := p.plan.Seal(); err != nil {
+		return rollout.Plan{}, err
+	}
+	return p.plan, nil
+}
+
+// planner carries a plan in the making. Each step adds its part, and its problems.
+type planner struct {
+	doc  spec.Rollout
+	spec spec.Spec // with every default filled in
+	// images are those of the inventory by their id in lower case.
+	images map[string]rollout.InventoryImage
+	// image is the one to install. Nil when it could not be chosen, which is a problem already.
+	image *rollout.InventoryImage
+	// selected are the servers that the document selects, sorted by name, then id.
+	selected []rollout.InventoryServer
+	// label is what selected servers are called in sentences.
+	label labels
+	// chosen are the selected servers that are not skipped. Refused ones are among them, so that the
+	// waves are checked as if they were put right.
+	chosen   []rollout.InventoryServer
+	problems Problems
+	plan     rollout.Plan
+}

@@ -1,0 +1,204 @@
+package planner_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// drawLimit is a limit that may be given as a count, a share, both or not at all.
+func drawLimit(t *rapid.T, label string) spec.Limit {
+	return spec.Limit{
+		Count:   rapid.Ptr(rapid.IntRange(1, 50), true).Draw(t, label+" count"),
+		Percent: rapid.Ptr(rapid.Custom(func(t *rapid.T) rollout.Percent { return rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "points")) }), true).Draw(t, label+" percent"),
+	}
+}
+
+func drawDocument(t *rapid.T) spec.Rollout {
+	rule := func(label string, rules ...spec.StateRule) spec.StateRule {
+		return rapid.SampledFrom(rules).Draw(t, label)
+	}
+	doc := with(func(s *spec.Spec) {
+		s.Select.Exclude.Tags = rapid.SampledFrom([][]string{nil, {"shard=1"}}).Draw(t, "exclude")
+		s.Servers = spec.States{
+			AlreadyThere: rule("there", "", spec.RuleSkip, spec.RuleChange), Stopped: rule("stopped", "", spec.RuleChange, spec.RuleSkip),
+			Locked: spec.RuleSkip, Error: rule("error", spec.RuleSkip, spec.RuleChange), Unfit: spec.RuleSkip,
+		}
+		s.Order = rapid.SampledFrom([]spec.Order{"", spec.OrderZones, spec.OrderName, spec.OrderID}).Draw(t, "order")
+		for range rapid.IntRange(0, 4).Draw(t, "waves") {
+			w := spec.Wave{Bake: spec.Duration(rapid.IntRange(0, 3).Draw(t, "bake")) * spec.Duration(time.Minute), Approval: rapid.Bool().Draw(t, "approval")}
+			switch share := rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "share")); rapid.IntRange(0, 2).Draw(t, "kind") {
+			case 0:
+				w.Count = new(rapid.IntRange(1, 20).Draw(t, "count"))
+			case 1:
+				w.Percent = &share
+			default:
+				w.UpTo = &share
+			}
+			s.Waves = append(s.Waves, w)
+		}
+		if len(s.Waves) > 0 {
+			s.Waves = append(s.Waves, spec.Wave{UpTo: new(rollout.Whole)})
+		}
+		s.InFlight, s.PerZone = drawLimit(t, "in flight"), drawLimit(t, "zone")
+		group := drawLimit(t, "group")
+		s.PerGroup = spec.Group{Tag: "shard", Count: group.Count, Percent: group.Percent}
+		s.Budget = spec.Budget{
+			Tolerate: drawLimit(t, "tolerate"), MinSample: rapid.IntRange(0, 20).Draw(t, "sample"), PerGroup: rapid.Ptr(rapid.IntRange(0, 3), true).Draw(t, "budget by group"),
+			Admission: rapid.SampledFrom([]spec.Admission{spec.AdmissionReactive, spec.AdmissionStrict}).Draw(t, "admission"), SlowStart: rapid.Bool().Draw(t, "slow"),
+		}
+		s.Soak = spec.Duration(rapid.IntRange(0, 9).Draw(t, "soak")) * spec.Duration(time.Minute)
+	})
+	return doc
+}
+
+func drawInventory(t *rapid.T) rollout.Inventory {
+	inv := fleet(rapid.IntRange(1, 40).Draw(t, "servers"))
+	for i := range inv.Servers {
+		s := &inv.Servers[i]
+		s.Name = fmt.Sprintf("web-%02d", rapid.IntRange(1, 60).Draw(t, "name"))
+		s.Zone = rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "zone")
+		s.Observation.Status = rapid.SampledFrom([]string{"ACTIVE", "ACTIVE", "SHUTOFF", "ERROR", "REBOOT", "PAUSED"}).Draw(t, "status")
+		s.Observation.ImageID = rapid.SampledFrom([]string{jammy, noble, noble2}).Draw(t, "image")
+		s.Locked = rapid.IntRange(0, 9).Draw(t, "locked") == 0
+		s.Temporary = rapid.IntRange(0, 9).Draw(t, "temporary") == 0
+		s.DiskGB = rapid.SampledFrom([]int{0, 10, 40}).Draw(t, "disk")
+	}
+	return inv
+}
+
+// drawPlan is a plan, and what it was made of; drawings without one are passed over.
+func drawPlan(t *rapid.T) (rollout.Plan, spec.Rollout, rollout.Inventory) {
+	doc, inv := drawDocument(t), drawInventory(t)
+	plan, err := planner.Make(doc, inv, madeAt)
+	if err != nil {
+		require.ErrorContains(t, err, "the selection is empty")
+		require.NotContains(t, err.Error(), "\n", "nothing else can be wrong with these")
+		t.Skip("empty")
+	}
+	return plan, doc, inv
+}
+
+// TestEverySelectedServerIsPlannedOrSkippedOnce, in an order that the document asks for.
+func TestEverySelectedServerIsPlannedOrSkippedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, doc, inv := drawPlan(t)
+		want := map[string]bool{}
+		for _, s := range inv.Servers {
+			if !s.Temporary && (len(doc.Spec.Select.Exclude.Tags) == 0 || s.Tags[1] != "shard=1") {
+				want[s.ID] = true
+			}
+		}
+		got := map[string]bool{}
+		see := func(id string) {
+			require.False(t, got[id], "%s is there twice", id)
+			got[id] = true
+		}
+		for _, s := range plan.Servers {
+			see(s.ID)
+			require.NotEmpty(t, s.Before.VolumeID)
+		}
+		for _, s := range plan.Skipped {
+			see(s.ID)
+			require.NotEmpty(t, s.Reason)
+		}
+		require.Equal(t, want, got)
+	})
+}
+
+// TestWavesCoverAllAndCapsAreWithinThem.
+func TestWavesCoverAllAndCapsAreWithinThem(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, _, _ := drawPlan(t)
+		n, end := len(plan.Servers), 0
+		for _, w := range plan.Waves {
+			require.GreaterOrEqual(t, w.End, end)
+			end = w.End
+		}
+		require.Equal(t, n, end)
+		require.GreaterOrEqual(t, plan.Caps.InFlight, 1)
+		require.LessOrEqual(t, plan.Caps.InFlight, max(1, n))
+		for _, caps := range [][]rollout.GroupCap{plan.Caps.Zones, plan.Caps.Groups} {
+			total := 0
+			for _, c := range caps {
+				require.GreaterOrEqual(t, c.Cap, 1)
+				require.LessOrEqual(t, c.Cap, c.Servers)
+				total += c.Servers
+			}
+			require.True(t, caps == nil || total == n)
+		}
+		if share := plan.Budget.Share; share != nil {
+			require.LessOrEqual(t, *share, n)
+		}
+	})
+}
+
+// TestEstimateIsWithinItsBounds: not shorter than full slots all the time, not longer than one by one.
+func TestEstimateIsWithinItsBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, _, _ := drawPlan(t)
+		each, bakes, begin := 6*time.Minute+plan.Soak, time.Duration(0), 0
+		for _, w := range plan.Waves {
+			if w.End > begin {
+				bakes += w.Bake
+			}
+			begin = w.End
+		}
+		n := len(plan.Servers)
+		rounds := (n + plan.Caps.InFlight - 1) / plan.Caps.InFlight
+		require.GreaterOrEqual(t, plan.Estimate, time.Duration(rounds)*each+bakes)
+		require.LessOrEqual(t, plan.Estimate, time.Duration(n)*each+bakes)
+	})
+}
+
+// TestAnyOrderOfTheInventoryGivesTheSamePlan: clouds list in any order.
+func TestAnyOrderOfTheInventoryGivesTheSamePlan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		doc, inv := drawDocument(t), drawInventory(t)
+		doc.Spec.Servers.Unfit = rapid.SampledFrom([]spec.StateRule{spec.RuleSkip, spec.RuleRefuse}).Draw(t, "unfit")
+		plan, err := planner.Make(doc, inv, madeAt)
+		inv.Servers = rapid.Permutation(inv.Servers).Draw(t, "order of servers")
+		inv.Images = rapid.Permutation(inv.Images).Draw(t, "order of images")
+		again, errAgain := planner.Make(doc, inv, madeAt)
+		require.Equal(t, plan.Digest, again.Digest)
+		require.Equal(t, err, errAgain)
+	})
+}
+
+// TestPlanSurvivesItsFile: a plan that was written and read again is still sealed and still the same.
+func TestPlanSurvivesItsFile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, _, inv := drawPlan(t)
+		text, err := json.Marshal(plan)
+		require.NoError(t, err)
+		var read rollout.Plan
+		require.NoError(t, json.Unmarshal(text, &read))
+		require.NoError(t, read.Verify())
+		require.Empty(t, planner.Compare(plan, read))
+		require.Empty(t, planner.Drift(read, inv), "nothing has changed")
+	})
+}
+
+// TestMakeChangesNothingItWasGiven.
+func TestMakeChangesNothingItWasGiven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		doc, inv := drawDocument(t), drawInventory(t)
+		before := fmt.Sprintf("%+v", inv)
+		text, err := json.Marshal(doc)
+		require.NoError(t, err)
+		_, _ = planner.Make(doc, inv, madeAt)
+		assert.Equal(t, before, fmt.Sprintf("%+v", inv))
+		after, err := json.Marshal(doc)
+		require.NoError(t, err)
+		assert.Equal(t, string(text), string(after))
+	})
+}

@@ -1,0 +1,91 @@
+package planner
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// byName sorts servers by name, then id: a total order.
+func byName(a, b rollout.InventoryServer) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), byID(a, b))
+}
+
+func byID(a, b rollout.InventoryServer) int { return cmp.Compare(a.ID, b.ID) }
+
+// distinct are the servers of the inventory, each once and sorted, without those that the cloud shows for
+// a while only. A list that was read page by page while it changed may hold a server twice.
+func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.InventoryServer {
+	servers = slices.DeleteFunc(slices.Clone(servers), func(s rollout.InventoryServer) bool { return s.Temporary })
+	slices.SortFunc(servers, byID)
+	var differ []string
+	servers = slices.CompactFunc(servers, func(a, b rollout.InventoryServer) bool {
+		if a.ID == b.ID && !reflect.DeepEqual(a, b) {
+			differ = append(differ, cmp.Or(a.Name, a.ID))
+		}
+		return a.ID == b.ID
+	})
+	if len(differ) > 0 {
+		slices.Sort(differ)
+		p.problem("the cloud listed %s more than once and differently (%s): it changed meanwhile, plan again", count(len(differ), "server"), list(slices.Compact(differ)))
+	}
+	slices.SortFunc(servers, byName)
+	return servers
+}
+
+// chooseServers applies the selection: what ids, names and tags mean, without what is excluded.
+func (p *planner) chooseServers(servers []rollout.InventoryServer) {
+	sel := p.spec.Select
+	include := newMatcher(sel.IDs, sel.Names, sel.Tags)
+	exclude := newMatcher(sel.Exclude.IDs, sel.Exclude.Names, sel.Exclude.Tags)
+	p.label = labels{}
+	for _, s := range servers {
+		// Both are asked for every server: an entry is used even if the other list takes the server out.
+		named, out := include.named(s), exclude.named(s)
+		if (named || include.allTags(s)) && !out && !exclude.anyTag(s) {
+			p.selected = append(p.selected, s)
+			p.label.add(s.Name)
+		}
+	}
+	if missing := unused(include.ids); len(missing) > 0 {
+		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", list(missing))
+	}
+	if missing := unused(include.names); len(missing) > 0 {
+		p.problem("no server is named %s: check the names and the region, or take them out of the selection", list(missing))
+	}
+	if missing := include.unusedGlobs(); len(missing) > 0 {
+		p.warning("no server matches the name %s of the selection", list(missing))
+	}
+	if missing := append(unused(exclude.ids), unused(exclude.names)...); len(missing) > 0 {
+		p.warning("the selection excludes %s, which is no server that was found: make sure that what it should protect is not in the plan", list(missing))
+	}
+	p.checkExpected(len(p.selected))
+}
+
+// checkExpected holds the number of selected servers, skipped ones included, against the guard.
+func (p *planner) checkExpected(n int) {
+	expect := p.spec.Select.Expect
+	switch {
+	case n == 0:
+		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded")
+	case expect.Count != nil && n != *expect.Count:
+		p.problem("the selection comes to %s and exactly %d is expected: %s", count(n, "server"), *expect.Count, p.names(p.selected))
+	case expect.Min != nil && n < *expect.Min:
+		p.problem("the selection comes to %s and at least %d is expected: %s", count(n, "server"), *expect.Min, p.names(p.selected))
+	case expect.Max != nil && n > *expect.Max:
+		p.problem("the selection comes to %s and at most %d is expected: %s", count(n, "server"), *expect.Max, p.names(p.selected))
+	}
+}
+
+// called is what the server is called in sentences.
+func (p *planner) called(s rollout.InventoryServer) string { return p.label.of(s.ID, s.Name) }
+
+func (p *planner) names(servers []rollout.InventoryServer) string {
+	names := make([]string, len(servers))
+	for i, s := range servers {
+		names[i] = p.called(s)
+	}
+	return list(names)
+}

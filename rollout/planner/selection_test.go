@@ -1,0 +1,142 @@
+package planner_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+func TestSelection(t *testing.T) {
+	all := []string{"web-01", "web-02", "web-03", "web-04", "web-05", "web-06"}
+	for name, c := range map[string]struct {
+		selects spec.Selection
+		want    []string
+	}{
+		"ids":                         {spec.Selection{IDs: []string{uuid(1, 2), strings.ToUpper(uuid(1, 3))}}, []string{"web-02", "web-03"}},
+		"a name":                      {spec.Selection{Names: []string{"web-02"}}, []string{"web-02"}},
+		"a star":                      {spec.Selection{Names: []string{"web-*"}}, all},
+		"a star in the middle":        {spec.Selection{Names: []string{"w*2"}}, []string{"web-02"}},
+		"stars that have to back up":  {spec.Selection{Names: []string{"*0*0?"}}, []string{}},
+		"a question mark":             {spec.Selection{Names: []string{"web-0?"}}, all},
+		"a question mark is one":      {spec.Selection{Names: []string{"web-?", "web-01"}}, []string{"web-01"}},
+		"brackets are themselves":     {spec.Selection{Names: []string{"web-0[12]*", "web-01"}}, []string{"web-01"}},
+		"a tag":                       {spec.Selection{Tags: []string{"shard=2"}}, []string{"web-05", "web-06"}},
+		"a tag of any value":          {spec.Selection{Tags: []string{"shard"}}, all},
+		"all tags, not any":           {spec.Selection{Tags: []string{"role=web", "shard=2"}}, []string{"web-05", "web-06"}},
+		"names or tags":               {spec.Selection{Names: []string{"web-01"}, Tags: []string{"shard=2"}}, []string{"web-01", "web-05", "web-06"}},
+		"the same by id, name, tag":   {spec.Selection{IDs: []string{uuid(1, 5), uuid(1, 5)}, Names: []string{"web-05", "web-05"}, Tags: []string{"shard=2"}}, []string{"web-05", "web-06"}},
+		"without an id":               {spec.Selection{Names: []string{"*"}, Exclude: spec.Exclusion{IDs: []string{strings.ToUpper(uuid(1, 1))}}}, all[1:]},
+		"without names":               {spec.Selection{Names: []string{"*"}, Exclude: spec.Exclusion{Names: []string{"*-0?"}}}, nil},
+		"without a tag":               {spec.Selection{Names: []string{"*"}, Exclude: spec.Exclusion{Tags: []string{"shard=1", "role=db"}}}, []string{"web-05", "web-06"}},
+		"named and excluded":          {spec.Selection{Names: []string{"web-01", "web-02"}, Exclude: spec.Exclusion{Names: []string{"web-01"}}}, []string{"web-02"}},
+		"an empty value is no other":  {spec.Selection{Names: []string{"web-01"}, Tags: []string{"shard="}}, []string{"web-01"}},
+		"tags are whole":              {spec.Selection{Names: []string{"web-01"}, Tags: []string{"shar"}}, []string{"web-01"}},
+		"a glob matches a whole name": {spec.Selection{Names: []string{"web-01", "eb-*", "web-?"}}, []string{"web-01"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := with(func(s *spec.Spec) { s.Select = c.selects; s.Order = spec.OrderName })
+			if len(c.want) == 0 {
+				assert.Contains(t, strings.Join(problems(t, doc, fleet(6)), "\n"), "the selection is empty")
+				return
+			}
+			assert.Equal(t, c.want, names(mustMake(t, doc, fleet(6)).Servers))
+		})
+	}
+}
+
+func TestSelectionOfWhatIsNotThere(t *testing.T) {
+	doc := with(func(s *spec.Spec) {
+		s.Select = spec.Selection{IDs: []string{uuid(9, 2), uuid(9, 1), uuid(1, 1)}, Names: []string{"web-02", "web-99", "db-*"}}
+	})
+	assert.Equal(t, []string{
+		"no server has the id " + uuid(9, 1) + ", " + uuid(9, 2) + ": check the ids and the region, or take them out of the selection",
+		"no server is named web-99: check the names and the region, or take them out of the selection",
+	}, problems(t, doc, fleet(3)))
+
+	doc.Spec.Select = spec.Selection{Names: []string{"web-*", "db-*"}, Exclude: spec.Exclusion{IDs: []string{uuid(9, 1)}, Names: []string{"web-1", "wbe-*"}}}
+	plan := mustMake(t, doc, fleet(3))
+	assert.Contains(t, plan.Warnings, "no server matches the name db-* of the selection")
+	// A glob may be a standing guard that mostly has nothing to guard; an id or a name is a slip.
+	assert.Contains(t, plan.Warnings, "the selection excludes "+uuid(9, 1)+", web-1, which is no server that was found: make sure that what it should protect is not in the plan")
+}
+
+// TestTemporaryServersAreNeverSelected: the cloud shows them while it changes another server.
+func TestTemporaryServersAreNeverSelected(t *testing.T) {
+	inv := fleet(3)
+	inv.Servers[1].Temporary = true
+	plan := mustMake(t, document(), inv)
+	assert.Len(t, plan.Servers, 2)
+	assert.Empty(t, plan.Skipped)
+	found := problems(t, with(func(s *spec.Spec) {
+		s.Select = spec.Selection{IDs: []string{inv.Servers[1].ID}, Names: []string{"web-02"}}
+	}), inv)
+	assert.Len(t, found, 3, "the id, the name and the empty selection")
+}
+
+// TestServersListedTwice, as a list read page by page while it changes may do, count once if they agree.
+func TestServersListedTwice(t *testing.T) {
+	inv := fleet(3)
+	inv.Servers = append(inv.Servers, inv.Servers[1])
+	assert.Len(t, mustMake(t, document(), inv).Servers, 3)
+	inv.Servers[3].Locked = true
+	assert.Equal(t, []string{"the cloud listed 1 server more than once and differently (web-02): it changed meanwhile, plan again"}, problems(t, with(func(s *spec.Spec) { s.Servers.Locked = spec.RuleSkip }), inv))
+}
+
+func TestExpectedCount(t *testing.T) {
+	for name, c := range map[string]struct {
+		expect spec.Expect
+		want   string
+	}{
+		"exact":     {spec.Expect{Count: new(12)}, ""},
+		"too few":   {spec.Expect{Count: new(13)}, "the selection comes to 12 servers and exactly 13 is expected: web-01, web-02"},
+		"too many":  {spec.Expect{Count: new(11)}, "exactly 11 is expected"},
+		"none":      {spec.Expect{Count: new(0)}, "exactly 0 is expected"},
+		"min":       {spec.Expect{Min: new(12)}, ""},
+		"below min": {spec.Expect{Min: new(13)}, "the selection comes to 12 servers and at least 13 is expected: web-01"},
+		"max":       {spec.Expect{Max: new(12)}, ""},
+		"above max": {spec.Expect{Min: new(1), Max: new(11)}, "the selection comes to 12 servers and at most 11 is expected: web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more"},
+		"both":      {spec.Expect{Min: new(12), Max: new(12)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := fleet(12)
+			inv.Servers[4].Observation.ImageID = noble // skipped ones are counted
+			doc := with(func(s *spec.Spec) { s.Select.Expect = c.expect })
+			if c.want == "" {
+				assert.Len(t, mustMake(t, doc, inv).Skipped, 1)
+				return
+			}
+			found := problems(t, doc, inv)
+			require.Len(t, found, 1)
+			assert.Contains(t, found[0], c.want)
+		})
+	}
+}
+
+// TestNothingSelected is refused; nothing left to change is a plan that says so.
+func TestNothingSelected(t *testing.T) {
+	want := "the selection is empty: no server has the ids, names or tags, or all of them are excluded"
+	assert.Equal(t, []string{want}, problems(t, document(), fleet(0)))
+	assert.Equal(t, []string{want}, problems(t, with(func(s *spec.Spec) { s.Select = spec.Selection{} }), fleet(3)))
+
+	inv := fleet(3)
+	for i := range inv.Servers {
+		inv.Servers[i].Observation.ImageID = noble
+	}
+	plan := mustMake(t, with(func(s *spec.Spec) {
+		s.Waves = []spec.Wave{{Count: new(2)}, {UpTo: new(rollout.Whole)}}
+		s.InFlight = spec.Limit{Count: new(4), Percent: percent(t, "50%")}
+		s.Budget.Tolerate.Percent = percent(t, "10%")
+	}), inv)
+	assert.Empty(t, plan.Servers)
+	assert.NotNil(t, plan.Servers, "a list in JSON")
+	assert.Len(t, plan.Skipped, 3)
+	assert.Equal(t, []int{0, 0}, ends(plan))
+	assert.Equal(t, 1, plan.Caps.InFlight)
+	assert.Zero(t, plan.Estimate)
+	assert.Equal(t, []string{"nothing to change: 3 servers selected and skipped"}, plan.Warnings)
+}

@@ -1,0 +1,89 @@
+package planner
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// warn adds what an operator should know before applying the plan, and only that.
+func (p *planner) warn() {
+	if len(p.plan.Servers) == 0 {
+		p.warning("nothing to change: %s selected and skipped", count(len(p.plan.Skipped), "server"))
+		return
+	}
+	p.warnOfWaves()
+	p.warnOfCaps()
+	p.warnOfGroups()
+	p.warnOfBudget()
+	p.warnOfRollback()
+	p.warnOfChange()
+	p.warnOfNames()
+}
+
+func (p *planner) warnOfCaps() {
+	if n := len(p.plan.Servers); n > 1 && p.plan.Caps.InFlight == n {
+		p.warning("all %d servers may be out of service at once", n)
+	}
+	if p.plan.Deadline > 0 && p.plan.Estimate > p.plan.Deadline {
+		p.warning("the rollout is estimated to take %s and pauses after %s", p.plan.Estimate.Round(time.Minute), p.plan.Deadline)
+	}
+}
+
+// warnOfRollback tells what rolling back will not do.
+func (p *planner) warnOfRollback() {
+	if p.plan.Budget.OnBreach != rollout.BreachRollback {
+		return
+	}
+	change := p.plan.Change
+	if change.Login != (rollout.Login{}) || change.UserDataFrom != "" {
+		p.warning("rolling back makes new disks from the previous images with the login and user data of this rollout, not with those from before")
+	} else {
+		p.warning("rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks")
+	}
+	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).Status != imageActive })
+	if len(gone) > 0 {
+		p.warning("%s cannot be rolled back, the previous image is gone or not active: %s", count(len(gone), "server"), p.names(gone))
+	}
+}
+
+func (p *planner) warnOfChange() {
+	if p.spec.API == apiAuto {
+		p.warning("api: auto is v2, for images with Cloud-Init: whether it suits this image is proven by the first wave")
+	}
+	unread := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
+	if len(unread) > 0 {
+		p.warning("the present image of %s cannot be read, so firmware and architecture were not compared: %s", count(len(unread), "server"), p.names(unread))
+	}
+	if p.plan.Change.WithStopServer {
+		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
+	}
+	if pay := p.plan.Change.AutoPay; pay == nil || !*pay {
+		prepaid := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Prepaid })
+		if len(prepaid) > 0 {
+			p.warning("%s paid by the year or month may wait until somebody pays a price difference, without autoPay: %s", count(len(prepaid), "server"), p.names(prepaid))
+		}
+	}
+}
+
+// warnOfNames tells which names do not tell servers apart.
+func (p *planner) warnOfNames() {
+	servers := map[string]int{}
+	for _, s := range p.chosen {
+		servers[s.Name]++
+	}
+	maps.DeleteFunc(servers, func(name string, n int) bool { return name == "" || n == 1 })
+	if len(servers) > 0 {
+		p.warning("several servers share a name, so commands need their ids: %s", list(slices.Sorted(maps.Keys(servers))))
+	}
+}
+
+// imageOf is the image the server runs, as far as the inventory knows it.
+func (p *planner) imageOf(s rollout.InventoryServer) rollout.InventoryImage {
+	return p.images[strings.ToLower(s.Observation.ImageID)]
+}
+
+func (p *planner) imageName(s rollout.InventoryServer) string { return p.imageOf(s).Name }
