@@ -55,7 +55,7 @@ func plan(t *testing.T, doc spec.Rollout, inv rollout.Inventory) rollout.Plan {
 	return made
 }
 
-func print(t *testing.T, p rollout.Plan) string {
+func printed(t *testing.T, p rollout.Plan) string {
 	t.Helper()
 	var out bytes.Buffer
 	require.NoError(t, planview.Print(&out, p))
@@ -108,7 +108,7 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden := filepath.Join("testdata", name+".txt")
-			got := print(t, made)
+			got := printed(t, made)
 			if os.Getenv("REIMAGE_UPDATE") == "1" {
 				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
 			}
@@ -123,7 +123,7 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 func TestLongPlansAreShownWhole(t *testing.T) {
 	inv := inventory(2000)
 	made := plan(t, document(func(*spec.Spec) {}), inv)
-	text := print(t, made)
+	text := printed(t, made)
 	assert.Equal(t, 2000, strings.Count(text, planview.Verb))
 	for _, s := range made.Servers {
 		require.Contains(t, text, "loses "+s.Before.VolumeID)
@@ -137,7 +137,7 @@ func TestTextOfOthersStaysInItsLine(t *testing.T) {
 	inv.Servers[0].Name = "web\n\x1b[2K\tdb\u202e"
 	made := plan(t, document(func(*spec.Spec) {}), inv)
 	made.Reason = "a\nb"
-	text := print(t, made)
+	text := printed(t, made)
 	assert.Contains(t, text, "  web ?[2K db?  ")
 	assert.Contains(t, text, "web-noble: a b\n")
 	assert.NotContains(t, text, "\x1b")

@@ -34,7 +34,7 @@ func TestCompare(t *testing.T) {
 	}, planner.Compare(mustMake(t, with(skipLocked), before), mustMake(t, with(skipLocked), after)))
 
 	old := mustMake(t, with(skipLocked), fleet(6))
-	new_ := mustMake(t, with(func(s *spec.Spec) {
+	later := mustMake(t, with(func(s *spec.Spec) {
 		skipLocked(s)
 		s.Waves = []spec.Wave{{Name: "canary", Count: new(3), Bake: spec.Duration(time.Minute), Approval: true}, {Name: "all", UpTo: new(rollout.Whole)}}
 		s.InFlight, s.PerZone = spec.Limit{Count: new(4)}, spec.Limit{Count: new(2)}
@@ -57,7 +57,7 @@ func TestCompare(t *testing.T) {
 ~ deadline: none -> 1h0m0s
 ~ zone eu-1a: 1 of 2 -> 2 of 2
 ~ zone eu-1b: 1 of 2 -> 2 of 2
-~ zone eu-1c: 1 of 2 -> 2 of 2`), strings.Join(planner.Compare(old, new_), "\n"))
+~ zone eu-1c: 1 of 2 -> 2 of 2`), strings.Join(planner.Compare(old, later), "\n"))
 }
 
 func TestCompareOfOrders(t *testing.T) {

@@ -26,7 +26,7 @@ func withDefaults(s spec.Spec) spec.Spec {
 	s.Servers.Unfit = cmp.Or(s.Servers.Unfit, spec.RuleRefuse)
 	s.Power = cmp.Or(s.Power, rollout.PowerAsBefore)
 	s.Order = cmp.Or(s.Order, spec.OrderZones)
-	waves := []spec.Wave{{UpTo: new(rollout.Whole)}}
+	waves := []spec.Wave{{Name: "all", UpTo: new(rollout.Whole)}}
 	if len(s.Waves) > 0 {
 		waves = append([]spec.Wave(nil), s.Waves...)
 	}

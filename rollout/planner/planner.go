@@ -18,7 +18,7 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
-	p := planner{doc: doc, spec: withDefaults(doc.Spec), images: imagesByID(inv.Images)}
+	p := planner{spec: withDefaults(doc.Spec), images: imagesByID(inv.Images)}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
 		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),
@@ -44,7 +44,6 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 
 // planner carries a plan in the making. Each step adds its part, and its problems.
 type planner struct {
-	doc  spec.Rollout
 	spec spec.Spec // with every default filled in
 	// images are those of the inventory by their id in lower case.
 	images map[string]rollout.InventoryImage

@@ -140,3 +140,13 @@ func TestNothingSelected(t *testing.T) {
 	assert.Zero(t, plan.Estimate)
 	assert.Equal(t, []string{"nothing to change: 3 servers selected and skipped"}, plan.Warnings)
 }
+
+// Edge cases of other engines (facts/rolling-engines.md) that are tested elsewhere or cannot occur here:
+//   - percentages of few and of many servers, as such: rollout/percent_test.go
+//   - minAvailable, also of a group that is below it already: there is no such field; caps count what a
+//     rollout takes out of service, whatever else is out of service
+//   - a tag that changes, or a server that begins to match, in mid-run: a plan is frozen and never selects again
+//   - the image is there, but its disk was modified: the cloud does not show that; alreadyThere: change is for it
+//   - locked when planned and unlocked later: such a server is not in the plan; plan again
+//   - snapshot quotas: no snapshots are made
+//   - one server in two plans: the lock on each server decides, when they are carried out
