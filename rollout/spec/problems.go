@@ -1,0 +1,112 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a document, or with a file of servers.
+type Problem struct {
+	File string
+	// Line and Column count from 1. They are zero when no file was read.
+	Line, Column int
+	// Path is the field, such as spec.waves[1].upTo. Empty means the document as a whole.
+	Path    string
+	Message string
+}
+
+// String is "file:line:column: path: message", as far as they are known.
+func (p Problem) String() string {
+	var text strings.Builder
+	if p.File != "" {
+		text.WriteString(p.File + ":")
+		if p.Line > 0 {
+			fmt.Fprintf(&text, "%d:%d:", p.Line, p.Column)
+		}
+		text.WriteByte(' ')
+	}
+	if p.Path != "" {
+		text.WriteString(p.Path + ": ")
+	}
+	return text.String() + p.Message
+}
+
+// Problems are all of them, in the order of the lines. They are the error of Parse, Validate and ReadFiles.
+type Problems []Problem
+
+// shownProblems is how many problems Error spells out: more of them have one cause.
+const shownProblems = 100
+
+// Error puts each problem on a line of its own.
+func (p Problems) Error() string {
+	var lines []string
+	for _, problem := range p[:min(len(p), shownProblems)] {
+		lines = append(lines, problem.String())
+	}
+	if more := len(p) - shownProblems; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// err is nil when there are none.
+func (p Problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (p Problems) sort() {
+	slices.SortStableFunc(p, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
+
+// quote shows a text of the document in a message, shortened when somebody pasted a file.
+func quote(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "..."
+	}
+	return strconv.Quote(text)
+}
+
+// nearest is the known word that a misspelled one was meant to be, nothing if none is near.
+func nearest(word string, known []string) string {
+	const longest = 40 // no field is longer, and the distance takes time
+	best, least := "", 1+len(word)/2
+	if len(word) > longest {
+		return ""
+	}
+	for _, candidate := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete or replace to get from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,231 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// Validate names everything that is wrong with a document, whether it was parsed or put together. The
+// error is Problems, without files and lines.
+func (r Rollout) Validate() error { return r.check().err() }
+
+// checker collects what is wrong. The rules go through the document in the order of its fields.
+type checker struct{ problems Problems }
+
+func (c *checker) reject(path, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r Rollout) check() Problems {
+	c := &checker{}
+	c.words(reflect.ValueOf(r), "")
+	if r.APIVersion == "" {
+		c.reject("apiVersion", "is missing: write apiVersion: %s", APIVersion)
+	}
+	if r.Kind == "" {
+		c.reject("kind", "is missing: write kind: %s", Kind)
+	}
+	if r.Metadata.Name == "" {
+		c.reject("metadata.name", "is missing: every command calls the rollout by its name")
+	} else if !isName(r.Metadata.Name) {
+		c.reject("metadata.name", "%s is not made of at most 63 lower case letters, digits and dashes, a letter or digit at both ends", quote(r.Metadata.Name))
+	}
+	c.selection(r.Spec.Select)
+	c.image(r.Spec.Image)
+	c.change(r.Spec)
+	c.waves(r.Spec.Waves)
+	c.caps(r.Spec)
+	c.budget(r.Spec.Budget, r.Spec.PerGroup)
+	c.times(r.Spec)
+	return c.problems
+}
+
+// words checks every field that knows only some words, and that no time is negative and no share out of
+// bounds.
+func (c *checker) words(value reflect.Value, path string) {
+	names, fields := fieldsOf(value)
+	for i, field := range fields {
+		at := join(path, names[i])
+		if field.Kind() == reflect.Pointer && !field.IsNil() {
+			field = field.Elem()
+		}
+		switch typed := field.Interface().(type) {
+		case Duration:
+			if typed < 0 {
+				c.reject(at, "%s is negative", typed)
+			}
+			continue
+		case rollout.Percent:
+			if typed < 0 || typed > rollout.Whole {
+				c.reject(at, "%s is not between 0%% and 100%%", typed)
+			}
+			continue
+		}
+		switch field.Kind() {
+		case reflect.Struct:
+			c.words(field, at)
+		case reflect.String:
+			known := strings.Fields(value.Type().Field(i).Tag.Get("one"))
+			if word := field.String(); word != "" && len(known) > 0 && !slices.Contains(known, word) {
+				c.reject(at, "%s is not known here: write %s", quote(word), strings.Join(known, ", or "))
+			}
+		case reflect.Slice:
+			for j := range field.Len() {
+				if item := field.Index(j); item.Kind() == reflect.Struct {
+					c.words(item, fmt.Sprintf("%s[%d]", at, j))
+				}
+			}
+		}
+	}
+}
+
+func (c *checker) selection(s Selection) {
+	const path = "spec.select"
+	if len(s.IDs) == 0 && len(s.Names) == 0 && len(s.Tags) == 0 && s.File == "" {
+		c.reject(path, "nothing is selected: give ids, names, tags or a file")
+	}
+	c.servers(path, s.IDs, s.Names, s.Tags)
+	c.servers(path+".exclude", s.Exclude.IDs, s.Exclude.Names, s.Exclude.Tags)
+	e := s.Expect
+	if e.Count != nil && (e.Min != nil || e.Max != nil) {
+		c.reject(path+".expect", "count excludes min and max: give an exact number or bounds")
+	}
+	c.atLeast(path+".expect.count", e.Count, 0)
+	c.atLeast(path+".expect.min", e.Min, 0)
+	c.atLeast(path+".expect.max", e.Max, 0)
+	if e.Min != nil && e.Max != nil && *e.Min > *e.Max {
+		c.reject(path+".expect", "min %d is more than max %d", *e.Min, *e.Max)
+	}
+}
+
+func (c *checker) servers(path string, ids, names, tags []string) {
+	for i, id := range ids {
+		if !rollout.IsUUID(id) {
+			c.reject(fmt.Sprintf("%s.ids[%d]", path, i), "%s is not a UUID: names of servers go under names", quote(id))
+		}
+	}
+	for i, name := range names {
+		if wrong := wrongServerName(name); wrong != "" {
+			c.reject(fmt.Sprintf("%s.names[%d]", path, i), "%s", wrong)
+		}
+	}
+	for i, tag := range tags {
+		if wrong := wrongTag(tag); wrong != "" {
+			c.reject(fmt.Sprintf("%s.tags[%d]", path, i), "%s", wrong)
+		}
+	}
+}
+
+func (c *checker) atLeast(path string, n *int, least int) {
+	if n != nil && *n < least {
+		c.reject(path, "%d is less than %d", *n, least)
+	}
+}
+
+func (c *checker) image(i Image) {
+	switch {
+	case i.ID == "" && i.Name == "":
+		c.reject("spec.image", "no image is given: give its id or its name")
+	case i.ID != "" && i.Name != "":
+		c.reject("spec.image", "id and name exclude each other: give one")
+	}
+}
+
+// change checks what is done to a server by the rules of rollout.Change: first what each field says, so
+// that its problems have its place, then all of them together.
+func (c *checker) change(s Spec) {
+	const fit = "00000000-0000-0000-0000-000000000000" // in the place of an image that is not known yet
+	id := s.Image.ID
+	if id == "" {
+		id = fit
+	}
+	var said []string
+	say := func(path string, err error) {
+		for _, message := range messages(err) {
+			if !slices.Contains(said, message) {
+				said = append(said, message)
+				c.reject(path, "%s", message)
+			}
+		}
+	}
+	// Words that are not known have been rejected with the ones that are.
+	if s.API != string(rollout.APIv1) {
+		s.API = ""
+	}
+	s.Power = ""
+	whole := s.Change(id)
+	say("spec.image.id", rollout.Change{ImageID: id}.Validate())
+	say("spec.login.passwordFrom", rollout.Change{ImageID: fit, Login: rollout.Login{PasswordFrom: whole.Login.PasswordFrom}}.Validate())
+	say("spec.login", rollout.Change{ImageID: fit, Login: whole.Login}.Validate())
+	say("spec.userDataFrom", rollout.Change{ImageID: fit, UserDataFrom: whole.UserDataFrom}.Validate())
+	if s.ServerDeadline >= 0 {
+		say("spec.serverDeadline", rollout.Change{ImageID: fit, Deadline: whole.Deadline}.Validate())
+	} else {
+		whole.Deadline = 0 // rejected as negative
+	}
+	say("spec.userDataFrom", whole.Validate())
+}
+
+// messages are the errors that were joined into one.
+func messages(err error) []string {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, one := range joined.Unwrap() {
+		all = append(all, one.Error())
+	}
+	return all
+}
+
+func (c *checker) times(s Spec) {
+	if s.Busy.Wait != nil {
+		c.atMost("spec.busy.wait", *s.Busy.Wait, 7*day)
+	}
+	c.atMost("spec.soak", s.Soak, day)
+	c.atMost("spec.deadline", s.Deadline, 365*day)
+}
+
+func (c *checker) atMost(path string, d Duration, most time.Duration) {
+	if d.Std() > most {
+		c.reject(path, "%s is more than %s", d, Duration(most))
+	}
+}
+
+// isName tells whether a rollout may be called so.
+func isName(name string) bool {
+	return len(name) <= 63 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
+		strings.Trim(name, "-") == name
+}
+
+// wrongServerName says what is wrong with the name, or pattern, of a server.
+func wrongServerName(name string) string {
+	if name == "" {
+		return "a name is empty"
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune("[]{}\\,;\"'\u007f", r) }); i >= 0 {
+		return fmt.Sprintf("%s is not the name of a server: names hold no %q; patterns know only * and ?", quote(name), name[i])
+	}
+	return ""
+}
+
+// wrongTag says what is wrong with a tag.
+func wrongTag(tag string) string {
+	key, value, _ := strings.Cut(tag, "=")
+	switch {
+	case strings.TrimSpace(key) == "":
+		return fmt.Sprintf("%s has no key: write key=value, or key for any value", quote(tag))
+	case strings.TrimSpace(key) != key || strings.TrimSpace(value) != value:
+		return fmt.Sprintf("%s has blanks at the ends of its key or value", quote(tag))
+	}
+	return ""
+}

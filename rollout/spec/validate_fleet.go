@@ -1,0 +1,149 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+const (
+	maxWaves    = 100
+	maxWaveName = 63 // bytes
+	maxBake     = 30 * day
+)
+
+// waves checks each wave, and that they rise and reach all servers as far as that can be told without
+// knowing how many there are.
+func (c *checker) waves(waves []Wave) {
+	const path = "spec.waves"
+	if len(waves) > maxWaves {
+		c.reject(path, "there are %d waves, more than %d", len(waves), maxWaves)
+		return
+	}
+	var reached rollout.Percent // at least, by the percentages so far
+	sound, counted := true, false
+	names := make(map[string]int)
+	for i, wave := range waves {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if name := waveName(wave, i); names[name] > 0 {
+			c.reject(at+".name", "%s is the name of wave %d already", quote(name), names[name])
+		} else {
+			names[name] = i + 1
+		}
+		c.wave(at, wave)
+		switch {
+		case !c.oneSize(at, wave):
+			sound = false
+		case wave.Count != nil:
+			counted = true
+		case wave.Percent != nil:
+			reached = min(rollout.Whole, reached+*wave.Percent)
+		case *wave.UpTo < reached:
+			c.reject(at+".upTo", "%s is less than the %s that the waves before come to: upTo counts from the first server on", *wave.UpTo, reached)
+			sound = false
+		default:
+			reached = *wave.UpTo
+		}
+	}
+	if len(waves) == 0 {
+		return
+	}
+	if last := len(waves) - 1; waves[last].Approval {
+		c.reject(fmt.Sprintf("%s[%d].approval", path, last), "nothing comes after the last wave that could be approved")
+	}
+	if sound && !counted && reached < rollout.Whole {
+		c.reject(path, "the waves come to %s of the servers and never reach all: end with a wave of upTo: 100%%", reached)
+	}
+}
+
+func (c *checker) wave(path string, wave Wave) {
+	if name := wave.Name; len(name) > maxWaveName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
+		c.reject(path+".name", "%s is longer than %d bytes, or has blanks at its ends or line breaks", quote(name), maxWaveName)
+	}
+	c.atMost(path+".bake", wave.Bake, maxBake)
+}
+
+// oneSize checks that a wave says in exactly one way how many servers it has, and more than none.
+func (c *checker) oneSize(path string, wave Wave) bool {
+	before := len(c.problems)
+	sizes := 0
+	if wave.Count != nil {
+		sizes++
+		c.atLeast(path+".count", wave.Count, 1)
+	}
+	for _, share := range []struct {
+		name  string
+		value *rollout.Percent
+	}{{"percent", wave.Percent}, {"upTo", wave.UpTo}} {
+		if share.value == nil {
+			continue
+		}
+		sizes++
+		if *share.value == 0 {
+			c.reject(path+"."+share.name, "0%% is no server at all")
+		}
+	}
+	switch {
+	case sizes == 0:
+		c.reject(path, "has no size: give count, percent or upTo")
+	case sizes > 1:
+		c.reject(path, "count, percent and upTo exclude each other: give one")
+	}
+	return len(c.problems) == before
+}
+
+// waveName is the name of the wave at a position, given or not.
+func waveName(wave Wave, i int) string {
+	if wave.Name != "" {
+		return wave.Name
+	}
+	return fmt.Sprintf("wave-%d", i+1)
+}
+
+func (c *checker) caps(s Spec) {
+	c.limit("spec.inFlight", s.InFlight)
+	c.limit("spec.perZone", s.PerZone)
+	g, path := s.PerGroup, "spec.perGroup"
+	limit := Limit{Count: g.Count, Percent: g.Percent}
+	c.limit(path, limit)
+	switch {
+	case g == (Group{}):
+		return
+	case g.Tag == "" && !g.ServerGroup:
+		c.reject(path, "does not say what a group is: give tag or serverGroup: true")
+	case g.Tag != "" && g.ServerGroup:
+		c.reject(path, "tag and serverGroup exclude each other: give one")
+	case limit == (Limit{}) && s.Budget.PerGroup == nil:
+		c.reject(path, "names groups and nothing that counts by them: give count, percent or budget.perGroup")
+	}
+	if strings.ContainsAny(g.Tag, "= \t\n") {
+		c.reject(path+".tag", "%s is not the key of a tag: its values make the groups", quote(g.Tag))
+	}
+}
+
+// limit checks a cap. Caps of zero are refused: whoever wants nothing to start pauses.
+func (c *checker) limit(path string, l Limit) {
+	const pause = "starts nothing: the least is 1; to hold a rollout, pause it"
+	if l.Count != nil && *l.Count < 1 {
+		c.reject(path+".count", "a cap of %d "+pause, *l.Count)
+	}
+	if l.Percent != nil && *l.Percent == 0 {
+		c.reject(path+".percent", "a cap of 0%% "+pause)
+	}
+}
+
+func (c *checker) budget(b Budget, groups Group) {
+	const path = "spec.budget"
+	c.atLeast(path+".tolerate.count", b.Tolerate.Count, 0)
+	switch {
+	case b.MinSample < 0:
+		c.reject(path+".minSample", "%d is less than 0", b.MinSample)
+	case b.MinSample > 0 && b.Tolerate.Percent == nil:
+		c.reject(path+".minSample", "says when a percentage counts, and tolerate has none")
+	}
+	c.atLeast(path+".perGroup", b.PerGroup, 0)
+	if b.PerGroup != nil && groups.Tag == "" && !groups.ServerGroup {
+		c.reject(path+".perGroup", "needs spec.perGroup to say what a group is: its tag or serverGroup")
+	}
+}
