@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 const (
@@ -81,33 +79,12 @@ func (p *planner) imageNamed(name string, images []rollout.InventoryImage) *roll
 
 // describeChange says what is done to every server, with the image pinned.
 func (p *planner) describeChange() {
-	s := p.spec
-	api := rollout.API(s.API)
-	if s.API == apiAuto {
-		api = rollout.APIv2
+	if p.image == nil {
+		p.plan.Change = p.spec.Change("")
+		return
 	}
-	change := rollout.Change{
-		API:             api,
-		Login:           rollout.Login{KeyPair: s.Login.KeyPair, UserID: s.Login.KeyOwner, PasswordFrom: s.Login.PasswordFrom},
-		UserDataFrom:    s.UserDataFrom,
-		BYOL:            s.BYOL,
-		EncryptionKeyID: s.Disk.EncryptWith,
-		AutoPay:         s.AutoPay,
-		WithStopServer:  s.Stop.Platform,
-		AllowHardStop:   s.Stop.AllowHard,
-		Power:           s.Power,
-		EvenIfSameImage: s.Servers.AlreadyThere == spec.RuleChange,
-		Deadline:        time.Duration(s.ServerDeadline),
+	p.plan.Change, p.plan.ImageName = p.spec.Change(p.image.ID), p.image.Name
+	if err := p.plan.Change.Validate(); err != nil {
+		p.problems = append(p.problems, strings.Split(err.Error(), "\n")...)
 	}
-	if s.Disk.EncryptWith != "" {
-		change.Encrypted = new(true)
-	}
-	if p.image != nil {
-		change.ImageID = p.image.ID
-		p.plan.ImageName = p.image.Name
-		if err := change.Validate(); err != nil {
-			p.problems = append(p.problems, strings.Split(err.Error(), "\n")...)
-		}
-	}
-	p.plan.Change = change
 }

@@ -18,7 +18,7 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
-	p := planner{spec: withDefaults(doc.Spec), images: imagesByID(inv.Images)}
+	p := planner{spec: doc.WithDefaults().Spec, images: imagesByID(inv.Images)}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
 		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),

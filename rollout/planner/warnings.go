@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 // warn adds what an operator should know before applying the plan, and only that.
@@ -51,7 +52,7 @@ func (p *planner) warnOfRollback() {
 }
 
 func (p *planner) warnOfChange() {
-	if p.spec.API == apiAuto {
+	if p.spec.API == spec.APIAuto {
 		p.warning("api: auto is v2, for images with Cloud-Init: whether it suits this image is proven by the first wave")
 	}
 	unread := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })

@@ -2,8 +2,8 @@ package spec
 
 import "github.com/reimage/reimage/rollout"
 
-// apiAuto leaves the choice of the operation to reimage.
-const apiAuto = "auto"
+// APIAuto leaves the choice of the operation to reimage.
+const APIAuto = "auto"
 
 // Change is what is done to every server, with the image that the plan pins.
 func (s Spec) Change(imageID string) rollout.Change {
@@ -21,7 +21,7 @@ func (s Spec) Change(imageID string) rollout.Change {
 		EvenIfSameImage: s.Servers.AlreadyThere == RuleChange,
 		Deadline:        s.ServerDeadline.Std(),
 	}
-	if s.API == "" || s.API == apiAuto {
+	if s.API == "" || s.API == APIAuto {
 		change.API = rollout.APIv2
 	}
 	if s.Disk.EncryptWith != "" {

@@ -14,7 +14,7 @@ const defaultBusyWait = 30 * time.Minute
 // nothing that it changes.
 func (r Rollout) WithDefaults() Rollout {
 	s := &r.Spec
-	s.API = cmp.Or(s.API, apiAuto)
+	s.API = cmp.Or(s.API, APIAuto)
 	s.Servers.AlreadyThere = cmp.Or(s.Servers.AlreadyThere, RuleSkip)
 	s.Servers.Stopped = cmp.Or(s.Servers.Stopped, RuleChange)
 	s.Servers.Locked = cmp.Or(s.Servers.Locked, RuleRefuse)
