@@ -45,6 +45,7 @@ type Client struct {
 	userAgent   string
 	transport   *transport
 	now         func() time.Time
+	tries       int // of each read; below two means one
 }
 
 // New checks the configuration and reports every problem with it at once. It sends nothing.

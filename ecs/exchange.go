@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -20,9 +21,18 @@ type request struct {
 	url          *url.URL
 	body         []byte
 	secrets      []string // values in the body that no error may repeat
+	list         bool     // the answer holds many servers, so it may be larger
 }
 
 func (r request) write() bool { return r.method != http.MethodGet }
+
+// limit is the size in bytes of the largest answer that is read.
+func (r request) limit() int64 {
+	if r.list {
+		return maxListBytes
+	}
+	return maxBodyBytes
+}
 
 // answer is what the cloud sent back.
 type answer struct {
@@ -42,8 +52,6 @@ type reply struct {
 	begun bool
 	scrub *scrubber
 }
-
-var errTooLarge = fmt.Errorf("the answer is larger than %d MB", maxBodyBytes>>20)
 
 // exchange sends the request once and reads the answer.
 func (c *Client) exchange(ctx context.Context, r request) reply {
@@ -68,7 +76,7 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	if err != nil {
 		return reply{err: err, begun: watch.finish(), scrub: scrub}
 	}
-	a := readAnswer(response)
+	a := readAnswer(response, r.limit())
 	a.at = c.now()
 	watch.finish()
 	return reply{answer: a, begun: true, scrub: scrub}
@@ -96,17 +104,17 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 	return req, nil
 }
 
-func readAnswer(response *http.Response) answer {
+func readAnswer(response *http.Response, limit int64) answer {
 	defer response.Body.Close()
 	a := answer{status: response.StatusCode, header: response.Header}
 	if a.status == http.StatusSwitchingProtocols {
 		return a // its body is the bare connection and has no end
 	}
-	a.body, a.broken = io.ReadAll(io.LimitReader(response.Body, maxBodyBytes+1))
+	a.body, a.broken = io.ReadAll(io.LimitReader(response.Body, limit+1))
 	switch encoding := response.Header.Get("Content-Encoding"); {
 	case a.broken != nil:
-	case len(a.body) > maxBodyBytes:
-		a.broken = errTooLarge
+	case int64(len(a.body)) > limit:
+		a.broken = fmt.Errorf("the answer is larger than %d MB", limit>>20)
 	case encoding != "" && encoding != "identity":
 		a.broken = errors.New("the answer is encoded although that was not asked for")
 	}
@@ -116,8 +124,17 @@ func readAnswer(response *http.Response) answer {
 	return a
 }
 
-// read makes a call that changes nothing, and decodes its answer.
+// read makes a call that changes nothing, and decodes its answer. A patient client asks again.
 func read[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		value, err := readOnce(ctx, c, r, decode)
+		if err == nil || !c.askAgain(ctx, err, try) {
+			return value, err
+		}
+	}
+}
+
+func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
 	var none T
 	r.method = http.MethodGet
 	reply := c.exchange(ctx, r)
@@ -144,6 +161,12 @@ func invalid(op, resource string, err error) *Error {
 // cloudServer is the address of a server, or of something below it.
 func (c *Client) cloudServer(version, serverID string, below ...string) *url.URL {
 	return c.ecs.JoinPath(append([]string{version, c.projectID, "cloudservers", serverID}, below...)...)
+}
+
+// withQuery writes the query as the official SDK does: sorted, and a space as %20.
+func withQuery(address *url.URL, query url.Values) *url.URL {
+	address.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return address
 }
 
 // encode writes a body as the official SDK does: the order of the fields, no escapes for HTML, a final

@@ -1,0 +1,56 @@
+package ecs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// patientTries bounds how often a patient client asks the same question.
+	patientTries = 5
+	// throttledPause is for a cloud that throttles without saying for how long.
+	throttledPause = 10 * time.Second
+	// longestPause is as long as one limit of the gateway lasts. Whoever is asked to wait longer should
+	// not hold on to what has been read so far.
+	longestPause = time.Minute
+	// firstPause doubles with each try.
+	firstPause = time.Second
+)
+
+// Patient is the same client for reading in bulk: each of its reads is tried a few times before it fails
+// with trouble that may pass. A list of a hundred pages would hardly ever be read to its end if one refused
+// page spoilt it. Writes are sent once, as ever.
+func (c *Client) Patient() *Client {
+	patient := *c
+	patient.tries = patientTries
+	return &patient
+}
+
+// askAgain waits, if the error may pass and tries are left, and tells whether to ask again.
+func (c *Client) askAgain(ctx context.Context, err error, try int) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || try >= c.tries {
+		return false
+	}
+	pause := firstPause << (try - 1)
+	switch e.Class() {
+	case ClassTransient, ClassUnclear:
+	case ClassThrottled:
+		pause = cmp.Or(e.RetryAfter, throttledPause)
+	default:
+		return false
+	}
+	if pause > longestPause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
