@@ -75,6 +75,55 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
+func FuzzServerPage(f *testing.F) {
+	const id = "616fb98f-46ca-475e-917e-2563e5a8cd19"
+	for _, seed := range []string{
+		`{}`, `{"count":1,"servers":[{"id":"` + id + `","status":"ACTIVE"}]}`, `{"count":"2","servers":[{"id":"` + id + `"},7,null]}`,
+		`{"count":1e9,"servers":null}`, `{"count":-1,"servers":[]}`, `{"count":null,"servers":[[]]}`, `{"count":1,"servers":[{"id":"../x","status":"A"}]}`,
+		`{"servers":[{"id":"` + id + `","fault":{"message":"m","code":404}}]}`, `{"servers":[{"id":"` + id + `","fault":{"code":"Ecs.0301"}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		page, err := decodeServerPage(body)
+		if err != nil {
+			assert.Zero(t, page)
+		}
+		assert.GreaterOrEqual(t, page.count, 0)
+		for _, server := range page.servers {
+			assert.True(t, isUUID(server.ID))
+			assert.NotEmpty(t, server.Status)
+		}
+		named, err := decodeNamedServers(body, []string{id})
+		if err != nil {
+			assert.Zero(t, named)
+			return
+		}
+		assert.Equal(t, 1, len(named.found)+len(named.missing), "every id gets one answer")
+	})
+}
+
+func FuzzServerGroups(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"server_groups":[{"id":"318b44a7-f7a6-4c0b-8107-e8bd618b28dd","policies":["anti-affinity"],"members":["616fb98f-46ca-475e-917e-2563e5a8cd19",1]}]}`,
+		`{"server_groups":[{"id":"a/b"}]}`, `{"server_groups":null}`, `{"server_groups":[{"id":1,"members":{"a":1}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		groups, err := decodeServerGroups(body)
+		if err != nil {
+			assert.Empty(t, groups)
+		}
+		for _, group := range groups {
+			assert.True(t, isToken(group.ID))
+			for _, member := range group.Members {
+				assert.True(t, isUUID(member))
+			}
+		}
+	})
+}
+
 func volumeIDs(server Server) []string {
 	var ids []string
 	for _, volume := range server.Volumes {

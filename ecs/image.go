@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,9 +34,7 @@ func (c *Client) Image(ctx context.Context, imageID string) (Image, error) {
 	if err := checkUUID("image id", imageID); err != nil {
 		return Image{}, invalid(op, resource, err)
 	}
-	address := c.ims.JoinPath("v2", "cloudimages")
-	address.RawQuery = url.Values{"id": {imageID}}.Encode()
-	call := request{op: op, resource: resource, url: address}
+	call := request{op: op, resource: resource, url: c.cloudImages(url.Values{"id": {imageID}})}
 	found, err := read(ctx, c, call, func(body []byte) ([]Image, error) { return decodeImages(body, imageID) })
 	if err != nil {
 		return Image{}, err
@@ -43,6 +43,37 @@ func (c *Client) Image(ctx context.Context, imageID string) (Image, error) {
 		return Image{}, &Error{Op: op, Resource: resource, Status: http.StatusOK, Message: "no such image", class: ClassNotFound}
 	}
 	return found[0], nil
+}
+
+// imagesPage is the largest page that the image service is known to give: its default.
+const imagesPage = 500
+
+// ImagesByName reads every image of exactly that name, in any status. There may be none, and more than one.
+func (c *Client) ImagesByName(ctx context.Context, name string) ([]Image, error) {
+	const op = "list"
+	resource := "images named " + strconv.Quote(shown(name))
+	if name == "" || name != tidy(name) {
+		return nil, invalid(op, resource, errors.New("the name is empty or contains line breaks or characters that do not print"))
+	}
+	pages := markedPages[Image]{
+		size:   imagesPage,
+		decode: decodeImageList,
+		id:     func(i Image) string { return i.ID },
+		call: func(page url.Values) request {
+			page.Set("name", name)
+			return request{op: op, resource: resource, url: c.cloudImages(page)}
+		},
+	}
+	all, err := pages.read(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	// An edition that takes the name for a pattern, or ignores it, lists others too.
+	return slices.DeleteFunc(all, func(i Image) bool { return i.Name != name || !isUUID(i.ID) }), nil
+}
+
+func (c *Client) cloudImages(query url.Values) *url.URL {
+	return withQuery(c.ims.JoinPath("v2", "cloudimages"), query)
 }
 
 type imageJSON struct {
@@ -62,6 +93,23 @@ type imageJSON struct {
 // decodeImages returns the images of that id. A list of others only is an error and not "unknown": then
 // the service did not look for this one.
 func decodeImages(body []byte, imageID string) ([]Image, error) {
+	all, err := decodeImageList(body)
+	if err != nil {
+		return nil, err
+	}
+	var found []Image
+	for _, i := range all {
+		if strings.EqualFold(i.ID, imageID) {
+			found = append(found, i)
+		}
+	}
+	if len(found) == 0 && len(all) > 0 {
+		return nil, errors.New("the answer is about other images")
+	}
+	return found, nil
+}
+
+func decodeImageList(body []byte) ([]Image, error) {
 	var answer struct {
 		Images list[imageJSON] `json:"images"`
 	}
@@ -71,16 +119,11 @@ func decodeImages(body []byte, imageID string) ([]Image, error) {
 	if !hasList(body, "images") {
 		return nil, errors.New("the answer lists no images")
 	}
-	var found []Image
+	var images []Image
 	for _, i := range answer.Images {
-		if strings.EqualFold(string(i.ID), imageID) {
-			found = append(found, i.image())
-		}
+		images = append(images, i.image())
 	}
-	if len(found) == 0 && len(answer.Images) > 0 {
-		return nil, errors.New("the answer is about other images")
-	}
-	return found, nil
+	return images, nil
 }
 
 func (i imageJSON) image() Image {

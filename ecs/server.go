@@ -118,6 +118,7 @@ type serverJSON struct {
 	Locked  flag `json:"locked"`
 	Fault   object[struct {
 		Message prose `json:"message"`
+		Code    text  `json:"code"`
 	}] `json:"fault"`
 	Metadata object[struct {
 		ChargingMode   text `json:"charging_mode"`

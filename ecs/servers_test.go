@@ -1,0 +1,273 @@
+package ecs_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+func numberedID(n int) string { return fmt.Sprintf("616fb98f-46ca-475e-917e-%012d", n) }
+
+// numberedIDs are the ids from first to below end.
+func numberedIDs(first, end int) []string {
+	var ids []string
+	for n := first; n < end; n++ {
+		ids = append(ids, numberedID(n))
+	}
+	return ids
+}
+
+func idsOf(servers []ecs.Server) []string {
+	var ids []string
+	for _, s := range servers {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+// fleet answers lists like the cloud: pages are counted, so they shift when the fleet changes.
+type fleet struct {
+	ids      []string
+	requests int
+	// before changes the fleet before the request of that number, counted from 1.
+	before func(f *fleet, request int)
+}
+
+func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
+	f.requests++
+	if f.before != nil {
+		f.before(f, f.requests)
+	}
+	page, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	first := min((page-1)*limit, len(f.ids))
+	var entries []string
+	for _, id := range f.ids[first:min(first+limit, len(f.ids))] {
+		entries = append(entries, `{"id":"`+id+`","name":"s","status":"ACTIVE"}`)
+	}
+	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(f.ids), strings.Join(entries, ","))
+}
+
+func (f *fleet) remove(position int) {
+	f.ids = slices.Delete(slices.Clone(f.ids), position, position+1)
+}
+func (f *fleet) insert(position int) {
+	f.ids = slices.Insert(slices.Clone(f.ids), position, numberedID(900000+f.requests))
+}
+
+func TestServersReadsEveryPage(t *testing.T) {
+	for servers, pages := range map[int]int{0: 1, 1: 1, 99: 1, 100: 1, 101: 2, 200: 2, 250: 3} {
+		f := &fleet{ids: numberedIDs(0, servers)}
+		cloud := newCloud(t, f.answer)
+		got, err := clientOf(t, cloud).Servers(context.Background(), ecs.ServerQuery{})
+		require.NoError(t, err)
+		assert.Equal(t, f.ids, slices.Concat([]string{}, idsOf(got)))
+		require.Len(t, cloud.seen(), pages, "%d servers", servers)
+		for i, request := range cloud.seen() {
+			assert.Equal(t, fmt.Sprintf("/v1/%s/cloudservers/detail?limit=100&offset=%d", projectID, i+1), request.target)
+		}
+	}
+}
+
+// TestListOfServersAsTheOfficialSDKSendsIt: the capture is of a second page.
+func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
+	want, _ := captured(t, "list-servers")
+	f := &fleet{ids: numberedIDs(0, 101)}
+	cloud := newCloud(t, f.answer)
+	c := config(cloud.URL)
+	c.Credentials = capturedKey(want)
+	c.UserAgent = want.Header.Get("User-Agent")
+	c.Now = func() time.Time { return capturedAt }
+	_, err := newClient(t, c).Servers(context.Background(), ecs.ServerQuery{
+		Tags: []string{"env=prod", "role=w b+1"}, NotTags: []string{"__type_baremetal"}, Status: "ACTIVE", EnterpriseProject: "all_granted_eps",
+	})
+	require.NoError(t, err)
+	require.Len(t, cloud.seen(), 2)
+	assert.Equal(t, want.RequestURI, cloud.seen()[1].target)
+	assert.Equal(t, want.Header.Get("Authorization"), cloud.seen()[1].header.Get("Authorization"))
+}
+
+// TestPagesThatShift: a server that goes while the list is read moves another one out of sight.
+func TestPagesThatShift(t *testing.T) {
+	tests := map[string]struct {
+		before   func(f *fleet, request int)
+		requests int
+		moved    bool
+	}{
+		"one goes":            {func(f *fleet, n int) { at(n == 2, f.remove, 0) }, 6, false},
+		"one comes":           {func(f *fleet, n int) { at(n == 2, f.insert, 0) }, 6, false},
+		"one comes at an end": {func(f *fleet, n int) { at(n == 3, f.insert, 250) }, 6, false},
+		"one goes, then one comes: the sum is right": {func(f *fleet, n int) {
+			at(n == 2, f.remove, 0)
+			at(n == 3, f.insert, 249)
+		}, 6, false},
+		"one goes as another comes": {func(f *fleet, n int) {
+			at(n == 2, f.remove, 150)
+			at(n == 2, f.insert, 0)
+		}, 6, false},
+		"both readings": {func(f *fleet, n int) { at(n == 2 || n == 5, f.remove, 0) }, 6, true},
+		"all the time": {func(f *fleet, n int) {
+			f.remove(249)
+			f.insert(0)
+		}, 6, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := &fleet{ids: numberedIDs(0, 250), before: test.before}
+			got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
+			assert.Equal(t, test.requests, f.requests)
+			if test.moved {
+				assertClass(t, ecs.ClassTransient, err)
+				assert.ErrorContains(t, err, "came or went while the list was read")
+				assert.Nil(t, got)
+				return
+			}
+			require.NoError(t, err)
+			assert.ElementsMatch(t, f.ids, idsOf(got))
+		})
+	}
+}
+
+func at(when bool, do func(int), position int) {
+	if when {
+		do(position)
+	}
+}
+
+func TestListsThatAreNoProof(t *testing.T) {
+	one := `{"id":"` + serverID + `","status":"ACTIVE"}`
+	for body, want := range map[string]ecs.Class{
+		`{}`:                        ecs.ClassUnclear,
+		``:                          ecs.ClassUnclear,
+		`{"count":0}`:               ecs.ClassUnclear,
+		`{"servers":[]}`:            ecs.ClassUnclear,
+		`{"servers":[` + one + `]}`: ecs.ClassUnclear,
+		`{"count":-1,"servers":[]}`: ecs.ClassUnclear,
+		`{"count":1,"servers":{}}`:  ecs.ClassUnclear,
+		`{"count":1,"servers":[{"id":"../x","status":"ACTIVE"}]}`:       ecs.ClassUnclear,
+		`{"count":1,"servers":[{"id":"` + serverID + `"}]}`:             ecs.ClassUnclear,
+		`{"count":2,"servers":[` + one + `]}`:                           ecs.ClassTransient,
+		`{"count":2,"servers":[` + one + `,` + one + `]}`:               ecs.ClassTransient,
+		`{"count":2,"servers":[` + one + `,7]}`:                         ecs.ClassTransient,
+		`{"count":0,"servers":[` + one + `]}`:                           ecs.ClassTransient,
+		`{"count":100001,"servers":[` + one + `]}`:                      ecs.ClassPermanent,
+		`{"count":"1","servers":[` + one + `],"request_id":"r","x":[]}`: "",
+		`{"count":0,"servers":null}`:                                    "",
+	} {
+		_, err := clientOf(t, newCloud(t, answering(200, body))).Servers(context.Background(), ecs.ServerQuery{})
+		if want == "" {
+			assert.NoError(t, err, body)
+			continue
+		}
+		assertClass(t, want, err)
+	}
+}
+
+// TestAPageOfLargeServers: a hundred servers with all the user data a server may have.
+func TestAPageOfLargeServers(t *testing.T) {
+	data := strings.Repeat("x", 44<<10)
+	page := func(servers int) string {
+		var entries []string
+		for _, id := range numberedIDs(0, servers) {
+			entries = append(entries, `{"id":"`+id+`","status":"ACTIVE","OS-EXT-SRV-ATTR:user_data":"`+data+`"}`)
+		}
+		return fmt.Sprintf(`{"count":%d,"servers":[%s]}`, servers, strings.Join(entries, ","))
+	}
+	got, err := clientOf(t, newCloud(t, answering(200, page(100)))).Servers(context.Background(), ecs.ServerQuery{})
+	require.NoError(t, err)
+	assert.Len(t, got, 100)
+	_, err = clientOf(t, newCloud(t, answering(200, page(400)))).Servers(context.Background(), ecs.ServerQuery{})
+	assert.ErrorContains(t, err, "larger than 16 MB")
+}
+
+// named answers a list by id, in reverse order, as if only even ids were known.
+func named(w http.ResponseWriter, r *http.Request) {
+	ids := strings.Split(r.URL.Query().Get("server_id"), ",")
+	slices.Reverse(ids)
+	var entries []string
+	for _, id := range ids {
+		if strings.HasSuffix(id, "1") {
+			entries = append(entries, `{"id":"`+id+`","fault":{"message":"Instance[`+id+`] could not be found.","code":404}}`)
+			continue
+		}
+		entries = append(entries, `{"id":"`+strings.ToUpper(id)+`","name":"n","status":"SHUTOFF"}`)
+	}
+	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(ids), strings.Join(entries, ","))
+}
+
+func TestServersByID(t *testing.T) {
+	cloud := newCloud(t, named)
+	ids := numberedIDs(0, 230)
+	asked := append(slices.Clone(ids), ids[2], strings.ToUpper(ids[4])) // twice
+	found, missing, err := clientOf(t, cloud).ServersByID(context.Background(), asked)
+	require.NoError(t, err)
+	var here, gone []string
+	for _, id := range ids {
+		if strings.HasSuffix(id, "1") {
+			gone = append(gone, id)
+		} else {
+			here = append(here, strings.ToUpper(id))
+		}
+	}
+	assert.Equal(t, here, idsOf(found))
+	assert.Equal(t, gone, missing)
+	require.Len(t, cloud.seen(), 3, "a hundred ids a request")
+
+	found, missing, err = clientOf(t, cloud).ServersByID(context.Background(), nil)
+	require.NoError(t, err)
+	assert.Empty(t, found)
+	assert.Empty(t, missing)
+	assert.Len(t, cloud.seen(), 3)
+
+	_, _, err = clientOf(t, cloud).ServersByID(context.Background(), []string{serverID, "a,b", "../x"})
+	assertClass(t, ecs.ClassInvalid, err)
+	assert.ErrorContains(t, err, `"a,b"`)
+	assert.ErrorContains(t, err, `"../x"`)
+	assert.Len(t, cloud.seen(), 3)
+}
+
+// TestListByIDAsTheOfficialSDKWritesIt: the SDK sends a marker too, which has no meaning here.
+func TestListByIDAsTheOfficialSDKWritesIt(t *testing.T) {
+	want, _ := captured(t, "list-servers-by-id")
+	cloud := newCloud(t, named)
+	_, _, err := clientOf(t, cloud).ServersByID(context.Background(), []string{serverID, otherID})
+	require.NoError(t, err)
+	got, err := url.Parse(cloud.seen()[0].target)
+	require.NoError(t, err)
+	wanted, err := url.Parse(want.RequestURI)
+	require.NoError(t, err)
+	assert.Equal(t, wanted.Path, got.Path)
+	ids := func(u *url.URL) string { return u.RawQuery[strings.Index(u.RawQuery, "server_id="):] }
+	assert.Equal(t, ids(wanted), ids(got))
+	assert.Equal(t, "100", got.Query().Get("limit"), "the default is 25, and whether it counts here is not said")
+}
+
+// TestSilenceAboutAServer is no evidence that it is gone.
+func TestSilenceAboutAServer(t *testing.T) {
+	for _, entry := range []string{
+		``, `{"id":"` + otherID + `","status":"ACTIVE"}`, `{"id":"` + serverID + `"}`, `{"id":"` + serverID + `","fault":null}`,
+		`{"id":"` + serverID + `","fault":{"message":"no answer","code":500}}`, `{"id":"` + serverID + `","fault":{"code":"Ecs.0301"}}`, `7`,
+	} {
+		cloud := newCloud(t, answering(200, `{"count":1,"servers":[`+entry+`]}`))
+		_, _, err := clientOf(t, cloud).ServersByID(context.Background(), []string{serverID})
+		assertClass(t, ecs.ClassUnclear, err)
+		assert.ErrorContains(t, err, "what has become of server "+serverID, entry)
+	}
+	for _, fault := range []string{`{"message":"gone"}`, `{"code":"404"}`, `{"message":"m","code":"Ecs.0114"}`} {
+		cloud := newCloud(t, answering(200, `{"servers":[{"id":"`+serverID+`","fault":`+fault+`}]}`))
+		_, missing, err := clientOf(t, cloud).ServersByID(context.Background(), []string{serverID})
+		require.NoError(t, err)
+		assert.Equal(t, []string{serverID}, missing, fault)
+	}
+}
