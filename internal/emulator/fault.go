@@ -11,19 +11,20 @@ import (
 
 // What a fault can be aimed at: one of these, or "*" for all of them.
 const (
-	OpChangeOS    = "changeos"
-	OpReinstallOS = "reinstallos"
-	OpStop        = "stop"
-	OpStart       = "start"
-	OpReboot      = "reboot"
-	OpJob         = "job"
-	OpServer      = "server"  // detail of one server
-	OpServers     = "servers" // the list
-	OpBlockDevice = "block_device"
-	OpImage       = "image"
-	OpToken       = "token"
-	OpProject     = "project"
-	OpAny         = "*"
+	OpChangeOS     = "changeos"
+	OpReinstallOS  = "reinstallos"
+	OpStop         = "stop"
+	OpStart        = "start"
+	OpReboot       = "reboot"
+	OpJob          = "job"
+	OpServer       = "server"  // detail of one server
+	OpServers      = "servers" // the list
+	OpServerGroups = "server_groups"
+	OpBlockDevice  = "block_device"
+	OpImage        = "image"
+	OpToken        = "token"
+	OpProject      = "project"
+	OpAny          = "*"
 )
 
 // FaultKind says what goes wrong.
@@ -117,7 +118,7 @@ func (k FaultKind) phase() faultPhase {
 
 func ops() []string {
 	return []string{
-		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpBlockDevice, OpImage, OpToken,
+		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpServerGroups, OpBlockDevice, OpImage, OpToken,
 		OpProject, OpAny,
 	}
 }

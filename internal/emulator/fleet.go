@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// generatedFleet mixes roles (half web, a third app, the rest db), spreads them over three zones and three rings, and
-// gives the databases a data disk. Every server is ACTIVE on the given image.
+// generatedFleet mixes roles (half web, a third app, the rest db), spreads each role over three zones and three rings,
+// and gives the databases a data disk and pairs them in server groups. One server in twenty is tagged noreimage. Every
+// server is ACTIVE on the first image.
 func generatedFleet(n int) []Server {
 	roles := []string{"web", "app", "web", "db", "web", "app"}
 	count := map[string]int{}
@@ -17,12 +18,16 @@ func generatedFleet(n int) []Server {
 		count[role]++
 		fleet[i] = Server{
 			Name: fmt.Sprintf("%s-%02d", role, count[role]),
-			Zone: fmt.Sprintf("eu-emulated-1%c", 'a'+rune(i%3)),
+			Zone: fmt.Sprintf("eu-emulated-1%c", 'a'+rune((i+i/len(roles))%3)),
 			Tags: []string{"role=" + role, "env=prod", fmt.Sprintf("ring=%d", i/3%3+1)},
 		}
 		if role == "db" {
 			fleet[i].DataVolumeIDs = []string{""}
 			fleet[i].FlavorID, fleet[i].VCPUs, fleet[i].RAMMB = "s6.xlarge.4", 4, 16384
+			fleet[i].ServerGroup = fmt.Sprintf("db-pair-%02d", (count[role]+1)/2)
+		}
+		if i%20 == 19 {
+			fleet[i].Tags = append(fleet[i].Tags, "noreimage")
 		}
 	}
 	return fleet

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"encoding/json"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -83,16 +84,18 @@ func (e *Emulator) find(id string, now time.Time) (view, bool) {
 	return view{}, false
 }
 
-// views returns every server as the API shows it, temporary ones behind the server they belong to.
-func (e *Emulator) views(c *call) []view {
-	var all []view
-	for _, m := range e.machines {
-		all = append(all, m.view(c.now, e.options.Edition))
-		if m.temporary && !e.options.Edition.NoTemporary {
-			all = append(all, e.temporaryServer(m))
+// views goes through every server as the API shows it, temporary ones behind the server they belong to.
+func (e *Emulator) views(c *call) iter.Seq[view] {
+	return func(yield func(view) bool) {
+		for _, m := range e.machines {
+			if !yield(m.view(c.now, e.options.Edition)) {
+				return
+			}
+			if m.temporary && !e.options.Edition.NoTemporary && !yield(e.temporaryServer(m)) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // listServers is GET cloudservers/detail. offset is the number of a page, beginning at 1; 0 is 1 too.
@@ -108,14 +111,20 @@ func (e *Emulator) listServers(c *call) answer {
 	if c.query.Has("marker") {
 		return refuse("Ecs.0005", "the emulator does not know marker; use offset").answer(c.requestID)
 	}
-	matching, r := e.matching(c)
+	fits, r := filter(c)
 	if r != nil {
 		return r.answer(c.requestID)
 	}
-	list := serverList{Count: len(matching), Servers: []serverView{}, RequestID: c.requestID}
-	first := min((max(page, 1)-1)*limit, len(matching))
-	for _, v := range matching[first:min(first+limit, len(matching))] {
-		list.Servers = append(list.Servers, e.viewServer(v))
+	list := serverList{Servers: []serverView{}, RequestID: c.requestID}
+	first := (max(page, 1) - 1) * limit
+	for v := range e.views(c) {
+		if !fits(v) {
+			continue
+		}
+		if list.Count >= first && list.Count < first+limit {
+			list.Servers = append(list.Servers, e.viewServer(v))
+		}
+		list.Count++
 	}
 	return jsonAnswer(200, list)
 }
@@ -146,7 +155,8 @@ func (e *Emulator) listNamed(c *call, ids []string) answer {
 	return jsonAnswer(200, list)
 }
 
-func (e *Emulator) matching(c *call) ([]view, *refusal) {
+// filter returns what tells whether a server fits the query.
+func filter(c *call) (func(view) bool, *refusal) {
 	statuses, ok := statusFilter(c.query.Get("status"))
 	if !ok {
 		return nil, refuse("Ecs.0005", "status is not known")
@@ -161,19 +171,17 @@ func (e *Emulator) matching(c *call) ([]view, *refusal) {
 	}
 	wanted, unwanted := tagsOf(c.query.Get("tags")), tagsOf(c.query.Get("not-tags"))
 	project := c.query.Get("enterprise_project_id")
-	var found []view
-	for _, v := range e.views(c) {
-		tags := append(slices.Clone(v.Tags), "__type_virtual")
-		if (statuses == nil || slices.Contains(statuses, v.Status)) &&
-			name.MatchString(v.Name) && address.MatchString(v.IP) && accepts(c.query, "ip_eq", v.IP) &&
-			accepts(c.query, "flavor", v.FlavorID) && (project == "" || project == "0" || project == "all_granted_eps") &&
-			!slices.ContainsFunc(wanted, func(t string) bool { return !carries(tags, t) }) &&
-			!slices.ContainsFunc(unwanted, func(t string) bool { return carries(tags, t) }) {
-			found = append(found, v)
-		}
-	}
-	return found, nil
+	visible := project == "" || project == "0" || project == "all_granted_eps"
+	return func(v view) bool {
+		has := func(tag string) bool { return carries(v.Tags, tag) || carries(platformTags(), tag) }
+		return visible && (statuses == nil || slices.Contains(statuses, v.Status)) &&
+			name(v.Name) && address(v.IP) && accepts(c.query, "ip_eq", v.IP) && accepts(c.query, "flavor", v.FlavorID) &&
+			!slices.ContainsFunc(wanted, func(t string) bool { return !has(t) }) && !slices.ContainsFunc(unwanted, has)
+	}, nil
 }
+
+// platformTags are the entries that the platform adds to the tags of a server.
+func platformTags() []string { return []string{"__type_virtual"} }
 
 // statusFilter returns what a filter value also lets through; nil for no filter.
 func statusFilter(value string) ([]string, bool) {
@@ -195,9 +203,16 @@ func statusFilter(value string) ([]string, bool) {
 	return nil, false
 }
 
-// fuzzy matches anywhere; "." stands for any one character.
-func fuzzy(text string) (*regexp.Regexp, error) {
-	return regexp.Compile(strings.ReplaceAll(regexp.QuoteMeta(text), `\.`, "."))
+// fuzzy matches anywhere; "." stands for any one character. Empty text matches everything.
+func fuzzy(text string) (func(string) bool, error) {
+	if text == "" {
+		return func(string) bool { return true }, nil
+	}
+	pattern, err := regexp.Compile(strings.ReplaceAll(regexp.QuoteMeta(text), `\.`, "."))
+	if err != nil {
+		return nil, err
+	}
+	return pattern.MatchString, nil
 }
 
 func tagsOf(text string) []string {

@@ -129,6 +129,7 @@ func (m *machine) hideFrom(now time.Time, edition Edition, lag time.Duration) {
 	m.stale = &staleView{view: m.view(now, edition), until: now.Add(lag)}
 }
 
+// view shares its slices with the machine, which replaces them and never changes them in place.
 func (m *machine) view(now time.Time, edition Edition) view {
 	if m.stale != nil {
 		if now.Before(m.stale.until) {
@@ -136,7 +137,7 @@ func (m *machine) view(now time.Time, edition Edition) view {
 		}
 		m.stale = nil
 	}
-	v := view{Server: m.Server.clone(), installed: m.installed}
+	v := view{Server: m.Server, installed: m.installed}
 	if m.SystemVolumeID != "" {
 		v.boot = []string{m.SystemVolumeID}
 	}

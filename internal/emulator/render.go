@@ -107,7 +107,7 @@ type serverView struct {
 	Hostname        string                   `json:"OS-EXT-SRV-ATTR:hostname"`
 	RootDeviceName  string                   `json:"OS-EXT-SRV-ATTR:root_device_name"`
 	LaunchIndex     int                      `json:"OS-EXT-SRV-ATTR:launch_index"`
-	SchedulerHints  struct{}                 `json:"os:scheduler_hints"`
+	SchedulerHints  hintsView                `json:"os:scheduler_hints"`
 	AutoTerminateAt string                   `json:"auto_terminate_time"`
 }
 
@@ -142,6 +142,10 @@ type groupView struct {
 	Name string `json:"name"`
 }
 
+type hintsView struct {
+	Group []string `json:"group,omitempty"` // ids of server groups
+}
+
 type faultView struct {
 	Message string `json:"message"`
 	Code    int    `json:"code"`
@@ -167,15 +171,17 @@ func (e *Emulator) viewServer(v view) serverView {
 		Addresses: map[string][]addressView{network: {{
 			Version: "4", Addr: v.IP, Primary: true, MAC: e.macOf(v.ID), Type: "fixed", PortID: e.seed.uuid("port", v.ID),
 		}}},
-		Metadata: metadataOf(v, network),
-		// The platform adds entries of its own to the tags.
-		Tags:         append(slices.Clone(v.Tags), "__type_virtual"),
+		Metadata:     metadataOf(v, network),
+		Tags:         slices.Concat(v.Tags, platformTags()),
 		SysTags:      []tagView{{"_sys_enterprise_project_id", "0"}},
 		EnterpriseID: "0", Locked: v.Locked, Volumes: []volumeView{},
 		SecurityGroups: []groupView{{e.seed.uuid("security group"), "default"}},
 		KeyName:        orNull(v.KeyName), TenantID: e.options.ProjectID, UserID: v.UserID,
 		HostID: e.seed.hex("host", v.Zone), HostStatus: "UP", DiskConfig: "MANUAL", Zone: v.Zone,
 		InstanceName: "instance-" + e.seed.hex("instance", v.ID)[:8], Hostname: v.Name, RootDeviceName: "/dev/vda",
+	}
+	if v.ServerGroup != "" {
+		s.SchedulerHints.Group = []string{e.groupID(v.ServerGroup)}
 	}
 	if v.Fault != "" {
 		s.Fault = &faultView{Message: v.Fault, Code: 500, Created: v.Updated.Format(serverTime)}

@@ -51,6 +51,7 @@ func (e *Emulator) table() []route {
 		{method: "GET", path: "/v1" + server, op: OpServer, do: e.showServer},
 		{method: "GET", path: "/v1" + server + "/block_device", op: OpBlockDevice, do: e.showBlockDevices},
 		{method: "GET", path: "/v1/{project_id}/cloudservers/detail", op: OpServers, do: e.listServers},
+		{method: "GET", path: "/v1/{project_id}/cloudservers/os-server-groups", op: OpServerGroups, do: e.listGroups},
 		{method: "GET", path: "/v1/{project_id}/jobs/{job_id}", op: OpJob, do: e.showJob},
 		{method: "POST", path: "/v1/{project_id}/cloudservers/action", do: e.power},
 		{method: "POST", path: "/v2" + server + "/changeos", op: OpChangeOS, do: e.changeOS},

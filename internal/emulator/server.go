@@ -27,6 +27,9 @@ type Server struct {
 	Zone     string   `json:"zone"`
 	IP       string   `json:"ip"`
 	Tags     []string `json:"tags"` // "key=value" or "key"
+	// ServerGroup is the name of the anti-affinity group it belongs to. The group is made of the servers
+	// that name it.
+	ServerGroup string `json:"server_group,omitempty"`
 
 	Locked       bool   `json:"locked"`
 	LockSource   string `json:"lock_source,omitempty"`
