@@ -33,6 +33,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		RestorePowerName:   a.RestorePower,
 		AwaitServerName:    a.AwaitServer,
 		FindHolderName:     a.FindHolder,
+		MakePlanName:       a.MakePlan,
+		CheckPlanName:      a.CheckPlan,
 	} {
 		r.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
 	}

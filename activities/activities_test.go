@@ -26,6 +26,7 @@ func TestRegister(t *testing.T) {
 	(&activities.Activities{}).Register(registry{env, names})
 	assert.Equal(t, map[string]bool{
 		"Preflight": true, "StopIfNeeded": true, "SubmitChangeOS": true, "PollJob": true, "VerifyServer": true, "AwaitServer": true, "FindHolder": true, "RestorePower": true,
+		"MakePlan": true, "CheckPlan": true,
 	}, names)
 }
 

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,13 +12,9 @@ import (
 // request turns what the operator asked for into the cloud's request: the only moment at which the
 // secrets are read. They live in the request and nowhere else.
 func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error) {
-	password, err := a.Secrets.Resolve(change.Login.PasswordFrom)
+	password, userData, err := a.resolve(change.Login.PasswordFrom, change.UserDataFrom)
 	if err != nil {
-		return ecs.ChangeOSRequest{}, fmt.Errorf("password from %w", err)
-	}
-	userData, err := a.Secrets.Resolve(change.UserDataFrom)
-	if err != nil {
-		return ecs.ChangeOSRequest{}, fmt.Errorf("user data from %w", err)
+		return ecs.ChangeOSRequest{}, err
 	}
 	request := ecs.ChangeOSRequest{
 		API:            ecs.APIVersion(change.API),
@@ -36,4 +33,17 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 		request.AdminPass = ecs.NewSecret(strings.TrimRight(password.Reveal(), "\r\n"))
 	}
 	return request, request.Validate()
+}
+
+// resolve reads both secrets of a change and reports what is wrong with either.
+func (a *Activities) resolve(passwordFrom, userDataFrom rollout.SecretRef) (password, userData ecs.Secret, err error) {
+	password, wrongPassword := a.Secrets.Resolve(passwordFrom)
+	if wrongPassword != nil {
+		wrongPassword = fmt.Errorf("password from %w", wrongPassword)
+	}
+	userData, wrongUserData := a.Secrets.Resolve(userDataFrom)
+	if wrongUserData != nil {
+		wrongUserData = fmt.Errorf("user data from %w", wrongUserData)
+	}
+	return password, userData, errors.Join(wrongPassword, wrongUserData)
 }

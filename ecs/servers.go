@@ -74,12 +74,11 @@ func (q ServerQuery) page(number int) url.Values {
 
 // serverReading is one reading of a list from its first page to its last.
 type serverReading struct {
-	servers  []Server
-	known    map[string]bool // ids in lower case
-	pages    int
-	last     serverPage
-	repeated int  // entries that were there before
-	recount  bool // the count changed from one page to the next
+	servers []Server
+	known   map[string]bool // ids in lower case
+	pages   int
+	last    serverPage
+	recount bool // the count changed from one page to the next
 }
 
 // serverPage is one page. The count is that of all servers.
@@ -93,13 +92,10 @@ func (r *serverReading) add(page serverPage) {
 	r.pages++
 	r.last = page
 	for _, s := range page.servers {
-		id := strings.ToLower(s.ID)
-		if r.known[id] {
-			r.repeated++
-			continue
+		if id := strings.ToLower(s.ID); !r.known[id] {
+			r.known[id] = true
+			r.servers = append(r.servers, s)
 		}
-		r.known[id] = true
-		r.servers = append(r.servers, s)
 	}
 }
 
@@ -111,7 +107,7 @@ func (r *serverReading) ended() bool {
 // sum as it is, so the sum alone is no proof. One case leaves no trace at all: between the same two pages, one
 // goes from the pages read and one comes to those that follow. A selection that names its size finds it.
 func (r *serverReading) moved() error {
-	if !r.recount && r.repeated == 0 && len(r.servers) == r.last.count {
+	if !r.recount && len(r.servers) == r.last.count {
 		return nil
 	}
 	return fmt.Errorf("servers came or went while the list was read, twice: the cloud counts %d and showed %d; try again, or name the servers by their ids", r.last.count, len(r.servers))

@@ -17,7 +17,7 @@ const (
 	maxListBytes   = 16 << 20
 
 	idleTimeout      = 60 * time.Second
-	idleConnsPerHost = 8
+	idleConnsPerHost = 16
 )
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)

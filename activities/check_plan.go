@@ -1,0 +1,45 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
+)
+
+// CheckPlanName is the name under which CheckPlan is registered.
+const CheckPlanName = "CheckPlan"
+
+// CheckPlanInput asks whether the servers are still as they were when the plan was made.
+type CheckPlanInput struct {
+	Plan rollout.Plan `json:"plan"`
+}
+
+// CheckPlanResult names what has changed since. Empty means that the plan can be carried out.
+type CheckPlanResult struct {
+	Drift []rollout.Drift `json:"drift,omitempty"`
+}
+
+// CheckPlan reads the planned servers, a hundred with each request, and the image. It touches nothing. A
+// plan that is not as the planner made it is InvalidRequest; other errors are trouble with asking.
+func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
+	plan := in.Plan
+	if err := plan.Verify(); err != nil {
+		return CheckPlanResult{}, final(ErrInvalid, err)
+	}
+	g, ctx, end := a.gather(ctx)
+	defer end()
+	if plan.Project == g.Project { // another project's servers are not ours to ask for
+		ids := make([]string, len(plan.Servers))
+		for i, s := range plan.Servers {
+			ids[i] = s.ID
+		}
+		if err := g.named(ctx, ids); err != nil {
+			return CheckPlanResult{}, failure(ctx, err)
+		}
+		if err := g.image(ctx, plan.Change.ImageID); err != nil {
+			return CheckPlanResult{}, failure(ctx, err)
+		}
+	}
+	return CheckPlanResult{Drift: planner.Drift(plan, g.Inventory)}, nil
+}

@@ -1,0 +1,287 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// readsAtOnce is how many single reads are under way at a time, as many as the client keeps connections. The
+// usual limit of the gateway is 200 a second for each API of a project; this stays below it as long as an
+// answer takes a tenth of a second.
+const readsAtOnce = 16
+
+// ReadingProgress is the heartbeat of an activity that reads a fleet: what it reads now. It is for people;
+// the next attempt begins anew.
+type ReadingProgress struct {
+	Reading string `json:"reading"`
+}
+
+// gathering reads from the cloud what a plan is made of, or held against.
+type gathering struct {
+	*Activities // with a patient client
+	heart       *heart
+	rollout.Inventory
+}
+
+// gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.
+// What it returns last has to be called at the end.
+func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, func()) {
+	patient := *a
+	patient.Cloud = a.Cloud.Patient()
+	g := &gathering{
+		Activities: &patient,
+		heart:      startHeart(ctx, ReadingProgress{}),
+		Inventory:  rollout.Inventory{Project: a.Cloud.ProjectID()},
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := activity.GetWorkerStopChannel(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel(workerStopping())
+		case <-ctx.Done():
+		}
+	}()
+	return g, ctx, func() {
+		cancel(nil)
+		g.heart.stop()
+	}
+}
+
+// failure is the error of the activity for an error of the gathering.
+func failure(ctx context.Context, err error) error {
+	if stopping, ok := errors.AsType[*temporal.ApplicationError](context.Cause(ctx)); ok {
+		return stopping
+	}
+	return cloudError(ctx, err)
+}
+
+func (g *gathering) reading(ctx context.Context, what string) {
+	g.heart.say(ctx, ReadingProgress{Reading: what})
+}
+
+// selected reads the servers that a document may mean: those it names, when it names all of them by their
+// ids (one request for a hundred), or else every server of the project, because only the planner knows what
+// names and tags mean.
+func (g *gathering) selected(ctx context.Context, by spec.Selection) error {
+	if len(by.IDs) > 0 && len(by.Names) == 0 && len(by.Tags) == 0 {
+		// What is no id is nobody's; the planner says so.
+		return g.named(ctx, slices.DeleteFunc(slices.Clone(by.IDs), func(id string) bool { return !rollout.IsUUID(id) }))
+	}
+	g.reading(ctx, "servers")
+	servers, err := g.Cloud.Servers(ctx, ecs.ServerQuery{})
+	if err != nil {
+		return err
+	}
+	return g.add(ctx, servers)
+}
+
+// named reads the servers with these ids. One that the cloud does not know is left out.
+func (g *gathering) named(ctx context.Context, ids []string) error {
+	g.reading(ctx, "servers")
+	servers, _, err := g.Cloud.ServersByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	return g.add(ctx, servers)
+}
+
+func (g *gathering) add(ctx context.Context, servers []ecs.Server) error {
+	var diskless []string
+	for _, server := range servers {
+		if server.Status == "DELETED" {
+			continue // the cloud may show it for a while
+		}
+		s := inventoryServer(server)
+		g.Servers = append(g.Servers, s)
+		if s.Observation.VolumeID == "" && !s.Observation.Rebuilding() {
+			diskless = append(diskless, s.ID)
+		}
+	}
+	markTemporary(g.Servers)
+	// As in observe: only the disks themselves tell whether there is none.
+	return g.disks(ctx, diskless)
+}
+
+func inventoryServer(server ecs.Server) rollout.InventoryServer {
+	return rollout.InventoryServer{
+		ID:          server.ID,
+		Name:        server.Name,
+		Observation: observation(server),
+		Zone:        server.Zone,
+		Tags:        server.Tags,
+		Locked:      server.Locked,
+		LockedBy:    server.LockSource,
+		Frozen:      server.Frozen(),
+		Spot:        server.Spot(),
+		Prepaid:     server.Prepaid(),
+		RAMMB:       server.Flavor.RAMMB,
+		DataDisks:   max(0, len(server.Volumes)-1),
+	}
+}
+
+// markTemporary finds the servers that the cloud makes for the time of a change. How it names them is
+// published nowhere, so this is a guess: one that is being built and has the name of a server in its own
+// that is being changed. At worst a plan skips a new server that nobody could change yet anyway.
+func markTemporary(servers []rollout.InventoryServer) {
+	var changing []string
+	for _, s := range servers {
+		if s.Observation.Rebuilding() && s.Name != "" {
+			changing = append(changing, s.Name)
+		}
+	}
+	for i, s := range servers {
+		servers[i].Temporary = s.Observation.Status == "BUILD" && slices.ContainsFunc(changing, func(name string) bool {
+			return s.Name != name && strings.Contains(s.Name, name)
+		})
+	}
+}
+
+// disks reads the system disks of these servers, with a request for each, because no list shows their
+// sizes: ten thousand take about two minutes when an answer takes a fifth of a second.
+func (g *gathering) disks(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	g.reading(ctx, "system disks")
+	at := map[string]int{}
+	for i, s := range g.Servers {
+		at[s.ID] = i
+	}
+	return atOnce(ctx, len(ids), func(ctx context.Context, i int) error {
+		disk, err := g.systemDisk(ctx, ids[i])
+		s := &g.Servers[at[ids[i]]]
+		if s.Observation.VolumeID == "" || s.Observation.VolumeID == disk.VolumeID {
+			s.Observation.VolumeID, s.DiskGB = disk.VolumeID, disk.SizeGB
+		}
+		return err
+	})
+}
+
+// target reads the images that the document may mean.
+func (g *gathering) target(ctx context.Context, image spec.Image) error {
+	g.reading(ctx, "images")
+	if image.ID != "" {
+		return g.image(ctx, image.ID)
+	}
+	if image.Name == "" {
+		return nil // the planner says so
+	}
+	found, err := g.Cloud.ImagesByName(ctx, image.Name)
+	for _, i := range found {
+		g.Images = append(g.Images, inventoryImage(i))
+	}
+	return err
+}
+
+// image reads an image. One that does not exist is left out.
+func (g *gathering) image(ctx context.Context, id string) error {
+	if !rollout.IsUUID(id) {
+		return nil
+	}
+	image, err := g.Cloud.Image(ctx, id)
+	switch {
+	case isNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	g.Images = append(g.Images, inventoryImage(image))
+	return nil
+}
+
+// imagesInUse reads the images that the servers run, with a request for each image. Those that are gone, or
+// not for us to see, are left out: then firmware and architecture are not compared.
+func (g *gathering) imagesInUse(ctx context.Context) error {
+	g.reading(ctx, "images")
+	known := map[string]bool{}
+	for _, image := range g.Images {
+		known[image.ID] = true
+	}
+	var ids []string
+	for _, s := range g.Servers {
+		if id := s.Observation.ImageID; !known[id] && rollout.IsUUID(id) {
+			known[id] = true
+			ids = append(ids, id)
+		}
+	}
+	found := make([]ecs.Image, len(ids))
+	err := atOnce(ctx, len(ids), func(ctx context.Context, i int) error {
+		image, err := g.Cloud.Image(ctx, ids[i])
+		if passes(err) || err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err == nil {
+			found[i] = image
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, image := range found {
+		if image.ID != "" {
+			g.Images = append(g.Images, inventoryImage(image))
+		}
+	}
+	return nil
+}
+
+func inventoryImage(image ecs.Image) rollout.InventoryImage {
+	return rollout.InventoryImage{
+		ID:        image.ID,
+		Name:      image.Name,
+		Status:    image.Status,
+		OSType:    image.OSType,
+		Type:      image.Type,
+		VirtEnv:   image.VirtualEnvType,
+		Firmware:  image.Firmware,
+		MinDiskGB: image.MinDiskGB,
+		MinRAMMB:  image.MinRAMMB,
+		ARM:       image.ARM,
+	}
+}
+
+// serverGroups notes for each server the groups that it belongs to.
+func (g *gathering) serverGroups(ctx context.Context) error {
+	g.reading(ctx, "server groups")
+	groups, err := g.Cloud.ServerGroups(ctx)
+	if err != nil {
+		return err
+	}
+	of := map[string][]string{}
+	for _, group := range groups {
+		for _, member := range group.Members {
+			of[strings.ToLower(member)] = append(of[strings.ToLower(member)], group.ID)
+		}
+	}
+	for i, s := range g.Servers {
+		g.Servers[i].Groups = of[strings.ToLower(s.ID)]
+	}
+	return nil
+}
+
+// atOnce does something n times, some of it at a time. The first error ends it.
+func atOnce(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i := range n {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return do(ctx, i)
+		})
+	}
+	return group.Wait()
+}

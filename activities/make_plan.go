@@ -1,0 +1,107 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// MakePlanName is the name under which MakePlan is registered.
+const MakePlanName = "MakePlan"
+
+// MakePlanInput asks for a plan. The files of the selection have been read into it already.
+type MakePlanInput struct {
+	Document spec.Rollout `json:"document"`
+}
+
+// MakePlanResult is the plan, or every reason why there is none.
+type MakePlanResult struct {
+	Plan     *rollout.Plan `json:"plan,omitempty"`
+	Problems []string      `json:"problems,omitempty"`
+}
+
+// MakePlan reads the servers and images and plans the rollout. It touches nothing. Reasons against the
+// rollout are data; its errors are trouble with asking: CredentialsRefused, Refused, Throttled, CloudTrouble.
+//
+// Its requests: one for a hundred servers, one for each image in use and one or two for the target; with
+// server groups, one for a thousand of these; and one for each planned server whose present image does not
+// prove that its disk is large enough.
+func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
+	g, ctx, end := a.gather(ctx)
+	defer end()
+	doc := in.Document
+	err := g.forPlan(ctx, doc)
+	if err != nil {
+		return MakePlanResult{}, failure(ctx, err)
+	}
+	plan, err := planner.Make(doc, g.Inventory, time.Now())
+	if unproven := g.disksToMeasure(plan); len(unproven) > 0 {
+		if err := g.disks(ctx, unproven); err != nil {
+			return MakePlanResult{}, failure(ctx, err)
+		}
+		plan, err = planner.Make(doc, g.Inventory, time.Now())
+	}
+	problems, ok := errors.AsType[planner.Problems](err)
+	if err != nil && !ok {
+		return MakePlanResult{}, err
+	}
+	problems = append(problems, a.secretProblems(doc.Spec, plan)...)
+	if len(problems) > 0 {
+		return MakePlanResult{Problems: problems}, nil
+	}
+	return MakePlanResult{Plan: &plan}, nil
+}
+
+// forPlan reads what the planner needs.
+func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
+	if err := g.selected(ctx, doc.Spec.Select); err != nil {
+		return err
+	}
+	if err := g.target(ctx, doc.Spec.Image); err != nil {
+		return err
+	}
+	if err := g.imagesInUse(ctx); err != nil {
+		return err
+	}
+	if doc.Spec.PerGroup.ServerGroup {
+		return g.serverGroups(ctx)
+	}
+	return nil
+}
+
+// disksToMeasure are the planned servers whose system disk may be smaller than the image needs. A disk is
+// at least as large as the image it was made from needs, so most fleets have none. Sizes come after a first
+// plan, because only a plan tells which servers are meant.
+func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
+	proven := map[string]int{} // by image, in GB
+	for _, image := range g.Images {
+		proven[image.ID] = image.MinDiskGB
+	}
+	var unproven []string
+	for _, s := range plan.Servers {
+		if s.DiskGB == 0 && proven[s.Before.ImageID] < proven[plan.Change.ImageID] {
+			unproven = append(unproven, s.ID)
+		}
+	}
+	return unproven
+}
+
+// secretProblems resolves the secrets behind the references, as Preflight does, so that no rollout finds out
+// at its first server. Without a plan there is no whole request to check, only the references.
+func (a *Activities) secretProblems(s spec.Spec, plan rollout.Plan) []string {
+	var err error
+	if plan.Digest != "" {
+		_, err = a.request(plan.Change)
+	} else {
+		_, _, err = a.resolve(s.Login.PasswordFrom, s.UserDataFrom)
+	}
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}

@@ -1,0 +1,373 @@
+package activities_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// The requests that a plan is made of, as the ledger counts them.
+const (
+	serverLists  = "GET /v1/{project_id}/cloudservers/detail"
+	imageReads   = "GET /v2/cloudimages"
+	diskReads    = "GET /v1/{project_id}/cloudservers/{server_id}/block_device"
+	groupReads   = "GET /v1/{project_id}/cloudservers/os-server-groups"
+	largeImage   = "base-2026-02-large" // needs 100 GB
+	selectsWeb   = "role=web"
+	selectsEvery = "env=prod"
+)
+
+// planOf asks for a plan that gives all servers of the tag the target image, after the changes.
+func (l *lab) planOf(tag string, changes ...func(*spec.Spec)) activities.MakePlanInput {
+	doc := spec.Rollout{
+		APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: "march"},
+		Spec: spec.Spec{Select: spec.Selection{Tags: []string{tag}}, Image: spec.Image{ID: l.target.ID}},
+	}
+	for _, change := range changes {
+		change(&doc.Spec)
+	}
+	return activities.MakePlanInput{Document: doc}
+}
+
+// makePlan makes one attempt, and checks that it changed nothing.
+func (l *lab) makePlan(in activities.MakePlanInput) ended[activities.MakePlanResult] {
+	l.Helper()
+	end := run(l, l.acts.MakePlan, in, attempt{})
+	l.onlyRead()
+	return end
+}
+
+func (l *lab) onlyRead() {
+	l.Helper()
+	for request := range l.cloud.Ledger().Requests {
+		assert.Regexp(l, "^GET ", request)
+	}
+}
+
+// plan makes a plan that has to succeed.
+func (l *lab) plan(in activities.MakePlanInput) rollout.Plan {
+	l.Helper()
+	end := l.makePlan(in)
+	require.NoError(l, end.err)
+	require.Empty(l, end.result.Problems)
+	require.NotNil(l, end.result.Plan)
+	require.NoError(l, end.result.Plan.Verify(), "the digest has to survive the way through Temporal")
+	return *end.result.Plan
+}
+
+// problems makes a plan that has to fail.
+func (l *lab) problems(in activities.MakePlanInput) string {
+	l.Helper()
+	end := l.makePlan(in)
+	require.NoError(l, end.err)
+	require.NotEmpty(l, end.result.Problems)
+	assert.Nil(l, end.result.Plan)
+	return strings.Join(end.result.Problems, "\n")
+}
+
+func fleetSized(n int) emulator.Options { return emulator.Options{Servers: n} }
+
+func TestMakePlan(t *testing.T) {
+	inLab(t, fleetSized(120), func(l *lab) {
+		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Image = spec.Image{Name: emulator.TargetImageName} }))
+		assert.Equal(l, emulator.DefaultProjectID, plan.Project)
+		assert.Equal(l, l.target.ID, plan.Change.ImageID, "the name is pinned to an id")
+		assert.Len(l, plan.Servers, 60)
+		for _, planned := range plan.Servers {
+			truth, _ := l.cloud.Server(planned.ID)
+			assert.Equal(l, rollout.PlannedServer{
+				ID: truth.ID, Name: truth.Name, Zone: truth.Zone, Status: "ACTIVE", ImageName: emulator.CurrentImageName,
+				Before: rollout.Fingerprint{ImageID: truth.ImageID, VolumeID: truth.SystemVolumeID},
+			}, planned)
+		}
+		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2}, l.cloud.Ledger().Requests)
+	})
+}
+
+func TestMakePlanShowsWhatItReads(t *testing.T) {
+	inLab(t, fleetSized(3), func(l *lab) {
+		end := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) {
+			s.Image.ID = l.image(largeImage).ID
+			s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1)
+		}))
+		require.NoError(l, end.err)
+		var read []string
+		for _, beat := range end.beats {
+			read = append(read, readBeat(l, &beat).Reading)
+		}
+		assert.Subset(l, []string{"", "servers", "images", "server groups", "system disks"}, read)
+		assert.NotEmpty(l, read)
+	})
+}
+
+// TestMakePlanOfNamedServers: ids alone are looked up and no fleet is listed.
+func TestMakePlanOfNamedServers(t *testing.T) {
+	inLab(t, fleetSized(250), func(l *lab) {
+		var ids []string
+		for _, s := range l.cloud.Servers()[:120] {
+			ids = append(ids, s.ID)
+		}
+		byID := func(ids ...string) func(*spec.Spec) {
+			return func(s *spec.Spec) { s.Select = spec.Selection{IDs: ids} }
+		}
+		assert.Len(l, l.plan(l.planOf("", byID(ids...))).Servers, 120)
+		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2}, l.cloud.Ledger().Requests, "a hundred ids a request")
+
+		plan := l.plan(l.planOf("", byID(ids[0]), func(s *spec.Spec) { s.Select.Names = []string{"db-*"} }))
+		assert.Greater(l, len(plan.Servers), 40, "names are found in the whole fleet")
+
+		says := l.problems(l.planOf("", byID(ids[0], unknownID, "not-an-id")))
+		assert.Contains(l, says, unknownID)
+		assert.Contains(l, says, "not-an-id")
+	})
+}
+
+// TestMakePlanMeasuresDisks only where the present image does not prove that the new one fits.
+func TestMakePlanMeasuresDisks(t *testing.T) {
+	options := fleetSized(0)
+	for i := range 40 {
+		options.Fleet = append(options.Fleet, emulator.Server{Name: fmt.Sprintf("web-%02d", i), Tags: []string{selectsWeb}, SystemDiskGB: 40 + 60*(i%2)})
+	}
+	options.Fleet = append(options.Fleet, emulator.Server{Name: "db-01", Tags: []string{"role=db"}})
+	inLab(t, options, func(l *lab) {
+		large := func(s *spec.Spec) { s.Image.ID = l.image(largeImage).ID }
+		says := l.problems(l.planOf(selectsWeb, large))
+		assert.Contains(l, says, "20 servers with too small a system disk")
+		assert.Equal(l, 40, l.cloud.Ledger().Requests[diskReads], "one for each planned server, none for the others")
+
+		plan := l.plan(l.planOf(selectsWeb, large, func(s *spec.Spec) { s.Servers.Unfit = spec.RuleSkip }))
+		assert.Len(l, plan.Servers, 20)
+		assert.Len(l, plan.Skipped, 20)
+		for _, s := range plan.Servers {
+			assert.Equal(l, 100, s.DiskGB)
+		}
+	})
+}
+
+// TestMakePlanWithoutThePresentImage: nothing is known of a disk whose image is gone.
+func TestMakePlanWithoutThePresentImage(t *testing.T) {
+	inLab(t, running(), func(l *lab) {
+		l.update(func(s *emulator.Server) { s.ImageID, s.Tags = unknownID, []string{selectsWeb} })
+		plan := l.plan(l.planOf(selectsWeb))
+		require.Len(l, plan.Servers, 1)
+		assert.Equal(l, 40, plan.Servers[0].DiskGB)
+		assert.Empty(l, plan.Servers[0].ImageName)
+		assert.Equal(l, 1, l.cloud.Ledger().Requests[diskReads])
+	})
+}
+
+func TestMakePlanReadsServerGroups(t *testing.T) {
+	inLab(t, fleetSized(24), func(l *lab) {
+		plan := l.plan(l.planOf("role=db", func(s *spec.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
+		groups := map[string]int{}
+		for _, s := range plan.Servers {
+			groups[s.Group]++
+		}
+		assert.Len(l, groups, 2)
+		assert.NotContains(l, groups, "")
+		assert.Equal(l, 1, l.cloud.Ledger().Requests[groupReads])
+	})
+}
+
+// TestMakePlanFindsTheDisk: an edition may leave the boot index out of the list.
+func TestMakePlanFindsTheDisk(t *testing.T) {
+	options := emulator.Options{}
+	for range 12 {
+		options.Fleet = append(options.Fleet, emulator.Server{SystemDiskGB: 120, Tags: []string{selectsEvery}})
+	}
+	inLab(t, options, func(l *lab) {
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/cloudservers/detail") {
+				return false
+			}
+			full := httptest.NewRecorder()
+			l.cloud.ServeHTTP(full, r)
+			without := strings.NewReplacer(`"bootIndex":"0"`, `"bootIndex":null`, `"OS-EXT-SRV-ATTR:root_device_name"`, `"x"`)
+			_, _ = io.WriteString(w, without.Replace(full.Body.String()))
+			return true
+		}
+		plan := l.plan(l.planOf(selectsEvery, func(s *spec.Spec) { s.Image.ID = l.image(largeImage).ID }))
+		assert.Len(l, plan.Servers, 12)
+		for _, s := range plan.Servers {
+			truth, _ := l.cloud.Server(s.ID)
+			assert.Equal(l, truth.SystemVolumeID, s.Before.VolumeID)
+			assert.Equal(l, 120, s.DiskGB)
+		}
+		assert.Equal(l, 12, l.cloud.Ledger().Requests[diskReads], "nothing is measured twice")
+	})
+}
+
+func TestMakePlanWithALostDisk(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		l.update(func(s *emulator.Server) { s.SystemVolumeID = "" })
+		assert.Contains(l, l.problems(l.planOf(selectsEvery)), l.server.Name+" (status ACTIVE)")
+	})
+}
+
+// TestMakePlanChecksTheSecrets: a rollout must not find out at its first server, nor an operator one by one.
+func TestMakePlanChecksTheSecrets(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		missing := func(s *spec.Spec) { s.Login.PasswordFrom = "env:NOT_THERE" }
+		weak := func(s *spec.Spec) { s.Login.PasswordFrom = "env:WEAK" }
+		nobody := func(s *spec.Spec) { s.Select.Tags = []string{"role=nobody"} }
+		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "WEAK" }
+
+		says := l.problems(l.planOf(selectsWeb, missing))
+		assert.Contains(l, says, "password from env:NOT_THERE: the worker's environment does not hold it")
+		says = l.problems(l.planOf(selectsWeb, weak))
+		assert.Contains(l, says, "AdminPass: must have 8 to 26 characters")
+		assert.NotContains(l, says, "pass7")
+		says = l.problems(l.planOf(selectsWeb, missing, nobody))
+		assert.Contains(l, says, "the selection is empty")
+		assert.Contains(l, says, "env:NOT_THERE")
+	})
+}
+
+// TestMakePlanWhileServersChange: a server that is being changed comes with one of the cloud's own.
+func TestMakePlanWhileServersChange(t *testing.T) {
+	options := stopped()
+	options.Fleet = append(options.Fleet, emulator.Server{Name: "two"})
+	inLab(t, options, func(l *lab) {
+		require.NoError(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
+		time.Sleep(30 * time.Second)
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
+			s.Select = spec.Selection{Names: []string{"*"}}
+			s.Servers.Unfit = spec.RuleSkip
+		}), attempt{})
+		require.NoError(l, end.err)
+		require.NotNil(l, end.result.Plan, end.result.Problems)
+		require.Len(l, end.result.Plan.Servers, 1)
+		assert.Equal(l, "two", end.result.Plan.Servers[0].Name)
+		require.Len(l, end.result.Plan.Skipped, 1, "and not the temporary server")
+		assert.Equal(l, l.server.ID, end.result.Plan.Skipped[0].ID)
+	})
+}
+
+// TestMakePlanLeavesOutDeletedServers: for a while the cloud may still show a server that was deleted.
+func TestMakePlanLeavesOutDeletedServers(t *testing.T) {
+	inLab(t, fleetSized(3), func(l *lab) {
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/cloudservers/detail") {
+				fmt.Fprintf(w, `{"count":1,"servers":[{"id":%q,"status":"DELETED","tags":["env=prod"]}]}`, l.server.ID)
+				return true
+			}
+			return false
+		}
+		assert.Contains(l, l.problems(l.planOf(selectsEvery)), "the selection is empty")
+	})
+}
+
+func TestMakePlanUnderThrottling(t *testing.T) {
+	throttle := emulator.Fault{Op: emulator.OpAny, Kind: emulator.Throttle, Probability: 0.05, Times: -1}
+	trouble := emulator.Fault{Op: emulator.OpAny, Kind: emulator.BadGatewayHTML, Probability: 0.05, Times: -1}
+	inLab(t, withFaults(fleetSized(3000), throttle, trouble), func(l *lab) {
+		assert.Len(l, l.plan(l.planOf(selectsEvery)).Servers, 3000)
+		assert.Greater(l, l.cloud.Ledger().Requests[serverLists], 30, "there was something to be patient with")
+	})
+}
+
+// TestMakePlanGivesUp: patience has an end, and then Temporal waits, for as long as the cloud asks.
+func TestMakePlanGivesUp(t *testing.T) {
+	tests := map[string]struct {
+		fault emulator.Fault
+		kind  string
+		final bool
+		delay time.Duration
+	}{
+		"throttled for long": {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: 5 * time.Minute}, activities.ErrThrottled, false, 5 * time.Minute},
+		"trouble":            {emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, Times: -1}, activities.ErrCloud, false, 0},
+		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0110"}, activities.ErrRefused, true, 0},
+		"credentials":        {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}, activities.ErrCredentials, true, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(fleetSized(12), test.fault), func(l *lab) {
+				end := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
+				assert.Equal(l, test.delay, failsWith(l, end.err, test.kind, test.final).NextRetryDelay())
+			})
+		})
+	}
+}
+
+// TestMakePlanWhilePagesShift: servers that go while the list is read move others out of sight.
+func TestMakePlanWhilePagesShift(t *testing.T) {
+	for name, goes := range map[string]int{"once": 1, "all the time": 99} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, fleetSized(450), func(l *lab) {
+				gone := 0
+				l.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+					if r.URL.Query().Get("offset") == "3" && gone < goes {
+						gone++
+						assert.NoError(l, l.cloud.Delete(l.cloud.Servers()[0].ID))
+					}
+					return false
+				}
+				end := l.makePlan(l.planOf(selectsEvery))
+				assert.Equal(l, 10, l.cloud.Ledger().Requests[serverLists], "it is read twice and no more")
+				if goes > 1 {
+					failsWith(l, end.err, activities.ErrCloud, false)
+					assert.ErrorContains(l, end.err, "came or went")
+					return
+				}
+				require.NoError(l, end.err)
+				assert.Len(l, end.result.Plan.Servers, 449)
+			})
+		})
+	}
+}
+
+// TestMakePlanOfTenThousandServers also counts what that costs.
+func TestMakePlanOfTenThousandServers(t *testing.T) {
+	inLab(t, fleetSized(10_000), func(l *lab) {
+		plan := l.plan(l.planOf(selectsEvery))
+		assert.Len(l, plan.Servers, 10_000)
+		assert.Equal(l, map[string]int{serverLists: 100, imageReads: 2}, l.cloud.Ledger().Requests)
+
+		end := l.checkPlan(plan)
+		require.NoError(l, end.err)
+		assert.Empty(l, end.result.Drift)
+		assert.Equal(l, map[string]int{serverLists: 200, imageReads: 3}, l.cloud.Ledger().Requests)
+	})
+}
+
+// TestMakePlanIsHandedOver: a worker that stops does not wait until it has read ten thousand servers.
+func TestMakePlanIsHandedOver(t *testing.T) {
+	throttle := emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: time.Minute}
+	for name, give := range map[string]func() (attempt, func()){
+		"stop": func() (attempt, func()) {
+			stop := make(chan struct{})
+			return attempt{stop: stop}, func() { close(stop) }
+		},
+		"cancel": func() (attempt, func()) {
+			ctx, cancel := context.WithCancel(context.Background())
+			return attempt{ctx: ctx}, cancel
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(fleetSized(12), throttle), func(l *lab) {
+				a, end := give()
+				l.after(90*time.Second, end)
+				ended := run(l, l.acts.MakePlan, l.planOf(selectsEvery), a)
+				assert.Equal(l, 90*time.Second, ended.took)
+				if name == "stop" {
+					failsWith(l, ended.err, activities.ErrWorkerStopping, false)
+				} else {
+					require.ErrorContains(l, ended.err, "canceled")
+				}
+			})
+		})
+	}
+}
