@@ -75,8 +75,7 @@ func (g *gathering) reading(ctx context.Context, what string) {
 // names and tags mean.
 func (g *gathering) selected(ctx context.Context, by spec.Selection) error {
 	if len(by.IDs) > 0 && len(by.Names) == 0 && len(by.Tags) == 0 {
-		// What is no id is nobody's; the planner says so.
-		return g.named(ctx, slices.DeleteFunc(slices.Clone(by.IDs), func(id string) bool { return !rollout.IsUUID(id) }))
+		return g.named(ctx, by.IDs)
 	}
 	g.reading(ctx, "servers")
 	servers, err := g.Cloud.Servers(ctx, ecs.ServerQuery{})
@@ -174,9 +173,6 @@ func (g *gathering) target(ctx context.Context, image spec.Image) error {
 	if image.ID != "" {
 		return g.image(ctx, image.ID)
 	}
-	if image.Name == "" {
-		return nil // the planner says so
-	}
 	found, err := g.Cloud.ImagesByName(ctx, image.Name)
 	for _, i := range found {
 		g.Images = append(g.Images, inventoryImage(i))
@@ -186,9 +182,6 @@ func (g *gathering) target(ctx context.Context, image spec.Image) error {
 
 // image reads an image. One that does not exist is left out.
 func (g *gathering) image(ctx context.Context, id string) error {
-	if !rollout.IsUUID(id) {
-		return nil
-	}
 	image, err := g.Cloud.Image(ctx, id)
 	switch {
 	case isNotFound(err):

@@ -32,11 +32,14 @@ type MakePlanResult struct {
 // server groups, one for a thousand of these; and one for each planned server whose present image does not
 // prove that its disk is large enough.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
+	doc := in.Document
+	if err := doc.Validate(); err != nil {
+		// The command line says it with lines and columns, but a workflow can be started without it.
+		return MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
+	}
 	g, ctx, end := a.gather(ctx)
 	defer end()
-	doc := in.Document
-	err := g.forPlan(ctx, doc)
-	if err != nil {
+	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, failure(ctx, err)
 	}
 	plan, err := planner.Make(doc, g.Inventory, time.Now())

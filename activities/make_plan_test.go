@@ -129,9 +129,20 @@ func TestMakePlanOfNamedServers(t *testing.T) {
 		plan := l.plan(l.planOf("", byID(ids[0]), func(s *spec.Spec) { s.Select.Names = []string{"db-*"} }))
 		assert.Greater(l, len(plan.Servers), 40, "names are found in the whole fleet")
 
-		says := l.problems(l.planOf("", byID(ids[0], unknownID, "not-an-id")))
-		assert.Contains(l, says, unknownID)
+		assert.Contains(l, l.problems(l.planOf("", byID(ids[0], unknownID))), "no server has the id "+unknownID)
+	})
+}
+
+// TestMakePlanOfABadDocument: whoever starts the workflow need not have used the command line.
+func TestMakePlanOfABadDocument(t *testing.T) {
+	inLab(t, fleetSized(3), func(l *lab) {
+		says := l.problems(l.planOf("", func(s *spec.Spec) {
+			s.Select = spec.Selection{IDs: []string{"not-an-id"}}
+			s.Image = spec.Image{}
+		}))
 		assert.Contains(l, says, "not-an-id")
+		assert.Contains(l, says, "spec.image")
+		assert.Empty(l, l.cloud.Ledger().Requests)
 	})
 }
 

@@ -30,6 +30,19 @@ func lookOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// planOptions: a hundred pages of servers take a minute or two; ten thousand disks, where their sizes matter,
+// ten minutes at one second an answer. An attempt is patient by itself, so there is no room for a second long
+// one: somebody waits. Nothing is touched, so a cancel need not wait for it.
+func planOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    15 * time.Minute,
+		ScheduleToCloseTimeout: 18 * time.Minute,
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            retry(),
+		Summary:                summary,
+	})
+}
+
 // powerOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
 // that cannot be stopped within half an hour needs a human (the cloud says so too).
 func powerOptions(ctx workflow.Context, summary string) workflow.Context {
