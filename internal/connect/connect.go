@@ -27,6 +27,7 @@ func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
 		return nil, fmt.Errorf("the Temporal settings cannot be used: %w", err)
 	}
 	options.Logger = logger
+	options.DataConverter = DataConverter()
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, options)

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
@@ -204,7 +205,9 @@ func (l *Lab) Replay(run client.WorkflowRun) {
 func Replay(t testing.TB, recorded *history.History) {
 	t.Helper()
 	require.NotEmpty(t, recorded.Events)
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableRegistrationAliasing: true})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+		DisableRegistrationAliasing: true, DataConverter: connect.DataConverter(),
+	})
 	require.NoError(t, err)
 	workflows.Register(replayer)
 	started := recorded.Events[0].GetWorkflowExecutionStartedEventAttributes()

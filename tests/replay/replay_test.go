@@ -11,7 +11,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/reimage/reimage/tests/harness"
 )
@@ -21,16 +25,38 @@ func TestReplay(t *testing.T) {
 	require.NoError(t, err)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json.gz"), func(t *testing.T) {
-			recorded, err := os.Open(file)
-			require.NoError(t, err)
-			defer recorded.Close()
-			unpacked, err := gzip.NewReader(recorded)
-			require.NoError(t, err)
-			history, err := client.HistoryFromJSON(unpacked, client.HistoryJSONOptions{})
-			require.NoError(t, err)
-			harness.Replay(t, history)
+			harness.Replay(t, load(t, file))
 		})
 	}
+}
+
+// TestReplayOfCompressedPayloads: large payloads are compressed, whenever they were recorded.
+func TestReplayOfCompressedPayloads(t *testing.T) {
+	recorded := load(t, file("changeos-done"))
+	zlib := converter.NewZlibCodec(converter.ZlibCodecOptions{AlwaysEncode: true})
+	compressed := 0
+	err := proxy.VisitPayloads(t.Context(), recorded, proxy.VisitPayloadsOptions{
+		Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*common.Payload) ([]*common.Payload, error) {
+			compressed += len(payloads)
+			return zlib.Encode(payloads)
+		},
+	})
+	require.NoError(t, err)
+	require.Greater(t, compressed, 10)
+	harness.Replay(t, recorded)
+}
+
+// load reads a recording.
+func load(t *testing.T, name string) *history.History {
+	t.Helper()
+	recorded, err := os.Open(name)
+	require.NoError(t, err)
+	defer recorded.Close()
+	unpacked, err := gzip.NewReader(recorded)
+	require.NoError(t, err)
+	events, err := client.HistoryFromJSON(unpacked, client.HistoryJSONOptions{})
+	require.NoError(t, err)
+	return events
 }
 
 // TestEveryPathIsRecorded fails when a recording is missing, so that an empty folder proves nothing.
