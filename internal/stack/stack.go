@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -61,6 +63,11 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 		ExistingPath: o.Path, DBFilename: o.DB, EnableUI: o.UI, LogLevel: "error",
 		ClientOptions: &client.Options{Logger: o.Logger, DataConverter: connect.DataConverter()}, Stdout: o.Output, Stderr: o.Output,
 	}
+	var words lastWords
+	options.Stderr = &words
+	if o.Output != nil {
+		options.Stderr = io.MultiWriter(o.Output, &words)
+	}
 	t := &Temporal{}
 	if o.UI {
 		port, err := freePort(ctx)
@@ -68,19 +75,39 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 			return nil, err
 		}
 		options.UIPort = port
-		options.ExtraArgs = []string{"--ui-disable-news-fetch"}
 		t.UI = "http://127.0.0.1:" + port
 	}
 	// A cancel in the middle would leave the process behind: the SDK hands it out only once it answers.
 	server, err := testsuite.StartDevServer(context.WithoutCancel(ctx), options)
 	if err != nil {
-		return nil, fmt.Errorf("the Temporal server %s does not start: %w", o.Path, err)
+		return nil, fmt.Errorf("the Temporal server %s does not start: %w\n%s", o.Path, err, words.String())
 	}
 	t.server, t.Client, t.Address = server, server.Client(), server.FrontendHostPort()
 	if ctx.Err() != nil {
 		return nil, errors.Join(ctx.Err(), t.Stop())
 	}
 	return t, nil
+}
+
+// lastWords keeps the end of what a program says, which is where it says why it cannot start.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	const most = 1000
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	w.text = w.text[max(0, len(w.text)-most):]
+	return len(p), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(string(w.text))
 }
 
 // Stop ends the server and waits for it.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,9 @@ func TestServerViewOfTheShutoffEdition(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{
 		Edition: emulator.Edition{RebuildView: "shutoff"},
-		Speed:   4, // a change takes longer than the settle time, so the view alone would mislead
+		Speed:   4,
+		// Many settle times long, so the view alone would mislead.
+		Timing: emulator.Timing{ChangeOS: emulator.Span{Median: 4 * time.Minute}},
 		Faults:  []emulator.Fault{{Op: "changeos", Kind: "drop_after", Times: 1}},
 	})
 	lab.StartWorker(nil)
