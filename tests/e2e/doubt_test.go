@@ -41,7 +41,7 @@ func TestServerViewOfTheShutoffEdition(t *testing.T) {
 		Speed:   4,
 		// Many settle times long, so the view alone would mislead.
 		Timing: emulator.Timing{ChangeOS: emulator.Span{Median: 4 * time.Minute}},
-		Faults:  []emulator.Fault{{Op: "changeos", Kind: "drop_after", Times: 1}},
+		Faults: []emulator.Fault{{Op: "changeos", Kind: "drop_after", Times: 1}},
 	})
 	lab.StartWorker(nil)
 	before := lab.Server("SHUTOFF")
