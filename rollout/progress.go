@@ -1,6 +1,10 @@
 package rollout
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Phase is what a rollout is doing as a whole.
 type Phase string
@@ -79,6 +83,29 @@ type Counts struct {
 	RolledBack int `json:"rolled_back,omitempty"`
 }
 
+// String says the numbers that are not zero, but for Servers: "3 done, 1 failed".
+func (c Counts) String() string {
+	var told []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{c.Done, "done"}, {c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.RolledBack, "rolled back"},
+		{c.NotStarted, "not started"}, {c.InFlight, "in flight"}, {c.Soaking, "soaking"}, {c.Pending, "pending"},
+	} {
+		if part.n > 0 {
+			told = append(told, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if len(told) == 0 {
+		return "none"
+	}
+	return strings.Join(told, ", ")
+}
+
+// Ended is the number of servers that have ended, in whatever way.
+func (c Counts) Ended() int { return c.Servers - c.Pending - c.InFlight - c.Soaking }
+
 // WaveProgress is one wave of a rollout.
 type WaveProgress struct {
 	Name   string `json:"name"`
@@ -95,9 +122,13 @@ type WaveProgress struct {
 // Progress is the answer to the progress query: everything but the servers that are neither in flight
 // nor failed.
 type Progress struct {
-	Name      string     `json:"name"`
-	Reason    string     `json:"reason,omitempty"`
-	ImageName string     `json:"image_name,omitempty"`
+	Name      string `json:"name"`
+	Reason    string `json:"reason,omitempty"`
+	ImageName string `json:"image_name,omitempty"`
+	// Project holds the servers: with it and a server's id one finds the workflow that changes the server.
+	Project string `json:"project,omitempty"`
+	// StartedBy is who applied the plan.
+	StartedBy string     `json:"started_by,omitempty"`
 	Phase     Phase      `json:"phase"`
 	End       RolloutEnd `json:"end,omitempty"`
 	// Why says in one sentence what the rollout does or waits for.

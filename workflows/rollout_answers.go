@@ -18,6 +18,12 @@ func (r *rolloutRun) answer(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, ServersQuery, r.page, page); err != nil {
 		return err
 	}
+	log := workflow.QueryHandlerOptions{Description: "Who did what, as far back as it is remembered."}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, LogQuery, func() ([]rollout.LogEntry, error) {
+		return r.engine.State().Log, nil
+	}, log); err != nil {
+		return err
+	}
 	for _, kind := range rollout.CommandKinds() {
 		if err := r.obey(ctx, kind); err != nil {
 			return err

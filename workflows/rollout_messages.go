@@ -28,6 +28,7 @@ const (
 const (
 	ProgressQuery = "progress" // answers with rollout.Progress
 	ServersQuery  = "servers"  // takes ServersPage, answers with ServersAnswer
+	LogQuery      = "log"      // answers with []rollout.LogEntry: everything the rollout remembers of its log
 )
 
 // ServersPage asks for servers by their position in the plan.

@@ -21,7 +21,7 @@ type Engine struct {
 func New(plan rollout.Plan, by string, now time.Time) *Engine {
 	state := State{
 		Phase: rollout.PhaseRunning, Approvals: make([]string, len(plan.Waves)), Servers: make([]Server, len(plan.Servers)),
-		Cap: plan.Caps.InFlight, Window: 1, StartedAt: now, Now: now,
+		Cap: plan.Caps.InFlight, Window: 1, StartedBy: by, StartedAt: now, Now: now,
 	}
 	if plan.Deadline > 0 {
 		state.Deadline = now.Add(plan.Deadline)

@@ -30,6 +30,7 @@ type State struct {
 	Pause *PauseState `json:"pause,omitempty"`
 	// Deadline is when the rollout pauses by itself, zero for never.
 	Deadline  time.Time          `json:"deadline,omitzero"`
+	StartedBy string             `json:"started_by,omitempty"`
 	StartedAt time.Time          `json:"started_at"`
 	EndedAt   time.Time          `json:"ended_at,omitzero"`
 	Log       []rollout.LogEntry `json:"log,omitempty"` // the last logLength entries
