@@ -1,0 +1,101 @@
+package progressview
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+)
+
+// Changes tells what is new since before, a line for each change, in the time zone of now. The first time
+// before is the zero Progress.
+func Changes(before, after rollout.Progress, now time.Time) []string {
+	var lines []string
+	say := func(at time.Time, format string, args ...any) {
+		lines = append(lines, at.In(now.Location()).Format(time.TimeOnly)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
+	}
+	for _, entry := range newEntries(before.Log, after.Log) {
+		if entry.By == "" {
+			say(entry.At, "log: %s", entry.What)
+		} else {
+			say(entry.At, "log: %s: %s", entry.By, entry.What)
+		}
+	}
+	if started := newcomers(before.InFlight, after.InFlight); len(started) > 0 {
+		say(now, "in flight: %s", strings.Join(started, ", "))
+	}
+	for _, s := range after.Failures {
+		known := func(old rollout.ServerProgress) bool { return old.ID == s.ID && old.Attempts == s.Attempts }
+		if !slices.ContainsFunc(before.Failures, known) {
+			say(now, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
+		}
+	}
+	v := View{Progress: after, Now: now}
+	for i, wave := range after.Waves {
+		var old rollout.WaveProgress
+		if i < len(before.Waves) {
+			old = before.Waves[i]
+		}
+		moved := wave.Counts != old.Counts && (wave.Counts.Pending != wave.Counts.Servers || old.Counts.Servers > 0)
+		if note := v.waveNote(wave); moved || note != "" && note != (View{Progress: before, Now: now}).waveNote(old) {
+			say(now, "wave %s: %s%s", wave.Name, wave.Counts, prefixed(", ", note))
+		}
+	}
+	if after.Phase != before.Phase || after.Why != before.Why || after.NeedsHuman != before.NeedsHuman {
+		say(now, "%s", standing(after))
+	}
+	return lines
+}
+
+// standing is the state and the reason for it, which mostly begins with the state.
+func standing(p rollout.Progress) string {
+	label, _ := state(p)
+	if label = strings.ToLower(label); p.Phase == rollout.PhaseEnded || strings.HasPrefix(p.Why, string(p.Phase)) {
+		return p.Why
+	}
+	return label + prefixed(": ", p.Why)
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+// newEntries are the log entries after the last one that was known. Both logs keep the last few only.
+func newEntries(before, after []rollout.LogEntry) []rollout.LogEntry {
+	if len(before) == 0 {
+		return after
+	}
+	for i := len(after) - 1; i >= 0; i-- {
+		if last := before[len(before)-1]; after[i].At.Equal(last.At) && after[i].What == last.What && after[i].By == last.By {
+			return after[i+1:]
+		}
+	}
+	return after
+}
+
+// mostNames is how many servers a line names.
+const mostNames = 10
+
+// newcomers names the servers that were not in flight before.
+func newcomers(before, after []rollout.ServerProgress) []string {
+	known := make(map[string]int, len(before))
+	for _, s := range before {
+		known[s.ID] = s.Attempts
+	}
+	var names []string
+	for _, s := range after {
+		if attempts, ok := known[s.ID]; !ok || attempts != s.Attempts {
+			names = append(names, called(s))
+		}
+	}
+	if more := len(names) - mostNames; more > 0 {
+		names = append(names[:mostNames:mostNames], fmt.Sprintf("%d more", more))
+	}
+	return names
+}

@@ -1,0 +1,51 @@
+package progressview_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestChanges is what a log of a build server shows of a rollout, from the first look to the end.
+func TestChanges(t *testing.T) {
+	all := views()
+	var told []string
+	var before rollout.Progress
+	now := noon
+	for _, name := range []string{"approval", "approval", "running", "running", "breached", "ended"} {
+		after := all[name].Progress
+		told = append(told, progressview.Changes(before, after, now)...)
+		before, now = after, now.Add(2*time.Second)
+	}
+	golden(t, "changes", strings.Join(told, "\n")+"\n")
+}
+
+func TestNothingNewIsNotTold(t *testing.T) {
+	for name, view := range views() {
+		assert.Empty(t, progressview.Changes(view.Progress, view.Progress, noon.Add(time.Minute)), name)
+	}
+}
+
+// TestRepeatedFailure: a server that fails once more is told once more.
+func TestRepeatedFailure(t *testing.T) {
+	before, after := breached(), breached()
+	after.Failures[0].Attempts = 2
+	changes := progressview.Changes(before, after, noon)
+	assert.Len(t, changes, 1)
+	assert.Contains(t, changes[0], "failed: web-03 ("+serverID(3)+") is failed-changed")
+}
+
+// TestManyAtOnce: a line stays a line.
+func TestManyAtOnce(t *testing.T) {
+	after := running()
+	for i := range 40 {
+		after.InFlight = append(after.InFlight, inFlight(50+i, 0))
+	}
+	changes := progressview.Changes(running(), after, noon)
+	assert.Equal(t, "12:00:00  in flight: web-50, web-51, web-52, web-53, web-54, web-55, web-56, web-57, web-58, web-59, 30 more", changes[0])
+}

@@ -1,0 +1,107 @@
+package progressview
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// Next are the commands that take a rollout on which waits for a human, the likeliest first, or that tell
+// about one that has ended. A rollout that needs nobody has none.
+func Next(p rollout.Progress) []string {
+	if p.Phase == rollout.PhaseEnded {
+		return []string{"reimage report " + Word(p.Name)}
+	}
+	if !p.NeedsHuman {
+		return nil
+	}
+	var commands []string
+	offer := func(kind rollout.CommandKind, rest string) {
+		if slices.Contains(p.Accepts, kind) {
+			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+rest)
+		}
+	}
+	then := ""
+	if p.Phase == rollout.PhasePaused {
+		offer(rollout.Resume, "")
+		if len(commands) == 0 { // not before the failures are dealt with
+			then = " && reimage resume " + Word(p.Name)
+		}
+	} else {
+		offer(rollout.Approve, "")
+	}
+	if p.Failed > 0 {
+		offer(rollout.Retry, " --all"+then)
+		offer(rollout.Accept, " --all"+then)
+	}
+	offer(rollout.Abort, "")
+	return commands
+}
+
+func (v View) next() []line {
+	var lines []line
+	for i, command := range Next(v.Progress) {
+		lead := "next  "
+		if i > 0 {
+			lead = "  or  "
+		}
+		lines = append(lines, line{}.add(bold, lead).add(plain, command))
+	}
+	return lines
+}
+
+// remedy is what to do about a failed server, by how it failed: every way, or only the likeliest when all
+// would take more columns than there are.
+func (v View) remedy(s rollout.ServerProgress, columns int) string {
+	p := v.Progress
+	switch {
+	case p.Phase == rollout.PhaseEnded && s.End.OutOfService():
+		return "it is out of service: look at it in the cloud's console"
+	case p.Phase == rollout.PhaseEnded && s.End == rollout.Vanished:
+		return "there is nothing left to change"
+	case p.Phase == rollout.PhaseEnded:
+		return "plan another rollout for it"
+	}
+	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
+	lead := ""
+	switch s.End {
+	case rollout.FailedLost:
+		lead = "repair it in the cloud's console, then "
+	case rollout.Vanished:
+		order = []rollout.CommandKind{rollout.Accept}
+	}
+	var commands []string
+	for _, kind := range order {
+		if slices.Contains(p.Accepts, kind) {
+			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+" "+v.ref(s))
+		}
+	}
+	if len(commands) == 0 {
+		return "wait: nothing can be done about it while the rollout is " + string(p.Phase)
+	}
+	if all := lead + strings.Join(commands, "  or  "); columns <= 0 || columnsOf(all) <= columns {
+		return all
+	}
+	return lead + commands[0]
+}
+
+// ref names a server in a command: by its name if that is safe to type and known to be nobody else's here.
+func (v View) ref(s rollout.ServerProgress) string {
+	same := func(other rollout.ServerProgress) bool { return other.ID != s.ID && other.Name == s.Name }
+	if s.Name == "" || Word(s.Name) != s.Name || slices.ContainsFunc(v.Progress.Failures, same) || slices.ContainsFunc(v.Progress.InFlight, same) {
+		return s.ID
+	}
+	return s.Name
+}
+
+// Word quotes a word for a POSIX shell when it has to be.
+func Word(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@%+,", r)
+	}
+	if s != "" && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, func(r rune) bool { return !safe(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,219 @@
+package progressview_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/text/width"
+
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
+}
+
+var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+
+func serverID(i int) string { return fmt.Sprintf("2b1f0f1e-0000-4000-8000-%012d", i) }
+
+func inFlight(i int, ago time.Duration) rollout.ServerProgress {
+	return rollout.ServerProgress{
+		ID: serverID(i), Name: fmt.Sprintf("web-%02d", i), Zone: "eu-de-01", Wave: "half", State: rollout.InFlight, Attempts: 1, StartedAt: noon.Add(-ago),
+	}
+}
+
+func failure(i int, end rollout.ServerEnd, reason string) rollout.ServerProgress {
+	return rollout.ServerProgress{ID: serverID(i), Name: fmt.Sprintf("web-%02d", i), State: rollout.Ended, End: end, Reason: reason, Attempts: 1}
+}
+
+// running is a rollout in its second of three waves, with two failures.
+func running() rollout.Progress {
+	return rollout.Progress{
+		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", StartedBy: "ina",
+		Phase: rollout.PhaseRunning, Why: "wave half: 4 servers in flight, 15 pending",
+		Counts: rollout.Counts{Servers: 48, Pending: 33, InFlight: 3, Soaking: 1, Done: 8, Failed: 2, Skipped: 1},
+		Waves: []rollout.WaveProgress{
+			{Name: "canary", Counts: rollout.Counts{Servers: 2, Done: 2}, ApprovedBy: "ben"},
+			{Name: "half", Counts: rollout.Counts{Servers: 22, Pending: 15 - 8, InFlight: 3, Soaking: 1, Done: 8, Failed: 2, Skipped: 1}, Current: true},
+			{Name: "everything", Counts: rollout.Counts{Servers: 24, Pending: 24}},
+		},
+		InFlight: []rollout.ServerProgress{
+			inFlight(12, 25*time.Second), inFlight(9, 3*time.Minute+7*time.Second), inFlight(7, 2*time.Hour),
+			{ID: serverID(5), Name: "web-05", Zone: "eu-de-02", State: rollout.Soaking, End: rollout.Done, Attempts: 2, StartedAt: noon.Add(-7 * time.Minute)},
+		},
+		Failures: []rollout.ServerProgress{
+			failure(3, rollout.FailedChanged, "it has the image on a new system disk, but does not run (status ERROR: No valid host was found)"),
+			failure(4, rollout.FailedLost, "it has no system disk (status ERROR)"),
+		},
+		Slots: 6, SlotsHeldFailed: 2, SlotsCap: 10, Failed: 2, Tolerated: 3,
+		Accepts: []rollout.CommandKind{rollout.Pause, rollout.Abort, rollout.Skip, rollout.Retry, rollout.Accept, rollout.Concurrency},
+		Log: []rollout.LogEntry{
+			{At: noon.Add(-20 * time.Minute), By: "ina", What: "started: 48 servers in 3 waves"},
+			{At: noon.Add(-15 * time.Minute), What: "wave canary is over"},
+			{At: noon.Add(-14 * time.Minute), By: "ben", What: "approved what follows wave canary: looks good"},
+			{At: noon.Add(-2 * time.Minute), What: "web-03: failed-changed: it does not run"},
+		},
+		StartedAt: noon.Add(-20 * time.Minute), Deadline: noon.Add(100 * time.Minute),
+	}
+}
+
+func steps() map[string]workflows.StepAt {
+	return map[string]workflows.StepAt{
+		serverID(9):  {Step: workflows.StepWait, At: noon.Add(-130 * time.Second)},
+		serverID(12): {Step: workflows.StepStop, At: noon.Add(-20 * time.Second)},
+	}
+}
+
+// breached is the same rollout after two more failures: it is paused.
+func breached() rollout.Progress {
+	p := running()
+	p.Phase, p.NeedsHuman, p.Why = rollout.PhasePaused, true, "paused: 4 servers have failed and 3 are tolerated; 0 servers in flight"
+	p.InFlight, p.Slots, p.Failed = nil, 3, 4
+	p.Failures = append(p.Failures, failure(7, rollout.FailedIntact, "the old system disk is still there (status SHUTOFF)"), failure(9, rollout.Vanished, "the cloud no longer knows this server"))
+	p.Counts = rollout.Counts{Servers: 48, Pending: 33, Done: 10, Failed: 4, Skipped: 1}
+	p.Waves[1].Counts = rollout.Counts{Servers: 22, Pending: 7, Done: 10, Failed: 4, Skipped: 1}
+	p.Accepts = []rollout.CommandKind{rollout.Abort, rollout.Retry, rollout.Accept}
+	p.Log = append(p.Log, rollout.LogEntry{At: noon, What: "paused: 4 servers have failed and 3 are tolerated"})
+	return p
+}
+
+func views() map[string]progressview.View {
+	baking := running()
+	baking.Why, baking.InFlight, baking.Failures, baking.Failed, baking.Slots, baking.SlotsHeldFailed = "wave canary bakes", nil, nil, 0, 0, 0
+	baking.Waves[0].Current, baking.Waves[0].ApprovedBy, baking.Waves[0].BakeUntil = true, "", noon.Add(4*time.Minute+10*time.Second)
+	baking.Waves[1] = rollout.WaveProgress{Name: "half", Counts: rollout.Counts{Servers: 22, Pending: 22}}
+	baking.Counts = rollout.Counts{Servers: 48, Done: 2, Pending: 46}
+	approval := baking
+	approval.Waves = append([]rollout.WaveProgress{{Name: "canary", Counts: rollout.Counts{Servers: 2, Done: 2}, Current: true, AwaitsApproval: true}}, baking.Waves[1:]...)
+	approval.Why, approval.NeedsHuman = "waits for somebody to approve what follows wave canary", true
+	approval.Accepts = append(approval.Accepts, rollout.Approve)
+	ended := breached()
+	ended.Phase, ended.End, ended.NeedsHuman, ended.EndedAt, ended.Why = rollout.PhaseEnded, rollout.CompletedWithFailures, false, noon.Add(-time.Minute), "ended: completed-with-failures"
+	ended.Waves[1].Current = false
+	return map[string]progressview.View{
+		"running":  {Progress: running(), Steps: steps(), Now: noon},
+		"breached": {Progress: breached(), Now: noon},
+		"baking":   {Progress: baking, Now: noon},
+		"approval": {Progress: approval, Now: noon},
+		"ended":    {Progress: ended, Now: noon.Add(24 * time.Hour)},
+		"silent":   {Progress: running(), Now: noon, Notice: "rollout web-fleet is running, but no worker serves its task queue reimage"},
+		"empty":    {Now: noon, Progress: rollout.Progress{Name: "web-fleet", Phase: rollout.PhaseRunning}, Notice: "nobody answers"},
+	}
+}
+
+func TestFrames(t *testing.T) {
+	for name, view := range views() {
+		for _, columns := range []int{80, 120} {
+			t.Run(fmt.Sprintf("%s-%d", name, columns), func(t *testing.T) {
+				frame := progressview.Frame(view, progressview.Style{Width: columns})
+				golden(t, fmt.Sprintf("%s-%d", name, columns), strings.Join(frame, "\n")+"\n")
+				for _, line := range frame {
+					assert.LessOrEqual(t, columnsOf(line), columns, line)
+				}
+			})
+		}
+	}
+}
+
+// columnsOf is written once more here, so that a mistake in the other one shows.
+func columnsOf(line string) int {
+	n := 0
+	for _, r := range line {
+		switch width.LookupRune(r).Kind() {
+		case width.EastAsianFullwidth, width.EastAsianWide:
+			n++
+		}
+		n++
+	}
+	return n
+}
+
+// TestFrameFitsTheTerminal: a frame higher than the terminal could not be drawn over.
+func TestFrameFitsTheTerminal(t *testing.T) {
+	p := breached()
+	for i := range 300 {
+		p.InFlight = append(p.InFlight, inFlight(100+i, time.Duration(i)*time.Second))
+		p.Waves = append(p.Waves, rollout.WaveProgress{Name: fmt.Sprintf("wave-%d", i), Counts: rollout.Counts{Servers: 1, Pending: 1}})
+	}
+	p.Waves[200].Current = true
+	for _, height := range []int{40, 30, 26} {
+		frame := progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{Width: 79, Height: height})
+		assert.LessOrEqual(t, len(frame), height)
+		text := strings.Join(frame, "\n")
+		assert.Contains(t, text, "of 300 shown)", "what is left out is said")
+		assert.Contains(t, text, "> wave-197", "the current wave is shown")
+		assert.Contains(t, text, "web-399", "the server that takes longest is shown")
+		assert.Contains(t, text, "next  reimage retry web-fleet --all")
+	}
+	assert.NotEmpty(t, progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{Width: 1, Height: 1}))
+}
+
+// TestHostileText: names come from a cloud and must not steer the terminal, and widths are counted as shown.
+func TestHostileText(t *testing.T) {
+	p := running()
+	p.Name, p.Why = "web-fleet", "\x1b[2J\x1b]0;owned\x07 \u202etxt"
+	p.InFlight[0].Name = "网络服务器一二三四五六七八九十网络服务器一二三四五六七八九十"
+	p.Failures[0].Name, p.Failures[0].Reason = "rm -rf $(x)\n'", "two\nlines\xff"
+	frame := progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{Width: 80})
+	text := strings.Join(frame, "\n")
+	assert.NotContains(t, text, "\x1b")
+	assert.NotContains(t, text, "\u202e")
+	assert.NotContains(t, text, "\nlines")
+	assert.Contains(t, text, "reimage retry web-fleet "+serverID(3), "a name that a shell would read is not typed")
+	for _, line := range frame {
+		assert.LessOrEqual(t, columnsOf(line), 80, line)
+	}
+	for _, change := range progressview.Changes(rollout.Progress{}, p, noon) {
+		assert.NotContains(t, change, "\x1b")
+		assert.NotContains(t, change, "\n")
+	}
+}
+
+func TestColours(t *testing.T) {
+	view := views()["breached"]
+	coloured := strings.Join(progressview.Frame(view, progressview.Style{Width: 80, Colours: true}), "\n")
+	assert.Contains(t, coloured, "\x1b[31m", "failures are red")
+	for _, code := range []string{"0", "1", "2", "31", "32", "33", "36"} {
+		coloured = strings.ReplaceAll(coloured, "\x1b["+code+"m", "")
+	}
+	assert.Equal(t, strings.Join(progressview.Frame(view, progressview.Style{Width: 80}), "\n"), coloured, "colours change no text")
+}
+
+// TestSameName: a command that names a server names one server.
+func TestSameName(t *testing.T) {
+	p := breached()
+	p.Failures[1].Name = p.Failures[0].Name
+	text := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
+	assert.Contains(t, text, "reimage retry web-fleet "+serverID(3))
+	assert.Contains(t, text, "reimage retry web-fleet web-07")
+	assert.NotContains(t, text, "reimage retry web-fleet web-03")
+}
+
+func TestWord(t *testing.T) {
+	for word, quoted := range map[string]string{
+		"web-07": "web-07", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "-f": "'-f'", "dir/plan.json": "dir/plan.json", "~x": "'~x'",
+	} {
+		assert.Equal(t, quoted, progressview.Word(word))
+	}
+}
