@@ -1,0 +1,140 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+)
+
+// text writes the report for people. Times are in UTC.
+func (r Report) text(w io.Writer) error {
+	var b strings.Builder
+	say(&b, "Rollout %s: %s\n\n", r.Name, r.verdict())
+	r.summary(&b)
+	r.waves(&b)
+	r.failures(&b)
+	r.unchanged(&b)
+	r.who(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r Report) summary(b *strings.Builder) {
+	row := func(name, value string) {
+		if value != "" {
+			say(b, "  %-10s %s\n", name, value)
+		}
+	}
+	row("reason", r.Reason)
+	row("image", r.ImageName)
+	row("project", r.Project)
+	row("started", cmp.Or(moment(r.StartedAt), "never")+by(r.StartedBy))
+	if r.EndedAt.IsZero() {
+		row("now", moment(r.MadeAt)+": "+r.Why)
+	} else {
+		row("ended", fmt.Sprintf("%s, after %s", moment(r.EndedAt), r.EndedAt.Sub(r.StartedAt).Round(time.Second)))
+	}
+	c := r.Counts
+	row("servers", fmt.Sprintf("%d: %s", c.Servers, c))
+	row("failures", fmt.Sprintf("%d counted, %d tolerated", r.Failed, r.Tolerated))
+	if n := r.count(func(s rollout.ServerProgress) bool { return s.Accepted }); n > 0 {
+		row("accepted", fmt.Sprintf("%d, which do not count", n))
+	}
+}
+
+func (r Report) waves(b *strings.Builder) {
+	say(b, "\nWaves\n")
+	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	for _, wave := range r.Waves {
+		say(table, "  %s\t%d servers\t%s", wave.Name, wave.Counts.Servers, wave.Counts)
+		if wave.ApprovedBy != "" {
+			say(table, "\tapproved by %s", wave.ApprovedBy)
+		}
+		say(table, "\n")
+	}
+	_ = table.Flush() // into memory
+}
+
+func (r Report) failures(b *strings.Builder) {
+	if r.count(failed) == 0 {
+		say(b, "\nNo server failed.\n")
+		return
+	}
+	say(b, "\nFailed servers\n")
+	for _, s := range r.Servers {
+		if !failed(s) {
+			continue
+		}
+		say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+		say(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
+		say(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
+		say(b, "    attempts     %d, the last from %s to %s\n", s.Attempts, cmp.Or(moment(s.StartedAt), "?"), cmp.Or(moment(s.EndedAt), "?"))
+		if s.Accepted {
+			say(b, "    accepted     it does not count\n")
+		}
+	}
+}
+
+// unchanged names the servers that were left as they were without having failed.
+func (r Report) unchanged(b *strings.Builder) {
+	left := func(s rollout.ServerProgress) bool {
+		return s.State == rollout.Ended && s.End != rollout.Done && !failed(s)
+	}
+	if r.count(left) == 0 {
+		return
+	}
+	say(b, "\nServers without the new image\n")
+	for _, s := range r.Servers {
+		if left(s) {
+			say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+		}
+	}
+}
+
+func (r Report) who(b *strings.Builder) {
+	if len(r.Log) == 0 {
+		return
+	}
+	say(b, "\nWho did what\n")
+	for _, entry := range r.Log {
+		say(b, "  %s  %s: %s\n", moment(entry.At), cmp.Or(entry.By, "reimage"), entry.What)
+	}
+}
+
+func (r Report) count(is func(rollout.ServerProgress) bool) int {
+	n := 0
+	for _, s := range r.Servers {
+		if is(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// failed is true for every failure, accepted or not.
+func failed(s rollout.ServerProgress) bool {
+	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0
+}
+
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " by " + who
+}
+
+// say writes a line or two. Texts of the cloud and of operators stay within their line.
+func say(w io.Writer, format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = safetext.Line(text)
+		}
+	}
+	fmt.Fprintf(w, format, args...) // into memory
+}
