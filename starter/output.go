@@ -27,6 +27,12 @@ func addOutputFlag(f *pflag.FlagSet, o *outputFormat) {
 	f.VarP(o, "output", "o", "`format` of the result: text or json")
 }
 
+// addFormatFlag is addOutputFlag for commands around rollouts, where -o stands for a file.
+func addFormatFlag(f *pflag.FlagSet, o *outputFormat) {
+	*o = outputText
+	f.Var(o, "output", "`format` of the result: text or json")
+}
+
 // String, Set and Type make it a flag.
 func (o *outputFormat) String() string { return string(*o) }
 func (o *outputFormat) Type() string   { return "format" }

@@ -17,18 +17,23 @@ type streams struct {
 
 // The exit codes, the same for every command.
 const (
-	exitDone      = 0 // completed
-	exitUsage     = 1 // usage, connection, or refused before anything was touched
-	exitFailed    = 2 // completed with failures
-	exitCancelled = 3 // aborted or cancelled
+	exitDone       = 0 // completed
+	exitUsage      = 1 // usage, connection, or refused before anything was touched
+	exitFailed     = 2 // completed with failures
+	exitCancelled  = 3 // aborted or cancelled
+	exitWaits      = 4 // waits for a human
+	exitRolledBack = 5 // rolled back
 )
 
 const exitCodes = `
 EXIT STATUS
   0  done, or nothing to do
   1  wrong usage, no connection, or refused before anything was touched
-  2  the change was tried and failed; the output says what state the server is in
-  3  cancelled
+  2  tried and failed, or completed with failures; the output says what state the
+     servers are in
+  3  cancelled or aborted
+  4  the rollout waits for a human; the output says for what
+  5  the rollout was rolled back
 `
 
 // exitError ends the command with a code of its own.
@@ -64,6 +69,8 @@ func newRootCommand(io streams) *cobra.Command {
 The server keeps its id, addresses and data disks. Its system disk is destroyed and
 replaced by a new one made from an image. The change runs as a Temporal workflow on
 the workers, so it goes on whatever happens to this command.
+
+A fleet: plan, apply, watch, report. One server: server.
 ` + exitCodes,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -71,6 +78,15 @@ the workers, so it goes on whatever happens to this command.
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
+	root.AddCommand(
+		newPlanCommand(io),
+		newApplyCommand(io),
+		newListCommand(io),
+		newStatusCommand(io),
+		newWatchCommand(io),
+		newReportCommand(io),
+	)
+	root.AddCommand(newRolloutCommands(io)...)
 	root.AddCommand(
 		newServerCommand(io),
 		newDemoCommand(io),

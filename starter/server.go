@@ -53,8 +53,10 @@ func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 }
 
 func addTaskQueueFlag(f *pflag.FlagSet, queue *string) {
-	f.StringVar(queue, "task-queue", cmp.Or(os.Getenv("REIMAGE_TASK_QUEUE"), connect.TaskQueue), "`name` of the task queue of the workers")
+	f.StringVar(queue, "task-queue", defaultTaskQueue(), "`name` of the task queue of the workers")
 }
+
+func defaultTaskQueue() string { return cmp.Or(os.Getenv("REIMAGE_TASK_QUEUE"), connect.TaskQueue) }
 
 func newServerCommand(io streams) *cobra.Command {
 	var o serverOptions
@@ -128,7 +130,7 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 	}
 	fmt.Fprint(io.err, loss(serverID, found))
 	if !o.yes {
-		if err := consent(ctx, io); err != nil {
+		if err := consent(ctx, io, "this system disk"); err != nil {
 			return nil, err
 		}
 	}
@@ -166,9 +168,9 @@ func loss(serverID string, found activities.PreflightResult) string {
 
 var errNoConsent = errors.New("no consent was given, nothing was touched; --yes consents without a question")
 
-// consent takes nothing but a whole yes.
-func consent(ctx context.Context, io streams) error {
-	fmt.Fprint(io.err, "Type yes to destroy this system disk: ")
+// consent takes nothing but a whole yes to what is going to be destroyed.
+func consent(ctx context.Context, io streams, what string) error {
+	fmt.Fprintf(io.err, "Type yes to destroy %s: ", what)
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(io.in).ReadString('\n') // no answer is no consent

@@ -49,17 +49,23 @@ const workerPatience = 5 * time.Second
 // requireWorker fails when nobody would carry out what is about to be started. A workflow that waits
 // in silence is worse than an error.
 func (s *session) requireWorker(ctx context.Context) error {
+	served, err := s.servedSoon(ctx)
+	if err == nil && !served {
+		err = fmt.Errorf("no worker serves task queue %s, nothing was started: start reimage-worker, or name another queue with --task-queue", s.taskQueue)
+	}
+	return err
+}
+
+// servedSoon waits a little for a worker.
+func (s *session) servedSoon(ctx context.Context) (bool, error) {
 	for patience := time.Now().Add(workerPatience); ; {
 		served, err := s.served(ctx)
-		if err != nil || served {
-			return err
-		}
-		if time.Now().After(patience) {
-			return fmt.Errorf("no worker serves task queue %s, nothing was started: start reimage-worker, or name another queue with --task-queue", s.taskQueue)
+		if err != nil || served || time.Now().After(patience) {
+			return served, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-time.After(workerPatience / 10):
 		}
 	}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/planview"
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
+	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/workflows"
+)
+
+type applyOptions struct {
+	yes       bool
+	wait      bool
+	detach    bool
+	replan    bool
+	file      string
+	by        string
+	output    outputFormat
+	taskQueue string
+}
+
+func (o *applyOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
+	f.BoolVar(&o.wait, "wait", true, "watch until the rollout ends or waits for a human")
+	f.BoolVar(&o.detach, "detach", false, "return as soon as the rollout is started")
+	f.BoolVar(&o.replan, "replan", false, "make a new plan when servers have changed since, and ask for consent to that one; needs -f")
+	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, for --replan")
+	addByFlag(f, &o.by)
+	addFormatFlag(f, &o.output)
+	addTaskQueueFlag(f, &o.taskQueue)
+}
+
+func newApplyCommand(io streams) *cobra.Command {
+	var o applyOptions
+	cmd := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan, exactly as it was shown",
+		Long: `Carry out a plan that "reimage plan -o" has written. The system disks of its servers and
+everything on them are destroyed.
+
+A plan that was edited is refused, and so is one whose servers have changed since it
+was made; --replan then makes a new plan, shows the difference and asks again. Ctrl-C
+stops watching and not the rollout: see "reimage watch", "reimage pause" and "reimage
+abort".
+` + exitCodes,
+		Example: `  reimage apply plan.json
+  reimage apply plan.json --yes --detach --by ci/4711
+  reimage apply plan.json --replan -f rollout.yaml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), io, o, args[0]) },
+	}
+	o.addFlags(cmd.Flags())
+	cmd.MarkFlagsMutuallyExclusive("wait", "detach")
+	cmd.MarkFlagsRequiredTogether("replan", "file")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
+	return cmd
+}
+
+func runApply(ctx context.Context, io streams, o applyOptions, path string) error {
+	if err := validBy(o.by); err != nil {
+		return err
+	}
+	plan, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	document, err := o.document(plan)
+	if err != nil {
+		return err
+	}
+	s, err := dial(ctx, o.taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if plan, err = s.current(ctx, io, o, path, plan, document); err != nil {
+		return err
+	}
+	run, err := s.apply(ctx, io, o, plan)
+	if err != nil || run == nil {
+		return err
+	}
+	if o.detach || !o.wait {
+		return o.output.startedRollout(io, run)
+	}
+	p, err := run.watch(ctx, o.display(io), false)
+	if err == nil && o.output == outputJSON {
+		err = printJSON(io, p)
+	}
+	if err != nil {
+		return err
+	}
+	return standing(p)
+}
+
+// document is the rollout to plan anew from, if that is wanted. It has to be the one of the plan.
+func (o applyOptions) document(plan rollout.Plan) (document spec.Rollout, err error) {
+	if !o.replan {
+		return document, nil
+	}
+	if document, err = readDocument(o.file); err == nil && document.Metadata.Name != plan.Name {
+		err = fmt.Errorf("%s is rollout %s and the plan is of rollout %s", o.file, document.Metadata.Name, plan.Name)
+	}
+	return document, err
+}
+
+// display keeps standard output for the result when that is JSON.
+func (o applyOptions) display(io streams) display {
+	if o.output == outputJSON {
+		return newDisplay(io.err)
+	}
+	return newDisplay(io.out)
+}
+
+// current gives the plan itself while its servers are as they were when it was made. Otherwise it refuses,
+// or makes a new one.
+func (s *session) current(ctx context.Context, io streams, o applyOptions, path string, plan rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
+	if len(plan.Servers) == 0 {
+		return plan, nil
+	}
+	if err := s.free(ctx, plan.Name); err != nil {
+		return plan, err
+	}
+	checked, err := consult[workflows.CheckPlanResult](ctx, s, workflows.PlanID(plan.Name, uuid.NewString()), "check the plan of "+plan.Name,
+		workflows.CheckPlanName, workflows.CheckPlanInput{Plan: plan})
+	if err != nil {
+		return plan, fmt.Errorf("the plan of rollout %s could not be checked, nothing was started: %w", plan.Name, err)
+	}
+	if len(checked.Drift) == 0 {
+		return plan, nil
+	}
+	changed := drifted(plan, checked.Drift)
+	if !o.replan {
+		return plan, fmt.Errorf("%s\nNothing was started. Make a new plan with: reimage plan -f FILE -o %s%s, or see the difference with: reimage apply %s --replan -f FILE%s",
+			changed, progressview.Word(path), taskQueueFlag(o.taskQueue), progressview.Word(path), taskQueueFlag(o.taskQueue))
+	}
+	fmt.Fprintln(io.err, changed)
+	return s.replan(ctx, io, plan, document)
+}
+
+// mostDrift is how many changed servers are named: all of a zone may have changed.
+const mostDrift = 50
+
+func drifted(plan rollout.Plan, drift []rollout.Drift) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d servers have changed since the plan was made at %s:", len(drift), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime))
+	for _, d := range drift[:min(mostDrift, len(drift))] {
+		fmt.Fprintf(&text, "\n  %s (%s): %s", safetext.Line(d.Name), d.ServerID, safetext.Line(d.What))
+	}
+	if more := len(drift) - mostDrift; more > 0 {
+		fmt.Fprintf(&text, "\n  and %d more", more)
+	}
+	return text.String()
+}
+
+// replan makes a new plan and shows in what it differs.
+func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
+	plan, err := s.plan(ctx, document)
+	if err != nil {
+		return plan, err
+	}
+	fmt.Fprintln(io.err)
+	if err := planview.Print(io.err, plan); err != nil {
+		return plan, err
+	}
+	fmt.Fprintln(io.err, "\nthe new plan compared with the old one:")
+	for _, line := range planner.Compare(old, plan) {
+		fmt.Fprintln(io.err, " ", safetext.Line(line))
+	}
+	return plan, nil
+}
+
+// apply asks for consent and starts the rollout. Without a run there is nothing to do.
+func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
+	if len(plan.Servers) == 0 {
+		fmt.Fprintf(io.err, "nothing to do: rollout %s has no server to change\n", plan.Name)
+		return nil, nil
+	}
+	fmt.Fprint(io.err, losses(plan))
+	if !o.yes {
+		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", disks(len(plan.Servers)), plan.Name)); err != nil {
+			return nil, err
+		}
+	}
+	return s.startRollout(ctx, plan, o.by)
+}
+
+func disks(n int) string {
+	if n == 1 {
+		return "1 system disk"
+	}
+	return fmt.Sprintf("%d system disks", n)
+}
+
+// losses are the totals of what is lost and what is kept.
+func losses(plan rollout.Plan) string {
+	gigabytes, data := 0, 0
+	for _, server := range plan.Servers {
+		gigabytes += server.DiskGB
+		data += server.DataDisks
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, safetext.Line(plan.ImageName), plan.Change.ImageID)
+	fmt.Fprintf(&text, "  lost: %s and everything on them (%d GB, and all their snapshots)\n", disks(len(plan.Servers)), gigabytes)
+	fmt.Fprintf(&text, "  kept: the servers' ids and addresses, and %d data disks\n", data)
+	if len(plan.Skipped) > 0 {
+		fmt.Fprintf(&text, "  left alone: %d servers\n", len(plan.Skipped))
+	}
+	for _, warning := range plan.Warnings {
+		fmt.Fprintf(&text, "  warning: %s\n", safetext.Line(warning))
+	}
+	return text.String()
+}
+
+// free refuses a name that a running rollout has. startRollout would too; this is before any question.
+func (s *session) free(ctx context.Context, name string) error {
+	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), "")
+	if err != nil {
+		if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+			return nil
+		}
+		return fmt.Errorf("rollout %s cannot be looked up: %w", name, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return inUse(name, info.GetExecution().GetRunId())
+	}
+	return nil
+}
+
+func inUse(name, runID string) error {
+	word := progressview.Word(name)
+	return fmt.Errorf("the name is in use: rollout %s is running (workflow %s, run %s), and nothing was started. Watch it with: reimage watch %s; end it with: reimage abort %s; or give this one another name and plan again",
+		name, workflows.RolloutID(name), runID, word, word)
+}
+
+// startRollout begins the rollout. Its workflow id makes sure that no other one of its name runs.
+func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string) (*rolloutRun, error) {
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       workflows.RolloutID(plan.Name),
+		TaskQueue:                                s.taskQueue,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("%d servers to %s", len(plan.Servers), plan.ImageName),
+	}, workflows.RolloutName, workflows.RolloutInput{Plan: plan, StartedBy: by})
+	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
+		return nil, inUse(plan.Name, started.RunId)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rollout %s could not be started: %w", plan.Name, err)
+	}
+	return &rolloutRun{
+		session: s, name: plan.Name, runID: run.GetRunID(), firstRun: run.GetRunID(), closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
+	}, nil
+}
+
+// startedRollout reports a rollout that nobody waits for.
+func (o outputFormat) startedRollout(io streams, run *rolloutRun) error {
+	if o == outputJSON {
+		return printJSON(io, struct {
+			Name       string `json:"name"`
+			WorkflowID string `json:"workflow_id"`
+			RunID      string `json:"run_id"`
+		}{run.name, run.id(), run.runID})
+	}
+	fmt.Fprintf(io.out, "started: rollout %s (workflow %s, run %s)\n", run.name, run.id(), run.runID)
+	fmt.Fprintf(io.err, "next: reimage watch %s\n", progressview.Word(run.name))
+	return nil
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/planview"
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/workflows"
+)
+
+type planOptions struct {
+	file      string
+	out       string
+	output    outputFormat
+	taskQueue string
+}
+
+func (o *planOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML (required; docs/rollout.md)")
+	f.StringVarP(&o.out, "out", "o", "", "`file` to write the plan to, for reimage apply")
+	addFormatFlag(f, &o.output)
+	addTaskQueueFlag(f, &o.taskQueue)
+}
+
+func newPlanCommand(io streams) *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Show what a rollout would do, server by server, and what would be lost",
+		Long: `Show what a rollout would do, server by server, and what would be lost. A worker looks
+at the servers; nothing is touched. With -o the plan is written to a file that "reimage
+apply" carries out, exactly as it was shown or not at all.
+` + exitCodes,
+		Example: `  reimage plan -f rollout.yaml -o plan.json`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), io, o) },
+	}
+	o.addFlags(cmd.Flags())
+	_ = cmd.MarkFlagRequired("file")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
+	return cmd
+}
+
+func runPlan(ctx context.Context, io streams, o planOptions) error {
+	if err := notAFormat("plan", o.out, "--output", []string{string(outputText), string(outputJSON)}); err != nil {
+		return err
+	}
+	document, err := readDocument(o.file)
+	if err != nil {
+		return err
+	}
+	s, err := dial(ctx, o.taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	plan, err := s.plan(ctx, document)
+	if err != nil {
+		return err
+	}
+	if err := showPlan(io, o.output, plan); err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := writePlan(o.out, plan); err != nil {
+			return err
+		}
+	}
+	o.sayNext(io, plan)
+	return nil
+}
+
+func showPlan(io streams, output outputFormat, plan rollout.Plan) error {
+	if output == outputJSON {
+		return printJSON(io, plan)
+	}
+	return planview.Print(io.out, plan)
+}
+
+// sayNext says the command to type next, to the letter.
+func (o planOptions) sayNext(io streams, plan rollout.Plan) {
+	word := progressview.Word
+	queue := taskQueueFlag(o.taskQueue)
+	switch {
+	case len(plan.Servers) == 0:
+		fmt.Fprintln(io.err, "nothing to do: no server needs to be changed")
+	case o.out == "":
+		fmt.Fprintf(io.err, "the plan was not kept; next: reimage plan -f %s -o plan.json%s\n", word(o.file), queue)
+	default:
+		fmt.Fprintf(io.err, "wrote %s; next: reimage apply %s%s\n", o.out, word(o.out), queue)
+	}
+}
+
+// taskQueueFlag is the flag that a next command needs too, if any.
+func taskQueueFlag(queue string) string {
+	if queue == defaultTaskQueue() {
+		return ""
+	}
+	return " --task-queue " + progressview.Word(queue)
+}
+
+// readDocument reads a rollout and the files of servers that it names.
+func readDocument(path string) (spec.Rollout, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return spec.Rollout{}, err
+	}
+	document, err := spec.Parse(path, content)
+	if err != nil {
+		return document, fmt.Errorf("nothing was planned:\n%w", err)
+	}
+	if err := document.ReadFiles(filepath.Dir(path)); err != nil {
+		return document, fmt.Errorf("nothing was planned:\n%w", err)
+	}
+	return document, nil
+}
+
+// planTimeout is for projects with many thousands of servers: each page of them is asked for.
+const planTimeout = 15 * time.Minute
+
+// plan has a worker look at the servers and make a plan. It touches nothing.
+func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan, error) {
+	name := document.Metadata.Name
+	result, err := consult[workflows.PlanRolloutResult](ctx, s, workflows.PlanID(name, uuid.NewString()), "plan "+name,
+		workflows.PlanRolloutName, workflows.PlanRolloutInput{Document: document})
+	switch {
+	case err != nil:
+		return rollout.Plan{}, fmt.Errorf("rollout %s could not be planned, nothing was touched: %w", name, err)
+	case len(result.Problems) > 0:
+		return rollout.Plan{}, fmt.Errorf("rollout %s cannot be planned, nothing was touched:\n  %s", name, strings.Join(result.Problems, "\n  "))
+	case result.Plan == nil:
+		return rollout.Plan{}, fmt.Errorf("rollout %s: the worker made no plan and did not say why", name)
+	}
+	if err := result.Plan.Verify(); err != nil {
+		return rollout.Plan{}, fmt.Errorf("rollout %s: worker and command do not fit together: %w", name, err)
+	}
+	return *result.Plan, nil
+}
+
+// consult runs a workflow that looks at servers and touches nothing.
+func consult[Result, Input any](ctx context.Context, s *session, id, summary, workflow string, in Input) (Result, error) {
+	var result Result
+	if err := s.requireWorker(ctx); err != nil {
+		return result, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: planTimeout, StaticSummary: summary,
+	}, workflow, in)
+	if err == nil {
+		err = run.Get(ctx, &result)
+	}
+	if err != nil {
+		return result, errors.New(said(err))
+	}
+	return result, nil
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// rolloutRun is one rollout: the latest of its name.
+type rolloutRun struct {
+	*session // with the task queue of the rollout's own workers
+	name     string
+	runID    string // of the latest run; a rollout continues as new
+	firstRun string // what all its runs have in common
+	closedAs enums.WorkflowExecutionStatus
+	closedAt time.Time
+}
+
+// answerTimeout is how long a rollout may take to answer a question. Replaying a long history takes some.
+const answerTimeout = 15 * time.Second
+
+// rollout finds the latest rollout of that name. An unknown name is an error that lists near ones.
+func (s *session) rollout(ctx context.Context, name string) (*rolloutRun, error) {
+	name = strings.TrimPrefix(name, workflows.RolloutIDPrefix)
+	if name == "" {
+		return nil, errors.New("the name of the rollout is empty")
+	}
+	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), "")
+	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+		return nil, s.unknownRollout(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rollout %s cannot be looked up: %w", name, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	run := &rolloutRun{
+		session: &session{client: s.client, taskQueue: described.GetExecutionConfig().GetTaskQueue().GetName()},
+		name:    name, runID: info.GetExecution().GetRunId(), firstRun: info.GetFirstRunId(),
+		closedAs: info.GetStatus(),
+	}
+	if info.GetCloseTime() != nil {
+		run.closedAt = info.GetCloseTime().AsTime()
+	}
+	return run, nil
+}
+
+func (r *rolloutRun) id() string { return workflows.RolloutID(r.name) }
+
+// running is true until the workflow has closed.
+func (r *rolloutRun) running() bool { return r.closedAs == enums.WORKFLOW_EXECUTION_STATUS_RUNNING }
+
+// ask puts a query to a rollout, running or not.
+func ask[T any](ctx context.Context, r *rolloutRun, query string, args ...any) (T, error) {
+	var answer T
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	value, err := r.client.QueryWorkflow(ctx, r.id(), "", query, args...)
+	if err != nil {
+		return answer, err
+	}
+	return answer, value.Get(&answer)
+}
+
+func (r *rolloutRun) progress(ctx context.Context) (rollout.Progress, error) {
+	return ask[rollout.Progress](ctx, r, workflows.ProgressQuery)
+}
+
+// servers are all servers of the rollout, in the order of the plan.
+func (r *rolloutRun) servers(ctx context.Context) ([]rollout.ServerProgress, error) {
+	var all []rollout.ServerProgress
+	for page := (workflows.ServersPage{Limit: workflows.MaxServersPage}); ; {
+		answer, err := ask[workflows.ServersAnswer](ctx, r, workflows.ServersQuery, page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, answer.Servers...)
+		if answer.Next <= page.From { // zero after the last page; never back
+			return all, nil
+		}
+		page.From = answer.Next
+	}
+}
+
+// log is everything that the rollout remembers of its log, or the latest of it from an older worker.
+func (r *rolloutRun) log(ctx context.Context, p rollout.Progress) ([]rollout.LogEntry, error) {
+	log, err := ask[[]rollout.LogEntry](ctx, r, workflows.LogQuery)
+	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); refused {
+		return p.Log, nil
+	}
+	return log, err
+}
+
+// silent explains why a rollout gave no answer: mostly because no worker is there to give it.
+func (r *rolloutRun) silent(ctx context.Context, err error) error {
+	state := "is running"
+	if !r.running() {
+		state = "has ended"
+	}
+	if served, asked := r.served(ctx); asked == nil && !served {
+		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
+	}
+	return fmt.Errorf("rollout %s %s but does not answer: %s", r.name, state, said(err))
+}
+
+// commandTimeout is how long a command may take. The rollout carries it out at once when a worker is there.
+const commandTimeout = time.Minute
+
+// command gives a command and returns what the rollout says it did. A refusal is the validator's sentence.
+func (r *rolloutRun) command(ctx context.Context, c rollout.Command) (string, error) {
+	if !r.running() {
+		return "", r.over(ctx)
+	}
+	if served, err := r.servedSoon(ctx); err != nil {
+		return "", err
+	} else if !served {
+		return "", fmt.Errorf("%s was not given to rollout %s: no worker serves its task queue %s, start reimage-worker", c.Kind, r.name, r.taskQueue)
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	handle, err := r.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		// One id for all attempts at this call: a repeated request is not carried out twice. And this
+		// rollout only: a later one of the same name is not the one that was meant.
+		UpdateID: uuid.NewString(), WorkflowID: r.id(), FirstExecutionRunID: r.firstRun,
+		UpdateName: string(c.Kind), Args: []any{c}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	var sentence string
+	if err == nil {
+		err = handle.Get(ctx, &sentence)
+	}
+	switch _, gone := errors.AsType[*serviceerror.NotFound](err); {
+	case err == nil:
+		return sentence, nil
+	case gone:
+		return "", fmt.Errorf("rollout %s ended before it got the command; see: reimage report %s", r.name, progressview.Word(r.name))
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("rollout %s has not answered, and may still carry out the command: see what it does with: reimage status %s", r.name, progressview.Word(r.name))
+	}
+	return "", fmt.Errorf("rollout %s: %s", r.name, said(err))
+}
+
+// over is the error for a command to a rollout that has ended. It says how and when.
+func (r *rolloutRun) over(ctx context.Context) error {
+	how := statusWord(r.closedAs)
+	if result, err := r.result(ctx); err == nil {
+		how = string(result.End)
+	}
+	return fmt.Errorf("rollout %s ended at %s as %s and takes no commands any more; see: reimage report %s",
+		r.name, r.closedAt.Local().Format(time.DateTime), how, progressview.Word(r.name))
+}
+
+// result waits for the end, which a closed workflow tells without a worker.
+func (r *rolloutRun) result(ctx context.Context) (workflows.RolloutResult, error) {
+	var result workflows.RolloutResult
+	err := r.client.GetWorkflow(ctx, r.id(), r.runID).Get(ctx, &result)
+	return result, err
+}
+
+// statusWord is how Temporal says that a workflow ended.
+func statusWord(status enums.WorkflowExecutionStatus) string {
+	return strings.ReplaceAll(strings.ToLower(status.String()), "timedout", "timed-out")
+}
+
+// ending turns the end of a rollout into the end of the command. A code never flatters: a rollback that did
+// not reach every server has failed.
+func ending(name string, end rollout.RolloutEnd) error {
+	report := "; see: reimage report " + progressview.Word(name)
+	switch end {
+	case rollout.Completed:
+		return nil
+	case rollout.CompletedWithFailures:
+		return &exitError{exitFailed, fmt.Errorf("rollout %s completed with failures%s", name, report)}
+	case rollout.Aborted:
+		return &exitError{exitCancelled, fmt.Errorf("rollout %s was aborted%s", name, report)}
+	case rollout.RolledBack:
+		return &exitError{exitRolledBack, fmt.Errorf("rollout %s was rolled back: every changed server has its previous image again%s", name, report)}
+	case rollout.RolledBackPartially:
+		return &exitError{exitFailed, fmt.Errorf("rollout %s was rolled back, but not on every server%s", name, report)}
+	}
+	return &exitError{exitFailed, fmt.Errorf("rollout %s ended as %q, which this program does not know%s", name, end, report)}
+}
+
+// standing is ending for a rollout that may still run: one that waits for a human has a code of its own.
+func standing(p rollout.Progress) error {
+	if p.Phase == rollout.PhaseEnded {
+		return ending(p.Name, p.End)
+	}
+	if !p.NeedsHuman {
+		return nil
+	}
+	return &exitError{exitWaits, fmt.Errorf("rollout %s waits for a human: %s", p.Name, p.Why)}
+}

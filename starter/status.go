@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+func newStatusCommand(io streams) *cobra.Command {
+	var output outputFormat
+	cmd := &cobra.Command{
+		Use:   "status NAME",
+		Short: "Show how a rollout stands, or how it ended",
+		Long: `Show how a rollout stands, or how it ended. The exit status is 0 while it runs by itself
+and after it has completed.
+` + exitCodes,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeRollouts(allRollouts),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStatus(cmd.Context(), io, output, args[0])
+		},
+	}
+	addFormatFlag(cmd.Flags(), &output)
+	return cmd
+}
+
+func runStatus(ctx context.Context, io streams, output outputFormat, name string) error {
+	s, err := dial(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	run, err := s.rollout(ctx, name)
+	if err != nil {
+		return err
+	}
+	p, err := run.look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := run.print(ctx, io, output, p); err != nil {
+		return err
+	}
+	return standing(p)
+}
+
+// look is how the rollout stands. One that has ended tells its end even without a worker.
+func (r *rolloutRun) look(ctx context.Context) (rollout.Progress, error) {
+	p, err := r.progress(ctx)
+	switch {
+	case r.running() && err != nil:
+		return p, r.silent(ctx, err)
+	case r.running():
+		return p, nil
+	}
+	result, broken := r.result(ctx)
+	switch {
+	case broken != nil:
+		return p, r.broken(broken)
+	case err != nil:
+		return r.fromResult(rollout.Progress{}, result), nil
+	}
+	return p, nil
+}
+
+// print shows how the rollout stands: on a terminal with its colours, but never cut.
+func (r *rolloutRun) print(ctx context.Context, io streams, output outputFormat, p rollout.Progress) error {
+	if output == outputJSON {
+		return printJSON(io, p)
+	}
+	view := progressview.View{Progress: p, Now: time.Now()}
+	var style progressview.Style
+	if screen, ok := newScreen(io.out); ok {
+		style.Colours = screen.colours
+	}
+	if len(p.InFlight) > 0 {
+		view.Steps = (&stepper{run: r, known: map[string]workflows.StepAt{}}).of(ctx, p)
+	}
+	for _, line := range progressview.Frame(view, style) {
+		if _, err := fmt.Fprintln(io.out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

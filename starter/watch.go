@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+func newWatchCommand(io streams) *cobra.Command {
+	var untilEnd bool
+	cmd := &cobra.Command{
+		Use:   "watch NAME",
+		Short: "Watch a rollout until it ends or waits for a human",
+		Long: `Watch a rollout: on a terminal as a picture that is drawn again and again, otherwise as
+a line for each change. Ctrl-C stops watching and not the rollout.
+NO_COLOR is honoured.
+` + exitCodes,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeRollouts(allRollouts),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runWatch(cmd.Context(), io, untilEnd, args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&untilEnd, "until-end", false, "keep watching while the rollout waits for a human")
+	return cmd
+}
+
+func runWatch(ctx context.Context, io streams, untilEnd bool, name string) error {
+	s, err := dial(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	run, err := s.rollout(ctx, name)
+	if err != nil {
+		return err
+	}
+	p, err := run.watch(ctx, newDisplay(io.out), untilEnd)
+	if err != nil {
+		return err
+	}
+	return standing(p)
+}
+
+// display shows views one after the other.
+type display interface {
+	show(progressview.View) error
+	// wantsSteps is true when it shows the steps of servers in flight, which cost a query each.
+	wantsSteps() bool
+}
+
+func newDisplay(out io.Writer) display {
+	if s, ok := newScreen(out); ok {
+		return s
+	}
+	return &lines{out: out}
+}
+
+func (s *screen) wantsSteps() bool { return true }
+
+func (s *screen) show(v progressview.View) error {
+	columns, lines := s.room()
+	return s.draw(progressview.Frame(v, progressview.Style{Width: columns, Height: lines, Colours: s.colours}))
+}
+
+// lines prints what is new since the view before.
+type lines struct {
+	out    io.Writer
+	before progressview.View
+}
+
+func (l *lines) wantsSteps() bool { return false }
+
+func (l *lines) show(v progressview.View) error {
+	for _, line := range progressview.Changes(l.before.Progress, v.Progress, v.Now) {
+		if _, err := fmt.Fprintln(l.out, line); err != nil {
+			return err
+		}
+	}
+	if v.Notice != "" && v.Notice != l.before.Notice {
+		if _, err := fmt.Fprintf(l.out, "%s  %s\n", v.Now.Format(time.TimeOnly), v.Notice); err != nil {
+			return err
+		}
+	}
+	if next := progressview.Next(v.Progress); !slices.Equal(next, progressview.Next(l.before.Progress)) {
+		for _, command := range next {
+			if _, err := fmt.Fprintln(l.out, "next:", command); err != nil {
+				return err
+			}
+		}
+	}
+	l.before = v
+	return nil
+}
+
+// watchInterval is how often a watched rollout is asked how it stands.
+const watchInterval = 2 * time.Second
+
+// watch shows the rollout until it has ended, or waits for a human unless untilEnd. It returns how the
+// rollout stands then. Workers that are away are waited for, just as the rollout does.
+func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
+	ended := r.ended(ctx)
+	steps := &stepper{run: r, known: map[string]workflows.StepAt{}}
+	var view progressview.View
+	if !r.running() {
+		return r.last(ctx, d, view, <-ended)
+	}
+	for {
+		p, err := r.progress(ctx)
+		view.Now, view.Notice = time.Now(), ""
+		switch {
+		case ctx.Err() != nil:
+			return view.Progress, r.stoppedWatching()
+		case err != nil:
+			view.Notice = r.silent(ctx, err).Error()
+		default:
+			view.Progress = p
+		}
+		if d.wantsSteps() && err == nil {
+			view.Steps = steps.of(ctx, p)
+		}
+		if err := d.show(view); err != nil {
+			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
+		}
+		if err == nil && p.NeedsHuman && p.Phase != rollout.PhaseEnded && !untilEnd {
+			return p, nil
+		}
+		select {
+		case <-ctx.Done():
+			return view.Progress, r.stoppedWatching()
+		case end := <-ended:
+			return r.last(ctx, d, view, end)
+		case <-time.After(watchInterval):
+		}
+	}
+}
+
+func (r *rolloutRun) stoppedWatching() error {
+	name := progressview.Word(r.name)
+	return fmt.Errorf("stopped watching; rollout %s goes on. Watch it with: reimage watch %s; stop it with: reimage pause %s, or: reimage abort %s", r.name, name, name, name)
+}
+
+// end is how the workflow of a rollout closed.
+type end struct {
+	result workflows.RolloutResult
+	err    error
+}
+
+// ended gives the end of the rollout when it comes.
+func (r *rolloutRun) ended(ctx context.Context) <-chan end {
+	ended := make(chan end, 1)
+	go func() {
+		var e end
+		e.result, e.err = r.result(ctx)
+		ended <- e
+	}()
+	return ended
+}
+
+// last shows the end. The workers may be gone by then: the result is known without them.
+func (r *rolloutRun) last(ctx context.Context, d display, view progressview.View, e end) (rollout.Progress, error) {
+	if ctx.Err() != nil {
+		return view.Progress, r.stoppedWatching()
+	}
+	if e.err != nil {
+		return view.Progress, r.broken(e.err)
+	}
+	p, err := r.progress(ctx)
+	if err != nil || p.Phase != rollout.PhaseEnded {
+		p = r.fromResult(view.Progress, e.result)
+	}
+	view.Progress, view.Now, view.Notice = p, time.Now(), ""
+	return p, d.show(view)
+}
+
+// fromResult is the progress of a rollout that has ended and whose workers do not answer.
+func (r *rolloutRun) fromResult(p rollout.Progress, result workflows.RolloutResult) rollout.Progress {
+	p.Name, p.Phase, p.End, p.Counts = r.name, rollout.PhaseEnded, result.End, result.Counts
+	p.StartedAt, p.EndedAt, p.NeedsHuman, p.InFlight = result.StartedAt, result.EndedAt, false, nil
+	p.Why = "ended: " + string(result.End)
+	return p
+}
+
+// broken is the error for a rollout whose workflow did not end by itself.
+func (r *rolloutRun) broken(err error) error {
+	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage server status ID", r.name, said(err))}
+}
+
+// stepper finds out where the servers in flight are.
+type stepper struct {
+	run   *rolloutRun
+	known map[string]workflows.StepAt // by server id
+	from  int                         // whom to ask first
+}
+
+const (
+	// askedAtOnce is how many servers are asked for their step in a round.
+	askedAtOnce = 20
+	// stepPatience is short: a picture without a step is better than none.
+	stepPatience = 2 * time.Second
+)
+
+// of asks some servers in flight, the next ones each time, and gives what is known of all.
+func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflows.StepAt {
+	ctx, cancel := context.WithTimeout(ctx, stepPatience)
+	defer cancel()
+	var (
+		asked sync.WaitGroup
+		lock  sync.Mutex
+		now   = make(map[string]workflows.StepAt, len(p.InFlight))
+	)
+	for _, server := range p.InFlight {
+		if step, ok := s.known[server.ID]; ok {
+			now[server.ID] = step
+		}
+	}
+	for i := range min(askedAtOnce, len(p.InFlight)) {
+		server := p.InFlight[(s.from+i)%len(p.InFlight)]
+		asked.Go(func() {
+			status, err := s.run.session.status(ctx, workflows.ChangeOSID(p.Project, server.ID), "")
+			lock.Lock()
+			defer lock.Unlock()
+			if err == nil {
+				now[server.ID] = status.Now()
+			}
+		})
+	}
+	asked.Wait()
+	s.known, s.from = now, s.from+askedAtOnce
+	return now
+}
