@@ -67,7 +67,7 @@ func start(ctx context.Context) (*Machine, error) {
 	if err := m.build(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if m.TemporalProgram, err = temporalProgram(); err != nil {
+	if m.TemporalProgram, err = TemporalProgram(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	serverLog, err := os.Create(filepath.Join(dir, "temporal.log"))
@@ -104,8 +104,8 @@ func (m *Machine) build() error {
 	return nil
 }
 
-// temporalProgram is what make built or found. A test that cannot run is an error and not a skip.
-func temporalProgram() (string, error) {
+// TemporalProgram is what make built or found. A test that cannot run is an error and not a skip.
+func TemporalProgram() (string, error) {
 	path := cmp.Or(os.Getenv("REIMAGE_TEMPORAL"), filepath.Join(repository(), "bin", "temporal"))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+func oneWave(servers int) func(*rollout.Plan) {
+	return func(p *rollout.Plan) { p.Waves = []rollout.Wave{{Name: "all", End: servers}} }
+}
+
+func TestApply(t *testing.T) {
+	f := newFleet(t, "applied", 4, oneWave(4), func(p *rollout.Plan) { p.Warnings = []string{"it is Friday"} }).endAtOnce(rollout.Done)
+	ran := f.cliWith(t.Context(), "yes\n", "apply", f.planFile(), "--task-queue", f.queue, "--by", "ina")
+	assert.Equal(t, exitDone, ran.code)
+	assert.Contains(t, ran.err, "lost: 4 system disks and everything on them (160 GB, and all their snapshots)")
+	assert.Contains(t, ran.err, "kept: the servers' ids and addresses, and 4 data disks")
+	assert.Contains(t, ran.err, "warning: it is Friday")
+	assert.Contains(t, ran.err, "Type yes to destroy 4 system disks (rollout applied): ")
+	assert.Contains(t, ran.out, "log: ina: started: 4 servers in 1 wave\n")
+	assert.Contains(t, ran.out, "ended: completed\n")
+}
+
+// TestApplyExitCodes: how the rollout ended is how the command ends.
+func TestApplyExitCodes(t *testing.T) {
+	t.Run("failures", func(t *testing.T) {
+		f := newFleet(t, "with-failures", 3, oneWave(3), func(p *rollout.Plan) { p.Budget.Count = new(1) })
+		f.endAtOnce(rollout.FailedIntact, "web-02").endAtOnce(rollout.Done)
+		ran := f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes", "--output", "json")
+		assert.Equal(t, exitFailed, ran.code)
+		assert.Contains(t, ran.err, "completed with failures; see: reimage report with-failures")
+		var p rollout.Progress
+		require.NoError(t, json.Unmarshal([]byte(ran.out), &p), "standard output is one object")
+		assert.Equal(t, rollout.CompletedWithFailures, p.End)
+		assert.NotEmpty(t, p.StartedBy, "the user of the system")
+	})
+	t.Run("waits", func(t *testing.T) {
+		f := newFleet(t, "breached", 3, oneWave(3)).endAtOnce(rollout.FailedChanged, "web-01")
+		ran := f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
+		assert.Equal(t, exitWaits, ran.code)
+		assert.Contains(t, ran.out, "failed: web-01 ("+f.plan.Servers[0].ID+") is failed-changed: the test says failed-changed\n")
+		assert.Contains(t, ran.out, "next: reimage retry breached --all && reimage resume breached\n")
+		f.cli("abort", "breached")
+		f.finish("web-02", rollout.Done)
+	})
+	t.Run("aborted", func(t *testing.T) {
+		f := newFleet(t, "stopped", 3, oneWave(3), func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachAbort })
+		f.endAtOnce(rollout.Done).endAtOnce(rollout.FailedIntact, "web-01", "web-02")
+		assert.Equal(t, exitCancelled, f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes").code)
+	})
+	t.Run("rolled back", func(t *testing.T) {
+		f := newFleet(t, "undone", 3, oneWave(3), func(p *rollout.Plan) { p.Caps.InFlight, p.Budget.OnBreach = 1, rollout.BreachRollback })
+		f.endAtOnce(rollout.Done).endAtOnce(rollout.FailedIntact, "web-02")
+		ran := f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
+		assert.Equal(t, exitRolledBack, ran.code)
+		assert.Contains(t, ran.err, "every changed server has its previous image again")
+	})
+}
+
+func TestApplyDetached(t *testing.T) {
+	f := newFleet(t, "detached", 2)
+	path := f.planFile()
+	ran := f.cli("apply", path, "--task-queue", f.queue, "--yes", "--detach", "--output", "json")
+	assert.Equal(t, exitDone, ran.code)
+	var started struct {
+		Name       string `json:"name"`
+		WorkflowID string `json:"workflow_id"`
+		RunID      string `json:"run_id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &started))
+	assert.Equal(t, "detached", started.Name)
+	assert.Equal(t, "rollout/detached", started.WorkflowID)
+	assert.NotEmpty(t, started.RunID)
+
+	ran = f.cli("apply", path, "--task-queue", f.queue, "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "the name is in use: rollout detached is running (workflow rollout/detached, run "+started.RunID+"), and nothing was started")
+	assert.Contains(t, ran.err, "reimage watch detached")
+	assert.NotContains(t, ran.err, "lost:", "nobody is asked in vain")
+
+	s := &session{client: temporalServer.Client, taskQueue: f.queue}
+	_, err := s.startRollout(t.Context(), f.plan, "ben")
+	assert.ErrorContains(t, err, "the name is in use", "the start itself refuses too")
+}
+
+// TestNoConsent: anything but a whole yes starts nothing.
+func TestNoRolloutWithoutConsent(t *testing.T) {
+	f := newFleet(t, "unwanted", 2)
+	path := f.planFile()
+	for _, answer := range []string{"", "no\n", "y\n", "YES\n", "unwanted\n"} {
+		ran := f.cliWith(t.Context(), answer, "apply", path, "--task-queue", f.queue)
+		assert.Equal(t, exitUsage, ran.code)
+		assert.Contains(t, ran.err, "no consent was given, nothing was touched")
+	}
+	assert.True(t, f.nothingStarted())
+}
+
+// TestEditedPlan: what was not shown is not carried out.
+func TestEditedPlan(t *testing.T) {
+	f := newFleet(t, "edited", 2)
+	content, err := os.ReadFile(f.planFile())
+	require.NoError(t, err)
+	for what, edit := range map[string][2]string{
+		"a number":         {`"in_flight": 2`, `"in_flight": 1`},
+		"a server":         {f.plan.Servers[0].ID, f.plan.Servers[1].ID},
+		"an unknown field": {`"version"`, `"in_flight": 100, "version"`},
+		"the version":      {`"version": 1`, `"version": 2`},
+		"another plan":     {"\n}\n", "\n}{}\n"},
+		"half of it":       {`"caps"`, ``},
+		"a second field":   {`"budget"`, `"caps": {"in_flight": 100}, "budget"`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			edited := bytes.Replace(content, []byte(edit[0]), []byte(edit[1]), 1)
+			require.NotEqual(t, content, edited)
+			ran := f.cli("apply", f.file("plan.json", string(edited)), "--task-queue", f.queue, "--yes")
+			assert.Equal(t, exitUsage, ran.code)
+			assert.Contains(t, ran.err, "plan.json")
+			assert.Contains(t, ran.err, "make")
+		})
+	}
+	assert.True(t, f.nothingStarted())
+}
+
+// TestDrift: a plan whose servers have changed is refused, and a new one is made when that is wanted.
+func TestDrift(t *testing.T) {
+	f := newFleet(t, "drifted", 3)
+	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, Name: "web-01", What: "its system disk is another one"}}
+	path, document := f.planFile(), f.document()
+
+	ran := f.cli("apply", path, "--task-queue", f.queue, "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "1 of 3 servers have changed since the plan was made")
+	assert.Contains(t, ran.err, "web-01 ("+f.plan.Servers[0].ID+"): its system disk is another one")
+	assert.Contains(t, ran.err, "Nothing was started. Make a new plan with: reimage plan -f FILE -o "+path)
+
+	other := f.file("other.yaml", strings.Replace(readText(t, document), "drifted", "other", 1))
+	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", other)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout drifted")
+
+	fresh := f.plan
+	fresh.Servers = fresh.Servers[1:]
+	fresh.Waves = []rollout.Wave{{Name: "all", End: 2}}
+	require.NoError(t, fresh.Seal())
+	f.made.Plan = &fresh
+	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", document)
+	assert.Equal(t, exitUsage, ran.code, "the consent is to the new plan")
+	assert.Contains(t, ran.err, "the new plan compared with the old one:\n")
+	assert.Contains(t, ran.err, "Type yes to destroy 2 system disks (rollout drifted): ")
+	assert.True(t, f.nothingStarted())
+
+	f.endAtOnce(rollout.Done)
+	ran = f.cliWith(t.Context(), "yes\n", "apply", path, "--task-queue", f.queue, "--replan", "-f", document, "--output", "json")
+	assert.Equal(t, exitDone, ran.code, ran.err)
+	var p rollout.Progress
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &p))
+	assert.Equal(t, 2, p.Counts.Done)
+}
+
+// TestMuchDrift: the list of what has changed stays readable.
+func TestMuchDrift(t *testing.T) {
+	text := drifted(rollout.Plan{}, make([]rollout.Drift, mostDrift+3))
+	assert.Equal(t, mostDrift+2, len(strings.Split(text, "\n")))
+	assert.True(t, strings.HasSuffix(text, "\n  and 3 more"))
+}
+
+// TestInterruptedApply: Ctrl-C after the start leaves the rollout running.
+func TestInterruptedApply(t *testing.T) {
+	f := newFleet(t, "unattended", 2)
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		for !f.isRunning() && t.Context().Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		interrupt()
+	}()
+	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "unattended")
+	assert.True(t, f.isRunning())
+	f.finish("web-01", rollout.Done)
+	f.finish("web-02", rollout.Done)
+	f.await("it ends all the same", func(p rollout.Progress) bool { return p.End == rollout.Completed })
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}

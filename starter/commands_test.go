@@ -1,0 +1,139 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestCommands gives every command to one rollout: what it does, and why it is refused. It is an operator's
+// day: a canary fails, is tried again, and the rollout goes on.
+func TestCommands(t *testing.T) {
+	f := newFleet(t, "commands", 8)
+	f.endAtOnce(rollout.Done, "web-01")
+	f.start()
+	f.finish("web-02", rollout.FailedIntact)
+	f.await("the failed canary pauses it", waits)
+
+	refused := func(says string, args ...string) {
+		t.Helper()
+		ran := f.cli(args...)
+		assert.Equal(t, exitUsage, ran.code)
+		assert.Empty(t, ran.out)
+		assert.Contains(t, ran.err, says)
+	}
+	accepted := func(says string, args ...string) {
+		t.Helper()
+		ran := f.cli(args...)
+		assert.Equal(t, exitDone, ran.code, ran.err)
+		assert.Equal(t, "commands: "+says+"\n", ran.out)
+	}
+
+	refused("accepted now: abort,", "pause", "commands")
+	refused("retry or accept failures first", "resume", "commands", "--by", "ina")
+	refused("web-01 has not failed: done", "retry", "commands", "web-01")
+	refused("the plan has no server web-99", "skip", "commands", "web-99")
+	refused("100 servers in flight are not between 1 and 8", "concurrency", "commands", "100")
+
+	accepted("1 server will be tried again", "retry", "commands", "--all", "--by", "ben", "--comment", "the host is back")
+	accepted("resumed", "resume", "commands", "--by", "ben")
+	f.finish("web-02", rollout.Done)
+	f.await("it waits for an approval", waits)
+	refused("what waits for an approval is wave canary and not rest", "approve", "commands", "--wave", "rest")
+	accepted("skipped web-08", "skip", "commands", "web-08")
+	accepted("up to 1 server in flight, before it was 2", "concurrency", "commands", "1")
+	accepted("approved what follows wave canary", "approve", "commands", "--wave", "canary", "--comment", "looks good")
+
+	f.finish("web-03", rollout.FailedIntact)
+	f.await("the next failure pauses it", waits)
+	accepted("accepted 1 failure of 8 servers", "accept", "commands", "web-03")
+	accepted("resumed", "resume", "rollout/commands")
+	f.await("it goes on", func(p rollout.Progress) bool { return len(p.InFlight) > 0 })
+	accepted("paused; 1 server in flight are finished", "pause", "commands")
+	accepted("aborting: nothing more is started, 1 server in flight are finished", "abort", "commands")
+	f.finish("web-04", rollout.Done)
+
+	ended := f.cli("watch", "commands")
+	assert.Equal(t, exitCancelled, ended.code)
+	assert.Contains(t, ended.err, "rollout commands was aborted; see: reimage report commands")
+	for _, command := range [][]string{
+		{"pause", "commands"}, {"abort", "commands"}, {"skip", "commands", "web-05"}, {"concurrency", "commands", "2"},
+	} {
+		refused("as aborted and takes no commands any more; see: reimage report commands", command...)
+	}
+	report := f.cli("report", "commands").out
+	assert.Contains(t, report, "ben: 1 server will be tried again: the host is back")
+	assert.Contains(t, report, "approved what follows wave canary: looks good")
+}
+
+// TestCommandSlips are refused before anybody is asked.
+func TestCommandSlips(t *testing.T) {
+	for says, args := range map[string][]string{
+		"nobody gives the command: --by":       {"pause", "web", "--by", " \t"},
+		"nobody gives the command":             {"apply", "plan.json", "--by", ""},
+		"no server is named: skip takes":       {"skip", "web"},
+		"no server is named: retry takes":      {"retry", "web"},
+		"or --all for every failed one":        {"accept", "web"},
+		"--all and servers exclude each other": {"retry", "web", "web-01", "--all"},
+		"unknown flag: --all":                  {"skip", "web", "--all"},
+		`"0" is not a number of servers`:       {"concurrency", "web", "0"},
+		`"many" is not a number`:               {"concurrency", "web", "many"},
+		"accepts 1 arg(s)":                     {"abort"},
+		"accepts 2 arg(s)":                     {"concurrency", "web"},
+		"Temporal at 127.0.0.1:1":              {"abort", "web"},
+		"--limit 0 is less":                    {"list", "--limit", "0"},
+		"text, json, csv or junit":             {"report", "web", "--format", "pdf"},
+		"-o is the file that the report":       {"report", "web", "-o", "json"},
+		"-o is the file that the plan":         {"plan", "-f", "rollout.yaml", "-o", "json"},
+		`required flag(s) "file"`:              {"plan"},
+		"[replan file]":                        {"apply", "plan.json", "--replan"},
+		"were all set":                         {"apply", "plan.json", "--wait", "--detach"},
+		"plan.json: no such file":              {"apply", "plan.json"},
+		"none.yaml: no such file":              {"plan", "-f", "none.yaml"},
+	} {
+		t.Run(says, func(t *testing.T) {
+			code, out, errOut := runCommand(t, args...)
+			assert.Equal(t, exitUsage, code)
+			assert.Empty(t, out)
+			assert.Contains(t, errOut, says)
+		})
+	}
+}
+
+func TestUnknownRollout(t *testing.T) {
+	f := newFleet(t, "unknown-web-fleet", 2)
+	f.start()
+	f.eventually("it is listed", func() bool {
+		return f.cli("pause", "unknown-web-flet").err == "reimage: no rollout unknown-web-flet is known to this Temporal namespace; near: unknown-web-fleet\n"
+	})
+	ran := f.cli("status", "zzzzzzzzzzzzzzzzzz")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "no rollout zzzzzzzzzzzzzzzzzz is known to this Temporal namespace; see: reimage list")
+	assert.Contains(t, f.cli("report", "").err, "the name of the rollout is empty")
+}
+
+func TestNear(t *testing.T) {
+	names := []string{"db", "web", "web-fleet", "web-fleet-2", "wlan"}
+	for name, want := range map[string][]string{
+		"web-flet": {"web-fleet", "web"}, "WEB": {"web"}, "fleet": {"web-fleet", "web-fleet-2"}, "dc": {"db"}, "zzz": nil,
+	} {
+		assert.Equal(t, want, near(name, names), name)
+	}
+	assert.Len(t, near("a", []string{"a1", "a2", "a3", "a4", "a5", "a6"}), 5)
+}
+
+// TestCommandWithoutWorker: a command that nobody would carry out is not left lying about.
+func TestCommandWithoutWorker(t *testing.T) {
+	f := newFleet(t, "orphan", 2)
+	f.start()
+	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
+	f.stopWorking()
+	// The server remembers for a minute and a half who asked for work; a queue nobody ever served is sure.
+	run := &rolloutRun{session: &session{client: temporalServer.Client, taskQueue: "nobody-" + f.queue}, name: "orphan"}
+	assert.ErrorContains(t, run.silent(t.Context(), assert.AnError), "no worker serves its task queue nobody-")
+	run.closedAs = 1
+	_, err := run.command(t.Context(), rollout.Command{Kind: rollout.Pause, By: "ina"})
+	assert.ErrorContains(t, err, "pause was not given to rollout orphan: no worker serves its task queue nobody-")
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+func TestList(t *testing.T) {
+	ended := newFleet(t, "list-ended", 2, func(p *rollout.Plan) { p.Budget.Count = new(2) }).endAtOnce(rollout.FailedIntact)
+	require.NoError(t, ended.start().Get(t.Context(), nil))
+	dead := newFleet(t, "list-dead", 2)
+	run := dead.start()
+	require.NoError(t, temporalServer.Client.TerminateWorkflow(t.Context(), run.GetID(), "", "a test"))
+	f := newFleet(t, "list-running", 4).endAtOnce(rollout.Done)
+	f.start()
+	f.await("it waits for an approval", waits)
+
+	var all []listed
+	f.eventually("all three are listed", func() bool {
+		ran := f.cli("list", "--output", "json")
+		require.Equal(t, exitDone, ran.code, ran.err)
+		all = nil
+		require.NoError(t, json.Unmarshal([]byte(ran.out), &all))
+		return len(ours(all)) == 3 && ours(all)[0].Name == "list-running"
+	})
+	mine := ours(all)
+	assert.Equal(t, "running", mine[0].State)
+	assert.True(t, mine[0].NeedsHuman)
+	assert.Contains(t, mine[0].Why, "approve what follows wave canary")
+	assert.Equal(t, 2, mine[0].Counts.Done)
+	assert.Equal(t, "rollout/list-running", mine[0].WorkflowID)
+	assert.Equal(t, "list-dead", mine[1].Name, "newest first")
+	assert.Equal(t, "terminated", mine[1].State)
+	assert.Equal(t, "list-ended", mine[2].Name)
+	assert.Equal(t, rollout.CompletedWithFailures, mine[2].End)
+	assert.Equal(t, 2, mine[2].Counts.Failed)
+	assert.False(t, mine[2].EndedAt.IsZero())
+
+	text := f.cli("list").out
+	assert.True(t, strings.HasPrefix(text, "NAME "))
+	assert.Regexp(t, `list-running +running +\S+ \S+ +- +2 done, 2 pending +waits for somebody`, text)
+	assert.Regexp(t, `list-ended +completed-with-failures .* 2 failed`, text)
+	assert.Len(t, strings.Split(strings.TrimSpace(f.cli("list", "--limit", "2").out), "\n"), 3)
+}
+
+func ours(all []listed) []listed {
+	var mine []listed
+	for _, l := range all {
+		if strings.HasPrefix(l.Name, "list-") {
+			mine = append(mine, l)
+		}
+	}
+	return mine
+}
+
+// TestCompletion asks for words as a shell does.
+func TestCompletion(t *testing.T) {
+	f := newFleet(t, "completed-by-tab", 4)
+	f.endAtOnce(rollout.Done, "web-01")
+	f.start()
+	f.finish("web-02", rollout.FailedIntact)
+	f.await("it is paused", waits)
+	words := func(args ...string) string { return f.cli(append([]string{"__complete"}, args...)...).out }
+
+	f.eventually("the name is offered", func() bool { return strings.Contains(words("pause", ""), "completed-by-tab\n") })
+	assert.NotContains(t, words("pause", "completed-by-tab", ""), "web-")
+	assert.Equal(t, "web-02\n:4\n", words("retry", "completed-by-tab", ""), "only failed servers can be retried")
+	assert.Equal(t, "web-03\nweb-04\n:4\n", words("skip", "completed-by-tab", ""), "only pending servers can be skipped")
+	f.cli("accept", "completed-by-tab", "--all")
+	f.cli("resume", "completed-by-tab")
+	assert.Equal(t, "canary\n:4\n", words("approve", "completed-by-tab", "--wave", ""))
+	assert.Contains(t, words("report", "x", "--format", ""), "junit")
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	assert.Equal(t, ":4\n", words("pause", ""), "whoever is not connected gets no error in the command line")
+}

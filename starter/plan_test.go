@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+func TestPlan(t *testing.T) {
+	f := newFleet(t, "planned", 3)
+	document, out := f.document(), filepath.Join(t.TempDir(), "a plan.json")
+
+	ran := f.cli("plan", "-f", document, "-o", out, "--task-queue", f.queue)
+	assert.Equal(t, exitDone, ran.code, ran.err)
+	assert.Contains(t, ran.out, "planned")
+	assert.Contains(t, ran.err, "next: reimage apply '"+out+"' --task-queue "+f.queue+"\n", "the exact next command")
+	info, err := os.Stat(out)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	plan, err := readPlan(out)
+	require.NoError(t, err)
+	assert.Equal(t, f.plan, plan)
+	left, err := os.ReadDir(filepath.Dir(out))
+	require.NoError(t, err)
+	assert.Len(t, left, 1, "nothing temporary is left")
+
+	ran = f.cli("plan", "-f", document, "--output", "json", "--task-queue", f.queue)
+	assert.Equal(t, exitDone, ran.code)
+	var printed rollout.Plan
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &printed))
+	assert.Equal(t, f.plan, printed)
+	assert.Contains(t, ran.err, "the plan was not kept; next: reimage plan -f "+document+" -o plan.json --task-queue "+f.queue)
+
+	t.Setenv("REIMAGE_TASK_QUEUE", f.queue)
+	assert.NotContains(t, f.cli("plan", "-f", document).err, "--task-queue", "the default need not be typed")
+}
+
+// TestPlanRefused: every problem is named, and there is no plan.
+func TestPlanRefused(t *testing.T) {
+	f := newFleet(t, "impossible", 3)
+	f.made = workflows.PlanRolloutResult{Problems: []string{"no server matches web-*", "image x is not active"}}
+	out := filepath.Join(t.TempDir(), "plan.json")
+	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "rollout impossible cannot be planned, nothing was touched:\n  no server matches web-*\n  image x is not active")
+	assert.Empty(t, ran.out)
+	assert.NoFileExists(t, out)
+
+	f.made = workflows.PlanRolloutResult{}
+	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "made no plan and did not say why")
+	edited := f.plan
+	edited.Caps.InFlight = 3
+	f.made = workflows.PlanRolloutResult{Plan: &edited}
+	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "do not fit together")
+
+	ran = f.cli("plan", "-f", f.file("rollout.yaml", "kind: [\n"), "--task-queue", f.queue)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "nothing was planned:\n")
+
+	ran = f.cli("plan", "-f", f.document(), "-o", filepath.Join(t.TempDir(), "no", "plan.json"), "--task-queue", "nobody-"+f.queue)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "no worker serves task queue nobody-")
+}
+
+// TestNothingToDo is no failure: somebody has done it before.
+func TestNothingToDo(t *testing.T) {
+	f := newFleet(t, "idle", 0, func(p *rollout.Plan) {
+		p.Skipped = []rollout.SkippedServer{{ID: "id", Name: "web-01", Reason: "it runs the image already"}}
+	})
+	out := filepath.Join(t.TempDir(), "plan.json")
+	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
+	assert.Equal(t, exitDone, ran.code)
+	assert.Contains(t, ran.err, "nothing to do: no server needs to be changed")
+	ran = f.cli("apply", out, "--task-queue", f.queue)
+	assert.Equal(t, exitDone, ran.code)
+	assert.Contains(t, ran.err, "nothing to do: rollout idle has no server to change")
+	_, err := temporalServer.Client.DescribeWorkflowExecution(t.Context(), workflows.RolloutID("idle"), "")
+	assert.Error(t, err, "nothing was started")
+}
+
+// TestPlanThatCannotBeWritten leaves the plan that was there.
+func TestPlanThatCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "taken"), 0o700))
+	err := writeFile(filepath.Join(dir, "taken"), []byte("new"))
+	assert.ErrorContains(t, err, "taken was not written")
+	err = writeFile(filepath.Join(dir, "none", "plan.json"), []byte("new"))
+	assert.ErrorContains(t, err, "cannot be written")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
+}
+
+// nothingStarted is true while no rollout of that name has ever run.
+func (f *fleet) nothingStarted() bool {
+	_, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), workflows.RolloutID(f.plan.Name), "")
+	return err != nil
+}
+
+// isRunning is true while the rollout's workflow has not closed.
+func (f *fleet) isRunning() bool {
+	described, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), workflows.RolloutID(f.plan.Name), "")
+	return err == nil && described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
