@@ -160,7 +160,7 @@ func drifted(plan rollout.Plan, drift []rollout.Drift) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d of %d servers have changed since the plan was made at %s:", len(drift), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime))
 	for _, d := range drift[:min(mostDrift, len(drift))] {
-		fmt.Fprintf(&text, "\n  %s (%s): %s", safetext.Line(d.Name), d.ServerID, safetext.Line(d.What))
+		fmt.Fprintf(&text, "\n  %s: %s", d.ServerID, safetext.Line(d.What)) // which names the server
 	}
 	if more := len(drift) - mostDrift; more > 0 {
 		fmt.Fprintf(&text, "\n  and %d more", more)
@@ -193,33 +193,38 @@ func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan ro
 	}
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
-		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", disks(len(plan.Servers)), plan.Name)); err != nil {
+		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
 			return nil, err
 		}
 	}
 	return s.startRollout(ctx, plan, o.by)
 }
 
-func disks(n int) string {
+func count(n int, what string) string {
 	if n == 1 {
-		return "1 system disk"
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d system disks", n)
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // losses are the totals of what is lost and what is kept.
 func losses(plan rollout.Plan) string {
-	gigabytes, data := 0, 0
+	gigabytes, data, known := 0, 0, true
 	for _, server := range plan.Servers {
 		gigabytes += server.DiskGB
 		data += server.DataDisks
+		known = known && server.DiskGB > 0
+	}
+	size := "and all their snapshots"
+	if known {
+		size = fmt.Sprintf("%d GB, %s", gigabytes, size)
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, safetext.Line(plan.ImageName), plan.Change.ImageID)
-	fmt.Fprintf(&text, "  lost: %s and everything on them (%d GB, and all their snapshots)\n", disks(len(plan.Servers)), gigabytes)
-	fmt.Fprintf(&text, "  kept: the servers' ids and addresses, and %d data disks\n", data)
+	fmt.Fprintf(&text, "  lost: %s and everything on them (%s)\n", count(len(plan.Servers), "system disk"), size)
+	fmt.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", count(data, "data disk"))
 	if len(plan.Skipped) > 0 {
-		fmt.Fprintf(&text, "  left alone: %d servers\n", len(plan.Skipped))
+		fmt.Fprintf(&text, "  left alone: %s\n", count(len(plan.Skipped), "server"))
 	}
 	for _, warning := range plan.Warnings {
 		fmt.Fprintf(&text, "  warning: %s\n", safetext.Line(warning))
@@ -256,7 +261,7 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("%d servers to %s", len(plan.Servers), plan.ImageName),
+		StaticSummary:                            fmt.Sprintf("%s to %s", count(len(plan.Servers), "server"), plan.ImageName),
 	}, workflows.RolloutName, workflows.RolloutInput{Plan: plan, StartedBy: by})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, inUse(plan.Name, started.RunId)

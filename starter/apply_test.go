@@ -134,13 +134,13 @@ func TestEditedPlan(t *testing.T) {
 // TestDrift: a plan whose servers have changed is refused, and a new one is made when that is wanted.
 func TestDrift(t *testing.T) {
 	f := newFleet(t, "drifted", 3)
-	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, Name: "web-01", What: "its system disk is another one"}}
+	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, Name: "web-01", What: "web-01 has another system disk"}}
 	path, document := f.planFile(), f.document()
 
 	ran := f.cli("apply", path, "--task-queue", f.queue, "--yes")
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, "1 of 3 servers have changed since the plan was made")
-	assert.Contains(t, ran.err, "web-01 ("+f.plan.Servers[0].ID+"): its system disk is another one")
+	assert.Contains(t, ran.err, f.plan.Servers[0].ID+": web-01 has another system disk")
 	assert.Contains(t, ran.err, "Nothing was started. Make a new plan with: reimage plan -f FILE -o "+path)
 
 	other := f.file("other.yaml", strings.Replace(readText(t, document), "drifted", "other", 1))
@@ -165,6 +165,13 @@ func TestDrift(t *testing.T) {
 	var p rollout.Progress
 	require.NoError(t, json.Unmarshal([]byte(ran.out), &p))
 	assert.Equal(t, 2, p.Counts.Done)
+}
+
+// TestUnknownSizes: a size that the cloud did not tell is not counted as nothing.
+func TestUnknownSizes(t *testing.T) {
+	text := losses(rollout.Plan{Name: "web", Servers: []rollout.PlannedServer{{DiskGB: 40, DataDisks: 1}, {}}, Skipped: make([]rollout.SkippedServer, 2)})
+	assert.Contains(t, text, "lost: 2 system disks and everything on them (and all their snapshots)\n")
+	assert.Contains(t, text, "and 1 data disk\n  left alone: 2 servers\n")
 }
 
 // TestMuchDrift: the list of what has changed stays readable.

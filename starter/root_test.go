@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, out, errOut string) {
@@ -31,6 +33,18 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 		}
 	}
 	walk(newRootCommand(streams{}))
+}
+
+// TestCommandsAreDocumented keeps the manual complete.
+func TestCommandsAreDocumented(t *testing.T) {
+	manual, err := os.ReadFile("../docs/commands.md")
+	require.NoError(t, err)
+	for _, cmd := range newRootCommand(streams{}).Commands() {
+		assert.Contains(t, string(manual), "`"+cmd.Name(), cmd.Name())
+		for _, sub := range cmd.Commands() {
+			assert.Contains(t, string(manual), "`"+cmd.Name()+" "+sub.Name(), sub.CommandPath())
+		}
+	}
 }
 
 func TestVersion(t *testing.T) {
