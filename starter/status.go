@@ -61,8 +61,10 @@ func (r *rolloutRun) look(ctx context.Context) (rollout.Progress, error) {
 	}
 	result, broken := r.result(ctx)
 	switch {
-	case broken != nil:
+	case broken != nil && isBroken(broken):
 		return p, r.broken(broken)
+	case broken != nil:
+		return p, fmt.Errorf("how rollout %s ended cannot be asked: %w", r.name, broken)
 	case err != nil:
 		return r.fromResult(rollout.Progress{}, result), nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
@@ -155,15 +158,31 @@ type end struct {
 	err    error
 }
 
-// ended gives the end of the rollout when it comes.
+// ended gives the end of the rollout when it comes. A connection that fails meanwhile is no end.
 func (r *rolloutRun) ended(ctx context.Context) <-chan end {
 	ended := make(chan end, 1)
 	go func() {
-		var e end
-		e.result, e.err = r.result(ctx)
-		ended <- e
+		for {
+			var e end
+			e.result, e.err = r.result(ctx)
+			if e.err == nil || isBroken(e.err) || ctx.Err() != nil {
+				ended <- e
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(watchInterval):
+			}
+		}
 	}()
 	return ended
+}
+
+// isBroken tells a workflow that closed without a result from one whose result could not be fetched.
+func isBroken(err error) bool {
+	_, closed := errors.AsType[*temporal.WorkflowExecutionError](err)
+	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	return closed || gone
 }
 
 // last shows the end. The workers may be gone by then: the result is known without them.

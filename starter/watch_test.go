@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
@@ -91,6 +92,13 @@ func TestBrokenWorkflow(t *testing.T) {
 	}
 	assert.Contains(t, f.cli("abort", "broken").err, "as terminated and takes no commands any more")
 	assert.Contains(t, f.cli("report", "broken").out, "did not end by itself (terminated)")
+}
+
+// TestFailedConnection: nobody concludes from a connection that a rollout has ended.
+func TestFailedConnection(t *testing.T) {
+	assert.False(t, isBroken(serviceerror.NewUnavailable("connection refused")))
+	assert.False(t, isBroken(context.DeadlineExceeded))
+	assert.True(t, isBroken(serviceerror.NewNotFound("deleted")))
 }
 
 func TestStatus(t *testing.T) {
