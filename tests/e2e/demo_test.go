@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	temp := t.TempDir()
-	ran := machine.Command(t, "demo", "--output", "json", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp).Run("")
+	ran := machine.Command(t, "demo", "--one", "--output", "json", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp).Run("")
 	require.Equal(t, 0, ran.Code)
 
 	var figures map[string]any
@@ -37,11 +38,42 @@ func TestDemo(t *testing.T) {
 	assert.Empty(t, processesUsing(t, temp), "processes")
 }
 
+// TestFleetDemo runs the demo of a fleet, faster than a newcomer's, and keeps it running to look at the Web UI.
+func TestFleetDemo(t *testing.T) {
+	t.Parallel()
+	temp := t.TempDir()
+	demo := machine.Command(t, "demo", "--keep", "--speed", "30", "--output", "json", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp)
+	demo.Start()
+	page := regexp.MustCompile(`Web UI: (\S+)`)
+	require.Eventually(t, func() bool { return page.MatchString(demo.Output()) }, harness.Patience, 100*time.Millisecond)
+	response, err := http.Get(page.FindStringSubmatch(demo.Output())[1])
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	demo.Interrupt()
+	ran := demo.Wait()
+	require.Equal(t, 0, ran.Code)
+
+	var figures map[string]any
+	require.NoError(t, json.Unmarshal([]byte(ran.Out), &figures))
+	assert.Equal(t, "completed-with-failures", figures["end"])
+	assert.EqualValues(t, 24, figures["changeos_accepted"])
+	assert.EqualValues(t, 0, figures["accepted_twice"])
+	assert.EqualValues(t, 22, figures["on_new_image"])
+	assert.EqualValues(t, 1, figures["workers_killed"])
+	assert.LessOrEqual(t, figures["most_out_of_service"], figures["in_flight_cap"])
+
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Empty(t, left, "temporary files")
+	assert.Empty(t, processesUsing(t, temp), "processes")
+}
+
 // TestDemoInterrupted presses Ctrl-C in the middle.
 func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
 	temp := t.TempDir()
-	demo := machine.Command(t, "demo", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp)
+	demo := machine.Command(t, "demo", "--one", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp)
 	demo.Start()
 	require.Eventually(t, func() bool { return strings.Contains(demo.Output(), "submit") }, harness.Patience, 20*time.Millisecond)
 	demo.Interrupt()

@@ -53,7 +53,7 @@ Evidence, from the cloud's own ledger
 		e.WorkersKilled, e.PollJobAttempts, e.APICalls, e.HistoryEvents, e.Seconds)
 }
 
-func (d *demo) collect(ctx context.Context, result rollout.ServerResult) (evidence, error) {
+func (d *oneServer) collect(ctx context.Context, result rollout.ServerResult) (evidence, error) {
 	now, _ := d.cloud.Server(d.server.ID)
 	ledger := d.cloud.Ledger()
 	e := evidence{
@@ -73,7 +73,7 @@ func (d *demo) collect(ctx context.Context, result rollout.ServerResult) (eviden
 }
 
 // readHistory counts the events and the attempts at polling the job.
-func (d *demo) readHistory(ctx context.Context, e *evidence) error {
+func (d *oneServer) readHistory(ctx context.Context, e *evidence) error {
 	polls := map[int64]bool{}
 	history := d.temporal.Client.GetWorkflowHistory(ctx, d.change.GetID(), d.change.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for history.HasNext() {
