@@ -98,11 +98,12 @@ type Budget struct {
 	// PerGroup is the number tolerated in any one group. Nil means no such limit.
 	PerGroup *int     `json:"per_group,omitempty"`
 	OnBreach OnBreach `json:"on_breach"`
-	// Strict keeps servers in flight plus failures within the tolerated number plus one, so that the
-	// budget cannot be exceeded at all. Otherwise what is in flight at a breach may still fail.
+	// Strict keeps servers in flight plus failures within the tolerated number plus one, so that nothing is
+	// in flight at a breach that could still fail. It goes by the share from the first server on, whatever
+	// the sample. Otherwise what is in flight at a breach may still fail.
 	Strict bool `json:"strict,omitempty"`
 	// SlowStart begins with one server in flight, adds one for each success and falls back to one after
-	// a failure.
+	// a failure. What was started before the failure does not add to it any more.
 	SlowStart bool `json:"slow_start,omitempty"`
 }
 

@@ -37,7 +37,7 @@ func TestCommands(t *testing.T) {
 	refused("the plan has no server web-99", "skip", "commands", "web-99")
 	refused("100 servers in flight are not between 1 and 8", "concurrency", "commands", "100")
 
-	accepted("1 server will be tried again", "retry", "commands", "--all", "--by", "ben", "--comment", "the host is back")
+	accepted("web-02 will be tried again", "retry", "commands", "--all", "--by", "ben", "--comment", "the host is back")
 	accepted("resumed", "resume", "commands", "--by", "ben")
 	f.finish("web-02", rollout.Done)
 	f.await("it waits for an approval", waits)
@@ -48,11 +48,11 @@ func TestCommands(t *testing.T) {
 
 	f.finish("web-03", rollout.FailedIntact)
 	f.await("the next failure pauses it", waits)
-	accepted("accepted 1 failure of 8 servers", "accept", "commands", "web-03")
+	accepted("accepted the failure of web-03", "accept", "commands", "web-03")
 	accepted("resumed", "resume", "rollout/commands")
 	f.await("it goes on", func(p rollout.Progress) bool { return len(p.InFlight) > 0 })
-	accepted("paused; 1 server in flight are finished", "pause", "commands")
-	accepted("aborting: nothing more is started, 1 server in flight are finished", "abort", "commands")
+	accepted("paused: what is in flight (1 server) will be finished", "pause", "commands")
+	accepted("aborted: what is in flight (1 server) will be finished", "abort", "commands")
 	f.finish("web-04", rollout.Done)
 
 	ended := f.cli("watch", "commands")
@@ -64,7 +64,7 @@ func TestCommands(t *testing.T) {
 		refused("as aborted and takes no commands any more; see: reimage report commands", command...)
 	}
 	report := f.cli("report", "commands").out
-	assert.Contains(t, report, "ben: 1 server will be tried again: the host is back")
+	assert.Contains(t, report, "ben: web-02 will be tried again: the host is back")
 	assert.Contains(t, report, "approved what follows wave canary: looks good")
 }
 

@@ -29,7 +29,8 @@ func (e *Engine) tally() tally {
 		groupFlight: make([]int, len(e.plan.Caps.Groups)),
 		groupFailed: make([]int, len(e.plan.Caps.Groups)),
 	}
-	for i, s := range e.state.Servers {
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
 		zone, group := e.zone[i], e.group[i]
 		if s.holdsSlot() {
 			t.slots++
@@ -40,23 +41,22 @@ func (e *Engine) tally() tally {
 				t.groupSlots[group]++
 			}
 		}
-		switch s.State {
-		case rollout.InFlight:
+		switch {
+		case s.State == rollout.InFlight:
 			t.inFlight++
 			if group >= 0 {
 				t.groupFlight[group]++
 			}
-		case rollout.Soaking:
+		case s.State == rollout.Soaking:
 			t.soaking++
+		case s.holdsSlot():
+			t.heldFailed++
 		}
 		if (s.State == rollout.Ended || s.State == rollout.Soaking) && s.Attempts > 0 && s.End != rollout.Skipped {
 			t.ended++
 		}
 		if s.failed() {
 			t.failed++
-			if s.holdsSlot() {
-				t.heldFailed++
-			}
 			if group >= 0 {
 				t.groupFailed[group]++
 			}
@@ -65,24 +65,30 @@ func (e *Engine) tally() tally {
 	return t
 }
 
-// take counts one more server in flight.
-func (t *tally) take(zone, group int) {
-	t.slots++
+// take counts one more server in flight. One that is broken holds its slot already.
+func (t *tally) take(zone, group int, holdsSlot bool) {
 	t.inFlight++
+	if group >= 0 {
+		t.groupFlight[group]++
+	}
+	if holdsSlot {
+		t.heldFailed--
+		return
+	}
+	t.slots++
 	if zone >= 0 {
 		t.zoneSlots[zone]++
 	}
 	if group >= 0 {
 		t.groupSlots[group]++
-		t.groupFlight[group]++
 	}
 }
 
 // breach says why the budget is exceeded, nothing if it is not.
 func (e *Engine) breach() string {
 	t := e.tally()
-	if tolerated := e.plan.Budget.Tolerated(t.ended); t.failed > tolerated {
-		return fmt.Sprintf("%s failed and %d tolerated: %s", servers(t.failed), tolerated, e.failedNames())
+	if tolerated := e.tolerated(t); t.failed > tolerated {
+		return fmt.Sprintf("%s failed and %d tolerated: %s", servers(t.failed), tolerated, e.names(e.which((*Server).failed)))
 	}
 	if perGroup := e.plan.Budget.PerGroup; perGroup != nil {
 		for g, failed := range t.groupFailed {
@@ -94,29 +100,34 @@ func (e *Engine) breach() string {
 	return ""
 }
 
-// failedNames lists the failed servers, a handful of them.
-func (e *Engine) failedNames() string {
-	const most = 5
-	var names []string
-	more := 0
-	for i, s := range e.state.Servers {
-		switch {
-		case !s.failed():
-		case len(names) < most:
-			names = append(names, e.called(i))
-		default:
-			more++
+// which are the servers that are so.
+func (e *Engine) which(so func(*Server) bool) []int {
+	var chosen []int
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
+		if so(s) {
+			chosen = append(chosen, i)
 		}
 	}
+	return chosen
+}
+
+// names lists servers, a handful of them.
+func (e *Engine) names(chosen []int) string {
+	const most = 5
+	var names []string
+	for _, i := range chosen[:min(most, len(chosen))] {
+		names = append(names, e.called(i))
+	}
 	text := strings.Join(names, ", ")
-	if more > 0 {
+	if more := len(chosen) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
 // admit starts what the caps, the budget and the slow start let in, in the order of the plan. A server
-// that its zone or group holds back lets others pass.
+// that its zone or group holds back lets others pass, and a broken one that is tried again takes no slot.
 func (e *Engine) admit() []Start {
 	if e.state.Wave >= len(e.plan.Waves) {
 		return nil
@@ -129,36 +140,40 @@ func (e *Engine) admit() []Start {
 		if !ready {
 			continue
 		}
-		if e.full(t) {
-			break
-		}
-		if e.heldBack(t, i) {
+		broken := s.holdsSlot()
+		if e.full(t, broken) || e.heldBack(t, i, broken) {
 			continue
 		}
-		t.take(e.zone[i], e.group[i])
+		t.take(e.zone[i], e.group[i], broken)
 		starts = append(starts, e.start(i, false))
 	}
 	return starts
 }
 
-// full is true when no server at all may start.
-func (e *Engine) full(t tally) bool {
-	budget := e.plan.Budget
-	return t.slots >= e.state.Cap ||
+// full is true when no server at all may start, or no broken one.
+func (e *Engine) full(t tally, broken bool) bool {
+	budget, slots := e.plan.Budget, t.slots
+	if broken {
+		slots -= t.heldFailed
+	}
+	return slots >= e.state.Cap ||
 		budget.SlowStart && t.inFlight+t.soaking >= e.state.Window ||
-		budget.Strict && t.inFlight+t.failed > e.toleratedAtLast()
+		budget.Strict && t.inFlight+t.failed > e.tolerated(t)
 }
 
-// toleratedAtLast is the number of failures tolerated when every server has ended, which is what strict
-// admission goes by: a sample that is still too small tolerates more for the moment only.
-func (e *Engine) toleratedAtLast() int {
-	return e.plan.Budget.Tolerated(max(len(e.plan.Servers), e.plan.Budget.MinSample))
+// tolerated is the number of failures in force. Strict admission goes by the number when every server has
+// ended: a sample that is still too small tolerates more, but for the moment only.
+func (e *Engine) tolerated(t tally) int {
+	if budget := e.plan.Budget; budget.Strict {
+		return budget.Tolerated(max(len(e.plan.Servers), budget.MinSample))
+	}
+	return e.plan.Budget.Tolerated(t.ended)
 }
 
 // heldBack is true when the server's zone or group has no room for it.
-func (e *Engine) heldBack(t tally, i int) bool {
+func (e *Engine) heldBack(t tally, i int, broken bool) bool {
 	budget, group := e.plan.Budget, e.group[i]
-	return e.noRoom(t, i) ||
+	return !broken && e.noRoom(t, i) ||
 		budget.Strict && budget.PerGroup != nil && group >= 0 && t.groupFlight[group]+t.groupFailed[group] > *budget.PerGroup
 }
 
@@ -186,37 +201,38 @@ func (e *Engine) start(i int, rollback bool) Start {
 // any more. The caps hold, but failed servers hold no slots: repairing them is what this is for.
 func (e *Engine) admitRollback() []Start {
 	t := tally{zoneSlots: make([]int, len(e.plan.Caps.Zones)), groupSlots: make([]int, len(e.plan.Caps.Groups)), groupFlight: make([]int, len(e.plan.Caps.Groups))}
-	for i, s := range e.state.Servers {
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
 		if s.State != rollout.InFlight {
 			continue
 		}
 		if !s.RollingBack {
 			return nil
 		}
-		t.take(e.zone[i], e.group[i])
+		t.take(e.zone[i], e.group[i], false)
 	}
 	var starts []Start
 	for i := len(e.state.Servers) - 1; i >= 0 && t.slots < e.state.Cap; i-- {
-		if !e.toRollBack(i) || !e.due(e.state.Servers[i].Until) || e.noRoom(t, i) {
+		if s := &e.state.Servers[i]; !s.toRollBack() || !e.due(s.Until) || e.noRoom(t, i) {
 			continue
 		}
-		t.take(e.zone[i], e.group[i])
+		t.take(e.zone[i], e.group[i], false)
 		starts = append(starts, e.start(i, true))
 	}
 	return starts
 }
 
 // toRollBack is true for a changed server whose rollback has not been tried.
-func (e *Engine) toRollBack(i int) bool {
-	s := e.state.Servers[i]
+func (s *Server) toRollBack() bool {
 	return s.State == rollout.Ended && s.changed() && !s.RollingBack
 }
 
 // nextBusyRollback is when a server that was busy when its rollback was due is tried again.
 func (e *Engine) nextBusyRollback() time.Time {
 	var next time.Time
-	for i, s := range e.state.Servers {
-		if e.toRollBack(i) && !e.due(s.Until) && (next.IsZero() || s.Until.Before(next)) {
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
+		if s.toRollBack() && !e.due(s.Until) && (next.IsZero() || s.Until.Before(next)) {
 			next = s.Until
 		}
 	}
@@ -225,7 +241,8 @@ func (e *Engine) nextBusyRollback() time.Time {
 
 // rollbackEnd is rolled-back only if no server is left that lost its disk and did not get the old image.
 func (e *Engine) rollbackEnd() rollout.RolloutEnd {
-	for _, s := range e.state.Servers {
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
 		if s.changed() || s.Attempts > 0 && (s.End == rollout.FailedLost || s.End == rollout.Vanished) {
 			return rollout.RolledBackPartially
 		}

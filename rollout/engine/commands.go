@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,14 +123,18 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 			return "nothing waits for an approval"
 		}
 	case rollout.Skip, rollout.Retry, rollout.Concurrency:
-		if e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting {
+		switch {
+		case e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting:
 			return "it starts no planned server any more"
-		}
-		if kind == rollout.Retry && e.tally().failed == 0 {
+		case kind == rollout.Retry && e.tally().failed == 0:
 			return "no server has failed"
+		case kind == rollout.Skip && !e.any((*Server).untried):
+			return "no server is pending"
+		case kind == rollout.Concurrency && len(e.plan.Servers) == 0:
+			return "it has no servers"
 		}
 	case rollout.Accept:
-		if e.tally().failed == 0 && !e.anyRetryPending() {
+		if e.tally().failed == 0 && !e.any((*Server).toRetry) {
 			return "no server has failed"
 		}
 	default:
@@ -138,19 +143,22 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 	return ""
 }
 
-func (e *Engine) anyRetryPending() bool {
-	for _, s := range e.state.Servers {
-		if s.toRetry() {
+func (e *Engine) any(so func(*Server) bool) bool {
+	for i := range e.state.Servers {
+		if so(&e.state.Servers[i]) {
 			return true
 		}
 	}
 	return false
 }
 
-// toRetry is true for a server that failed and waits for its next turn.
-func (s Server) toRetry() bool {
-	return (s.State == rollout.Pending || s.State == rollout.Busy) && s.Attempts > 0
-}
+// untried is true for a server that waits for its first turn, toRetry for one that failed and waits for
+// its next.
+func (s *Server) untried() bool { return s.waits() && s.Attempts == 0 }
+
+func (s *Server) toRetry() bool { return s.waits() && s.Attempts > 0 }
+
+func (s *Server) waits() bool { return s.State == rollout.Pending || s.State == rollout.Busy }
 
 // refuseServers looks at every server a command names and says everything that stands against it.
 func (e *Engine) refuseServers(refs []string, refuse func(i int) string) string {
@@ -171,20 +179,20 @@ func (e *Engine) refuseServers(refs []string, refuse func(i int) string) string 
 }
 
 func (e *Engine) refuseSkip(i int) string {
-	s := e.state.Servers[i]
+	s := &e.state.Servers[i]
 	switch {
 	case s.toRetry():
 		return fmt.Sprintf("%s failed (%s) and cannot be skipped: accept the failure", e.called(i), s.End)
 	case s.State == rollout.InFlight:
 		return fmt.Sprintf("%s is in flight and will be finished", e.called(i))
-	case s.State != rollout.Pending && s.State != rollout.Busy:
+	case !s.waits():
 		return fmt.Sprintf("%s has ended: %s", e.called(i), s.End)
 	}
 	return ""
 }
 
 func (e *Engine) refuseUnlessFailed(i int) string {
-	s := e.state.Servers[i]
+	s := &e.state.Servers[i]
 	switch {
 	case s.failed(), s.toRetry():
 		return ""
@@ -201,19 +209,19 @@ func (e *Engine) carryOut(c rollout.Command) string {
 	s := &e.state
 	switch c.Kind {
 	case rollout.Pause:
-		e.pause(PauseState{Why: "paused by " + c.By})
-		return fmt.Sprintf("paused; %s in flight are finished", servers(e.tally().inFlight))
+		e.pause(PauseState{Why: c.By + " asked for it"})
+		return "paused: " + e.finishes()
 	case rollout.Resume:
-		if s.Pause.Deadline {
+		if !s.Deadline.IsZero() && e.due(s.Deadline) { // whoever resumes knows that it is late
 			s.Deadline = s.Now.Add(e.plan.Deadline)
 		}
 		s.Phase, s.Pause = s.Pause.From, nil
 		return "resumed"
 	case rollout.Abort:
 		if s.Phase != rollout.PhaseAborting {
-			e.stop(rollout.PhaseAborting, c.By, "aborted")
+			e.stop(rollout.PhaseAborting)
 		}
-		return fmt.Sprintf("aborting: nothing more is started, %s in flight are finished", servers(e.tally().inFlight))
+		return "aborted: " + e.finishes()
 	case rollout.Approve:
 		s.Approvals[s.Wave] = c.By
 		return fmt.Sprintf("approved what follows wave %s", e.plan.Waves[s.Wave].Name)
@@ -222,32 +230,44 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		s.Cap = c.InFlight
 		return fmt.Sprintf("up to %s in flight, before it was %d", servers(c.InFlight), before)
 	case rollout.Skip:
-		for _, i := range e.named(c.Servers) {
+		chosen := e.named(c.Servers)
+		for _, i := range chosen {
 			e.giveUp(i, rollout.Skipped, "skipped by "+c.By)
 		}
-		return "skipped " + strings.Join(c.Servers, ", ")
+		return "skipped " + e.names(chosen)
 	case rollout.Retry:
 		chosen := e.failedOrNamed(c.Servers)
 		for _, i := range chosen {
 			if server := &s.Servers[i]; server.State == rollout.Ended {
-				server.State, server.Accepted, server.BusySince = rollout.Pending, false, time.Time{}
+				server.State, server.BusySince = rollout.Pending, time.Time{}
 			}
 		}
-		return fmt.Sprintf("%s will be tried again", servers(len(chosen)))
+		return e.names(chosen) + " will be tried again"
 	default: // rollout.Accept
 		chosen := e.failedOrNamed(c.Servers)
 		for _, i := range chosen {
 			e.giveUp(i, "", "")
 			s.Servers[i].Accepted = true
 		}
-		return fmt.Sprintf("accepted %s of %s", count(len(chosen), "failure"), servers(len(e.plan.Servers)))
+		return "accepted the failure of " + e.names(chosen)
 	}
 }
 
+// finishes says what becomes of the servers in flight when nothing more is started.
+func (e *Engine) finishes() string {
+	if n := e.tally().inFlight; n > 0 {
+		return fmt.Sprintf("what is in flight (%s) will be finished", servers(n))
+	}
+	return "nothing is in flight"
+}
+
+// named are the servers named, each once.
 func (e *Engine) named(refs []string) []int {
 	var chosen []int
 	for _, ref := range refs {
-		chosen = append(chosen, e.byRef[ref]...)
+		if i := e.byRef[ref][0]; !slices.Contains(chosen, i) {
+			chosen = append(chosen, i)
+		}
 	}
 	return chosen
 }
@@ -257,11 +277,5 @@ func (e *Engine) failedOrNamed(refs []string) []int {
 	if len(refs) > 0 {
 		return e.named(refs)
 	}
-	var chosen []int
-	for i, s := range e.state.Servers {
-		if s.failed() {
-			chosen = append(chosen, i)
-		}
-	}
-	return chosen
+	return e.which((*Server).failed)
 }

@@ -82,15 +82,20 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.rolledBack(i, out)
 		return
 	}
-	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), out.Down
+	if s.stays(out.End) {
+		out = Outcome{End: s.End, Reason: fmt.Sprintf("tried again, %s: %s", out.End, out.Reason)}
+	}
+	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), untouched(out.End) && (out.Down || s.Down)
 	switch {
 	case out.End == rollout.Done:
-		e.state.Window++
+		if !s.StartedAt.Before(e.state.FailedAt) { // what was started before a failure is no sign that it is over
+			e.state.Window++
+		}
 		if e.plan.Soak > 0 {
 			s.State, s.Until = rollout.Soaking, e.state.Now.Add(e.plan.Soak)
 		}
 	case out.End.Failed():
-		e.state.Window = 1
+		e.state.Window, e.state.FailedAt = 1, e.state.Now
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
 }
@@ -100,13 +105,13 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 func (e *Engine) rolledBack(i int, out Outcome) {
 	s := &e.state.Servers[i]
 	s.State, s.Reason = rollout.Ended, cut("rolling back: "+out.Reason)
-	switch out.End {
-	case rollout.Done:
+	switch {
+	case out.End == rollout.Done:
 		s.End, s.Reason = rollout.Restored, cut(out.Reason)
-	case rollout.NotStarted, rollout.FailedIntact, rollout.Skipped:
+	case s.stays(out.End):
 		e.log("", fmt.Sprintf("%s was not rolled back: %s", e.called(i), cut(out.Reason)))
 	default:
-		s.End = out.End
+		s.End, s.Accepted = out.End, false // nobody has accepted this failure
 		e.log("", fmt.Sprintf("%s was not rolled back: %s: %s", e.called(i), out.End, cut(out.Reason)))
 	}
 }
@@ -120,7 +125,7 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 		return
 	}
 	s.Attempts--
-	s.StartedAt = time.Time{}
+	s.StartedAt, s.Holder = time.Time{}, cut(holder)
 	if s.RollingBack { // its turn comes again, for as long as it takes
 		s.State, s.RollingBack, s.Until = rollout.Ended, false, e.state.Now.Add(busyRetry)
 		return
@@ -128,10 +133,9 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 	if s.BusySince.IsZero() {
 		s.BusySince = e.state.Now
 	}
-	s.Reason = cut("busy: " + holder)
-	if giveUp := s.BusySince.Add(e.plan.BusyWait); !e.state.Now.Before(giveUp) || e.stopped() {
-		e.giveUp(i, rollout.Skipped, s.Reason)
-		e.log("", fmt.Sprintf("%s is left alone: %s", e.called(i), s.Reason))
+	if e.due(s.BusySince.Add(e.plan.BusyWait)) || e.stopped() {
+		e.giveUp(i, rollout.Skipped, s.busy())
+		e.log("", fmt.Sprintf("%s is left alone, %s", e.called(i), s.busy()))
 		return
 	}
 	s.State, s.Until = rollout.Busy, e.state.Now.Add(busyRetry)
@@ -141,9 +145,9 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 // what it was: skipping it would hide a broken server.
 func (e *Engine) giveUp(i int, end rollout.ServerEnd, reason string) {
 	s := &e.state.Servers[i]
-	s.State, s.Until, s.EndedAt = rollout.Ended, time.Time{}, e.state.Now
+	s.State, s.Until = rollout.Ended, time.Time{}
 	if s.Attempts == 0 {
-		s.End, s.Reason = end, reason
+		s.End, s.Reason, s.EndedAt = end, reason, e.state.Now
 	}
 }
 
@@ -154,206 +158,6 @@ func (e *Engine) stopped() bool {
 		phase = e.state.Pause.From
 	}
 	return phase == rollout.PhaseAborting || phase == rollout.PhaseRollingBack || phase == rollout.PhaseEnded
-}
-
-// Advance decides what is to be done now, and counts the servers it says to start as in flight.
-func (e *Engine) Advance(now time.Time) Decision {
-	e.tick(now)
-	e.endSoaks()
-	e.passDeadline()
-	e.watchBudget()
-	var d Decision
-	switch e.state.Phase {
-	case rollout.PhaseRunning:
-		e.moveOn()
-		if e.state.Phase == rollout.PhaseRunning {
-			d.Start = e.admit()
-		}
-	case rollout.PhasePaused:
-		e.noteWaveOver()
-	case rollout.PhaseAborting:
-		if e.tally().inFlight == 0 {
-			e.finish(rollout.Aborted)
-		}
-	case rollout.PhaseRollingBack:
-		d.Start = e.admitRollback()
-		if len(d.Start) == 0 && e.tally().inFlight == 0 && e.nextBusyRollback().IsZero() {
-			e.finish(e.rollbackEnd())
-		}
-	}
-	d.Over = e.state.Phase == rollout.PhaseEnded
-	d.WakeAt = e.wakeAt()
-	return d
-}
-
-// tick moves the time on, never back.
-func (e *Engine) tick(now time.Time) {
-	if now.After(e.state.Now) {
-		e.state.Now = now
-	}
-}
-
-func (e *Engine) due(t time.Time) bool { return !e.state.Now.Before(t) }
-
-func (e *Engine) endSoaks() {
-	for i := range e.state.Servers {
-		if s := &e.state.Servers[i]; s.State == rollout.Soaking && (e.due(s.Until) || e.stopped()) {
-			s.State, s.Until = rollout.Ended, time.Time{}
-		}
-	}
-}
-
-func (e *Engine) passDeadline() {
-	if e.state.Phase != rollout.PhaseRunning || e.state.Deadline.IsZero() || !e.due(e.state.Deadline) {
-		return
-	}
-	e.pause(PauseState{Why: fmt.Sprintf("its deadline of %s has passed", e.plan.Deadline), Deadline: true})
-}
-
-func (e *Engine) pause(p PauseState) {
-	p.From = e.state.Phase
-	if e.state.Pause != nil {
-		p.From = e.state.Pause.From
-	}
-	e.state.Phase, e.state.Pause = rollout.PhasePaused, &p
-	if p.Breach || p.Deadline {
-		e.log("", "paused: "+p.Why)
-	}
-}
-
-// watchBudget acts on a breach. An operator's pause does not hide one: a plan that aborts, aborts.
-func (e *Engine) watchBudget() {
-	p := e.state.Pause
-	forward := e.state.Phase == rollout.PhaseRunning || p != nil && p.From == rollout.PhaseRunning && !p.Breach
-	if !forward {
-		return
-	}
-	why := e.breach()
-	if why == "" {
-		return
-	}
-	switch e.plan.Budget.OnBreach {
-	case rollout.BreachAbort:
-		e.stop(rollout.PhaseAborting, "", "aborted: "+why)
-	case rollout.BreachRollback:
-		e.stop(rollout.PhaseRollingBack, "", "rolling back: "+why)
-	default:
-		e.pause(PauseState{Why: why, Breach: true})
-	}
-}
-
-// stop gives up what is pending. What is in flight is carried to its end.
-func (e *Engine) stop(phase rollout.Phase, by, what string) {
-	e.state.Phase, e.state.Pause = phase, nil
-	e.log(by, what)
-	reason := "the rollout was aborted before its turn"
-	if phase == rollout.PhaseRollingBack {
-		reason = "the rollout was rolled back before its turn"
-	}
-	for i := range e.state.Servers {
-		if s := e.state.Servers[i]; s.State == rollout.Pending || s.State == rollout.Busy {
-			e.giveUp(i, rollout.NotStarted, reason)
-		}
-	}
-}
-
-// moveOn goes to the next wave when this one is over, baked and approved, and so on until there is a wave
-// with something to do. After the last one the rollout ends.
-func (e *Engine) moveOn() {
-	for e.state.Wave < len(e.plan.Waves) {
-		e.noteWaveOver()
-		if e.state.WaveOverAt.IsZero() || !e.due(e.bakedAt()) || e.awaitsApproval() {
-			return
-		}
-		e.state.Wave++
-		e.state.WaveOverAt = time.Time{}
-	}
-	end := rollout.Completed
-	for _, s := range e.state.Servers {
-		if s.End.Failed() {
-			end = rollout.CompletedWithFailures
-		}
-	}
-	e.finish(end)
-}
-
-// noteWaveOver notices that the last server of the wave has ended, or that a retry has reopened it.
-func (e *Engine) noteWaveOver() {
-	w := e.state.Wave
-	if w >= len(e.plan.Waves) {
-		return
-	}
-	over := true
-	for _, s := range e.state.Servers[:e.plan.Waves[w].End] {
-		over = over && s.State == rollout.Ended
-	}
-	switch {
-	case !over:
-		e.state.WaveOverAt = time.Time{}
-	case e.state.WaveOverAt.IsZero():
-		e.state.WaveOverAt = e.state.Now
-		if e.empty(w) {
-			e.log("", fmt.Sprintf("wave %s is empty and skipped", e.plan.Waves[w].Name))
-		} else {
-			e.log("", fmt.Sprintf("wave %s is over", e.plan.Waves[w].Name))
-		}
-	}
-}
-
-func (e *Engine) empty(wave int) bool { return e.waveStart(wave) == e.plan.Waves[wave].End }
-
-func (e *Engine) waveStart(wave int) int {
-	if wave == 0 {
-		return 0
-	}
-	return e.plan.Waves[wave-1].End
-}
-
-// bakedAt is when the bake after the current wave ends. An empty wave does not bake.
-func (e *Engine) bakedAt() time.Time {
-	if e.empty(e.state.Wave) {
-		return e.state.WaveOverAt
-	}
-	return e.state.WaveOverAt.Add(e.plan.Waves[e.state.Wave].Bake)
-}
-
-// awaitsApproval is true when somebody has to approve what follows the current wave.
-func (e *Engine) awaitsApproval() bool {
-	w := e.state.Wave
-	return e.plan.Waves[w].Approval && !e.empty(w) && w < len(e.plan.Waves)-1 && e.state.Approvals[w] == ""
-}
-
-func (e *Engine) finish(end rollout.RolloutEnd) {
-	e.state.Phase, e.state.End, e.state.EndedAt, e.state.Pause = rollout.PhaseEnded, end, e.state.Now, nil
-	e.log("", "ended: "+string(end))
-}
-
-// wakeAt is the next moment at which time alone changes something.
-func (e *Engine) wakeAt() time.Time {
-	var next time.Time
-	sooner := func(t time.Time) {
-		if !t.IsZero() && t.After(e.state.Now) && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	if e.state.Phase == rollout.PhaseEnded {
-		return next
-	}
-	for _, s := range e.state.Servers {
-		if s.State == rollout.Soaking || s.State == rollout.Busy && e.state.Phase == rollout.PhaseRunning {
-			sooner(s.Until)
-		}
-	}
-	switch e.state.Phase {
-	case rollout.PhaseRunning:
-		sooner(e.state.Deadline)
-		if !e.state.WaveOverAt.IsZero() {
-			sooner(e.bakedAt())
-		}
-	case rollout.PhaseRollingBack:
-		sooner(e.nextBusyRollback())
-	}
-	return next
 }
 
 func (e *Engine) log(by, what string) {

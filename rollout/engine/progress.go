@@ -19,7 +19,7 @@ func (e *Engine) Progress() rollout.Progress {
 		Name: e.plan.Name, Reason: e.plan.Reason, ImageName: e.plan.ImageName, Project: e.plan.Project, StartedBy: s.StartedBy,
 		Phase: s.Phase, End: s.End, Counts: e.Counts(), Waves: e.waves(),
 		Slots: t.slots, SlotsHeldFailed: t.heldFailed, SlotsCap: s.Cap,
-		Failed: t.failed, Tolerated: e.plan.Budget.Tolerated(t.ended),
+		Failed: t.failed, Tolerated: e.tolerated(t),
 		Accepts: e.accepts(), Log: s.Log[max(0, len(s.Log)-shownLog):],
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Deadline: s.Deadline,
 	}
@@ -43,8 +43,11 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(),
 		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.After,
 	}
-	if s.State == rollout.Ended || s.State == rollout.Soaking {
+	switch s.State {
+	case rollout.Ended, rollout.Soaking:
 		p.End = s.End
+	case rollout.Busy:
+		p.Reason = s.busy()
 	}
 	return p
 }
@@ -115,11 +118,18 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 	case rollout.PhaseAborting:
 		return "aborting: finishes " + inFlight, false
 	case rollout.PhaseRollingBack:
-		return fmt.Sprintf("rolling back: %s, %d to go", inFlight, e.leftToRollBack()), false
+		why = fmt.Sprintf("rolling back: %s, %d to go", inFlight, len(e.which((*Server).toRollBack)))
+		if busy := e.nextBusy(); busy != "" && t.inFlight == 0 {
+			why += "; waits for " + busy
+		}
+		return why, false
 	case rollout.PhasePaused:
-		return fmt.Sprintf("paused: %s; %s", s.Pause.Why, inFlight), true
+		return fmt.Sprintf("paused: %s; %s", e.whyPaused(), inFlight), true
 	}
-	wave := e.plan.Waves[min(s.Wave, len(e.plan.Waves)-1)].Name
+	if s.Wave >= len(e.plan.Waves) {
+		return "all waves are over", false
+	}
+	wave := e.plan.Waves[s.Wave].Name
 	switch {
 	case !s.WaveOverAt.IsZero() && !e.due(e.bakedAt()):
 		return fmt.Sprintf("wave %s bakes until %s", wave, e.bakedAt().UTC().Format(time.RFC3339)), false
@@ -132,32 +142,40 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 	case e.nextBusy() != "":
 		return fmt.Sprintf("wave %s: waits for %s", wave, e.nextBusy()), false
 	case e.pendingInWave() > 0:
-		return fmt.Sprintf("wave %s: failed servers (%s) hold the slots that the next ones need: retry or accept them, raise the concurrency, or abort", wave, e.failedNames()), true
+		help := "retry or accept them"
+		if t.slots >= s.Cap {
+			help += ", raise the concurrency"
+		}
+		return fmt.Sprintf("wave %s: failed servers (%s) hold the slots that the next ones need: %s, or abort", wave, e.names(e.which((*Server).holdsSlot)), help), true
 	}
 	return "wave " + wave, false
 }
 
-func (e *Engine) leftToRollBack() int {
-	left := 0
-	for i := range e.state.Servers {
-		if e.toRollBack(i) {
-			left++
-		}
+// whyPaused is why the rollout is paused. A breach is told as it is now.
+func (e *Engine) whyPaused() string {
+	p := e.state.Pause
+	if !p.Breach {
+		return p.Why
 	}
-	return left
+	if now := e.breach(); now != "" {
+		return now
+	}
+	return p.Why + " (dealt with: resume goes on)"
 }
 
 func (e *Engine) pendingInWave() int {
-	c := e.counts(0, e.plan.Waves[min(e.state.Wave, len(e.plan.Waves)-1)].End)
-	return c.Pending
+	return e.counts(0, e.plan.Waves[e.state.Wave].End).Pending
 }
 
-// nextBusy names a server that another workflow changes, and which workflow that is.
+// nextBusy names a server that waits because another workflow changes it, and that workflow.
 func (e *Engine) nextBusy() string {
-	for i, s := range e.state.Servers {
-		if s.State == rollout.Busy {
-			return fmt.Sprintf("%s, %s", e.called(i), s.Reason)
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
+		if (s.State == rollout.Busy || s.toRollBack()) && !e.due(s.Until) {
+			return fmt.Sprintf("%s, %s", e.called(i), s.busy())
 		}
 	}
 	return ""
 }
+
+func (s *Server) busy() string { return "busy: " + s.Holder }

@@ -24,8 +24,9 @@ type State struct {
 	Servers []Server `json:"servers"`
 	// Cap is the cap on servers in flight in force; operators can set it.
 	Cap int `json:"cap"`
-	// Window is the slow start's own cap.
-	Window int `json:"window,omitempty"`
+	// Window is the slow start's own cap. FailedAt is when a failure last narrowed it.
+	Window   int       `json:"window,omitempty"`
+	FailedAt time.Time `json:"failed_at,omitzero"`
 	// Pause is set while the rollout is paused.
 	Pause *PauseState `json:"pause,omitempty"`
 	// Deadline is when the rollout pauses by itself, zero for never.
@@ -55,13 +56,14 @@ type Server struct {
 	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
 	Reason      string `json:"reason,omitempty"`
 	Accepted    bool   `json:"accepted,omitempty"`
-	Down        bool   `json:"down,omitempty"` // as in Outcome
+	Down        bool   `json:"down,omitempty"` // as in Outcome, until an attempt touches the server
 	RollingBack bool   `json:"rolling_back,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
 	Until time.Time `json:"until,omitzero"`
-	// BusySince is when the server was first found busy.
+	// BusySince is when the server was first found busy, Holder who was changing it when it was last.
 	BusySince time.Time           `json:"busy_since,omitzero"`
+	Holder    string              `json:"holder,omitempty"`
 	StartedAt time.Time           `json:"started_at,omitzero"`
 	EndedAt   time.Time           `json:"ended_at,omitzero"`
 	After     rollout.Fingerprint `json:"after,omitzero"`
@@ -75,22 +77,33 @@ const (
 )
 
 // failed is true for a server that counts against the budget.
-func (s Server) failed() bool {
+func (s *Server) failed() bool {
 	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0 && !s.Accepted
 }
 
-// holdsSlot is true while the server is out of service because of the rollout.
-func (s Server) holdsSlot() bool {
+// holdsSlot is true while the server is out of service because of the rollout. A broken one is until it is
+// repaired or accepted, also while it waits to be tried again.
+func (s *Server) holdsSlot() bool {
 	switch s.State {
 	case rollout.InFlight, rollout.Soaking:
 		return true
 	}
-	return s.failed() && (s.End.OutOfService() || s.Down)
+	return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)
 }
 
 // changed is true for a server that no longer has the disk of the plan, and has one.
-func (s Server) changed() bool {
+func (s *Server) changed() bool {
 	return s.Attempts > 0 && (s.End == rollout.Done || s.End == rollout.FailedChanged)
+}
+
+// stays is true when an attempt that touched nothing leaves the server what an earlier one made of it.
+func (s *Server) stays(end rollout.ServerEnd) bool {
+	return untouched(end) && (s.End == rollout.Done || s.End.OutOfService() || s.End == rollout.Vanished)
+}
+
+// untouched is true for an end that leaves the server the disk it had.
+func untouched(end rollout.ServerEnd) bool {
+	return end == rollout.FailedIntact || end == rollout.NotStarted || end == rollout.Skipped
 }
 
 // Outcome is how the attempt at one server ended.

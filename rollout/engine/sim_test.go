@@ -1,0 +1,213 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/engine"
+)
+
+// sim is the world around an engine: it has the clock, the servers with their real disks, and the workflow
+// that carries out decisions. Between any two steps only the written state of the engine survives; a second
+// engine that is never written must decide the same.
+type sim struct {
+	t    require.TestingT
+	plan rollout.Plan
+	live *engine.Engine
+	// saved is the state as JSON. The clock can go back: latest is the latest time that the engine was told.
+	saved       []byte
+	now, latest time.Time
+	world       []machine
+	checker     checker
+}
+
+// machine is a server as it really is.
+type machine struct {
+	disk rollout.Fingerprint // no volume: lost
+	gone bool
+	down bool                // with its old disk
+	told rollout.Fingerprint // the disk the engine was told of last
+	last engine.Start        // the attempt in flight, or the last one
+	// disks counts the system disks it had.
+	disks int
+}
+
+// day is when every simulated rollout begins.
+func day() time.Time { return time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC) }
+
+func newSim(t require.TestingT, plan rollout.Plan) *sim {
+	s := &sim{t: t, plan: plan, live: engine.New(plan, "ann", day()), now: day(), latest: day(), world: make([]machine, len(plan.Servers))}
+	for i, server := range plan.Servers {
+		s.world[i] = machine{disk: server.Before, told: server.Before}
+	}
+	s.saved = write(t, s.live.State())
+	s.checker = newChecker(s)
+	return s
+}
+
+func write(t require.TestingT, state engine.State) []byte {
+	text, err := json.Marshal(state)
+	require.NoError(t, err)
+	return text
+}
+
+// read is the state as it was written.
+func (s *sim) read() engine.State {
+	var state engine.State
+	require.NoError(s.t, json.Unmarshal(s.saved, &state))
+	return state
+}
+
+// restored is an engine that knows only what was written.
+func (s *sim) restored() *engine.Engine { return engine.Restore(s.plan, s.read()) }
+
+// do takes one step with the engine that was restored, and with the one that never was.
+func do[T any](s *sim, step func(e *engine.Engine) T) T {
+	restored := s.restored()
+	got := step(restored)
+	require.Equal(s.t, step(s.live), got, "a restored engine decides otherwise")
+	s.saved = write(s.t, restored.State())
+	require.Equal(s.t, string(write(s.t, s.live.State())), string(s.saved), "a restored engine ends up in another state")
+	return got
+}
+
+// tick notes that the engine is about to be told the time.
+func (s *sim) tick() {
+	if s.now.After(s.latest) {
+		s.latest = s.now
+	}
+}
+
+func (s *sim) advance() engine.Decision {
+	s.tick()
+	before := s.read()
+	d := do(s, func(e *engine.Engine) engine.Decision { return e.Advance(s.now) })
+	for _, start := range d.Start {
+		s.world[start.Server].last = start
+	}
+	s.checker.advanced(before, d)
+	return d
+}
+
+// inFlight are the servers that the engine holds to be in flight.
+func (s *sim) inFlight() []int {
+	var all []int
+	for i, server := range s.read().Servers {
+		if server.State == rollout.InFlight {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// finish ends the attempt at a server: what the end says happens to its disk, and the engine is told.
+func (s *sim) finish(i int, end rollout.ServerEnd, reason string) {
+	s.tell(i, engine.Outcome{End: end, Reason: reason}, false)
+}
+
+// tell is finish for servers that are down, and, silent, for those whose disk was not looked at afterwards.
+func (s *sim) tell(i int, out engine.Outcome, silent bool) {
+	m, image, end := &s.world[i], s.plan.Change.ImageID, out.End
+	if m.last.Rollback {
+		image = s.plan.Servers[i].Before.ImageID
+	}
+	m.down = out.Down || m.down
+	switch end {
+	case rollout.Done, rollout.FailedChanged:
+		m.disks++
+		m.disk = rollout.Fingerprint{ImageID: image, VolumeID: fmt.Sprintf("disk-%d-of-%d", m.disks, i)}
+		m.down = false
+	case rollout.FailedLost:
+		m.disk.VolumeID = ""
+	case rollout.Vanished:
+		m.gone = true
+	}
+	if touched := end != rollout.Skipped && end != rollout.NotStarted && !m.gone; touched && !silent {
+		out.After, m.told = m.disk, m.disk
+	}
+	s.tick()
+	s.checker.finished(i, end)
+	do(s, func(e *engine.Engine) bool { e.Finished(i, out, s.now); return true })
+}
+
+// repeat tells once more of a server that is not in flight. Only the clock may move.
+func (s *sim) repeat(i int, end rollout.ServerEnd) {
+	s.tick()
+	before := s.read()
+	do(s, func(e *engine.Engine) bool {
+		e.Finished(i, engine.Outcome{End: end, Reason: "told twice"}, s.now)
+		e.Busy(i, "told twice", s.now)
+		return true
+	})
+	after := s.read()
+	before.Now = after.Now
+	require.Equal(s.t, before, after)
+}
+
+func (s *sim) busy(i int, holder string) {
+	s.tick()
+	s.checker.busy(i)
+	do(s, func(e *engine.Engine) bool { e.Busy(i, holder, s.now); return true })
+	s.checker.patience(i)
+}
+
+// command gives a command and returns what the engine says to it, or why it refuses.
+func (s *sim) command(c rollout.Command) (said string, err error) {
+	s.tick()
+	before := s.read()
+	check := s.restored().Check(c)
+	said = do(s, func(e *engine.Engine) string {
+		var text string
+		text, err = e.Do(c, s.now)
+		return text
+	})
+	require.Equal(s.t, check, err, "Check and Do disagree")
+	if err != nil {
+		after := s.read()
+		before.Now = after.Now
+		require.Equal(s.t, before, after, "a refused command changes the state")
+	} else {
+		s.checker.commanded(before, c)
+	}
+	return said, err
+}
+
+// probe asks every command without giving it: asking changes nothing, and Accepts names exactly the kinds
+// of which one command at least would be accepted.
+func (s *sim) probe() {
+	e := s.restored()
+	accepted := map[rollout.CommandKind]bool{}
+	for _, c := range s.askable() {
+		if e.Check(c) == nil {
+			accepted[c.Kind] = true
+		}
+	}
+	accepts := e.Progress().Accepts
+	for _, kind := range rollout.CommandKinds() {
+		require.Equal(s.t, accepted[kind], slices.Contains(accepts, kind), "Accepts is wrong on %s", kind)
+		require.Error(s.t, e.Check(rollout.Command{Kind: kind, InFlight: 1}), "nobody may give a command")
+	}
+	require.Equal(s.t, string(s.saved), string(write(s.t, e.State())), "asking changed the state")
+}
+
+// askable are all commands worth asking for.
+func (s *sim) askable() []rollout.Command {
+	all := []rollout.Command{
+		{Kind: rollout.Pause}, {Kind: rollout.Resume}, {Kind: rollout.Abort}, {Kind: rollout.Approve},
+		{Kind: rollout.Retry}, {Kind: rollout.Accept}, {Kind: rollout.Concurrency, InFlight: 1}, {Kind: "promote"},
+	}
+	for _, server := range s.plan.Servers {
+		for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Retry, rollout.Accept} {
+			all = append(all, rollout.Command{Kind: kind, Servers: []string{server.ID}})
+		}
+	}
+	for i := range all {
+		all[i].By = "ben"
+	}
+	return all
+}

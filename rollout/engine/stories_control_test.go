@@ -1,0 +1,105 @@
+package engine_test
+
+import (
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+func controlStories() []story {
+	intact := fails(rollout.FailedIntact, "the change was refused")
+	return []story{
+		{
+			name:     "pause",
+			tells:    "An operator pauses in mid-wave: what is in flight is finished, a second pause is refused, resume goes on where it stopped.",
+			plan:     plan(5, 2, 0),
+			commands: []told{{2 * time.Minute, by("ben", rollout.Pause)}, {3 * time.Minute, by("cleo", rollout.Pause)}, {10 * time.Minute, by("ben", rollout.Resume)}, {11 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:     "abort",
+			tells:    "Abort in mid-wave: what is in flight is finished, one of it fails, nothing more is started. Only abort is still accepted, and the second changes nothing.",
+			plan:     plan(5, 3, 0),
+			attempts: map[string][]attempt{"web-03": {intact}},
+			commands: []told{
+				{2 * time.Minute, rollout.Command{Kind: rollout.Abort, By: "ben", Comment: "wrong image"}}, {3 * time.Minute, by("cleo", rollout.Abort)},
+				{3 * time.Minute, by("cleo", rollout.Pause)}, {3 * time.Minute, by("cleo", rollout.Retry)}, {3 * time.Minute, inFlight("cleo", 1)},
+				{4 * time.Minute, by("cleo", rollout.Skip, "web-05")},
+			},
+		},
+		{
+			name:     "abort-while-paused",
+			tells:    "Abort outranks a pause and needs no resume.",
+			plan:     plan(4, 1, 0),
+			commands: []told{{2 * time.Minute, by("ben", rollout.Pause)}, {10 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:     "abort-during-bake",
+			tells:    "Abort while a wave bakes: nothing is in flight, the rollout ends at once.",
+			plan:     plan(3, 1, 0, waves(rollout.Wave{Name: "canary", End: 1, Bake: time.Hour}, rollout.Wave{Name: "rest", End: 3})),
+			commands: []told{{20 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:     "abort-before-approval",
+			tells:    "Abort while an approval is waited for.",
+			plan:     plan(3, 1, 0, waves(rollout.Wave{Name: "canary", End: 1, Approval: true}, rollout.Wave{Name: "rest", End: 3})),
+			commands: []told{{20 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:     "abort-while-rolling-back",
+			tells:    "Abort stops a rollback: the server that is being rolled back is finished, the others keep the new image.",
+			plan:     plan(4, 1, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{"web-03": {intact}},
+			commands: []told{{17 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:  "pause-while-rolling-back",
+			tells: "A rollback can be paused and resumed.",
+			plan:  plan(4, 1, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{
+				"web-03": {intact},
+			},
+			commands: []told{{17 * time.Minute, by("ben", rollout.Pause)}, {30 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:     "abort-with-a-busy-server",
+			tells:    "A server that answers busy after the abort is left alone and not waited for.",
+			plan:     plan(2, 2, 0, func(p *rollout.Plan) { p.BusyWait = time.Hour }),
+			attempts: map[string][]attempt{"web-01": {{holder: "rollout/db"}}, "web-02": {{after: 3 * time.Minute}}},
+			commands: []told{{time.Second / 2, by("ben", rollout.Abort)}},
+		},
+		{
+			name:  "skip",
+			tells: "Pending servers can be skipped, by id or name. One in flight is finished, one that ended has ended, one that failed is accepted and not skipped.",
+			plan:  plan(5, 1, 1),
+			attempts: map[string][]attempt{
+				"web-01": {intact},
+			},
+			commands: []told{
+				{1 * time.Minute, by("ben", rollout.Skip, "web-01")}, {2 * time.Minute, by("ben", rollout.Skip, "web-03", "id-03", "id-05")},
+				{6 * time.Minute, by("ben", rollout.Skip, "web-01")}, {7 * time.Minute, by("ben", rollout.Skip)}, {8 * time.Minute, by("ben", rollout.Skip, "db-01", "web-05")},
+			},
+		},
+		{
+			name:     "skip-the-rest-of-a-wave",
+			tells:    "When the last pending servers of a wave are skipped, the wave is over.",
+			plan:     plan(3, 1, 0, waves(rollout.Wave{Name: "early", End: 2}, rollout.Wave{Name: "rest", End: 3})),
+			commands: []told{{1 * time.Minute, by("ben", rollout.Skip, "web-02")}},
+		},
+		{
+			name:     "retry-then-accept",
+			tells:    "A retry that waits for its turn can be taken back: accepting lets the failure be.",
+			plan:     plan(3, 1, 0),
+			attempts: map[string][]attempt{"web-01": {intact}},
+			commands: []told{
+				{6 * time.Minute, by("ben", rollout.Retry)}, {7 * time.Minute, by("ben", rollout.Skip, "web-01")}, {8 * time.Minute, by("ben", rollout.Accept, "web-01")},
+				{9 * time.Minute, by("ben", rollout.Retry, "web-01")}, {10 * time.Minute, by("ben", rollout.Resume)},
+			},
+		},
+		{
+			name:     "nobody-comes",
+			tells:    "A rollout that is paused by a breach and that nobody helps stands still and says so.",
+			plan:     plan(2, 1, 0),
+			attempts: map[string][]attempt{"web-01": {intact}},
+		},
+	}
+}
