@@ -172,10 +172,19 @@ func (c *Command) Run(input string) Ran {
 func (c *Command) Start() {
 	c.t.Helper()
 	require.NoError(c.t, c.cmd.Start())
+	c.t.Cleanup(func() {
+		if c.cmd.ProcessState == nil { // the test gave up on it
+			_ = c.cmd.Process.Signal(os.Interrupt)
+			_ = c.cmd.Wait()
+		}
+	})
 }
 
 // Output is what the program has written to standard output so far.
 func (c *Command) Output() string { return c.out.String() }
+
+// ErrOutput is what the program has written to standard error so far.
+func (c *Command) ErrOutput() string { return c.err.String() }
 
 // Interrupt is Ctrl-C.
 func (c *Command) Interrupt() {
