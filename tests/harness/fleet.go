@@ -1,10 +1,12 @@
 package harness
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/emulator"
@@ -100,17 +102,27 @@ func (l *Lab) Rolled(run client.WorkflowRun) workflows.RolloutResult {
 	return result
 }
 
-// ReplayRuns replays every run of a rollout, from the last back to the first, and returns how many there were.
+// Runs are the histories of all runs of a rollout, the first one first.
+func (l *Lab) Runs(run client.WorkflowRun) []*history.History {
+	l.T.Helper()
+	var runs []*history.History
+	for id, more := "", true; more; more = id != "" {
+		last := l.History(l.T.Context(), l.T, l.Temporal.Client.GetWorkflow(l.T.Context(), run.GetID(), id))
+		id = last.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
+		runs = append(runs, last)
+	}
+	slices.Reverse(runs)
+	return runs
+}
+
+// ReplayRuns replays every run of a rollout and returns how many there were.
 func (l *Lab) ReplayRuns(run client.WorkflowRun) int {
 	l.T.Helper()
-	runs := 0
-	for id, more := "", true; more; more = id != "" {
-		history := l.History(l.T.Context(), l.T, l.Temporal.Client.GetWorkflow(l.T.Context(), run.GetID(), id))
-		id = history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
+	runs := l.Runs(run)
+	for _, history := range runs {
 		Replay(l.T, history)
-		runs++
 	}
-	return runs
+	return len(runs)
 }
 
 // WatchOutOfService counts, until the function it returns is called, how many servers that ran at first do

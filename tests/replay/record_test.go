@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -60,9 +61,7 @@ func paths() []path {
 // TestRecord writes the recordings. It is run by make record and never as part of the tests: a
 // recording made by the code under test proves nothing about it. See README.md.
 func TestRecord(t *testing.T) {
-	if os.Getenv("REIMAGE_RECORD") == "" {
-		t.Skip("records only when asked to: make record")
-	}
+	onlyWhenAsked(t)
 	for _, path := range paths() {
 		t.Run(path.name, func(t *testing.T) {
 			lab := machine.NewLab(t, path.cloud)
@@ -82,14 +81,21 @@ func TestRecord(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, path.end, result.End, result.Reason)
 			}
-			save(t, lab, run, path.name)
+			save(t, lab.History(t.Context(), t, run), path.name)
 		})
 	}
 }
 
-func save(t *testing.T, lab *harness.Lab, run client.WorkflowRun, name string) {
+func onlyWhenAsked(t *testing.T) {
 	t.Helper()
-	content, err := protojson.Marshal(lab.History(t.Context(), t, run))
+	if os.Getenv("REIMAGE_RECORD") == "" {
+		t.Skip("records only when asked to: make record")
+	}
+}
+
+func save(t *testing.T, recorded *history.History, name string) {
+	t.Helper()
+	content, err := protojson.Marshal(recorded)
 	require.NoError(t, err)
 	out, err := os.Create(file(name))
 	require.NoError(t, err)

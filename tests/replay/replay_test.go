@@ -64,6 +64,11 @@ func TestEveryPathIsRecorded(t *testing.T) {
 	for _, path := range paths() {
 		assert.FileExists(t, file(path.name), "record it with make record")
 	}
+	for _, path := range rolloutPaths() {
+		for run := range path.runs {
+			assert.FileExists(t, file(path.recording(run)), "record it with make record")
+		}
+	}
 }
 
 func file(name string) string { return filepath.Join("testdata", name+".json.gz") }

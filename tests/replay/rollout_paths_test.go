@@ -1,0 +1,107 @@
+package replay
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// rolloutPath is one way through a rollout of six servers in two waves, driven on real parts.
+type rolloutPath struct {
+	name   string
+	faults []emulator.Fault
+	plan   func(*rollout.Plan)
+	in     workflows.RolloutInput
+	// during acts while the rollout runs.
+	during func(*harness.Lab, client.WorkflowRun)
+	end    rollout.RolloutEnd
+	// runs is how many recordings there are at most: one for every run of the workflow.
+	runs int
+}
+
+func rolloutPaths() []rolloutPath {
+	tell := func(lab *harness.Lab, run client.WorkflowRun, kind rollout.CommandKind) {
+		_, err := lab.Tell(run, rollout.Command{Kind: kind})
+		require.NoError(lab.T, err)
+	}
+	fails := []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, Times: 1}}
+	inFlight := func(p rollout.Progress) bool { return len(p.InFlight) == 2 && p.Counts.Done >= 1 }
+	paused := func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused && len(p.InFlight) == 0 }
+	return []rolloutPath{
+		{name: "rollout-completed", end: rollout.Completed, runs: 1},
+		{name: "rollout-paused-and-resumed", end: rollout.Completed, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
+			lab.Await(run, "servers in flight", inFlight)
+			tell(lab, run, rollout.Pause)
+			lab.Await(run, "the pause", paused)
+			tell(lab, run, rollout.Resume)
+		}},
+		{name: "rollout-approved", end: rollout.Completed, runs: 1, plan: func(p *rollout.Plan) { p.Waves[0].Approval = true },
+			during: func(lab *harness.Lab, run client.WorkflowRun) {
+				lab.Await(run, "the wait for an approval", func(p rollout.Progress) bool { return p.NeedsHuman })
+				tell(lab, run, rollout.Approve)
+			}},
+		{name: "rollout-aborted", end: rollout.Aborted, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
+			lab.Await(run, "servers in flight", inFlight)
+			tell(lab, run, rollout.Abort)
+		}},
+		{name: "rollout-cancelled", end: rollout.Aborted, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
+			lab.Await(run, "servers in flight", inFlight)
+			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), ""))
+		}},
+		{name: "rollout-breached", faults: fails, end: rollout.Completed, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
+			lab.Await(run, "the pause", paused)
+			tell(lab, run, rollout.Retry)
+			tell(lab, run, rollout.Resume)
+		}},
+		{name: "rollout-rolled-back", faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, After: 2, Times: 1}},
+			plan: func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }, end: rollout.RolledBack, runs: 1},
+		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 3},
+	}
+}
+
+// roll drives one path and returns its rollout.
+func (p rolloutPath) roll(t *testing.T) (*harness.Lab, client.WorkflowRun) {
+	lab := machine.NewLab(t, emulator.Options{Servers: 6, Faults: p.faults})
+	lab.StartWorker(nil)
+	in := p.in
+	in.Plan = lab.Plan(p.name, 2, 1, 6)
+	if p.plan != nil {
+		p.plan(&in.Plan)
+		require.NoError(t, in.Plan.Seal())
+	}
+	run := lab.Roll(in)
+	if p.during != nil {
+		p.during(lab, run)
+	}
+	require.Equal(t, p.end, lab.Rolled(run).End)
+	return lab, run
+}
+
+// TestRecordRollouts is TestRecord for rollouts.
+func TestRecordRollouts(t *testing.T) {
+	onlyWhenAsked(t)
+	for _, path := range rolloutPaths() {
+		t.Run(path.name, func(t *testing.T) {
+			lab, run := path.roll(t)
+			runs := lab.Runs(run)
+			require.GreaterOrEqual(t, len(runs), path.runs)
+			for i, history := range runs[:path.runs] {
+				save(t, history, path.recording(i))
+			}
+		})
+	}
+}
+
+// recording names the recording of one run of the workflow.
+func (p rolloutPath) recording(run int) string {
+	if p.runs == 1 {
+		return p.name
+	}
+	return p.name + "-" + string(rune('1'+run))
+}
