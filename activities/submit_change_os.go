@@ -18,10 +18,13 @@ const SubmitChangeOSName = "SubmitChangeOS"
 
 // SubmitChangeOSInput asks for the change that destroys the system disk.
 type SubmitChangeOSInput struct {
+	Project  string         `json:"project"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
 	// Before is the system disk that may be destroyed. No other one is.
 	Before rollout.Fingerprint `json:"before"`
+	// Doubt is true when the workflow was reset: a run that is no more may have sent the request.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
@@ -49,18 +52,26 @@ type SubmitProgress struct {
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
 // Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished are final and mean that nothing
-// was accepted. Throttled, NotSent, NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again.
+// was accepted; RefusedUnproven is final too, and the server has to tell. Throttled, NotSent, NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{Activities: a, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	// An activity that was reset by hand counts its attempts anew and keeps its heartbeat.
+	notFirst := s.attempt > 1 || activity.HasHeartbeatDetails(ctx)
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
 	}
-	inDoubt := s.attempt > 1 && s.progress.Clean != s.attempt-1
+	clean := s.progress.Clean > 0 && s.progress.Clean == s.attempt-1
+	inDoubt := notFirst && !clean || in.Doubt && s.attempt == 1
 	s.progress.Clean = 0
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
-
+	if err := a.serves(in.Project); err != nil {
+		if !inDoubt {
+			err = s.clean(ctx, err)
+		}
+		return SubmitChangeOSResult{}, err
+	}
 	result, err := s.run(ctx, inDoubt)
 	if inDoubt || s.progress.Settled {
 		err = s.noProofOfAnOldDisk(err)
@@ -110,7 +121,7 @@ type submission struct {
 // that the request can neither still be on its way nor be hidden by a server view that lags.
 func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
-	var steady steadiness
+	steady := s.steadiness()
 	for {
 		server, err := s.observe(ctx, s.in.ServerID)
 		if err != nil {
@@ -153,8 +164,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	if err != nil {
 		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}
-	lookedAt := time.Now()
-	server, err := s.observe(ctx, s.in.ServerID)
+	server, lookedAt, err := s.there(ctx, s.in.ServerID)
 	if err != nil {
 		return none, s.clean(ctx, err)
 	}
@@ -189,7 +199,7 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
 		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
 	case !server.Exists:
-		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
+		return final(ErrVanished, gone(s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
 		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
 	case !s.mayBeSentTo(server.Status) && !failed:
@@ -210,6 +220,9 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear:
 		return s.clean(ctx, again(ErrCloud, refusal, 0))
+	}
+	if !refusal.Listed() {
+		return final(ErrUnproven, refusal)
 	}
 	return cloudError(ctx, refusal)
 }

@@ -80,7 +80,7 @@ func TestJudge(t *testing.T) {
 		"no disk, failed":             {seen("ERROR", "", oldImage, ""), rollout.FailedLost, "it has no system disk (status ERROR)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			end, says := test.seen.Judge(before, newImage)
+			end, says := test.seen.Judge(before, newImage, true)
 			assert.Equal(t, test.end, end)
 			assert.Equal(t, test.says, says)
 			assert.Equal(t, end == rollout.Done, test.seen.Proven(before, newImage))

@@ -43,14 +43,24 @@ func planOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// powerOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
+// stopOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
 // that cannot be stopped within half an hour needs a human (the cloud says so too).
-func powerOptions(ctx workflow.Context, summary string) workflow.Context {
+func stopOptions(ctx workflow.Context, summary string) workflow.Context {
+	return powerOptions(ctx, 30*time.Minute, summary)
+}
+
+// restoreOptions: the same work, but a server that we stopped is not left without its power because
+// workers, cloud or credentials are missing for a while. After a day somebody has noticed.
+func restoreOptions(ctx workflow.Context, summary string) workflow.Context {
+	return powerOptions(ctx, 24*time.Hour, summary)
+}
+
+func powerOptions(ctx workflow.Context, patience time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    20 * time.Minute,
-		ScheduleToCloseTimeout: 30 * time.Minute,
+		StartToCloseTimeout:    min(30*time.Minute, patience),
+		ScheduleToCloseTimeout: patience,
 		HeartbeatTimeout:       heartbeat,
-		WaitForCancellation:    true, // a server that is being stopped is not left to itself
+		WaitForCancellation:    true,
 		RetryPolicy:            retry(),
 		Summary:                summary,
 	})
@@ -71,17 +81,17 @@ func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// waitOptions: reads only, bounded by the deadline of the change. The margin lets the activity itself
-// notice the deadline and say what it last saw.
+// waitOptions: reads only. The activities know the deadline of the change themselves; the limit on an
+// attempt leaves them the time to say what they last saw. There is no limit on all attempts together: a
+// server that has given up its disk is not given up because nobody could be asked for a while.
 func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
 	const margin = 15 * time.Minute
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    deadline + margin,
-		ScheduleToCloseTimeout: deadline + margin,
-		HeartbeatTimeout:       heartbeat,
-		WaitForCancellation:    true,
-		RetryPolicy:            retry(),
-		Summary:                summary,
+		StartToCloseTimeout: deadline + margin,
+		HeartbeatTimeout:    heartbeat,
+		WaitForCancellation: true,
+		RetryPolicy:         retry(),
+		Summary:             summary,
 	})
 }
 
