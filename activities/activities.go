@@ -62,22 +62,6 @@ func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Obse
 	return now, nil
 }
 
-// there looks at a server, and believes that it is gone only when it has stayed so for the settle time: a
-// server that is not found once may be found again. It also tells when it began to look.
-func (a *Activities) there(ctx context.Context, serverID string) (rollout.Observation, time.Time, error) {
-	steady := a.steadiness()
-	for {
-		lookedAt := time.Now()
-		server, err := a.observe(ctx, serverID)
-		if err != nil || server.Exists || steady.see(server, lookedAt) >= a.Timing.Settle {
-			return server, lookedAt, err
-		}
-		if err := pause(ctx, a.Timing.Poll); err != nil {
-			return server, lookedAt, err
-		}
-	}
-}
-
 func gone(serverID string) error {
 	return fmt.Errorf("server %s is gone: the cloud no longer knows it", serverID)
 }
@@ -114,6 +98,12 @@ func observation(server ecs.Server) rollout.Observation {
 		TaskState:   server.TaskState,
 		Fault:       server.Fault,
 	}
+}
+
+// isFirst is true when nobody has tried the activity before. One that was reset by hand counts its attempts
+// anew and keeps its heartbeat.
+func isFirst(ctx context.Context) bool {
+	return activity.GetInfo(ctx).Attempt == 1 && !activity.HasHeartbeatDetails(ctx)
 }
 
 // pause waits between two looks at the cloud. It ends early, with an error, when the activity is

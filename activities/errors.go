@@ -18,6 +18,7 @@ const (
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
 	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
 	ErrUnproven       = "RefusedUnproven"    // the cloud refused for a reason that is in no table; the server has to tell
+	ErrGivenUp        = "GivenUp"            // nothing was accepted for so long that it is tried no more
 	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
 	ErrNotSent        = "NotSent"            // the request never left this machine
 	ErrNotReady       = "NotReady"           // the server is busy; nothing was started

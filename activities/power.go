@@ -35,12 +35,15 @@ type powerChange struct {
 	disk      string // the system disk it is about, empty for any
 	want      string // rollout.StatusActive or rollout.StatusShutoff
 	allowHard bool
+	// failedWillDo leaves a server in ERROR as it is.
+	failedWillDo bool
 	// unsettled is true when the server may be about to change by itself: a stop may be on its way, or its
 	// new system still sets itself up. What it shows is then neither believed nor acted on until it has
 	// shown the same for the settle time.
 	unsettled bool
 
 	progress PowerProgress
+	lost     bool // an answer was lost, so a request may arrive yet
 	heart    *heart
 }
 
@@ -56,17 +59,22 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	}
 	steady := p.steadiness()
 	for {
-		server, lookedAt, err := p.there(ctx, p.serverID)
+		lookedAt := time.Now()
+		server, err := p.observe(ctx, p.serverID)
 		if err != nil {
 			return server, err
 		}
 		p.progress.Status = server.Status
 		p.heart.say(ctx, p.progress)
 		settled := steady.see(server, lookedAt) >= p.Timing.Settle
-		if over, err := p.over(server, settled); over || err != nil {
-			return server, err
-		}
-		if settled || !p.unsettled || p.progress.Acted {
+		switch {
+		case !server.Exists && settled:
+			return server, final(ErrVanished, gone(p.serverID))
+		case !server.Exists: // not found once, it may be found again
+		case settled || !p.unsettled || p.progress.Acted:
+			if over, err := p.over(server); over || err != nil {
+				return server, err
+			}
 			if err := p.step(ctx, server, lookedAt); err != nil {
 				return server, err
 			}
@@ -78,20 +86,16 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 }
 
 // over is true when the server is where it should be. Its errors are ends that waiting cannot mend.
-func (p *powerChange) over(server rollout.Observation, settled bool) (bool, error) {
+func (p *powerChange) over(server rollout.Observation) (bool, error) {
 	switch {
-	case !server.Exists:
-		return true, final(ErrVanished, gone(p.serverID))
 	case p.disk != "" && server.VolumeID != "" && server.VolumeID != p.disk:
 		return true, final(ErrForeignDisk, fmt.Errorf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID))
 	case !server.Idle():
 		return false, nil
-	case server.Status == rollout.StatusError && p.want == rollout.StatusShutoff:
-		return true, nil // it can be changed as it is, and cannot be stopped
-	case server.Status == rollout.StatusError:
-		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be started: %s", p.serverID, server.Fault))
+	case server.Status == rollout.StatusError && !p.failedWillDo:
+		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s: %s", p.serverID, p.want, server.Fault))
 	}
-	return server.Status == p.want && (settled || !p.unsettled || p.progress.Acted), nil
+	return server.Status == p.want || server.Status == rollout.StatusError, nil
 }
 
 // step follows the job that was started, or starts one.
@@ -110,10 +114,10 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
 	case p.progress.JobID != "":
 		return p.follow(ctx, lookedAt)
-	case server.Idle():
+	case server.Idle() && (server.Status == rollout.StatusActive || server.Status == rollout.StatusShutoff):
 		return p.send(ctx, lookedAt, ecs.StopSoft)
 	default:
-		return nil // somebody else's operation, or one of ours whose answer was lost
+		return nil // somebody else's operation or state, or an operation of ours whose answer was lost
 	}
 }
 
@@ -168,10 +172,11 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 		}
 		return again(ErrNotSent, out.Err, 0)
 	case ecs.Unknown:
+		p.lost = true
 		return ctx.Err() // look again
 	}
-	if out.Err.Busy() {
-		return nil
+	if out.Err.Busy() || isNotFound(out.Err) {
+		return nil // the next look decides
 	}
 	return cloudError(ctx, out.Err)
 }

@@ -35,7 +35,7 @@ type PreflightResult struct {
 	// SystemDiskGB and DataDisks tell what is lost and what is kept.
 	SystemDiskGB int `json:"system_disk_gb,omitempty"`
 	DataDisks    int `json:"data_disks"`
-	// AlreadyThere is true when the server is on the image and the change does not insist.
+	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
 	AlreadyThere bool     `json:"already_there,omitempty"`
 	Refusals     []string `json:"refusals,omitempty"`
 	Notes        []string `json:"notes,omitempty"`
@@ -212,13 +212,13 @@ func (p *preflight) image(image ecs.Image, server ecs.Server) {
 	}
 }
 
-// settle ends the look. A server that is on the image already, sound and at rest, is not held against its
-// fingerprint: somebody else did what was asked for. For any other reason it is refused.
+// settle ends the look. A server that is on the image, with no reason against it, is not held against its
+// fingerprint: somebody else did what was asked for.
 func (p *preflight) settle() {
 	before := p.result.Before
-	p.result.AlreadyThere = len(p.result.Refusals) == 0 && before.ImageID == p.in.Change.ImageID && before.VolumeID != "" &&
-		before.Idle() && before.Status != rollout.StatusError && !p.in.Change.EvenIfSameImage
-	if expect := p.in.Expect; expect != nil && before.Exists && before.VolumeID != "" && *expect != before.Fingerprint && !p.result.AlreadyThere {
+	p.result.AlreadyThere = len(p.result.Refusals) == 0 && before.ImageID == p.in.Change.ImageID &&
+		before.Status != rollout.StatusError && !p.in.Change.EvenIfSameImage
+	if expect := p.in.Expect; expect != nil && before.VolumeID != "" && *expect != before.Fingerprint && !p.result.AlreadyThere {
 		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s, its image was %s and is %s; look again before losing this disk",
 			p.called(), expect.VolumeID, before.VolumeID, expect.ImageID, before.ImageID)
 	}

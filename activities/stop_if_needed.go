@@ -22,6 +22,8 @@ type StopIfNeededInput struct {
 // StopIfNeededResult is the server as it was seen last.
 type StopIfNeededResult struct {
 	Status string `json:"status"`
+	// Doubt is true when a stop whose answer nobody saw may arrive yet.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // StopIfNeeded stops a running server and ends only when the cloud shows SHUTOFF with nothing under
@@ -34,7 +36,9 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	stop := powerChange{
 		Activities: a, project: in.Project, serverID: in.ServerID, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard,
+		failedWillDo: true, // it can be changed as it is, and cannot be stopped
 	}
+	first := isFirst(ctx)
 	server, err := stop.run(ctx)
-	return StopIfNeededResult{Status: server.Status}, err
+	return StopIfNeededResult{Status: server.Status, Doubt: stop.lost || !first}, err
 }

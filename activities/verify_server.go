@@ -23,6 +23,13 @@ type VerifyServerInput struct {
 	Deadline time.Time `json:"deadline"`
 }
 
+// unrest is for how many settle times after the deadline a server that never shows the same thing for one is
+// watched.
+const unrest = 4
+
+// MaxUnrest is the longest time that VerifyServer takes beyond the deadline, or beyond its start when that is later.
+const MaxUnrest = unrest * MaxSettle
+
 // VerifyServer looks at the server until it shows proof of the change, or until it has shown the same
 // thing for the settle time: the server view may trail behind the job. What it returns is evidence;
 // rollout.Observation.Judge draws the conclusion.
@@ -35,6 +42,11 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		return rollout.Observation{}, err
 	}
 	steady := a.steadiness()
+	patience := in.Deadline
+	if now := time.Now(); patience.Before(now) {
+		patience = now // however late it is, the server is watched
+	}
+	patience = patience.Add(unrest * a.Timing.Settle)
 	for {
 		server, err := a.observe(ctx, in.ServerID)
 		if err != nil {
@@ -48,7 +60,7 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 			return server, nil
 		case settled && (in.atRest(server) || !now.Before(in.Deadline)):
 			return server, nil
-		case now.After(in.Deadline.Add(MaxSettle)): // it never shows the same thing for long
+		case now.After(patience): // it never shows the same thing for long
 			return server, nil
 		}
 		if err := pause(ctx, a.Timing.Poll); err != nil {

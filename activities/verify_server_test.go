@@ -139,7 +139,7 @@ func TestVerifyOfAStoppedServerWithoutTheWordOfAJob(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			c := l.verify(9 * time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, rollout.FailedIntact, l.judged(c.result, false))
+			assert.Equal(l, rollout.FailedChanged, l.judged(c.result, false), "nobody said that it is over")
 			assert.Equal(l, 9*time.Minute, c.took)
 		})
 	})
@@ -177,7 +177,8 @@ func TestVerifyOfAVanishedServer(t *testing.T) {
 		})
 	})
 	t.Run("not found once", func(t *testing.T) {
-		missing := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404, After: 1}
+		missing := missing(1)
+		missing.After = 1
 		inLab(t, withFaults(stopped(), missing), func(l *lab) {
 			l.changing()
 			c := l.verify(8 * time.Minute)

@@ -51,7 +51,7 @@ type changeOS struct {
 	result rollout.ServerResult
 	job    activities.PollJobResult
 	ended  bool // nothing that was asked for can still be under way
-	// stopDoubt is true when nobody saw how stopping the server ended: it may go down yet.
+	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
 	stopDoubt bool
 }
 
@@ -63,6 +63,9 @@ func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
 	}
 	if err := in.Change.Validate(); err != nil {
 		return nil, invalidInput("%v", err)
+	}
+	if in.Project == "" {
+		return nil, invalidInput("there is no project: the workflow id could not lock the server")
 	}
 	if !rollout.IsUUID(in.ServerID) {
 		return nil, invalidInput("server id %q is not a UUID (in lower case)", in.ServerID)
@@ -130,17 +133,18 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 // stop brings the server to SHUTOFF, the state in which a late duplicate of the change cannot harm: once
 // the change is done the server runs again, and the cloud refuses to change a running one.
 func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
-	if c.in.Change.WithStopServer || ctx.Err() != nil {
-		return ctx.Err() == nil, c.cancelled(ctx)
+	if c.in.Change.WithStopServer {
+		return true, nil
 	}
 	c.enter(ctx, StepStop)
 	// A stop that was begun is seen to its end, and a cancel obeyed after it: a server that is still going
 	// down looks as if it ran.
 	always, _ := workflow.NewDisconnectedContext(ctx)
+	var stopped activities.StopIfNeededResult
 	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
-	}).Get(always, nil)
-	c.stopDoubt = err != nil
+	}).Get(always, &stopped)
+	c.stopDoubt = err != nil || stopped.Doubt
 	if cancelled := c.cancelled(ctx); cancelled != nil {
 		return false, cancelled
 	}
@@ -182,6 +186,9 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		return false
 	case activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
+		return false
+	case activities.ErrGivenUp:
+		c.end(rollout.FailedIntact, "its disk was not touched: "+said(err))
 		return false
 	case activities.ErrForeignDisk, activities.ErrUnproven:
 		c.ended, c.job.Reason = true, said(err)

@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
 )
 
 // This file is the table of every timeout and retry policy, with the reason for each.
@@ -67,7 +69,8 @@ func powerOptions(ctx workflow.Context, patience time.Duration, summary string) 
 }
 
 // submitOptions: one attempt is the settle time (at most 8 minutes) and one request. Half an hour leaves
-// room for throttling and for several lost answers; longer than that, the cloud is down.
+// room for throttling and for several lost answers; longer than that, the cloud is down. As its end is a
+// doubt, an activity that has sent nothing gives up before it (activities.SubmitPatience).
 func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
@@ -85,7 +88,7 @@ func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 // attempt leaves them the time to say what they last saw. There is no limit on all attempts together: a
 // server that has given up its disk is not given up because nobody could be asked for a while.
 func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
-	const margin = 15 * time.Minute
+	const margin = activities.MaxUnrest + 4*time.Minute
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: deadline + margin,
 		HeartbeatTimeout:    heartbeat,
@@ -95,8 +98,8 @@ func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) w
 	})
 }
 
-// adoptOptions: waits on a workflow that bounds itself, with each of its steps. The limit is twice the
-// longest of them; it only ends a wait that nothing else would.
+// adoptOptions: waits on a workflow that bounds most of its steps itself. The limit ends an attempt that
+// nothing else would end; the next one waits on.
 func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 2*deadline + 4*time.Hour,
