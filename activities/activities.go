@@ -6,6 +6,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -47,28 +48,46 @@ func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Obse
 		return rollout.Observation{}, nil
 	}
 	if err != nil {
-		return rollout.Observation{}, cloudError(ctx, err)
+		return rollout.Observation{}, readError(ctx, err)
 	}
 	now := observation(server)
 	if now.VolumeID == "" && !now.Rebuilding() {
 		// The server's detail names no system disk. Only the disks themselves tell whether there is none.
 		disk, err := a.systemDisk(ctx, serverID)
 		if err != nil {
-			return rollout.Observation{}, err
+			return rollout.Observation{}, readError(ctx, err)
 		}
 		now.VolumeID = disk.VolumeID
 	}
 	return now, nil
 }
 
+func gone(serverID string) error {
+	return fmt.Errorf("server %s is gone: the cloud no longer knows it", serverID)
+}
+
 // systemDisk reads the disk that the server boots from. No such disk, or two of them, is the zero value:
-// what the server shows after a failed change, or while the cloud swaps disks.
+// what the server shows after a failed change, or while the cloud swaps disks. Trouble with asking is an
+// error and never a lost disk.
 func (a *Activities) systemDisk(ctx context.Context, serverID string) (ecs.Disk, error) {
 	disk, err := a.Cloud.SystemDisk(ctx, serverID)
-	if cloud, ok := errors.AsType[*ecs.Error](err); ok && (cloud.Class() == ecs.ClassState || cloud.Class() == ecs.ClassNotFound) {
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	if ok && cloud.Code == noSystemDisk || errors.Is(err, ecs.ErrNoSystemDisk) || errors.Is(err, ecs.ErrTwoSystemDisks) {
 		return ecs.Disk{}, nil
 	}
-	return disk, cloudError(ctx, err)
+	return disk, err
+}
+
+// noSystemDisk is the cloud's own word for it (ECS error table).
+const noSystemDisk = "Ecs.0105"
+
+// serves refuses work for another project: a server of that one would look as if it were gone. Another
+// worker of the queue may serve it.
+func (a *Activities) serves(project string) error {
+	if project == "" || project == a.Cloud.ProjectID() {
+		return nil
+	}
+	return again(ErrNotReady, fmt.Errorf("this worker serves project %s, not %s: give each project its own task queue", a.Cloud.ProjectID(), project), 0)
 }
 
 func observation(server ecs.Server) rollout.Observation {
@@ -79,6 +98,12 @@ func observation(server ecs.Server) rollout.Observation {
 		TaskState:   server.TaskState,
 		Fault:       server.Fault,
 	}
+}
+
+// isFirst is true when nobody has tried the activity before. One that was reset by hand counts its attempts
+// anew and keeps its heartbeat.
+func isFirst(ctx context.Context) bool {
+	return activity.GetInfo(ctx).Attempt == 1 && !activity.HasHeartbeatDetails(ctx)
 }
 
 // pause waits between two looks at the cloud. It ends early, with an error, when the activity is

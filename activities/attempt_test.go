@@ -21,10 +21,12 @@ import (
 
 // attempt is one attempt of an activity, as Temporal would start it.
 type attempt struct {
-	number  int32 // zero means the first
-	details *converter.RawValue
-	ctx     context.Context // cancelled from outside; nil for never
-	stop    chan struct{}   // closed when the worker is told to stop; nil for never
+	number int32 // zero means the first
+	// scheduled is when the workflow asked for the activity. Zero means now.
+	scheduled time.Time
+	details   *converter.RawValue
+	ctx       context.Context // cancelled from outside; nil for never
+	stop      chan struct{}   // closed when the worker is told to stop; nil for never
 }
 
 // progress is a heartbeat to start from.
@@ -75,7 +77,7 @@ func run[I, O any](l *lab, method func(context.Context, I) (O, error), in I, a a
 	env := suite.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{
 		BackgroundActivityContext: a.ctx,
-		Interceptors:              []interceptor.WorkerInterceptor{&numbered{number: max(1, a.number)}},
+		Interceptors:              []interceptor.WorkerInterceptor{&numbered{number: max(1, a.number), scheduled: a.scheduled}},
 	})
 	env.RegisterActivity(method)
 	if a.details != nil {
@@ -129,7 +131,7 @@ const firstRetry = 5 * time.Second
 func persist[I, O any](l *lab, method func(context.Context, I) (O, error), in I, from attempt) course[O] {
 	l.Helper()
 	a := from
-	a.number = max(1, a.number)
+	a.number, a.scheduled = max(1, a.number), time.Now()
 	var c course[O]
 	for len(c.attempts) < patience {
 		c.ended = run(l, method, in, a)
@@ -179,34 +181,38 @@ func failsWith(l *lab, err error, kind string, final bool) *temporal.Application
 	return failed
 }
 
-// numbered gives the attempt its number: the test environment itself only knows the first.
+// numbered gives the attempt its number and its age: the test environment itself only knows the first.
 type numbered struct {
 	interceptor.WorkerInterceptorBase
-	number int32
+	number    int32
+	scheduled time.Time
 }
 
 func (n *numbered) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &numberedInbound{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, number: n.number}
+	return &numberedInbound{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, numbered: n}
 }
 
 type numberedInbound struct {
 	interceptor.ActivityInboundInterceptorBase
-	number int32
+	*numbered
 }
 
 func (n *numberedInbound) Init(outbound interceptor.ActivityOutboundInterceptor) error {
 	return n.Next.Init(&numberedOutbound{
-		ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: outbound}, number: n.number,
+		ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: outbound}, numbered: n.numbered,
 	})
 }
 
 type numberedOutbound struct {
 	interceptor.ActivityOutboundInterceptorBase
-	number int32
+	*numbered
 }
 
 func (n *numberedOutbound) GetInfo(ctx context.Context) activity.Info {
 	info := n.Next.GetInfo(ctx)
 	info.Attempt = n.number
+	if !n.scheduled.IsZero() {
+		info.ScheduledTime = n.scheduled
+	}
 	return info
 }

@@ -17,6 +17,8 @@ const (
 	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
 	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
+	ErrUnproven       = "RefusedUnproven"    // the cloud refused for a reason that is in no table; the server has to tell
+	ErrGivenUp        = "GivenUp"            // nothing was accepted for so long that it is tried no more
 	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
 	ErrNotSent        = "NotSent"            // the request never left this machine
 	ErrNotReady       = "NotReady"           // the server is busy; nothing was started
@@ -57,6 +59,23 @@ func cloudError(ctx context.Context, err error) error {
 	default:
 		return again(ErrCloud, cloud, 0)
 	}
+}
+
+// readError is the mapper for questions about a server that was touched already: apart from a question
+// that cannot be asked, everything may pass. Credentials get renewed, and no answer is no reason to leave a
+// server without its power or its disk unwatched.
+func readError(ctx context.Context, err error) error {
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	if !ok || ctx.Err() != nil {
+		return cloudError(ctx, err)
+	}
+	switch cloud.Class() {
+	case ecs.ClassInvalid, ecs.ClassThrottled:
+		return cloudError(ctx, err)
+	case ecs.ClassAuth:
+		return again(ErrCredentials, cloud, 0)
+	}
+	return again(ErrCloud, cloud, 0)
 }
 
 // throttled is retried after the pause that the cloud asked for.

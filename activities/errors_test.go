@@ -110,8 +110,10 @@ func TestUnreachableCloudIsNotSent(t *testing.T) {
 func TestErrorNames(t *testing.T) {
 	assert.Equal(t, []string{
 		"InvalidRequest", "Refused", "CredentialsRefused", "ServerVanished", "Throttled", "NotSent", "NotReady", "CloudTrouble", "InDoubt", "WorkerStopping", "Overdue",
+		"ForeignDisk", "RefusedUnproven", "GivenUp",
 	}, []string{
 		activities.ErrInvalid, activities.ErrRefused, activities.ErrCredentials, activities.ErrVanished, activities.ErrThrottled, activities.ErrNotSent,
 		activities.ErrNotReady, activities.ErrCloud, activities.ErrInDoubt, activities.ErrWorkerStopping, activities.ErrOverdue,
+		activities.ErrForeignDisk, activities.ErrUnproven, activities.ErrGivenUp,
 	})
 }

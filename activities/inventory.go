@@ -159,6 +159,9 @@ func (g *gathering) disks(ctx context.Context, ids []string) error {
 	}
 	return atOnce(ctx, len(ids), func(ctx context.Context, i int) error {
 		disk, err := g.systemDisk(ctx, ids[i])
+		if isNotFound(err) {
+			err = nil // deleted since it was listed: it has no disk
+		}
 		s := &g.Servers[at[ids[i]]]
 		if s.Observation.VolumeID == "" || s.Observation.VolumeID == disk.VolumeID {
 			s.Observation.VolumeID, s.DiskGB = disk.VolumeID, disk.SizeGB

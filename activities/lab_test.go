@@ -167,3 +167,8 @@ func (l *lab) showsNoSecret(what, text string) {
 		assert.NotContains(l, text, secret, "%s shows the %s", what, name)
 	}
 }
+
+// missing is a server that is not found a number of times, and is there all the same.
+func missing(times int) emulator.Fault {
+	return emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404, Times: times}
+}

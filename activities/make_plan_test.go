@@ -222,10 +222,13 @@ func TestMakePlanFindsTheDisk(t *testing.T) {
 }
 
 func TestMakePlanWithALostDisk(t *testing.T) {
-	inLab(t, fleetSized(12), func(l *lab) {
-		l.update(func(s *emulator.Server) { s.SystemVolumeID = "" })
-		assert.Contains(l, l.problems(l.planOf(selectsEvery)), l.server.Name+" (status ACTIVE)")
-	})
+	deleted := emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404} // since it was listed
+	for _, options := range []emulator.Options{fleetSized(12), withFaults(fleetSized(12), deleted)} {
+		inLab(t, options, func(l *lab) {
+			l.update(func(s *emulator.Server) { s.SystemVolumeID = "" })
+			assert.Contains(l, l.problems(l.planOf(selectsEvery)), l.server.Name+" (status ACTIVE)")
+		})
+	}
 }
 
 // TestMakePlanChecksTheSecrets: a rollout must not find out at its first server, nor an operator one by one.

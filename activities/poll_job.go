@@ -10,7 +10,8 @@ const PollJobName = "PollJob"
 
 // PollJobInput names the job to wait for.
 type PollJobInput struct {
-	JobID string `json:"job_id"`
+	Project string `json:"project"`
+	JobID   string `json:"job_id"`
 	// Deadline is when to stop waiting, by the workflow's clock.
 	Deadline time.Time `json:"deadline"`
 }
@@ -43,13 +44,16 @@ type PollProgress struct {
 func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResult, error) {
 	heart := startHeart(ctx, PollProgress{})
 	defer heart.stop()
+	if err := a.serves(in.Project); err != nil {
+		return PollJobResult{}, err
+	}
 	for {
 		job, err := a.Cloud.Job(ctx, in.JobID)
 		switch {
 		case isNotFound(err):
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case err != nil:
-			return PollJobResult{}, cloudError(ctx, err)
+			return PollJobResult{}, readError(ctx, err)
 		case job.Succeeded():
 			return PollJobResult{End: JobSucceeded}, nil
 		case job.Final():

@@ -132,7 +132,8 @@ func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 	}
 }
 
-// TestPollJobThroughTrouble: a question that fails is asked again by the next attempt.
+// TestPollJobThroughTrouble: a question that fails is asked again by the next attempt, whatever the reason. A
+// server that has given up its disk is not given up because nobody may ask.
 func TestPollJobThroughTrouble(t *testing.T) {
 	tests := []struct {
 		fault emulator.Fault
@@ -145,6 +146,11 @@ func TestPollJobThroughTrouble(t *testing.T) {
 		{emulator.Fault{Kind: emulator.Refuse, Code: "Common.0025", Status: 400}, activities.ErrCloud},
 		{emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, activities.ErrThrottled},
 		{emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, activities.ErrCredentials},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0023", Status: 400}, activities.ErrCloud},
+		// The gateway's 404 is about the address and does not mean a forgotten job.
+		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}, activities.ErrCloud},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.Code), func(t *testing.T) {
@@ -156,14 +162,6 @@ func TestPollJobThroughTrouble(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestPollJobAtAWrongAddress: the gateway's 404 is about the address and does not mean a forgotten job.
-func TestPollJobAtAWrongAddress(t *testing.T) {
-	wrong := emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}
-	inLab(t, withFaults(stopped(), wrong), func(l *lab) {
-		failsWith(l, l.poll(l.changing(), time.Minute).err, activities.ErrRefused, true)
-	})
 }
 
 func TestPollJobHandsBackToAnotherWorker(t *testing.T) {

@@ -17,6 +17,8 @@ type PowerProgress struct {
 	// Since is when the job was accepted, or when a power-off without a known job was first seen.
 	Since time.Time `json:"since,omitzero"`
 	Hard  bool      `json:"hard,omitempty"`
+	// Acted is true once a request was accepted, whatever became of its job.
+	Acted bool `json:"acted,omitempty"`
 	// Status is the last one seen, for whoever reads the heartbeat.
 	Status string `json:"status,omitempty"`
 }
@@ -28,11 +30,20 @@ const taskPoweringOff = "powering-off"
 // Stopping or starting twice is harmless, so a doubtful outcome is settled by looking again.
 type powerChange struct {
 	*Activities
+	project   string
 	serverID  string
+	disk      string // the system disk it is about, empty for any
 	want      string // rollout.StatusActive or rollout.StatusShutoff
 	allowHard bool
+	// failedWillDo leaves a server in ERROR as it is.
+	failedWillDo bool
+	// unsettled is true when the server may be about to change by itself: a stop may be on its way, or its
+	// new system still sets itself up. What it shows is then neither believed nor acted on until it has
+	// shown the same for the settle time.
+	unsettled bool
 
 	progress PowerProgress
+	lost     bool // an answer was lost, so a request may arrive yet
 	heart    *heart
 }
 
@@ -43,6 +54,10 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	}
 	p.heart = startHeart(ctx, p.progress)
 	defer p.heart.stop()
+	if err := p.serves(p.project); err != nil {
+		return rollout.Observation{}, err
+	}
+	steady := p.steadiness()
 	for {
 		lookedAt := time.Now()
 		server, err := p.observe(ctx, p.serverID)
@@ -51,19 +66,36 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 		}
 		p.progress.Status = server.Status
 		p.heart.say(ctx, p.progress)
+		settled := steady.see(server, lookedAt) >= p.Timing.Settle
 		switch {
-		case !server.Exists:
-			return server, final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", p.serverID))
-		case server.Idle() && server.Status == p.want:
-			return server, nil
-		}
-		if err := p.step(ctx, server, lookedAt); err != nil {
-			return server, err
+		case !server.Exists && settled:
+			return server, final(ErrVanished, gone(p.serverID))
+		case !server.Exists: // not found once, it may be found again
+		case settled || !p.unsettled || p.progress.Acted:
+			if over, err := p.over(server); over || err != nil {
+				return server, err
+			}
+			if err := p.step(ctx, server, lookedAt); err != nil {
+				return server, err
+			}
 		}
 		if err := pause(ctx, p.Timing.Poll); err != nil {
 			return server, err
 		}
 	}
+}
+
+// over is true when the server is where it should be. Its errors are ends that waiting cannot mend.
+func (p *powerChange) over(server rollout.Observation) (bool, error) {
+	switch {
+	case p.disk != "" && server.VolumeID != "" && server.VolumeID != p.disk:
+		return true, final(ErrForeignDisk, fmt.Errorf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID))
+	case !server.Idle():
+		return false, nil
+	case server.Status == rollout.StatusError && !p.failedWillDo:
+		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s: %s", p.serverID, p.want, server.Fault))
+	}
+	return server.Status == p.want || server.Status == rollout.StatusError, nil
 }
 
 // step follows the job that was started, or starts one.
@@ -82,10 +114,10 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
 	case p.progress.JobID != "":
 		return p.follow(ctx, lookedAt)
-	case server.Idle():
+	case server.Idle() && (server.Status == rollout.StatusActive || server.Status == rollout.StatusShutoff):
 		return p.send(ctx, lookedAt, ecs.StopSoft)
 	default:
-		return nil // somebody else's operation, or one of ours whose answer was lost
+		return nil // somebody else's operation or state, or an operation of ours whose answer was lost
 	}
 }
 
@@ -97,7 +129,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 		p.forget()
 		return nil
 	case err != nil:
-		return cloudError(ctx, err)
+		return readError(ctx, err)
 	case !job.Final():
 		return nil
 	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
@@ -113,7 +145,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 
 // forget gives up a job that is over or unknown to the cloud.
 func (p *powerChange) forget() {
-	p.progress = PowerProgress{Status: p.progress.Status}
+	p.progress = PowerProgress{Acted: p.progress.Acted, Status: p.progress.Status}
 }
 
 // send asks for the power state. The request may not leave later than the look that justified it
@@ -129,7 +161,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	}
 	switch out.Kind {
 	case ecs.Accepted:
-		p.progress = PowerProgress{JobID: out.JobID, Since: time.Now(), Hard: how == ecs.StopHard, Status: p.progress.Status}
+		p.progress = PowerProgress{JobID: out.JobID, Since: time.Now(), Hard: how == ecs.StopHard, Acted: true, Status: p.progress.Status}
 		p.heart.say(ctx, p.progress)
 		return nil
 	case ecs.Throttled:
@@ -140,10 +172,11 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 		}
 		return again(ErrNotSent, out.Err, 0)
 	case ecs.Unknown:
+		p.lost = true
 		return ctx.Err() // look again
 	}
-	if out.Err.Busy() {
-		return nil
+	if out.Err.Busy() || isNotFound(out.Err) {
+		return nil // the next look decides
 	}
 	return cloudError(ctx, out.Err)
 }

@@ -35,7 +35,7 @@ type PreflightResult struct {
 	// SystemDiskGB and DataDisks tell what is lost and what is kept.
 	SystemDiskGB int `json:"system_disk_gb,omitempty"`
 	DataDisks    int `json:"data_disks"`
-	// AlreadyThere is true when the server is on the image and the change does not insist.
+	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
 	AlreadyThere bool     `json:"already_there,omitempty"`
 	Refusals     []string `json:"refusals,omitempty"`
 	Notes        []string `json:"notes,omitempty"`
@@ -65,7 +65,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	default:
 		disk, err := a.systemDisk(ctx, in.ServerID)
 		if err != nil {
-			return PreflightResult{}, err
+			return PreflightResult{}, cloudError(ctx, err)
 		}
 		check.server(server, disk)
 	}
@@ -83,6 +83,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 			}
 		}
 	}
+	check.settle()
 	return check.result, nil
 }
 
@@ -137,7 +138,7 @@ func (p *preflight) called() string {
 // wellFormed checks what needs no cloud: the ids, the change, and the secrets behind its references.
 func (p *preflight) wellFormed(a *Activities) {
 	if !rollout.IsUUID(p.in.ServerID) {
-		p.refuse("server id %q is not a UUID", p.in.ServerID)
+		p.refuse("server id %q is not a UUID (in lower case)", p.in.ServerID)
 	}
 	err := p.in.Change.Validate()
 	if err == nil {
@@ -156,12 +157,8 @@ func (p *preflight) server(server ecs.Server, disk ecs.Disk) {
 	before := p.result.Before
 	p.result.DataDisks = max(0, len(server.Volumes)-1)
 
-	switch {
-	case before.VolumeID == "":
+	if before.VolumeID == "" {
 		p.refuse("%s has no system disk (status %s): a change of OS needs one; it may be left over from a failed change, ask the cloud's support", p.called(), before.Status)
-	case p.in.Expect != nil && *p.in.Expect != before.Fingerprint:
-		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s, its image was %s and is %s; look again before losing this disk",
-			p.called(), p.in.Expect.VolumeID, before.VolumeID, p.in.Expect.ImageID, before.ImageID)
 	}
 	if server.Locked {
 		p.refuse("%s is locked%s: unlock it first, reimage never does", p.called(), by(server.LockSource))
@@ -213,6 +210,16 @@ func (p *preflight) image(image ecs.Image, server ecs.Server) {
 	if server.Prepaid() && image.Type == "market" {
 		p.refuse("%s is paid by the year or month and image %s is a marketplace image: the cloud refuses that", p.called(), image.Name)
 	}
-	healthy := p.result.Before.Status != rollout.StatusError
-	p.result.AlreadyThere = server.ImageID == image.ID && healthy && !p.in.Change.EvenIfSameImage
+}
+
+// settle ends the look. A server that is on the image, with no reason against it, is not held against its
+// fingerprint: somebody else did what was asked for.
+func (p *preflight) settle() {
+	before := p.result.Before
+	p.result.AlreadyThere = len(p.result.Refusals) == 0 && before.ImageID == p.in.Change.ImageID &&
+		before.Status != rollout.StatusError && !p.in.Change.EvenIfSameImage
+	if expect := p.in.Expect; expect != nil && before.VolumeID != "" && *expect != before.Fingerprint && !p.result.AlreadyThere {
+		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s, its image was %s and is %s; look again before losing this disk",
+			p.called(), expect.VolumeID, before.VolumeID, expect.ImageID, before.ImageID)
+	}
 }

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +184,7 @@ func TestPreflightBeforeAsking(t *testing.T) {
 		says   []string
 	}{
 		{"another project", func(in *activities.PreflightInput) { in.Project = "6af1c92eaf7e471fb35c82eecd4b7b5d" }, []string{"this worker serves project " + emulator.DefaultProjectID}},
+		{"another spelling", func(in *activities.PreflightInput) { in.ServerID = strings.ToUpper(in.ServerID) }, []string{"is not a UUID (in lower case)"}},
 		{"no ids", func(in *activities.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
 		{"two logins", func(in *activities.PreflightInput) {
 			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:ROOT_PASSWORD"}
@@ -206,40 +208,6 @@ func TestPreflightBeforeAsking(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestPreflightOfADiskThatChanged: the disk that somebody agreed to lose is not there any more.
-func TestPreflightOfADiskThatChanged(t *testing.T) {
-	inLab(t, stopped(), func(l *lab) {
-		in := l.question()
-		agreed := l.before()
-		in.Expect = &agreed
-		assert.Empty(l, l.preflight(in).result.Refusals)
-
-		const newDisk = "11111111-2222-4333-8444-555555555555"
-		l.update(func(s *emulator.Server) { s.SystemVolumeID = newDisk })
-		refusals := l.preflight(in).result.Refusals
-		require.Len(l, refusals, 1)
-		assert.Contains(l, refusals[0], "has changed since it was looked at: its system disk was "+agreed.VolumeID+" and is "+newDisk)
-	})
-}
-
-func TestPreflightOfAServerThatIsAlreadyThere(t *testing.T) {
-	inLab(t, stopped(), func(l *lab) {
-		in := l.question()
-		assert.False(l, l.preflight(in).result.AlreadyThere)
-		in.Change.ImageID = l.server.ImageID
-		assert.True(l, l.preflight(in).result.AlreadyThere)
-		in.Change.EvenIfSameImage = true
-		assert.False(l, l.preflight(in).result.AlreadyThere, "the change insists")
-		in.Change.EvenIfSameImage = false
-		l.update(func(s *emulator.Server) { s.Status, s.Fault = "ERROR", "Failed to change the OS." })
-		end := l.preflight(in)
-		assert.False(l, end.result.AlreadyThere, "a failed server does not run the image")
-		assert.Empty(l, end.result.Refusals)
-		require.Len(l, end.result.Notes, 1)
-		assert.Contains(l, end.result.Notes[0], "is in ERROR: Failed to change the OS.")
-	})
 }
 
 // TestPreflightWithoutThePresentImage: an image that is gone cannot be compared, and that is said.

@@ -11,11 +11,17 @@ const RestorePowerName = "RestorePower"
 
 // RestorePowerInput says how to leave the server.
 type RestorePowerInput struct {
+	Project  string `json:"project"`
 	ServerID string `json:"server_id"`
+	// Disk is the system disk it is about: a server that has another one by now is left alone.
+	Disk string `json:"disk,omitempty"`
 	// On is true for a running server, false for a stopped one.
 	On bool `json:"on"`
 	// AllowHard cuts the power when the guest does not shut down in time.
 	AllowHard bool `json:"allow_hard,omitempty"`
+	// Unsettled is true when the server may be about to change by itself: a stop whose end nobody saw, or a
+	// new system that still sets itself up. It is then watched for the settle time first.
+	Unsettled bool `json:"unsettled,omitempty"`
 }
 
 // RestorePowerResult is the server as it was seen last.
@@ -27,7 +33,10 @@ type RestorePowerResult struct {
 //
 // Errors: as those of StopIfNeeded.
 func (a *Activities) RestorePower(ctx context.Context, in RestorePowerInput) (RestorePowerResult, error) {
-	restore := powerChange{Activities: a, serverID: in.ServerID, want: rollout.StatusShutoff, allowHard: in.AllowHard}
+	restore := powerChange{
+		Activities: a, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		want: rollout.StatusShutoff, allowHard: in.AllowHard, unsettled: in.Unsettled,
+	}
 	if in.On {
 		restore.want = rollout.StatusActive
 	}

@@ -11,7 +11,10 @@ const StopIfNeededName = "StopIfNeeded"
 
 // StopIfNeededInput names the server to stop.
 type StopIfNeededInput struct {
+	Project  string `json:"project"`
 	ServerID string `json:"server_id"`
+	// Disk is the system disk it is about: a server that has another one by now is left alone.
+	Disk string `json:"disk,omitempty"`
 	// AllowHard cuts the power when the guest does not shut down in time.
 	AllowHard bool `json:"allow_hard,omitempty"`
 }
@@ -19,22 +22,23 @@ type StopIfNeededInput struct {
 // StopIfNeededResult is the server as it was seen last.
 type StopIfNeededResult struct {
 	Status string `json:"status"`
+	// Doubt is true when a stop whose answer nobody saw may arrive yet.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // StopIfNeeded stops a running server and ends only when the cloud shows SHUTOFF with nothing under
 // way: right after the stop job the cloud still refuses a change of OS. A server that is stopped
 // already, or failed, is left alone.
 //
-// Errors: Overdue (the guest ignores the shutdown), Refused, ServerVanished, and what passes by itself.
+// Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, and what passes by
+// itself.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
-	server, err := a.observe(ctx, in.ServerID)
-	if err != nil {
-		return StopIfNeededResult{}, err
+	stop := powerChange{
+		Activities: a, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		want: rollout.StatusShutoff, allowHard: in.AllowHard,
+		failedWillDo: true, // it can be changed as it is, and cannot be stopped
 	}
-	if server.Idle() && server.Status == rollout.StatusError {
-		return StopIfNeededResult{Status: server.Status}, nil
-	}
-	stop := powerChange{Activities: a, serverID: in.ServerID, want: rollout.StatusShutoff, allowHard: in.AllowHard}
-	server, err = stop.run(ctx)
-	return StopIfNeededResult{Status: server.Status}, err
+	first := isFirst(ctx)
+	server, err := stop.run(ctx)
+	return StopIfNeededResult{Status: server.Status, Doubt: stop.lost || !first}, err
 }

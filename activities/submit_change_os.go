@@ -18,10 +18,13 @@ const SubmitChangeOSName = "SubmitChangeOS"
 
 // SubmitChangeOSInput asks for the change that destroys the system disk.
 type SubmitChangeOSInput struct {
+	Project  string         `json:"project"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
 	// Before is the system disk that may be destroyed. No other one is.
 	Before rollout.Fingerprint `json:"before"`
+	// Doubt is true when the workflow was reset: a run that is no more may have sent the request.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
@@ -48,19 +51,26 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished are final and mean that nothing
-// was accepted. Throttled, NotSent, NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again.
+// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished and GivenUp are final and
+// mean that nothing was accepted; RefusedUnproven is final too, and the server has to tell. Throttled, NotSent,
+// NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again, and so are credentials that do not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{Activities: a, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
 	}
-	inDoubt := s.attempt > 1 && s.progress.Clean != s.attempt-1
+	clean := s.progress.Clean > 0 && s.progress.Clean == s.attempt-1
+	inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1
 	s.progress.Clean = 0
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
-
+	if err := a.serves(in.Project); err != nil {
+		if !inDoubt {
+			err = s.clean(ctx, err)
+		}
+		return SubmitChangeOSResult{}, err
+	}
 	result, err := s.run(ctx, inDoubt)
 	if inDoubt || s.progress.Settled {
 		err = s.noProofOfAnOldDisk(err)
@@ -110,16 +120,18 @@ type submission struct {
 // that the request can neither still be on its way nor be hidden by a server view that lags.
 func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
-	var steady steadiness
+	steady := s.steadiness()
 	for {
 		server, err := s.observe(ctx, s.in.ServerID)
 		if err != nil {
 			return "", err
 		}
+		settled := steady.see(server, time.Now()) >= s.Timing.Settle
 		switch {
-		case !server.Exists:
+		case !server.Exists && settled:
 			// Whether the request was accepted no longer matters; the verdict is made from the server.
 			return "the server is gone", nil
+		case !server.Exists: // not found once, it may be found again
 		case server.VolumeID != s.in.Before.VolumeID:
 			return fmt.Sprintf("the system disk is no longer %s", s.in.Before.VolumeID), nil
 		case server.Rebuilding():
@@ -127,8 +139,7 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 		case !s.mayBeSentTo(server.Status):
 			// Nothing can be sent to it in this state, and it may be the change that brought it there.
 			return "its status is " + server.Status, nil
-		}
-		if steady.see(server, time.Now()) >= s.Timing.Settle && server.Idle() {
+		case settled && server.Idle():
 			return "", nil
 		}
 		if err := pause(ctx, s.Timing.Poll); err != nil {
@@ -153,8 +164,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	if err != nil {
 		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}
-	lookedAt := time.Now()
-	server, err := s.observe(ctx, s.in.ServerID)
+	server, lookedAt, err := s.there(ctx)
 	if err != nil {
 		return none, s.clean(ctx, err)
 	}
@@ -182,6 +192,22 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	}
 }
 
+// there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
+// also tells when it began to look.
+func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
+	steady := s.steadiness()
+	for {
+		lookedAt := time.Now()
+		server, err := s.observe(ctx, s.in.ServerID)
+		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
+			return server, lookedAt, err
+		}
+		if err := pause(ctx, s.Timing.Poll); err != nil {
+			return server, lookedAt, err
+		}
+	}
+}
+
 // sendable refuses to touch a server that is not as it was when the change was decided.
 func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
 	failed := server.Status == rollout.StatusError && !s.progress.Settled
@@ -189,7 +215,7 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
 		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
 	case !server.Exists:
-		return final(ErrVanished, fmt.Errorf("server %s is gone: the cloud no longer knows it", s.in.ServerID))
+		return final(ErrVanished, gone(s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
 		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
 	case !s.mayBeSentTo(server.Status) && !failed:
@@ -208,15 +234,22 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 		return s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))
 	case refusal.Code == diskInBackup:
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
-	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear:
-		return s.clean(ctx, again(ErrCloud, refusal, 0))
+	case !refusal.Listed():
+		return final(ErrUnproven, fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal))
+	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
+		return s.clean(ctx, again(ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
 	}
 	return cloudError(ctx, refusal)
 }
 
 // clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one
-// need not wait for the settle time.
+// need not wait for the settle time. When the next one would be too late, and none was in doubt before, it
+// gives up.
 func (s *submission) clean(ctx context.Context, err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
+		return final(ErrGivenUp, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))
+	}
 	s.progress.Clean = s.attempt
 	s.heart.say(ctx, s.progress)
 	return err

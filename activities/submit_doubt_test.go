@@ -59,7 +59,17 @@ func TestSubmitInDoubtSendsNothing(t *testing.T) {
 			end := l.submit(attempt{number: 2})
 			require.NoError(l, end.err)
 			assert.Equal(l, "the server is gone", end.result.Seen)
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
 			assert.Zero(l, l.sent())
+		})
+	})
+	t.Run("not found for a while", func(t *testing.T) {
+		inLab(t, withFaults(stopped(), missing(3)), func(l *lab) {
+			end := l.submit(attempt{number: 2})
+			require.NoError(l, end.err)
+			assert.NotEmpty(l, end.result.JobID, "it is no sign")
+			assert.GreaterOrEqual(l, end.took, 3*testTiming().Poll+testTiming().Settle)
+			assert.Equal(l, 1, l.changes())
 		})
 	})
 }
@@ -79,6 +89,8 @@ func TestSubmitSettlesUnlessTheLastAttemptWasClean(t *testing.T) {
 		{"a clean end of an older attempt", 3, &activities.SubmitProgress{Clean: 1}, true},
 		{"a clean end of a later one", 3, &activities.SubmitProgress{Clean: 2}, false},
 		{"a mark from the future", 3, &activities.SubmitProgress{Clean: 3}, true},
+		{"reset by hand", 1, &activities.SubmitProgress{Doing: "sending the change"}, true},
+		{"reset by hand after a clean end", 1, &activities.SubmitProgress{Clean: 2}, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -245,12 +257,14 @@ func TestSubmitInDoubtWithPlatformStop(t *testing.T) {
 	})
 }
 
-// TestSubmitCredentialsRevokedAfterDoubt: the cloud's refusal to answer says nothing about the disk.
+// TestSubmitCredentialsRevokedAfterDoubt: the cloud's refusal to answer says nothing about the disk, and
+// credentials get renewed.
 func TestSubmitCredentialsRevokedAfterDoubt(t *testing.T) {
-	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", Message: "Incorrect IAM authentication information", Times: -1}), func(l *lab) {
-		end := l.submit(attempt{number: 2})
-		assert.ErrorContains(l, end.err, "in doubt")
-		assert.ErrorContains(l, end.err, "type: "+activities.ErrInDoubt)
-		assert.Zero(l, l.sent())
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", Times: 2}), func(l *lab) {
+		c := l.persistSubmit(attempt{number: 2})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrCredentials, activities.ErrCredentials, ""}, c.kinds())
+		assert.GreaterOrEqual(l, c.took, testTiming().Settle, "the doubt is left")
+		assert.Equal(l, 1, l.changes())
 	})
 }

@@ -32,6 +32,10 @@ func DefaultTiming() Timing {
 // MaxSettle keeps the settle time within the time limit of one SubmitChangeOS attempt.
 const MaxSettle = 8 * time.Minute
 
+// SubmitPatience is how long SubmitChangeOS tries while nothing was accepted. It then says so, because the
+// end of the activity's time limit says nothing.
+const SubmitPatience = 20 * time.Minute
+
 // Validate refuses a timing with which a server could be wiped twice.
 func (t Timing) Validate(requestTimeout time.Duration) error {
 	var wrong []error

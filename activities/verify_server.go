@@ -12,23 +12,41 @@ const VerifyServerName = "VerifyServer"
 
 // VerifyServerInput says what would be proof.
 type VerifyServerInput struct {
+	Project  string              `json:"project"`
 	ServerID string              `json:"server_id"`
 	ImageID  string              `json:"image_id"`
 	Before   rollout.Fingerprint `json:"before"`
-	// Ended is true when nothing that was asked for can still be under way: a job said how it ended.
-	// Without that word a stopped server may be one that is being changed, so it is watched until the deadline.
+	// Ended is true when nothing that was asked for can still be under way: a job said how it ended. Without
+	// that word a server that looks untouched, or stopped, may be one that is being changed.
 	Ended bool `json:"ended,omitempty"`
 	// Deadline is until when a server that the cloud may still work on is waited for.
 	Deadline time.Time `json:"deadline"`
 }
 
+// unrest is for how many settle times after the deadline a server that never shows the same thing for one is
+// watched.
+const unrest = 4
+
+// MaxUnrest is the longest time that VerifyServer takes beyond the deadline, or beyond its start when that is later.
+const MaxUnrest = unrest * MaxSettle
+
 // VerifyServer looks at the server until it shows proof of the change, or until it has shown the same
 // thing for the settle time: the server view may trail behind the job. What it returns is evidence;
 // rollout.Observation.Judge draws the conclusion.
+//
+// Its errors pass by themselves: a server that has given up its disk is not given up for trouble with asking.
 func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (rollout.Observation, error) {
 	heart := startHeart(ctx, rollout.Observation{})
 	defer heart.stop()
-	var steady steadiness
+	if err := a.serves(in.Project); err != nil {
+		return rollout.Observation{}, err
+	}
+	steady := a.steadiness()
+	patience := in.Deadline
+	if now := time.Now(); patience.Before(now) {
+		patience = now // however late it is, the server is watched
+	}
+	patience = patience.Add(unrest * a.Timing.Settle)
 	for {
 		server, err := a.observe(ctx, in.ServerID)
 		if err != nil {
@@ -36,13 +54,13 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		}
 		heart.say(ctx, server)
 		now := time.Now()
-		held := steady.see(server, now)
+		settled := steady.see(server, now) >= a.Timing.Settle
 		switch {
 		case server.Proven(in.Before, in.ImageID):
 			return server, nil
-		case in.atRest(server) && held >= a.Timing.Settle:
+		case settled && (in.atRest(server) || !now.Before(in.Deadline)):
 			return server, nil
-		case !in.atRest(server) && !now.Before(in.Deadline):
+		case now.After(patience): // it never shows the same thing for long
 			return server, nil
 		}
 		if err := pause(ctx, a.Timing.Poll); err != nil {
@@ -51,25 +69,12 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 	}
 }
 
-// atRest is true when what the server shows can be its end. The documents leave open whether a server
-// shows REBUILD or stays SHUTOFF while its disk is replaced, so SHUTOFF alone proves no rest.
+// atRest is true when what the server shows can be its end. The documents leave open what a server shows
+// while its disk is replaced, or while the change waits for its turn: without the word of a job neither the
+// old disk nor a stopped server proves rest.
 func (in VerifyServerInput) atRest(server rollout.Observation) bool {
 	if !server.Exists {
 		return true
 	}
-	return server.Idle() && (in.Ended || server.Status != rollout.StatusShutoff)
-}
-
-// steadiness measures for how long a server has shown the same thing.
-type steadiness struct {
-	last  rollout.Observation
-	since time.Time
-}
-
-// see notes a look and tells for how long nothing has changed.
-func (s *steadiness) see(now rollout.Observation, at time.Time) time.Duration {
-	if s.since.IsZero() || now != s.last {
-		s.last, s.since = now, at
-	}
-	return at.Sub(s.since)
+	return server.Idle() && (in.Ended || server.Fingerprint != in.Before && server.Status != rollout.StatusShutoff)
 }

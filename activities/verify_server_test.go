@@ -33,8 +33,8 @@ func (l *lab) verification(deadline time.Duration) activities.VerifyServerInput 
 }
 
 // judged is how the server would be said to have ended.
-func (l *lab) judged(seen rollout.Observation) rollout.ServerEnd {
-	end, _ := seen.Judge(l.before(), l.target.ID)
+func (l *lab) judged(seen rollout.Observation, ended bool) rollout.ServerEnd {
+	end, _ := seen.Judge(l.before(), l.target.ID, ended)
 	return end
 }
 
@@ -45,7 +45,7 @@ func TestVerifyFindsProofAtOnce(t *testing.T) {
 		c := l.verify(time.Minute)
 		require.NoError(l, c.err)
 		assert.True(l, c.result.Proven(l.before(), l.target.ID))
-		assert.Equal(l, rollout.Done, l.judged(c.result))
+		assert.Equal(l, rollout.Done, l.judged(c.result, false))
 		assert.Zero(l, c.took)
 	})
 }
@@ -61,7 +61,7 @@ func TestVerifyWaitsForTheServerView(t *testing.T) {
 				require.Equal(l, activities.JobSucceeded, polled.result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
-				assert.Equal(l, rollout.Done, l.judged(c.result))
+				assert.Equal(l, rollout.Done, l.judged(c.result, true))
 				assert.GreaterOrEqual(l, c.took, 80*time.Second, "the view trails, less one poll")
 			})
 		})
@@ -86,7 +86,7 @@ func TestVerifyGivesEvidence(t *testing.T) {
 				require.Equal(l, activities.JobFailed, l.poll(l.changing(), 8*time.Minute).result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
-				assert.Equal(l, test.end, l.judged(c.result))
+				assert.Equal(l, test.end, l.judged(c.result, true))
 				assert.GreaterOrEqual(l, c.took, testTiming().Settle)
 				assert.Less(l, c.took, testTiming().Settle+testTiming().Poll)
 			})
@@ -103,7 +103,7 @@ func TestVerifyWaitsForARebuild(t *testing.T) {
 			l.changing()
 			c := l.verify(9 * time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, rollout.Done, l.judged(c.result))
+			assert.Equal(l, rollout.Done, l.judged(c.result, false))
 			assert.Equal(l, 7*time.Minute, c.took)
 		})
 	})
@@ -114,7 +114,7 @@ func TestVerifyWaitsForARebuild(t *testing.T) {
 			c := l.verify(8 * time.Minute)
 			require.NoError(l, c.err)
 			assert.True(l, c.result.Rebuilding())
-			assert.Equal(l, rollout.FailedChanged, l.judged(c.result))
+			assert.Equal(l, rollout.FailedChanged, l.judged(c.result, false))
 			assert.Equal(l, 8*time.Minute, c.took)
 		})
 	})
@@ -131,7 +131,7 @@ func TestVerifyOfAStoppedServerWithoutTheWordOfAJob(t *testing.T) {
 			l.changing()
 			c := l.verify(9 * time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, rollout.Done, l.judged(c.result))
+			assert.Equal(l, rollout.Done, l.judged(c.result, false))
 			assert.Equal(l, 7*time.Minute, c.took)
 		})
 	})
@@ -139,7 +139,7 @@ func TestVerifyOfAStoppedServerWithoutTheWordOfAJob(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			c := l.verify(9 * time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, rollout.FailedIntact, l.judged(c.result))
+			assert.Equal(l, rollout.FailedChanged, l.judged(c.result, false), "nobody said that it is over")
 			assert.Equal(l, 9*time.Minute, c.took)
 		})
 	})
@@ -156,7 +156,7 @@ func TestVerifyThroughAVolumeGap(t *testing.T) {
 					l.changing()
 					c := l.verify(8 * time.Minute)
 					require.NoError(l, c.err)
-					assert.Equal(l, rollout.Done, l.judged(c.result))
+					assert.Equal(l, rollout.Done, l.judged(c.result, false))
 				})
 			})
 		}
@@ -171,18 +171,19 @@ func TestVerifyOfAVanishedServer(t *testing.T) {
 			c := l.verify(8 * time.Minute)
 			require.NoError(l, c.err)
 			assert.False(l, c.result.Exists)
-			assert.Equal(l, rollout.Vanished, l.judged(c.result))
+			assert.Equal(l, rollout.Vanished, l.judged(c.result, false))
 			assert.GreaterOrEqual(l, c.took, testTiming().Settle)
 			assert.Less(l, c.took, testTiming().Settle+testTiming().Poll, "not until the deadline")
 		})
 	})
 	t.Run("not found once", func(t *testing.T) {
-		missing := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404, After: 1}
+		missing := missing(1)
+		missing.After = 1
 		inLab(t, withFaults(stopped(), missing), func(l *lab) {
 			l.changing()
 			c := l.verify(8 * time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, rollout.Done, l.judged(c.result))
+			assert.Equal(l, rollout.Done, l.judged(c.result, false))
 		})
 	})
 }
@@ -193,7 +194,7 @@ func TestVerifyThroughTrouble(t *testing.T) {
 		l.changing()
 		c := l.verify(8 * time.Minute)
 		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
-		assert.Equal(l, rollout.Done, l.judged(c.result))
+		assert.Equal(l, rollout.Done, l.judged(c.result, false))
 	})
 }
 

@@ -105,6 +105,15 @@ func classOfCode(code string) Class {
 	return ""
 }
 
+// Listed is true for a refusal whose reason is known to come before any work: a code of the service's error
+// tables or of the gateway, a status that says so by itself, or a check of this package. The tables hold only
+// the common codes, and the same codes are used for jobs.
+func (e *Error) Listed() bool {
+	_, gateway := gatewayCode(e.Code)
+	return gateway || classOfCode(e.Code) != "" || e.class == ClassInvalid ||
+		e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+}
+
 // relays is true for the codes under which the service hands on the failure of another one.
 func relays(code string) bool {
 	switch code {

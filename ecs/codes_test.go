@@ -1,6 +1,7 @@
 package ecs_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -41,4 +42,21 @@ func TestClassOfStatuses(t *testing.T) {
 	}
 	assert.Equal(t, ecs.ClassTransient, (&ecs.Error{Status: 502, Code: "APIGW.0201"}).Class())
 	assert.Equal(t, ecs.ClassThrottled, (&ecs.Error{Status: 429, Code: "Ecs.0005"}).Class())
+}
+
+// TestListed: a refusal that is in no table is no proof that nothing was started.
+func TestListed(t *testing.T) {
+	for _, listed := range []*ecs.Error{
+		{Status: 400, Code: "Ecs.0005"}, {Status: 400, Code: "Ecs.0073"}, {Status: 404, Code: "Ecs.0114"}, {Status: 404, Code: "APIGW.0101"}, {Status: 400, Code: "APIG.0201"},
+		{Status: 401}, {Status: 403}, {Status: 403, Code: "New.0001"},
+	} {
+		assert.True(t, listed.Listed(), "%d %s", listed.Status, listed.Code)
+	}
+	for _, unlisted := range []*ecs.Error{
+		{Status: 400, Code: "Ecs.0205"}, {Status: 400}, {Status: 404}, {Status: 409}, {Status: 409, Code: "conflictingRequest"}, {Status: 400, Code: "Ecs.1000"}, {},
+	} {
+		assert.False(t, unlisted.Listed(), "%d %s", unlisted.Status, unlisted.Code)
+	}
+	out := clientOf(t, newCloud(t, answering(200, `{}`))).ChangeOS(context.Background(), "no id", ecs.ChangeOSRequest{})
+	assert.True(t, out.Err.Listed(), "what this package refuses was never sent")
 }

@@ -11,6 +11,9 @@ import (
 // failed half way.
 var ErrNoSystemDisk = errors.New("the server has no system disk")
 
+// ErrTwoSystemDisks is inside the error of SystemDisk while the cloud swaps them.
+var ErrTwoSystemDisks = errors.New("the server shows two system disks, as while the cloud swaps them")
+
 // Disk is an attached disk.
 type Disk struct {
 	VolumeID string
@@ -33,7 +36,7 @@ func (c *Client) SystemDisk(ctx context.Context, serverID string) (Disk, error) 
 	case len(found) == 0:
 		return Disk{}, &Error{Op: op, Resource: resource, Err: ErrNoSystemDisk, class: ClassState}
 	case len(found) > 1:
-		return Disk{}, &Error{Op: op, Resource: resource, Err: errors.New("the server shows two system disks, as while the cloud swaps them"), class: ClassState}
+		return Disk{}, &Error{Op: op, Resource: resource, Err: ErrTwoSystemDisks, class: ClassState}
 	}
 	return found[0], nil
 }

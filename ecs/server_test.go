@@ -193,6 +193,7 @@ func TestSystemDisk(t *testing.T) {
 	}
 	_, err := read(`{"volumeAttachments":[{"volumeId":"v","bootIndex":0},{"volumeId":"w","bootIndex":0}]}`)
 	assertClass(t, ecs.ClassState, err)
+	assert.ErrorIs(t, err, ecs.ErrTwoSystemDisks)
 	assert.NotErrorIs(t, err, ecs.ErrNoSystemDisk)
 	for _, body := range []string{`{}`, `[]`, `{"volumeAttachments":"none"}`, `{"volumeAttachments":{}}`} {
 		_, err = read(body)

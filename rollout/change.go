@@ -83,7 +83,7 @@ func (c Change) Validate() error {
 	reject := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 
 	if !IsUUID(c.ImageID) {
-		reject("image id %q is not a UUID", c.ImageID)
+		reject("image id %q is not a UUID (in lower case)", c.ImageID)
 	}
 	switch c.API {
 	case "", APIv1, APIv2:
@@ -125,7 +125,8 @@ func (c Change) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// IsUUID tells whether an id has the form the cloud gives to servers, images and volumes.
+// IsUUID tells whether an id has the form the cloud gives to servers, images and volumes, in lower case: ids
+// are locks, and a lock has one spelling.
 func IsUUID(id string) bool {
 	if len(id) != 36 {
 		return false
@@ -137,7 +138,7 @@ func IsUUID(id string) bool {
 				return false
 			}
 		default:
-			hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+			hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f'
 			if !hex {
 				return false
 			}

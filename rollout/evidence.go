@@ -68,7 +68,7 @@ const (
 	Done          ServerEnd = "done"           // proven: new image on a new disk, running
 	Skipped       ServerEnd = "skipped"        // nothing to do
 	FailedIntact  ServerEnd = "failed-intact"  // the old system disk is still there
-	FailedChanged ServerEnd = "failed-changed" // a new disk, or one in the making, but not a healthy server
+	FailedChanged ServerEnd = "failed-changed" // a new disk, or a change that may still come, but not a healthy server
 	FailedLost    ServerEnd = "failed-lost"    // no system disk: a human is needed
 	Vanished      ServerEnd = "vanished"       // the cloud no longer knows the server
 	NotStarted    ServerEnd = "not-started"    // refused or stopped before anything was touched
@@ -88,8 +88,10 @@ func (e ServerEnd) Failed() bool {
 // OutOfService is true for a failed server that does not serve. An operator has to deal with it.
 func (e ServerEnd) OutOfService() bool { return e == FailedChanged || e == FailedLost }
 
-// Judge says how a server ended from what the cloud shows of it, and why in one sentence.
-func (o Observation) Judge(before Fingerprint, imageID string) (ServerEnd, string) {
+// Judge says how a server ended from what the cloud shows of it, and why in one sentence. Ended is true when
+// nothing that was asked for can still be under way. Without that, an old disk is no sign of an intact server:
+// a change waits for a payment, or for its turn, without showing.
+func (o Observation) Judge(before Fingerprint, imageID string, ended bool) (ServerEnd, string) {
 	switch {
 	case !o.Exists:
 		return Vanished, "the cloud no longer knows this server"
@@ -99,7 +101,9 @@ func (o Observation) Judge(before Fingerprint, imageID string) (ServerEnd, strin
 		return FailedChanged, fmt.Sprintf("the cloud still works on it (%s)", o.state())
 	case o.VolumeID == "":
 		return FailedLost, fmt.Sprintf("it has no system disk (%s)", o.state())
-	case o.VolumeID == before.VolumeID && o.ImageID == before.ImageID:
+	case o.Fingerprint == before && !ended:
+		return FailedChanged, fmt.Sprintf("it shows its old system disk, but the change may still come (%s): do not use it before that is known", o.state())
+	case o.Fingerprint == before:
 		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s)", o.state())
 	case o.ImageID != imageID:
 		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)", o.VolumeID, o.ImageID, o.state())

@@ -80,7 +80,7 @@ func TestJudge(t *testing.T) {
 		"no disk, failed":             {seen("ERROR", "", oldImage, ""), rollout.FailedLost, "it has no system disk (status ERROR)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			end, says := test.seen.Judge(before, newImage)
+			end, says := test.seen.Judge(before, newImage, true)
 			assert.Equal(t, test.end, end)
 			assert.Equal(t, test.says, says)
 			assert.Equal(t, end == rollout.Done, test.seen.Proven(before, newImage))
@@ -91,16 +91,16 @@ func TestJudge(t *testing.T) {
 func TestJudgeRepeatsTheCloudsWordOnAFailure(t *testing.T) {
 	failed := seen("ERROR", "", newImage, newDisk)
 	failed.Fault = "no valid host was found"
-	_, says := failed.Judge(rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}, newImage)
+	_, says := failed.Judge(rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}, newImage, true)
 	assert.Contains(t, says, "(status ERROR: no valid host was found)")
 }
 
 // TestChangeToTheSameImage: only the disk tells.
 func TestChangeToTheSameImage(t *testing.T) {
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-	end, _ := seen("ACTIVE", "", oldImage, newDisk).Judge(before, oldImage)
+	end, _ := seen("ACTIVE", "", oldImage, newDisk).Judge(before, oldImage, true)
 	assert.Equal(t, rollout.Done, end)
-	end, _ = seen("ACTIVE", "", oldImage, oldDisk).Judge(before, oldImage)
+	end, _ = seen("ACTIVE", "", oldImage, oldDisk).Judge(before, oldImage, true)
 	assert.Equal(t, rollout.FailedIntact, end)
 }
 
@@ -110,7 +110,7 @@ func TestJudgeEveryObservation(t *testing.T) {
 	counted := map[rollout.ServerEnd]int{}
 	for now, before := range everyObservation() {
 		name := fmt.Sprintf("%+v before %+v", now, before)
-		end, says := now.Judge(before, newImage)
+		end, says := now.Judge(before, newImage, true)
 		counted[end]++
 
 		require.Equal(t, end == rollout.Done, now.Proven(before, newImage), "done if and only if proven: %s", name)
@@ -146,6 +146,22 @@ func TestJudgeEveryObservation(t *testing.T) {
 		assert.Positive(t, counted[end], end)
 	}
 	assert.Len(t, counted, 5)
+}
+
+// TestJudgeWithoutTheWordOfAJob: an old disk is then no sign of an intact server. All the rest is as with it.
+func TestJudgeWithoutTheWordOfAJob(t *testing.T) {
+	intact := 0
+	for now, before := range everyObservation() {
+		end, says := now.Judge(before, newImage, true)
+		if end == rollout.FailedIntact {
+			end, says = rollout.FailedChanged, "it shows its old system disk, but the change may still come (status "+now.Status+"): do not use it before that is known"
+			intact++
+		}
+		unsaid, why := now.Judge(before, newImage, false)
+		require.Equal(t, end, unsaid, "%+v before %+v", now, before)
+		require.Equal(t, says, why)
+	}
+	assert.Positive(t, intact)
 }
 
 // everyObservation gives each observation with each fingerprint of the server before.

@@ -140,7 +140,7 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 // validServerID checks the form of an id before anybody is asked about it.
 func validServerID(id string) error {
 	if !rollout.IsUUID(id) {
-		return fmt.Errorf("server id %q is not a UUID", id)
+		return fmt.Errorf("server id %q is not a UUID (in lower case)", id)
 	}
 	return nil
 }

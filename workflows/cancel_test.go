@@ -46,12 +46,40 @@ func TestCancelDuringTheStopGivesThePowerBack(t *testing.T) {
 	result := s.canceled()
 
 	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName, activities.RestorePowerName}, s.started)
-	assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
+	assert.Equal(t, backOn(false), s.leave.inputs, "the stop was seen to its end")
+	assert.Equal(t, curtain.Add(3*time.Minute), result.EndedAt, "a minute each for the look, the stop and the start")
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.Equal(t, "cancelled before its disk was touched", result.Reason)
 	assert.Equal(t, called, result.Name)
 	assert.Equal(t, seen(rollout.StatusActive, oldImage, oldDisk), result.Before)
 	assert.Empty(t, result.PowerTrouble)
+}
+
+// TestCancelDuringAStopThatIsTriedAgain: a server that is still going down looks as if it ran, so the stop is
+// seen to its end whatever it takes, and the cancel obeyed after it.
+func TestCancelDuringAStopThatIsTriedAgain(t *testing.T) {
+	s := newStage(t)
+	s.stop.failsFirst(passing(activities.ErrWorkerStopping, "handed back"), passing(activities.ErrCloud, "503"))
+	s.at(90*time.Second, s.env.CancelWorkflow)
+
+	assert.Equal(t, rollout.NotStarted, s.canceled().End)
+
+	assert.Len(t, s.stop.inputs, 3)
+	assert.Equal(t, backOn(false), s.leave.inputs)
+	assert.Empty(t, s.submit.inputs)
+}
+
+// TestCancelDuringAStopThatFails: nobody knows whether the server goes down yet.
+func TestCancelDuringAStopThatFails(t *testing.T) {
+	for _, kind := range []string{activities.ErrOverdue, activities.ErrRefused, activities.ErrForeignDisk, activities.ErrVanished} {
+		s := newStage(t)
+		s.stop.fails(final(kind, "no luck"))
+		s.at(90*time.Second, s.env.CancelWorkflow)
+		result := s.canceled()
+		assert.Equal(t, rollout.NotStarted, result.End)
+		assert.Equal(t, "cancelled before its disk was touched", result.Reason)
+		assert.Equal(t, backOn(true), s.leave.inputs, "and whoever cannot be started says why")
+	}
 }
 
 func TestCancelDuringTheStopLeavesAStoppedServerStopped(t *testing.T) {

@@ -51,6 +51,8 @@ type changeOS struct {
 	result rollout.ServerResult
 	job    activities.PollJobResult
 	ended  bool // nothing that was asked for can still be under way
+	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
+	stopDoubt bool
 }
 
 func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
@@ -62,8 +64,11 @@ func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
 	if err := in.Change.Validate(); err != nil {
 		return nil, invalidInput("%v", err)
 	}
+	if in.Project == "" {
+		return nil, invalidInput("there is no project: the workflow id could not lock the server")
+	}
 	if !rollout.IsUUID(in.ServerID) {
-		return nil, invalidInput("server id %q is not a UUID", in.ServerID)
+		return nil, invalidInput("server id %q is not a UUID (in lower case)", in.ServerID)
 	}
 	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != ChangeOSID(in.Project, in.ServerID) {
 		return nil, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, ChangeOSID(in.Project, in.ServerID))
@@ -129,12 +134,17 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 // the change is done the server runs again, and the cloud refuses to change a running one.
 func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	if c.in.Change.WithStopServer {
-		return ctx.Err() == nil, c.cancelled(ctx)
+		return true, nil
 	}
 	c.enter(ctx, StepStop)
-	err = workflow.ExecuteActivity(powerOptions(ctx, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
-		ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
-	}).Get(ctx, nil)
+	// A stop that was begun is seen to its end, and a cancel obeyed after it: a server that is still going
+	// down looks as if it ran.
+	always, _ := workflow.NewDisconnectedContext(ctx)
+	var stopped activities.StopIfNeededResult
+	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
+	}).Get(always, &stopped)
+	c.stopDoubt = err != nil || stopped.Doubt
 	if cancelled := c.cancelled(ctx); cancelled != nil {
 		return false, cancelled
 	}
@@ -143,6 +153,8 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 		return true, nil
 	case kind(err) == activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
+	case kind(err) == activities.ErrForeignDisk:
+		c.end(rollout.FailedChanged, "somebody else changed it, nothing was sent: "+said(err))
 	default:
 		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
 	}
@@ -162,7 +174,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	c.enter(ctx, StepSubmit)
 	var out activities.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
-		ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint, Doubt: reset(ctx),
 	}).Get(ctx, &out)
 	c.result.JobID = out.JobID
 	if err == nil {
@@ -175,12 +187,22 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	case activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
 		return false
-	case activities.ErrForeignDisk:
+	case activities.ErrGivenUp:
+		c.end(rollout.FailedIntact, "its disk was not touched: "+said(err))
+		return false
+	case activities.ErrForeignDisk, activities.ErrUnproven:
 		c.ended, c.job.Reason = true, said(err)
 		return true
 	}
 	c.job.Reason = "submitting ended in doubt: " + said(err)
 	return true
+}
+
+// reset is true when somebody reset the workflow to an earlier point: the run that is no more may have gone
+// further than its history tells.
+func reset(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.OriginalRunID != "" && info.OriginalRunID != info.WorkflowExecution.RunID
 }
 
 // wait follows the job. Without a job id, the server itself is watched by prove.
@@ -190,7 +212,7 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 	}
 	c.enter(ctx, StepWait)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
-		JobID: c.result.JobID, Deadline: until,
+		Project: c.in.Project, JobID: c.result.JobID, Deadline: until,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
@@ -203,13 +225,13 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 	c.enter(ctx, StepProve)
 	before := c.result.Before.Fingerprint
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
-		ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Ended: c.ended, Deadline: until,
+		Project: c.in.Project, ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Ended: c.ended, Deadline: until,
 	}).Get(ctx, &c.result.After)
 	if err != nil {
 		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))
 		return
 	}
-	end, reason := c.result.After.Judge(before, c.in.Change.ImageID)
+	end, reason := c.result.After.Judge(before, c.in.Change.ImageID, c.ended)
 	if end != rollout.Done && c.job.Reason != "" {
 		reason += "; " + c.job.Reason
 	}
@@ -218,7 +240,9 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 
 // leave gives the server the power state that was asked for, or back the one it had.
 func (c *changeOS) leave(ctx workflow.Context) {
-	on := true
+	restore := activities.RestorePowerInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
+	}
 	switch c.result.End {
 	case rollout.Done:
 		// A server that was in ERROR is left running: nobody meant it to be off.
@@ -227,18 +251,18 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		if !off {
 			return // proven means running
 		}
-		on = false
+		// A new system sets itself up for some minutes (ecs-api.md 1.9) and is not stopped in the middle.
+		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
 		if c.result.Before.Status != rollout.StatusActive {
 			return
 		}
+		restore.On, restore.Disk, restore.Unsettled = true, c.result.Before.VolumeID, c.stopDoubt
 	default:
 		return // what is left of the server is for a human to look at
 	}
 	c.enter(ctx, StepLeave)
-	err := workflow.ExecuteActivity(powerOptions(ctx, "leave "+c.called()+" "+running(on)), act.RestorePower, activities.RestorePowerInput{
-		ServerID: c.in.ServerID, On: on, AllowHard: c.in.Change.AllowHardStop,
-	}).Get(ctx, nil)
+	err := workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, nil)
 	if err != nil {
 		c.result.PowerTrouble = said(err)
 	}

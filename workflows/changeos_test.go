@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,10 +35,10 @@ func TestServerIsChanged(t *testing.T) {
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 	deadline := curtain.Add(3*time.Minute + 40*time.Minute)
 	assert.Equal(t, []activities.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
-	assert.Equal(t, []activities.StopIfNeededInput{{ServerID: serverID, AllowHard: true}}, s.stop.inputs)
-	assert.Equal(t, []activities.SubmitChangeOSInput{{ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
-	assert.Equal(t, []activities.PollJobInput{{JobID: jobID, Deadline: deadline}}, s.wait.inputs)
-	assert.Equal(t, []activities.VerifyServerInput{{ServerID: serverID, ImageID: newImage, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
+	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
+	assert.Equal(t, []activities.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
+	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, Deadline: deadline}}, s.wait.inputs)
+	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, ImageID: newImage, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
 }
 
 // TestHardStopIsNotAllowedUnlessAsked: cutting the power can cost data on the disks that are kept.
@@ -45,8 +46,8 @@ func TestHardStopIsNotAllowedUnlessAsked(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
 	s.ended()
-	assert.Equal(t, []activities.StopIfNeededInput{{ServerID: serverID}}, s.stop.inputs)
-	assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID}}, s.leave.inputs)
+	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk}}, s.stop.inputs)
+	assert.Equal(t, leftOff(), s.leave.inputs)
 }
 
 // TestPlatformStopSkipsOurStop: the platform stops the server itself when the user asked for that.
@@ -98,7 +99,7 @@ func TestInvalidInputTouchesNothing(t *testing.T) {
 		},
 		"invalid change": {
 			func(s *stage) { s.in.Change.ImageID, s.in.Change.Power = "ubuntu", "sideways" },
-			"image id \"ubuntu\" is not a UUID\npower \"sideways\" is none of as-before, on, off",
+			"image id \"ubuntu\" is not a UUID (in lower case)\npower \"sideways\" is none of as-before, on, off",
 		},
 		"malformed server id, rightly locked": {
 			func(s *stage) {
@@ -106,6 +107,17 @@ func TestInvalidInputTouchesNothing(t *testing.T) {
 				s.workflowID = workflows.ChangeOSID(project, s.in.ServerID)
 			},
 			`server id "../servers" is not a UUID`,
+		},
+		"another spelling of the lock": {
+			func(s *stage) {
+				s.in.ServerID = strings.ToUpper(serverID)
+				s.workflowID = workflows.ChangeOSID(project, s.in.ServerID)
+			},
+			`is not a UUID (in lower case)`,
+		},
+		"a lock without a project": {
+			func(s *stage) { s.in.Project, s.workflowID = "", workflows.ChangeOSID("", serverID) },
+			`there is no project`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

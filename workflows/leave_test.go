@@ -11,7 +11,7 @@ import (
 
 // TestPowerOfAChangedServer: a change of OS always ends with a running server, so only a stop is ever needed.
 func TestPowerOfAChangedServer(t *testing.T) {
-	stop := []activities.RestorePowerInput{{ServerID: serverID, On: false}}
+	stop := leftOff()
 	for name, test := range map[string]struct {
 		was   string
 		asked rollout.Power

@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
 )
 
 // This file is the table of every timeout and retry policy, with the reason for each.
@@ -43,21 +45,32 @@ func planOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// powerOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
+// stopOptions: a guest may take 5 minutes to shut down, a hard stop and the jobs come on top. A server
 // that cannot be stopped within half an hour needs a human (the cloud says so too).
-func powerOptions(ctx workflow.Context, summary string) workflow.Context {
+func stopOptions(ctx workflow.Context, summary string) workflow.Context {
+	return powerOptions(ctx, 30*time.Minute, summary)
+}
+
+// restoreOptions: the same work, but a server that we stopped is not left without its power because
+// workers, cloud or credentials are missing for a while. After a day somebody has noticed.
+func restoreOptions(ctx workflow.Context, summary string) workflow.Context {
+	return powerOptions(ctx, 24*time.Hour, summary)
+}
+
+func powerOptions(ctx workflow.Context, patience time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    20 * time.Minute,
-		ScheduleToCloseTimeout: 30 * time.Minute,
+		StartToCloseTimeout:    min(30*time.Minute, patience),
+		ScheduleToCloseTimeout: patience,
 		HeartbeatTimeout:       heartbeat,
-		WaitForCancellation:    true, // a server that is being stopped is not left to itself
+		WaitForCancellation:    true,
 		RetryPolicy:            retry(),
 		Summary:                summary,
 	})
 }
 
 // submitOptions: one attempt is the settle time (at most 8 minutes) and one request. Half an hour leaves
-// room for throttling and for several lost answers; longer than that, the cloud is down.
+// room for throttling and for several lost answers; longer than that, the cloud is down. As its end is a
+// doubt, an activity that has sent nothing gives up before it (activities.SubmitPatience).
 func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
@@ -71,22 +84,22 @@ func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// waitOptions: reads only, bounded by the deadline of the change. The margin lets the activity itself
-// notice the deadline and say what it last saw.
+// waitOptions: reads only. The activities know the deadline of the change themselves; the limit on an
+// attempt leaves them the time to say what they last saw. There is no limit on all attempts together: a
+// server that has given up its disk is not given up because nobody could be asked for a while.
 func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
-	const margin = 15 * time.Minute
+	const margin = activities.MaxUnrest + 4*time.Minute
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    deadline + margin,
-		ScheduleToCloseTimeout: deadline + margin,
-		HeartbeatTimeout:       heartbeat,
-		WaitForCancellation:    true,
-		RetryPolicy:            retry(),
-		Summary:                summary,
+		StartToCloseTimeout: deadline + margin,
+		HeartbeatTimeout:    heartbeat,
+		WaitForCancellation: true,
+		RetryPolicy:         retry(),
+		Summary:             summary,
 	})
 }
 
-// adoptOptions: waits on a workflow that bounds itself, with each of its steps. The limit is twice the
-// longest of them; it only ends a wait that nothing else would.
+// adoptOptions: waits on a workflow that bounds most of its steps itself. The limit ends an attempt that
+// nothing else would end; the next one waits on.
 func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 2*deadline + 4*time.Hour,

@@ -27,7 +27,14 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 	for _, asked := range s.options.asked {
 		options := asked.options
 		assert.Positive(t, options.StartToCloseTimeout, asked.name)
-		assert.GreaterOrEqual(t, options.ScheduleToCloseTimeout, options.StartToCloseTimeout, "%s: one attempt has to fit", asked.name)
+		switch asked.name {
+		case activities.PollJobName, activities.VerifyServerName:
+			assert.Zero(t, options.ScheduleToCloseTimeout, "%s: a server without its disk is not given up because nobody could be asked", asked.name)
+		case activities.RestorePowerName:
+			assert.Equal(t, 24*time.Hour, options.ScheduleToCloseTimeout, "%s: long enough for somebody to renew the credentials", asked.name)
+		default:
+			assert.GreaterOrEqual(t, options.ScheduleToCloseTimeout, options.StartToCloseTimeout, "%s: one attempt has to fit", asked.name)
+		}
 		require.NotNil(t, options.RetryPolicy, asked.name)
 		assert.Zero(t, options.RetryPolicy.MaximumAttempts, "%s: attempts are bounded by time", asked.name)
 		assert.LessOrEqual(t, options.RetryPolicy.MaximumInterval, time.Minute, asked.name)
@@ -50,6 +57,14 @@ func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
 	assert.Greater(t, s.options.of(t, activities.SubmitChangeOSName).StartToCloseTimeout, activities.MaxSettle+time.Minute)
 }
 
+// TestSubmitGivesUpByItself: the end of its time limit would be a doubt, so it says before that nothing was
+// accepted.
+func TestSubmitGivesUpByItself(t *testing.T) {
+	s := newStage(t)
+	s.ended()
+	assert.GreaterOrEqual(t, s.options.of(t, activities.SubmitChangeOSName).ScheduleToCloseTimeout, activities.SubmitPatience+activities.MaxSettle)
+}
+
 // TestWaitsOutlastTheDeadlineOfTheChange: the activity itself has to notice the deadline and tell what it saw.
 func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
 	for _, deadline := range []time.Duration{0, time.Minute, 24 * time.Hour} {
@@ -59,9 +74,7 @@ func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
 			s.ended()
 			for _, name := range []string{activities.PollJobName, activities.VerifyServerName} {
 				options := s.options.of(t, name)
-				longest := s.in.Change.WaitDeadline() + activities.MaxSettle
-				assert.Greater(t, options.StartToCloseTimeout, longest, name)
-				assert.Greater(t, options.ScheduleToCloseTimeout, longest, name)
+				assert.Greater(t, options.StartToCloseTimeout, s.in.Change.WaitDeadline()+activities.MaxUnrest, name)
 			}
 		})
 	}
@@ -99,10 +112,13 @@ func TestCheckServerHasTheOptionsOfALook(t *testing.T) {
 	assert.Equal(t, 5*time.Minute, options.ScheduleToCloseTimeout, "somebody is waiting at a prompt")
 }
 
-// optionsRecorder is an interceptor that notes the options of each activity the workflow asks for.
+// optionsRecorder is an interceptor that notes the options of each activity the workflow asks for. It can also
+// make the workflow one that was reset.
 type optionsRecorder struct {
 	interceptor.WorkerInterceptorBase
 	asked []askedActivity
+	// originalRun is the run that a reset workflow comes from. Empty leaves it to the environment.
+	originalRun string
 }
 
 type askedActivity struct {
@@ -152,4 +168,16 @@ type outboundRecorder struct {
 func (o *outboundRecorder) ExecuteActivity(ctx workflow.Context, activityType string, args ...any) workflow.Future {
 	o.recorder.asked = append(o.recorder.asked, askedActivity{name: activityType, options: workflow.GetActivityOptions(ctx)})
 	return o.Next.ExecuteActivity(ctx, activityType, args...)
+}
+
+func (o *outboundRecorder) GetInfo(ctx workflow.Context) *workflow.Info {
+	info := *o.Next.GetInfo(ctx)
+	switch o.recorder.originalRun {
+	case "":
+	case "the same":
+		info.OriginalRunID = info.WorkflowExecution.RunID
+	default:
+		info.OriginalRunID = o.recorder.originalRun
+	}
+	return &info
 }

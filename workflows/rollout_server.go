@@ -122,12 +122,12 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 	server, deadline := r.in.Plan.Servers[running.Server], r.in.Plan.Change.WaitDeadline()
 	var seen rollout.Observation
 	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), act.VerifyServer, activities.VerifyServerInput{
-		ServerID: server.ID, ImageID: running.ImageID, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
+		Project: r.in.Plan.Project, ServerID: server.ID, ImageID: running.ImageID, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
 	}).Get(ctx, &seen)
 	if err != nil {
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
-	end, reason := seen.Judge(running.Before, running.ImageID)
+	end, reason := seen.Judge(running.Before, running.ImageID, false)
 	down := server.Status == rollout.StatusActive && seen.Status != rollout.StatusActive
 	return engine.Outcome{End: end, Reason: reason + "; " + lost, Down: down, After: seen.Fingerprint}
 }

@@ -216,6 +216,16 @@ func seen(status, image, disk string) rollout.Observation {
 	}
 }
 
+// backOn gives a server that ran its power back. Unsettled is for one that may go down yet.
+func backOn(unsettled bool) []activities.RestorePowerInput {
+	return []activities.RestorePowerInput{{Project: project, ServerID: serverID, Disk: oldDisk, On: true, Unsettled: unsettled}}
+}
+
+// leftOff stops a changed server, once its new system has set itself up.
+func leftOff() []activities.RestorePowerInput {
+	return []activities.RestorePowerInput{{Project: project, ServerID: serverID, Disk: newDisk, Unsettled: true}}
+}
+
 // changed is a server with the proof that it was changed.
 func changed() rollout.Observation { return seen(rollout.StatusActive, newImage, newDisk) }
 

@@ -58,11 +58,13 @@ func TestStatusBeforeTheFirstStep(t *testing.T) {
 func TestStatusTellsOfACancelThatWasObeyed(t *testing.T) {
 	s := newStage(t)
 	s.at(90*time.Second, s.env.CancelWorkflow)
-	var under workflows.Status
+	var under, after workflows.Status
 	s.at(100*time.Second, func() { under = s.status() })
+	s.at(130*time.Second, func() { after = s.status() })
 	s.canceled()
 	assert.True(t, under.CancelRequested)
-	assert.Equal(t, workflows.StepLeave, under.Now().Step, "its power is given back")
+	assert.Equal(t, workflows.StepStop, under.Now().Step, "the stop is seen to its end")
+	assert.Equal(t, workflows.StepLeave, after.Now().Step, "its power is given back")
 	assert.Equal(t, rollout.NotStarted, s.status().End)
 	assert.Equal(t, workflows.StepEnded, s.status().Now().Step)
 }

@@ -18,7 +18,9 @@ func TestServerThatCannotBeStoppedGetsItsPowerBack(t *testing.T) {
 	result := s.ended()
 
 	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName, activities.RestorePowerName}, s.started)
-	assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true, AllowHard: true}}, s.leave.inputs)
+	want := backOn(true) // nobody saw how the stop ended
+	want[0].AllowHard = true
+	assert.Equal(t, want, s.leave.inputs)
 	assert.Equal(t, rollout.FailedIntact, result.End)
 	assert.Equal(t, "it could not be stopped, its disk was not touched: the guest ignores the shutdown", result.Reason)
 	assert.Zero(t, result.After)
@@ -50,6 +52,27 @@ func TestServerGoneAtTheStopIsNotCalledIntact(t *testing.T) {
 	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started, "there is nothing to start")
 	assert.Equal(t, rollout.Vanished, result.End)
 	assert.Equal(t, "server web-07 is gone: the cloud no longer knows it", result.Reason)
+}
+
+// TestServerOfAnotherDiskIsLeftAlone: somebody else changed it after the look.
+func TestServerOfAnotherDiskIsLeftAlone(t *testing.T) {
+	s := newStage(t)
+	s.stop.fails(final(activities.ErrForeignDisk, "server web-07 has another system disk by now"))
+
+	result := s.ended()
+
+	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started)
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Equal(t, "somebody else changed it, nothing was sent: server web-07 has another system disk by now", result.Reason)
+}
+
+// TestStopThatMayArriveYet: the server was seen stopped, and may be stopped again once it runs.
+func TestStopThatMayArriveYet(t *testing.T) {
+	s := newStage(t)
+	s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff, Doubt: true})
+	s.submit.fails(final(activities.ErrRefused, "the quota is used up"))
+	assert.Equal(t, rollout.FailedIntact, s.ended().End)
+	assert.Equal(t, backOn(true), s.leave.inputs)
 }
 
 func TestTroubleAtTheStopIsTriedAgain(t *testing.T) {

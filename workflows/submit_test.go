@@ -25,11 +25,62 @@ func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
 			assert.Equal(t, []string{
 				activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName,
 			}, s.started, "sent once, and the power given back")
-			assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
+			assert.Equal(t, backOn(false), s.leave.inputs)
 			assert.Equal(t, rollout.FailedIntact, result.End)
 			assert.Equal(t, "the change was refused, its disk was not touched: the quota is used up", result.Reason)
 			assert.Empty(t, result.JobID)
 		})
+	}
+}
+
+// TestChangeThatWasGivenUpLeavesTheServerAsItWas: nothing was accepted, and that is known.
+func TestChangeThatWasGivenUpLeavesTheServerAsItWas(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrGivenUp, "nothing was accepted within 20m0s"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedIntact, result.End)
+	assert.Equal(t, "its disk was not touched: nothing was accepted within 20m0s", result.Reason)
+	assert.Equal(t, backOn(false), s.leave.inputs)
+	assert.Empty(t, s.prove.inputs)
+}
+
+// TestUnprovenRefusalIsSettledByTheServer: nothing of ours runs on, so what the server shows at rest is its end.
+func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
+	for end, after := range map[rollout.ServerEnd]rollout.Observation{
+		rollout.FailedIntact:  untouched(),
+		rollout.FailedChanged: {Fingerprint: untouched().Fingerprint, Exists: true, Status: rollout.StatusRebuild},
+		rollout.Done:          changed(),
+	} {
+		t.Run(string(end), func(t *testing.T) {
+			s := newStage(t)
+			s.submit.fails(final(activities.ErrUnproven, "HTTP 400 Ecs.0205"))
+			s.prove.returns(after)
+
+			result := s.ended()
+
+			assert.Equal(t, end, result.End)
+			require.Len(t, s.prove.inputs, 1)
+			assert.True(t, s.prove.inputs[0].Ended)
+			if end == rollout.FailedIntact {
+				assert.Equal(t, "the old system disk is still there (status SHUTOFF); HTTP 400 Ecs.0205", result.Reason)
+				assert.Equal(t, backOn(false), s.leave.inputs)
+			} else {
+				assert.Empty(t, s.leave.inputs)
+			}
+		})
+	}
+}
+
+// TestWorkflowThatWasReset: the run that is no more may have sent the request already.
+func TestWorkflowThatWasReset(t *testing.T) {
+	for originalRun, doubt := range map[string]bool{"": false, "the same": false, "an-earlier-run": true} {
+		s := newStage(t)
+		s.options.originalRun = originalRun
+		assert.Equal(t, rollout.Done, s.ended().End)
+		require.Len(t, s.submit.inputs, 1)
+		assert.Equal(t, doubt, s.submit.inputs[0].Doubt, "%q", originalRun)
 	}
 }
 
@@ -53,7 +104,8 @@ func TestServerGoneAtTheSubmit(t *testing.T) {
 }
 
 // TestDoubtfulSubmitIsSettledByTheServer: when submitting ends without an answer, what the server shows
-// decides, and the doubt is named unless the server shows proof.
+// decides, and the doubt is named unless the server shows proof. Its old disk is no proof: the change may
+// still come.
 func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 	overdue := func(last error) error {
 		return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, last)
@@ -69,16 +121,20 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 		"an error outside of the list":    {final("Surprise", "out of paper"), "submitting ended in doubt: out of paper"},
 		"the last worker stopped beating": {overdue(temporal.NewHeartbeatTimeoutError()), "submitting ended in doubt: it took too long; last trouble: it took too long (Heartbeat)"},
 	}
-	ends := map[rollout.ServerEnd]rollout.Observation{
-		rollout.Done:          changed(),
-		rollout.FailedIntact:  untouched(),
-		rollout.FailedChanged: seen(rollout.StatusError, newImage, newDisk),
-		rollout.FailedLost:    seen(rollout.StatusError, oldImage, ""),
-		rollout.Vanished:      {},
+	ends := map[string]struct {
+		end   rollout.ServerEnd
+		after rollout.Observation
+	}{
+		"changed":    {rollout.Done, changed()},
+		"untouched":  {rollout.FailedChanged, untouched()},
+		"in pieces":  {rollout.FailedChanged, seen(rollout.StatusError, newImage, newDisk)},
+		"without it": {rollout.FailedLost, seen(rollout.StatusError, oldImage, "")},
+		"gone":       {rollout.Vanished, rollout.Observation{}},
 	}
 	for doubt, submit := range doubts {
-		for end, after := range ends {
-			t.Run(doubt+" "+string(end), func(t *testing.T) {
+		for name, is := range ends {
+			end, after := is.end, is.after
+			t.Run(doubt+" "+name, func(t *testing.T) {
 				s := newStage(t)
 				s.submit.fails(submit.err)
 				s.prove.returns(after)
@@ -94,11 +150,8 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 				} else {
 					assert.Contains(t, result.Reason, submit.named)
 				}
-				if end == rollout.FailedIntact {
-					assert.Equal(t, []activities.RestorePowerInput{{ServerID: serverID, On: true}}, s.leave.inputs)
-				} else {
-					assert.Empty(t, s.leave.inputs)
-				}
+				assert.False(t, s.prove.inputs[0].Ended)
+				assert.Empty(t, s.leave.inputs)
 			})
 		}
 	}
@@ -165,7 +218,7 @@ func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
 
 	result := s.ended()
 
-	assert.Equal(t, rollout.FailedIntact, result.End)
+	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.Len(t, s.submit.inputs, 4, "the fourth begins within half an hour, a fifth would not")
 	assert.Contains(t, result.Reason, "nobody knows")
 }

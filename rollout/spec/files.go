@@ -64,8 +64,8 @@ func readServers(dir, path, file string) (ids, names []string, problems Problems
 		entry, _, _ := strings.Cut(line, "#")
 		switch entry = strings.TrimSpace(entry); {
 		case entry == "":
-		case rollout.IsUUID(entry):
-			ids = append(ids, entry)
+		case rollout.IsUUID(strings.ToLower(entry)):
+			ids = append(ids, strings.ToLower(entry)) // as a name it would match nothing, and spare nobody
 		case wrongServerName(entry) != "":
 			column := utf8.RuneCountInString(line[:strings.Index(line, entry)]) + 1
 			problems = append(problems, Problem{File: file, Line: i + 1, Column: column, Message: wrongServerName(entry) + "; one id or name a line"})

@@ -14,7 +14,7 @@ import (
 
 const (
 	serverA = "3b8f1c52-0d4e-4a6b-9c7d-1e2f3a4b5c6d"
-	serverB = "5E6F7A8B-9c0d-4e1f-8a2b-3c4d5e6f7a8b"
+	serverB = "5e6f7a8b-9c0d-4e1f-8a2b-3c4d5e6f7a8b"
 )
 
 // withFiles writes files into a folder and reads them into a document that selects by both.
@@ -28,7 +28,7 @@ func withFiles(t *testing.T, servers, spared string) (spec.Rollout, string, erro
 }
 
 func TestReadFiles(t *testing.T) {
-	doc, _, err := withFiles(t, "\ufeff# web servers\r\nweb-1\r\n\r\n  "+serverB+"\t# moved\r\nweb-?#all\nweb-1\nwéb", "")
+	doc, _, err := withFiles(t, "\ufeff# web servers\r\nweb-1\r\n\r\n  "+strings.ToUpper(serverB)+"\t# moved\r\nweb-?#all\nweb-1\nwéb", "")
 	require.NoError(t, err)
 	assert.Equal(t, spec.Selection{
 		IDs: []string{serverA, serverB}, Names: []string{"web-1", "web-1", "web-?", "web-1", "wéb"},

@@ -42,7 +42,7 @@ type schema struct {
 
 // patterns are the forms of texts, by type, or by type and field.
 func patterns() map[string]string {
-	const uuid = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+	const uuid = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 	return map[string]string{
 		"Percent":       `^(100(\.0{1,2})?|0?[0-9]{1,2}(\.[0-9]{1,2})?)%$`,
 		"Duration":      `^(0|[0-9]+d([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))*|([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+)$`,
@@ -258,7 +258,7 @@ func TestPatterns(t *testing.T) {
 	for _, text := range []string{"env:X", "file:a/b", "env:", "file", "vault:x", "hunter2"} {
 		assert.Equal(t, rollout.SecretRef(text).Validate() == nil, match("SecretRef", text), text)
 	}
-	for _, text := range []string{serverA, serverB, serverA[1:], serverA + "0", "web-1", strings.Replace(serverA, "-", "0", 1)} {
+	for _, text := range []string{serverA, strings.ToUpper(serverA), serverB, serverA[1:], serverA + "0", "web-1", strings.Replace(serverA, "-", "0", 1)} {
 		assert.Equal(t, rollout.IsUUID(text), match("Image.ID", text), text)
 	}
 	for name, good := range names() {

@@ -106,7 +106,7 @@ func (c *checker) selection(s Selection) {
 func (c *checker) servers(path string, ids, names, tags []string) {
 	for i, id := range ids {
 		if !rollout.IsUUID(id) {
-			c.reject(fmt.Sprintf("%s.ids[%d]", path, i), "%s is not a UUID: names of servers go under names", quote(id))
+			c.reject(fmt.Sprintf("%s.ids[%d]", path, i), "%s is not a UUID (in lower case): names of servers go under names", quote(id))
 		}
 	}
 	for i, name := range names {

@@ -1,0 +1,158 @@
+package activities_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// TestSubmitRefusedWithoutProof: the tables hold the common codes only, and the same codes are used for jobs.
+// What is in none of them is sent once, and the server has to tell.
+func TestSubmitRefusedWithoutProof(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"a code in no table":      {Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"},
+		"a page of somebody else": {Kind: emulator.BadGatewayHTML, Status: 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault.Op = emulator.OpChangeOS
+			inLab(t, withFaults(stopped(), fault), func(l *lab) {
+				failed := failsWith(l, l.submit(attempt{}).err, activities.ErrUnproven, true)
+				assert.Contains(l, failed.Message(), "the cloud refused the change of server "+l.server.ID+" for a reason that is in no table")
+				assert.Contains(l, failed.Message(), fault.Message)
+				assert.Equal(l, 1, l.sent())
+			})
+		})
+	}
+	t.Run("after a doubt", func(t *testing.T) {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400}), func(l *lab) {
+			failsWith(l, l.submit(attempt{number: 2}).err, activities.ErrInDoubt, true)
+		})
+	})
+}
+
+// TestSubmitGivesUp: what never gets through is said to be so while that is still known. The end of the
+// activity's time would be a doubt, and the server left off.
+func TestSubmitGivesUp(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"throttled":              {Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 2 * time.Minute},
+		"throttled for long":     {Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: activities.SubmitPatience + time.Second},
+		"no credentials to look": {Op: emulator.OpServer, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401},
+		"somebody else works":    {Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0073"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault.Times = -1
+			inLab(t, withFaults(stopped(), fault), func(l *lab) {
+				begun := time.Now()
+				a := attempt{number: 1, scheduled: begun}
+				var err error
+				for {
+					end := l.submit(a)
+					if err = end.err; kindOf(err) == activities.ErrGivenUp {
+						break
+					}
+					require.LessOrEqual(l, time.Since(begun), activities.SubmitPatience)
+					time.Sleep(2 * time.Minute)
+					a = attempt{number: a.number + 1, scheduled: begun, details: end.last()}
+				}
+				failed := failsWith(l, err, activities.ErrGivenUp, true)
+				assert.Contains(l, failed.Message(), "nothing was accepted for server "+l.server.ID+" within 20m0s")
+				assert.Zero(l, l.changes())
+			})
+		})
+	}
+	t.Run("never after a doubt", func(t *testing.T) {
+		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, Times: -1}
+		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
+			time.Sleep(time.Hour)
+			end := l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour), details: progress(l, activities.SubmitProgress{Clean: 8, Settled: true})})
+			failsWith(l, end.err, activities.ErrThrottled, false)
+			end = l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour)})
+			failsWith(l, end.err, activities.ErrThrottled, false)
+		})
+	})
+}
+
+// TestSubmitThroughTroubleWithLooking: nothing was sent, so it is asked again, whatever the reason.
+func TestSubmitThroughTroubleWithLooking(t *testing.T) {
+	for code, status := range map[string]int{"APIGW.0301": 401, "Pdp.0001": 403, "Ecs.0023": 400, "APIGW.0101": 404, "Ecs.0100": 400} {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: code, Status: status}), func(l *lab) {
+			c := l.persistSubmit(attempt{})
+			require.NoError(l, c.err, code)
+			assert.Len(l, c.attempts, 2, code)
+			assert.Zero(l, c.took, "%s: a look leaves no doubt", code)
+			assert.Equal(l, 1, l.changes(), code)
+		})
+	}
+}
+
+func TestSubmitToAServerThatIsNotFoundOnce(t *testing.T) {
+	inLab(t, withFaults(stopped(), missing(3)), func(l *lab) {
+		end := l.submit(attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, 3*testTiming().Poll, end.took)
+		assert.Equal(l, 1, l.changes())
+	})
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404}), func(l *lab) {
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitOfASleepingWorker: a worker that slept has not seen what the server showed meanwhile, so its sleep
+// is no part of the settle time.
+func TestSubmitOfASleepingWorker(t *testing.T) {
+	const sleep = 29 * time.Second
+	asleep := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Latency, Delay: sleep, After: 1}
+	inLab(t, withFaults(stopped(), asleep), func(l *lab) {
+		end := l.submit(attempt{number: 2})
+		require.NoError(l, end.err)
+		counted := 2 * testTiming().Poll
+		assert.Equal(l, testTiming().Settle-counted+testTiming().Poll+sleep, end.took)
+	})
+}
+
+// TestTroubleWithReadingDisksIsNoLostDisk: only the cloud's own word for it is.
+func TestTroubleWithReadingDisksIsNoLostDisk(t *testing.T) {
+	for code, status := range map[string]int{"Ecs.0100": 400, "Ecs.0114": 404, "conflictingRequest": 409, "Pdp.0001": 403, "APIGW.0301": 401} {
+		t.Run(code, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: code, Status: status, Times: 2}), func(l *lab) {
+				l.hideDisk()
+				c := l.persistSubmit(attempt{})
+				require.NoError(l, c.err)
+				assert.Len(l, c.attempts, 3)
+				assert.Equal(l, 1, l.changes())
+			})
+		})
+	}
+	t.Run("Ecs.0105", func(t *testing.T) {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0105", Status: 400}), func(l *lab) {
+			l.hideDisk()
+			failsWith(l, l.submit(attempt{}).err, activities.ErrForeignDisk, true)
+		})
+	})
+}
+
+// hideDisk makes a cloud whose detail of a server does not tell which disk it boots from.
+func (l *lab) hideDisk() {
+	l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if !l.detail(r) {
+			return false
+		}
+		full := httptest.NewRecorder()
+		l.cloud.ServeHTTP(full, r)
+		without := strings.NewReplacer(`"bootIndex":"0"`, `"bootIndex":null`, `"OS-EXT-SRV-ATTR:root_device_name"`, `"x"`)
+		_, _ = fmt.Fprint(w, without.Replace(full.Body.String()))
+		return true
+	}
+}

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// unseen is a cloud that shows nothing of a change for most of its time, and is slow enough for that to mislead.
+func unseen(faults ...emulator.Fault) emulator.Options {
+	return emulator.Options{Edition: emulator.Edition{RebuildView: "shutoff"}, Speed: 6, Faults: faults}
+}
+
+// TestWorkflowReset resets a workflow to a point before its request, which was accepted: the new run must not
+// take its first attempt for the first one.
+func TestWorkflowReset(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unseen())
+	lab.StartWorker(nil)
+	before := lab.Server("SHUTOFF")
+	image := lab.OtherImage(before)
+	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
+	lab.AwaitStep(run, workflows.StepWait)
+
+	var decided int64 // the workflow task that asked for the submit
+	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
+		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activities.SubmitChangeOSName {
+			decided = event.GetActivityTaskScheduledEventAttributes().GetWorkflowTaskCompletedEventId()
+		}
+	}
+	reset, err := machine.Temporal.Client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: client.DefaultNamespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
+		Reason: "by hand", WorkflowTaskFinishEventId: decided, RequestId: "once",
+	})
+	require.NoError(t, err)
+	again := machine.Temporal.Client.GetWorkflow(t.Context(), run.GetID(), reset.GetRunId())
+
+	requireDoneOnce(t, lab, before, image, lab.Result(again))
+	var asked activities.SubmitChangeOSInput
+	var answered activities.SubmitChangeOSResult
+	submitted(t, lab, again, &asked, &answered)
+	assert.True(t, asked.Doubt)
+	assert.NotEmpty(t, answered.Seen, "the request of the run that is no more was found out")
+	lab.Replay(again)
+}
+
+// TestActivityReset resets the submit by hand while the cloud has its request: attempts are counted anew, and
+// the doubt has to be remembered all the same.
+func TestActivityReset(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unseen(emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.HangAfter}))
+	lab.StartWorker(nil)
+	before := lab.Server("SHUTOFF")
+	image := lab.OtherImage(before)
+	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
+	lab.Eventually("the request has arrived", func() bool { return requests(lab, changeOSv2) == 1 })
+
+	_, err := machine.Temporal.Client.WorkflowService().ResetActivity(t.Context(), &workflowservice.ResetActivityRequest{
+		Namespace: client.DefaultNamespace, Execution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
+		Activity: &workflowservice.ResetActivityRequest_Type{Type: activities.SubmitChangeOSName},
+	})
+	require.NoError(t, err)
+
+	requireDoneOnce(t, lab, before, image, lab.Result(run))
+	var answered activities.SubmitChangeOSResult
+	submitted(t, lab, run, nil, &answered)
+	assert.NotEmpty(t, answered.Seen, "the first request was found out")
+	lab.Replay(run)
+}
+
+// submitted reads what the last submit of a run was asked and answered.
+func submitted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, asked *activities.SubmitChangeOSInput, answered *activities.SubmitChangeOSResult) {
+	t.Helper()
+	var scheduled int64
+	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
+		switch event.GetEventType() {
+		case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+			started := event.GetActivityTaskScheduledEventAttributes()
+			if started.GetActivityType().GetName() != activities.SubmitChangeOSName {
+				continue
+			}
+			scheduled = event.GetEventId()
+			if asked != nil {
+				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(started.GetInput(), asked))
+			}
+		case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+			if done := event.GetActivityTaskCompletedEventAttributes(); done.GetScheduledEventId() == scheduled {
+				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(done.GetResult(), answered))
+				return
+			}
+		}
+	}
+	require.FailNow(t, "the submit did not complete")
+}
