@@ -187,11 +187,11 @@ func TestPreflightBeforeAsking(t *testing.T) {
 		{"another spelling", func(in *activities.PreflightInput) { in.ServerID = strings.ToUpper(in.ServerID) }, []string{"is not a UUID (in lower case)"}},
 		{"no ids", func(in *activities.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
 		{"two logins", func(in *activities.PreflightInput) {
-			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:ROOT_PASSWORD"}
+			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
 		}, []string{"a key pair and a password exclude each other"}},
-		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:NOT_THERE" }, []string{"env:NOT_THERE"}},
+		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }, []string{"env:REIMAGE_SECRET_NOT_THERE"}},
 		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
-		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:CLOUD_CONFIG" }, []string{"AdminPass"}},
+		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"AdminPass"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 			l.config.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
 			l.acts.Cloud = l.client(l.config)
 			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
-			assert.Contains(l, failed.Message(), "the clock of this machine is 20m0s behind the cloud's: set it right")
+			assert.Contains(l, failed.Message(), "the clock of the machine that sent this is 20m0s behind the cloud's: set it right there")
 		})
 	})
 }

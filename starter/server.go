@@ -35,8 +35,8 @@ func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar((*string)(&o.change.API), "api", string(rollout.APIv2), "change OS `version`: v2 for images with Cloud-Init, v1 for images without")
 	f.StringVar(&o.change.Login.KeyPair, "key-pair", "", "`name` of the key pair to log in with")
 	f.StringVar(&o.change.Login.UserID, "key-owner", "", "`id` of the user who owns the key pair")
-	f.StringVar((*string)(&o.change.Login.PasswordFrom), "password-from", "", "`reference` to the new password, as the worker sees it: env:NAME or file:PATH")
-	f.StringVar((*string)(&o.change.UserDataFrom), "user-data-from", "", "`reference` to the Cloud-Init user data, as the worker sees it: env:NAME or file:PATH")
+	f.StringVar((*string)(&o.change.Login.PasswordFrom), "password-from", "", "`reference` to the new password, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH")
+	f.StringVar((*string)(&o.change.UserDataFrom), "user-data-from", "", "`reference` to the Cloud-Init user data, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH")
 	f.BoolVar(&o.change.BYOL, "byol", false, "use the licence that comes with the image")
 	f.StringVar(&o.encrypt, "encrypt-with", "", "`id` of the KMS key to encrypt the new system disk with")
 	f.BoolVar(&o.autoPay, "auto-pay", false, "pay a price difference of a yearly or monthly server without asking")
@@ -116,11 +116,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	if o.detach || !o.wait {
 		return o.output.started(io, run)
 	}
-	result, err := s.watch(ctx, io, run)
-	if err != nil {
-		return err
-	}
-	return o.output.finished(io, result)
+	return s.follow(ctx, io, o.output, run)
 }
 
 // begin asks for consent and starts the change. Without a run there is nothing to wait for.

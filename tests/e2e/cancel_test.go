@@ -33,6 +33,7 @@ func TestCancelBeforeSubmit(t *testing.T) {
 
 			assert.Equal(t, 3, ran.Code)
 			assert.Contains(t, ran.ErrOut, "cancelled")
+			assert.Contains(t, ran.Out, "not-started: cancelled before", "the result is printed as after any other end")
 			writes := lab.Cloud.Ledger().Servers[before.ID].Writes
 			require.Len(t, writes, 2, "stopped, and started again")
 			assert.Equal(t, emulator.OpStart, writes[1].Op)

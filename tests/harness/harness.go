@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -166,6 +167,14 @@ func (c *Command) Run(input string) Ran {
 	c.cmd.Stdin = strings.NewReader(input)
 	c.Start()
 	return c.Wait()
+}
+
+// Input is the program's standard input, for a test that answers questions. Ask for it before the start.
+func (c *Command) Input() io.Writer {
+	c.t.Helper()
+	input, err := c.cmd.StdinPipe()
+	require.NoError(c.t, err)
+	return input
 }
 
 // Start starts the program without waiting for it.
