@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"time"
+
+	"github.com/reimage/reimage/rollout"
 )
 
 // PollJobName is the name under which PollJob is registered.
@@ -12,6 +14,8 @@ const PollJobName = "PollJob"
 type PollJobInput struct {
 	Project string `json:"project"`
 	JobID   string `json:"job_id"`
+	// Change names the secrets that the cloud may repeat in its words on a failure.
+	Change rollout.Change `json:"change"`
 	// Deadline is when to stop waiting, by the workflow's clock.
 	Deadline time.Time `json:"deadline"`
 }
@@ -57,7 +61,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case job.Succeeded():
 			return PollJobResult{End: JobSucceeded}, nil
 		case job.Final():
-			return PollJobResult{End: JobFailed, Reason: job.Failure()}, nil
+			return PollJobResult{End: JobFailed, Reason: a.scrub(in.Change, job.Failure())}, nil
 		case !time.Now().Before(in.Deadline):
 			return PollJobResult{End: JobOverdue, Reason: "the job is still " + job.Status}, nil
 		}

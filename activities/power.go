@@ -93,7 +93,7 @@ func (p *powerChange) over(server rollout.Observation) (bool, error) {
 	case !server.Idle():
 		return false, nil
 	case server.Status == rollout.StatusError && !p.failedWillDo:
-		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s: %s", p.serverID, p.want, server.Fault))
+		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s", p.serverID, p.want))
 	}
 	return server.Status == p.want || server.Status == rollout.StatusError, nil
 }

@@ -67,6 +67,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		if err != nil {
 			return PreflightResult{}, cloudError(ctx, err)
 		}
+		server.Fault = a.scrub(in.Change, server.Fault)
 		check.server(server, disk)
 	}
 	image, err := a.Cloud.Image(ctx, in.Change.ImageID)

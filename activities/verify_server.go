@@ -12,10 +12,11 @@ const VerifyServerName = "VerifyServer"
 
 // VerifyServerInput says what would be proof.
 type VerifyServerInput struct {
-	Project  string              `json:"project"`
-	ServerID string              `json:"server_id"`
-	ImageID  string              `json:"image_id"`
-	Before   rollout.Fingerprint `json:"before"`
+	Project  string `json:"project"`
+	ServerID string `json:"server_id"`
+	// Change names the image, and the secrets that the cloud may repeat in its words on a failure.
+	Change rollout.Change      `json:"change"`
+	Before rollout.Fingerprint `json:"before"`
 	// Ended is true when nothing that was asked for can still be under way: a job said how it ended. Without
 	// that word a server that looks untouched, or stopped, may be one that is being changed.
 	Ended bool `json:"ended,omitempty"`
@@ -52,11 +53,12 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		if err != nil {
 			return rollout.Observation{}, err
 		}
+		server.Fault = a.scrub(in.Change, server.Fault)
 		heart.say(ctx, server)
 		now := time.Now()
 		settled := steady.see(server, now) >= a.Timing.Settle
 		switch {
-		case server.Proven(in.Before, in.ImageID):
+		case server.Proven(in.Before, in.Change.ImageID):
 			return server, nil
 		case settled && (in.atRest(server) || !now.Before(in.Deadline)):
 			return server, nil

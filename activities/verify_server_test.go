@@ -28,7 +28,7 @@ func (l *lab) verifyEnded(deadline time.Duration) course[rollout.Observation] {
 
 func (l *lab) verification(deadline time.Duration) activities.VerifyServerInput {
 	return activities.VerifyServerInput{
-		ServerID: l.server.ID, ImageID: l.target.ID, Before: l.before(), Deadline: time.Now().Add(deadline),
+		ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}, Before: l.before(), Deadline: time.Now().Add(deadline),
 	}
 }
 

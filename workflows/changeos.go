@@ -212,7 +212,7 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 	}
 	c.enter(ctx, StepWait)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
-		Project: c.in.Project, JobID: c.result.JobID, Deadline: until,
+		Project: c.in.Project, JobID: c.result.JobID, Change: c.in.Change, Deadline: until,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
@@ -225,7 +225,7 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 	c.enter(ctx, StepProve)
 	before := c.result.Before.Fingerprint
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, ImageID: c.in.Change.ImageID, Before: before, Ended: c.ended, Deadline: until,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: before, Ended: c.ended, Deadline: until,
 	}).Get(ctx, &c.result.After)
 	if err != nil {
 		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))

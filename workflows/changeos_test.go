@@ -37,8 +37,8 @@ func TestServerIsChanged(t *testing.T) {
 	assert.Equal(t, []activities.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
 	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
 	assert.Equal(t, []activities.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
-	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, Deadline: deadline}}, s.wait.inputs)
-	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, ImageID: newImage, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
+	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
+	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
 }
 
 // TestHardStopIsNotAllowedUnlessAsked: cutting the power can cost data on the disks that are kept.

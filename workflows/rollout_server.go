@@ -120,9 +120,11 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 // more, so the server is watched like one whose answer was lost.
 func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) engine.Outcome {
 	server, deadline := r.in.Plan.Servers[running.Server], r.in.Plan.Change.WaitDeadline()
+	change := r.in.Plan.Change
+	change.ImageID = running.ImageID
 	var seen rollout.Observation
 	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), act.VerifyServer, activities.VerifyServerInput{
-		Project: r.in.Plan.Project, ServerID: server.ID, ImageID: running.ImageID, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
+		Project: r.in.Plan.Project, ServerID: server.ID, Change: change, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
 	}).Get(ctx, &seen)
 	if err != nil {
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
