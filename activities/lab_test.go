@@ -67,7 +67,7 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 			Cloud: l.client(l.config),
 			Secrets: activities.Secrets{LookupEnv: func(name string) (string, bool) {
 				value, ok := map[string]string{
-					"ROOT_PASSWORD": plantedPassword, "ROOT_PASSWORD_LINE": plantedPassword + "\r\n", "CLOUD_CONFIG": plantedUserData,
+					"REIMAGE_SECRET_ROOT_PASSWORD": plantedPassword, "REIMAGE_SECRET_ROOT_PASSWORD_LINE": plantedPassword + "\r\n", "REIMAGE_SECRET_CLOUD_CONFIG": plantedUserData,
 				}[name]
 				return value, ok
 			}},

@@ -185,11 +185,11 @@ func TestPreflightBeforeAsking(t *testing.T) {
 		{"another project", func(in *activities.PreflightInput) { in.Project = "6af1c92eaf7e471fb35c82eecd4b7b5d" }, []string{"this worker serves project " + emulator.DefaultProjectID}},
 		{"no ids", func(in *activities.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
 		{"two logins", func(in *activities.PreflightInput) {
-			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:ROOT_PASSWORD"}
+			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
 		}, []string{"a key pair and a password exclude each other"}},
-		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:NOT_THERE" }, []string{"env:NOT_THERE"}},
+		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }, []string{"env:REIMAGE_SECRET_NOT_THERE"}},
 		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
-		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:CLOUD_CONFIG" }, []string{"AdminPass"}},
+		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"AdminPass"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

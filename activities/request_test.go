@@ -29,9 +29,9 @@ func TestRequestOnTheWire(t *testing.T) {
 		{"nothing but an image", rollout.Change{}, "/v2/", `{}`},
 		{"v1", rollout.Change{API: rollout.APIv1}, "/v1/", `{}`},
 		{"key pair", rollout.Change{Login: rollout.Login{KeyPair: "fleet-key-01", UserID: "9c0b6a54c1e34c0e8f0e1f27a0b5d3aa"}}, "/v2/", `{"keyname":"fleet-key-01","userid":"9c0b6a54c1e34c0e8f0e1f27a0b5d3aa"}`},
-		{"password", rollout.Change{Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
-		{"password from a file that ends with a newline", rollout.Change{Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD_LINE"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
-		{"user data, newline and all", rollout.Change{UserDataFrom: "env:CLOUD_CONFIG"}, "/v2/", `{"metadata":{"user_data":"` + base64.StdEncoding.EncodeToString([]byte(plantedUserData)) + `"}}`},
+		{"password", rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
+		{"password from a file that ends with a newline", rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD_LINE"}}, "/v2/", `{"adminpass":"` + plantedPassword + `"}`},
+		{"user data, newline and all", rollout.Change{UserDataFrom: "env:REIMAGE_SECRET_CLOUD_CONFIG"}, "/v2/", `{"metadata":{"user_data":"` + base64.StdEncoding.EncodeToString([]byte(plantedUserData)) + `"}}`},
 		{"licence", rollout.Change{BYOL: true}, "/v2/", `{"metadata":{"BYOL":"true"}}`},
 		{"encrypted", rollout.Change{Encrypted: &yes, EncryptionKeyID: key}, "/v2/", `{"metadata":{"__system__encrypted":"1","__system__cmkid":"` + key + `"}}`},
 		{"plain", rollout.Change{Encrypted: &no}, "/v2/", `{"metadata":{"__system__encrypted":"0"}}`},
@@ -73,11 +73,17 @@ func TestRequestRefusedByOurOwnRules(t *testing.T) {
 		change func(*rollout.Change)
 		says   string
 	}{
-		{"weak password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:WEAK" }, "AdminPass: must have 8 to 26 characters"},
-		{"user data too long", func(c *rollout.Change) { c.UserDataFrom = "env:LONG" }, "UserData: has 32769 bytes"},
-		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:BINARY" }, "UserData: must be text"},
+		{"weak password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }, "AdminPass: must have 8 to 26 characters"},
+		{"user data too long", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LONG" }, "UserData: has 32769 bytes"},
+		{"empty password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_EMPTY" }, "password from env:REIMAGE_SECRET_EMPTY: it is empty"},
+		{"password of a line break", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "password from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
+		{"user data of a line break", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "user data from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
+		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_BINARY" }, "UserData: must be text"},
 	}
-	secrets := map[string]string{"WEAK": "pass7", "LONG": strings.Repeat("x", 32<<10+1), "BINARY": "\x1f\x8b\x00pass7"}
+	secrets := map[string]string{
+		"REIMAGE_SECRET_WEAK": "pass7", "REIMAGE_SECRET_LONG": strings.Repeat("x", 32<<10+1), "REIMAGE_SECRET_BINARY": "\x1f\x8b\x00pass7",
+		"REIMAGE_SECRET_EMPTY": "", "REIMAGE_SECRET_LINE_BREAK": "\r\n",
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -130,7 +136,7 @@ func TestSecretsOnTheWayBack(t *testing.T) {
 			inLab(t, withFaults(stopped(), echo), func(l *lab) {
 				in := l.submission()
 				if test.pass {
-					in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+					in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
 				}
 				end := run(l, l.acts.SubmitChangeOS, in, attempt{}) // looks for secrets in all it sees
 				require.Equal(l, test.outcome, kindOf(end.err))

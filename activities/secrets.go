@@ -14,8 +14,8 @@ import (
 )
 
 // Secrets reads on the worker what a rollout.SecretRef names. An operator who may start workflows
-// must not be able to read the worker's own credentials through a server's user data, so variables
-// that configure the worker and files outside Dir are out of reach.
+// must not be able to read anything else of the worker through a server's user data, so only variables
+// that are named as secrets and files below Dir are within reach.
 type Secrets struct {
 	// Dir is the only folder that file: references reach. Empty switches them off.
 	Dir string
@@ -26,11 +26,12 @@ type Secrets struct {
 // maxSecretBytes is above the largest thing a secret can be: 32 KB of user data.
 const maxSecretBytes = 64 << 10
 
-// configPrefixes begin the variables that configure the worker. A secret is named otherwise.
-var configPrefixes = [...]string{"HUAWEICLOUD_", "HW_", "OS_", "TEMPORAL_", "REIMAGE_"}
+// secretPrefix begins the name of every variable that is handed out. Naming those that are not would
+// forget some: a proxy's password, or the credentials of another cloud.
+const secretPrefix = "REIMAGE_SECRET_"
 
-// Resolve reads the secret. The empty reference gives the empty secret. Errors name the reference and
-// never what was read.
+// Resolve reads the secret. The empty reference gives the empty secret, and no other does: what was asked
+// for is never left out in silence. Errors name the reference and never what was read.
 func (s Secrets) Resolve(ref rollout.SecretRef) (ecs.Secret, error) {
 	if ref == "" {
 		return ecs.Secret{}, nil
@@ -47,17 +48,15 @@ func (s Secrets) Resolve(ref rollout.SecretRef) (ecs.Secret, error) {
 	if err != nil {
 		return ecs.Secret{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	if value == "" {
+	if strings.TrimSpace(value) == "" {
 		return ecs.Secret{}, fmt.Errorf("%s: it is empty on the worker", ref)
 	}
 	return ecs.NewSecret(value), nil
 }
 
 func (s Secrets) variable(name string) (string, error) {
-	for _, prefix := range configPrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return "", fmt.Errorf("variables that begin with %s configure the worker and are not handed out", prefix)
-		}
+	if !strings.HasPrefix(name, secretPrefix) {
+		return "", fmt.Errorf("only variables of the worker that begin with %[1]s are handed out: use env:%[1]s%[2]s, and give the worker that variable", secretPrefix, name)
 	}
 	value, ok := s.LookupEnv(name)
 	if !ok {

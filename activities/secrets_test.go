@@ -35,8 +35,11 @@ func secretsIn(t *testing.T) activities.Secrets {
 	} {
 		require.NoError(t, os.Symlink(target, filepath.Join(dir, link)))
 	}
-	environment := map[string]string{"ROOT_PASSWORD": plantedPassword, "EMPTY": "", "HOMEBREW": "x"}
-	for _, name := range configuration() {
+	write(filepath.Join(dir, "blank"), " \t\n\n")
+	environment := map[string]string{
+		"REIMAGE_SECRET_ROOT_PASSWORD": plantedPassword, "REIMAGE_SECRET_EMPTY": "", "REIMAGE_SECRET_LINE_BREAK": "\r\n", "REIMAGE_SECRET_X": "x",
+	}
+	for _, name := range notSecrets() {
 		environment[name] = plantedPassword
 	}
 	return activities.Secrets{Dir: dir, LookupEnv: func(name string) (string, bool) {
@@ -45,25 +48,26 @@ func secretsIn(t *testing.T) activities.Secrets {
 	}}
 }
 
-// configuration are variables that hold the worker's own credentials.
-func configuration() []string {
+// notSecrets are variables of the worker that nobody named as secrets, its own credentials among them.
+func notSecrets() []string {
 	return []string{
-		"HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_PASSWORD", "TEMPORAL_API_KEY", "TEMPORAL_TLS_CLIENT_KEY_DATA", "REIMAGE_SECRET_KEY",
+		"HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_PASSWORD", "TEMPORAL_API_KEY", "TEMPORAL_TLS_CLIENT_KEY_DATA", "REIMAGE_SECRETS_DIR",
+		"HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY", "ROOT_PASSWORD", "PATH", "REIMAGE_SECRET", "reimage_secret_x", " REIMAGE_SECRET_X",
 	}
 }
 
 func TestSecretsResolve(t *testing.T) {
 	secrets := secretsIn(t)
 	for ref, want := range map[rollout.SecretRef]string{
-		"":                      "",
-		"env:ROOT_PASSWORD":     plantedPassword,
-		"env:HOMEBREW":          "x",
-		"file:root":             plantedPassword,
-		"file:./root":           plantedPassword,
-		"file:web/cloud-config": plantedUserData,
-		"file:web/../root":      plantedPassword,
-		"file:link-in":          plantedPassword,
-		"file:largest":          strings.Repeat("x", 64<<10),
+		"":                                 "",
+		"env:REIMAGE_SECRET_ROOT_PASSWORD": plantedPassword,
+		"env:REIMAGE_SECRET_X":             "x",
+		"file:root":                        plantedPassword,
+		"file:./root":                      plantedPassword,
+		"file:web/cloud-config":            plantedUserData,
+		"file:web/../root":                 plantedPassword,
+		"file:link-in":                     plantedPassword,
+		"file:largest":                     strings.Repeat("x", 64<<10),
 		rollout.SecretRef("file:" + filepath.Join(secrets.Dir, "web", "cloud-config")): plantedUserData,
 	} {
 		got, err := secrets.Resolve(ref)
@@ -78,26 +82,28 @@ func TestSecretsOutOfReach(t *testing.T) {
 	secrets := secretsIn(t)
 	above := filepath.Dir(secrets.Dir)
 	tests := map[rollout.SecretRef]string{
-		"env:NOT_THERE":           "the worker's environment does not hold it",
-		"env:EMPTY":               "it is empty on the worker",
-		"file:not-there":          "does not hold it",
-		"file:empty":              "it is empty on the worker",
-		"file:too-large":          "it is larger than 64 KB",
-		"file:web":                "file:web",
-		"file:.":                  "file:.",
-		"file:../outside":         "file:../outside",
-		"file:web/../../outside":  "file:web/../../outside",
-		"file:link-out":           "file:link-out",
-		"file:link-up":            "file:link-up",
-		"file:folder-out/outside": "file:folder-out/outside",
-		"file:root\x00x":          "file:root",
-		"file:/etc/hostname":      "it lies outside the worker's secrets folder",
+		"env:REIMAGE_SECRET_NOT_THERE":  "the worker's environment does not hold it",
+		"env:REIMAGE_SECRET_EMPTY":      "it is empty on the worker",
+		"env:REIMAGE_SECRET_LINE_BREAK": "it is empty on the worker",
+		"file:not-there":                "does not hold it",
+		"file:blank":                    "it is empty on the worker",
+		"file:empty":                    "it is empty on the worker",
+		"file:too-large":                "it is larger than 64 KB",
+		"file:web":                      "file:web",
+		"file:.":                        "file:.",
+		"file:../outside":               "file:../outside",
+		"file:web/../../outside":        "file:web/../../outside",
+		"file:link-out":                 "file:link-out",
+		"file:link-up":                  "file:link-up",
+		"file:folder-out/outside":       "file:folder-out/outside",
+		"file:root\x00x":                "file:root",
+		"file:/etc/hostname":            "it lies outside the worker's secrets folder",
 		rollout.SecretRef("file:" + filepath.Join(above, "outside")):                   "it lies outside the worker's secrets folder",
 		rollout.SecretRef("file:" + filepath.Join(above, "secrets-of-others", "root")): "it lies outside the worker's secrets folder",
 		rollout.SecretRef("file:" + secrets.Dir + "/../outside"):                       "it lies outside the worker's secrets folder",
 	}
-	for _, name := range configuration() {
-		tests[rollout.SecretRef("env:"+name)] = "configure the worker and are not handed out"
+	for _, name := range notSecrets() {
+		tests[rollout.SecretRef("env:"+name)] = "only variables of the worker that begin with REIMAGE_SECRET_ are handed out: use env:REIMAGE_SECRET_" + name
 	}
 	for ref, says := range tests {
 		t.Run(string(ref), func(t *testing.T) {

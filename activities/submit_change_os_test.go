@@ -19,7 +19,7 @@ import (
 func (l *lab) submission() activities.SubmitChangeOSInput {
 	return activities.SubmitChangeOSInput{
 		ServerID: l.server.ID,
-		Change:   rollout.Change{ImageID: l.target.ID, UserDataFrom: "env:CLOUD_CONFIG"},
+		Change:   rollout.Change{ImageID: l.target.ID, UserDataFrom: "env:REIMAGE_SECRET_CLOUD_CONFIG"},
 		Before:   l.before(),
 	}
 }
@@ -57,7 +57,7 @@ func TestSubmitIsAccepted(t *testing.T) {
 func TestSubmitSendsThePassword(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.submission()
-		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
 		require.NoError(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err)
 		time.Sleep(5 * time.Minute)
 		after, _ := l.cloud.Server(l.server.ID)
@@ -151,9 +151,9 @@ func TestSubmitWaitsForSomebodyElse(t *testing.T) {
 func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.submission()
-		in.Change.UserDataFrom = "env:NOT_THERE"
+		in.Change.UserDataFrom = "env:REIMAGE_SECRET_NOT_THERE"
 		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInvalid, true)
-		assert.Contains(l, failed.Message(), "env:NOT_THERE")
+		assert.Contains(l, failed.Message(), "env:REIMAGE_SECRET_NOT_THERE")
 		assert.Zero(l, l.sent())
 	})
 }
@@ -175,7 +175,7 @@ func TestSubmitRefused(t *testing.T) {
 	weak.Code, weak.Message = "Ecs.0011", "the password "+plantedPassword+" is weak"
 	inLab(t, withFaults(stopped(), weak), func(l *lab) {
 		in := l.submission()
-		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:ROOT_PASSWORD"
+		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
 		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
 		assert.Contains(l, failed.Message(), "is weak")
 	})

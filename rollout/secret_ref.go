@@ -6,7 +6,8 @@ import (
 )
 
 // SecretRef names a secret that only the worker can read: "env:NAME" is a variable of the worker's
-// environment, "file:PATH" a file in the worker's secrets folder. The empty reference names nothing.
+// environment whose name begins with REIMAGE_SECRET_, "file:PATH" a file in the worker's secrets folder.
+// The empty reference names nothing.
 // See docs/configuration.md#secrets.
 type SecretRef string
 

@@ -11,11 +11,11 @@ import (
 
 func TestSecretRefIsSplit(t *testing.T) {
 	for ref, want := range map[rollout.SecretRef][2]string{
-		"":                        {"", ""},
-		"env:ROOT_PASSWORD":       {"env", "ROOT_PASSWORD"},
-		"file:web/user-data.yaml": {"file", "web/user-data.yaml"},
-		"file:C:/odd":             {"file", "C:/odd"},
-		"env":                     {"env", ""},
+		"":                                 {"", ""},
+		"env:REIMAGE_SECRET_ROOT_PASSWORD": {"env", "REIMAGE_SECRET_ROOT_PASSWORD"},
+		"file:web/user-data.yaml":          {"file", "web/user-data.yaml"},
+		"file:C:/odd":                      {"file", "C:/odd"},
+		"env":                              {"env", ""},
 	} {
 		kind, name := ref.Split()
 		assert.Equal(t, want, [2]string{kind, name}, "%q", ref)

@@ -42,8 +42,9 @@ func refusalLab(t *testing.T) *harness.Lab {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	lab := refusalLab(t)
-	lab.StartWorker(map[string]string{"WEAK": "weak", "STRONG": "Xk7-planted-Pw"})
+	lab.StartWorker(map[string]string{"REIMAGE_SECRET_WEAK": "weak", "REIMAGE_SECRET_STRONG": "Xk7-planted-Pw"})
 	lab.Secret("large", strings.Repeat("x", 33<<10))
+	lab.Secret("blank", "\n")
 	lab.Secret("binary", "\x1f\x8b\x00binary")
 	ids := map[string]string{}
 	for _, server := range lab.Cloud.Servers() {
@@ -66,11 +67,12 @@ func TestRefusals(t *testing.T) {
 		{"image too large", ids["fine"], largeImage, nil, []string{"1000 GB", "40 GB"}},
 		{"other firmware", ids["fine"], uefiImage, nil, []string{"bios firmware", "uefi"}},
 		{"every reason at once", ids["locked"], largeImage, nil, []string{"is locked", "1000 GB"}},
-		{"both logins", ids["fine"], goodImage, []string{"--key-pair", "k", "--password-from", "env:STRONG"}, []string{"exclude each other"}},
+		{"both logins", ids["fine"], goodImage, []string{"--key-pair", "k", "--password-from", "env:REIMAGE_SECRET_STRONG"}, []string{"exclude each other"}},
 		{"a secret in place of a reference", ids["fine"], goodImage, []string{"--password-from", "Xk7-planted-Pw"}, []string{"env:NAME or file:PATH"}},
-		{"weak password", ids["fine"], goodImage, []string{"--password-from", "env:WEAK"}, []string{"AdminPass", "8 to 26"}},
-		{"missing variable", ids["fine"], goodImage, []string{"--password-from", "env:ABSENT"}, []string{"env:ABSENT", "does not hold it"}},
-		{"the worker's own key", ids["fine"], goodImage, []string{"--user-data-from", "env:HUAWEICLOUD_SDK_SK"}, []string{"not handed out"}},
+		{"weak password", ids["fine"], goodImage, []string{"--password-from", "env:REIMAGE_SECRET_WEAK"}, []string{"AdminPass", "8 to 26"}},
+		{"missing variable", ids["fine"], goodImage, []string{"--password-from", "env:REIMAGE_SECRET_ABSENT"}, []string{"env:REIMAGE_SECRET_ABSENT", "does not hold it"}},
+		{"the worker's own key", ids["fine"], goodImage, []string{"--user-data-from", "env:HUAWEICLOUD_SDK_SK"}, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
+		{"a password file that is blank", ids["fine"], goodImage, []string{"--password-from", "file:blank"}, []string{"file:blank", "it is empty on the worker"}},
 		{"outside the folder", ids["fine"], goodImage, []string{"--user-data-from", "file:/etc/passwd"}, []string{"outside"}},
 		{"user data too large", ids["fine"], goodImage, []string{"--user-data-from", "file:large"}, []string{"32"}},
 		{"user data not text", ids["fine"], goodImage, []string{"--user-data-from", "file:binary"}, []string{"text"}},

@@ -26,22 +26,22 @@ func TestSecretsStayWithTheWorker(t *testing.T) {
 		// Refusals are the likeliest way for a secret to come back in somebody's words.
 		{Op: "changeos", Kind: "refuse", Status: 400, Code: "Ecs.0005", Message: "adminpass " + password + " is bad", Times: 1},
 	}})
-	lab.StartWorker(map[string]string{"ROOT_PASSWORD": password})
+	lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": password})
 	lab.Secret("cloud-config", userData)
 	server := lab.Server("SHUTOFF")
 	image := lab.OtherImage(server).ID
 
-	refused := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD"}}))
+	refused := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}))
 	require.Equal(t, rollout.FailedIntact, refused.End, refused.Reason)
 	assert.NotContains(t, refused.Reason, password)
-	withPassword := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:ROOT_PASSWORD"}}))
+	withPassword := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}))
 	require.Equal(t, rollout.Done, withPassword.End, withPassword.Reason)
 	withUserData := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, UserDataFrom: "file:cloud-config", EvenIfSameImage: true}))
 	require.Equal(t, rollout.Done, withUserData.End, withUserData.Reason)
 
 	database := readDatabase(t)
 	assert.Contains(t, string(database), server.ID, "the search finds what is there")
-	assert.Contains(t, string(database), "env:ROOT_PASSWORD", "references are there")
+	assert.Contains(t, string(database), "env:REIMAGE_SECRET_ROOT_PASSWORD", "references are there")
 	for what, secret := range map[string]string{
 		"the password": password, "the user data": "planted-user-data-marker", "the user data in base64": base64.StdEncoding.EncodeToString([]byte(userData)),
 		"the worker's secret key": secretKey,

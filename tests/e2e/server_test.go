@@ -93,11 +93,11 @@ func TestDetachStatusAndLock(t *testing.T) {
 func TestLoginReachesTheServer(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{})
-	lab.StartWorker(map[string]string{"ROOT_PASSWORD": "Xk7-planted-Pw"})
+	lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "Xk7-planted-Pw"})
 	lab.Secret("cloud-config", "#cloud-config\nruncmd: []\n")
 	running, stopped := lab.Server("ACTIVE"), lab.Server("SHUTOFF")
 
-	ran := machine.CLI(t, "server", running.ID, "--image", lab.OtherImage(running).ID, "--password-from", "env:ROOT_PASSWORD", "--yes", "--task-queue", lab.Queue)
+	ran := machine.CLI(t, "server", running.ID, "--image", lab.OtherImage(running).ID, "--password-from", "env:REIMAGE_SECRET_ROOT_PASSWORD", "--yes", "--task-queue", lab.Queue)
 	require.Equal(t, 0, ran.Code)
 	after, _ := lab.Cloud.Server(running.ID)
 	assert.Equal(t, sha256Hex("Xk7-planted-Pw"), after.PasswordSHA256)
