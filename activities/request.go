@@ -19,6 +19,7 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 	request := ecs.ChangeOSRequest{
 		API:            ecs.APIVersion(change.API),
 		ImageID:        change.ImageID,
+		AdminPass:      password,
 		KeyName:        change.Login.KeyPair,
 		UserID:         change.Login.UserID,
 		UserData:       userData,
@@ -27,10 +28,6 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 		CMKID:          change.EncryptionKeyID,
 		WithStopServer: change.WithStopServer,
 		AutoPay:        change.AutoPay,
-	}
-	if !password.Empty() {
-		// Editors and secret stores end files with a newline that nobody means to type at a login.
-		request.AdminPass = ecs.NewSecret(strings.TrimRight(password.Reveal(), "\r\n"))
 	}
 	return request, request.Validate()
 }
@@ -45,5 +42,7 @@ func (a *Activities) resolve(passwordFrom, userDataFrom rollout.SecretRef) (pass
 	if wrongUserData != nil {
 		wrongUserData = fmt.Errorf("user data from %w", wrongUserData)
 	}
+	// Editors and secret stores end files with a newline that nobody means to type at a login.
+	password = ecs.NewSecret(strings.TrimRight(password.Reveal(), "\r\n"))
 	return password, userData, errors.Join(wrongPassword, wrongUserData)
 }

@@ -22,6 +22,8 @@ const (
 	// sharedRun is how many bytes in a row a text has to share with a secret to lose them: the cloud may
 	// repeat user data in part.
 	sharedRun = 12
+	// ellipsis ends a text that was cut.
+	ellipsis = "..."
 )
 
 // urlPassword matches what a URL holds before its host: a proxy's password, for instance.
@@ -48,6 +50,18 @@ func (c *Client) newScrubber(r request, req *http.Request) *scrubber {
 		}
 	}
 	return &scrubber{secrets: secrets}
+}
+
+// Scrub makes a text of the cloud fit for a report, as is done with errors: one line of at most 300
+// characters, without these secrets in any usual spelling or in part, and without the client's own
+// credentials. It is for what an answer that is no error says, such as why a job failed.
+func (c *Client) Scrub(text string, secrets ...Secret) string {
+	values := make([]string, len(secrets))
+	for i, secret := range secrets {
+		values[i] = secret.Reveal()
+	}
+	s := c.newScrubber(request{secrets: values}, nil)
+	return s.clean(s.removeBeginnings(s.remove(text)))
 }
 
 func (s *scrubber) prepare() {
@@ -78,6 +92,7 @@ func spellings(secret string) []string {
 	return []string{
 		secret,
 		strings.TrimSpace(secret),
+		tidy(secret),
 		strings.Trim(string(quoted), `"`),
 		html.EscapeString(secret),
 		url.QueryEscape(secret),
@@ -116,6 +131,26 @@ func (s *scrubber) removeRuns(text string) string {
 	return out.String()
 }
 
+// removeBeginnings redacts what an earlier cut has left of a secret, when that is too short for a run.
+func (s *scrubber) removeBeginnings(text string) string {
+	parts := strings.SplitAfter(text, ellipsis)
+	for i, part := range parts[:len(parts)-1] {
+		kept := strings.TrimSuffix(part, ellipsis)
+		for n := min(sharedRun-1, len(kept)); n >= minSecret; n-- {
+			if s.begins(kept[len(kept)-n:]) {
+				parts[i] = kept[:len(kept)-n] + redacted + ellipsis
+				break
+			}
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+// begins is true when a secret begins with the piece.
+func (s *scrubber) begins(piece string) bool {
+	return slices.ContainsFunc(s.values, func(value string) bool { return strings.HasPrefix(value, piece) })
+}
+
 // tidy turns control characters, line breaks and runs of spaces into single spaces.
 func tidy(text string) string {
 	text = strings.ToValidUTF8(text, "?")
@@ -128,7 +163,7 @@ func cut(text string, limit int) string {
 	if utf8.RuneCountInString(text) <= limit {
 		return text
 	}
-	return string([]rune(text)[:limit]) + "..."
+	return string([]rune(text)[:limit]) + ellipsis
 }
 
 // cleanError keeps of an error a text without secrets, and what errors.Is finds in it. The error itself

@@ -1,0 +1,35 @@
+package activities
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// withheld stands for a text that cannot be searched for secrets.
+const withheld = "(the cloud's words are withheld: a secret could not be resolved)"
+
+// longLine is the longest line of user data, in characters, that is taken for no secret by itself.
+const longLine = 8
+
+// scrub removes the change's secrets from what the cloud says of a job or a server: the cloud was sent
+// them and may repeat them, whole or in part. Without references the worker's own credentials are removed
+// all the same. The secrets are read anew, so one that was replaced since the request is not recognized.
+func (a *Activities) scrub(change rollout.Change, text string) string {
+	if text == "" {
+		return ""
+	}
+	password, userData, err := a.resolve(change.Login.PasswordFrom, change.UserDataFrom)
+	if err != nil {
+		return withheld
+	}
+	secrets := []ecs.Secret{password, userData}
+	for line := range strings.Lines(userData.Reveal()) {
+		if line = strings.TrimSpace(line); utf8.RuneCountInString(line) > longLine {
+			secrets = append(secrets, ecs.NewSecret(line))
+		}
+	}
+	return a.Cloud.Scrub(text, secrets...)
+}
