@@ -78,21 +78,6 @@ func (s Server) SystemVolumeID() string {
 	return id
 }
 
-// Idle is true when no operation runs on the server. The status alone does not tell: a server that is
-// powering off still reads ACTIVE.
-func (s Server) Idle() bool {
-	switch s.Status {
-	case "BUILD", "REBOOT", "HARD_REBOOT", "REBUILD", "MIGRATING", "RESIZE", "REVERT_RESIZE":
-		return false
-	}
-	return s.TaskState == ""
-}
-
-// Rebuilding is true while the cloud replaces the system disk.
-func (s Server) Rebuilding() bool {
-	return s.Status == "REBUILD" || strings.HasPrefix(s.TaskState, "rebuild")
-}
-
 // Spot is true for a server that the cloud may take back. Their OS cannot be changed.
 func (s Server) Spot() bool { return s.ChargingMode == "2" }
 

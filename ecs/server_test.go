@@ -40,11 +40,9 @@ func TestServer(t *testing.T) {
 		RootDevice: "/dev/vda", Tags: []string{"role=edge", "ring"}, HostStatus: "UP",
 	}, got)
 	assert.Equal(t, "aa11bb22-cc33-4d44-8e55-ff6677889900", got.SystemVolumeID())
-	assert.True(t, got.Idle())
 	assert.True(t, got.Prepaid())
 	assert.True(t, got.Frozen())
 	assert.False(t, got.Spot())
-	assert.False(t, got.Rebuilding())
 	assert.NotContains(t, fmt.Sprintf("%+v", got), "IyEvYmluL3No", "user data can hold a hash of the password")
 }
 
@@ -146,26 +144,7 @@ func TestSystemVolumeID(t *testing.T) {
 	}
 }
 
-func TestServerStates(t *testing.T) {
-	for _, test := range []struct {
-		status, task     string
-		idle, rebuilding bool
-	}{
-		{"ACTIVE", "", true, false},
-		{"SHUTOFF", "", true, false},
-		{"ERROR", "", true, false},
-		{"BRAND_NEW", "", true, false},
-		{"ACTIVE", "powering-off", false, false},
-		{"SHUTOFF", "powering-on", false, false},
-		{"REBUILD", "", false, true},
-		{"SHUTOFF", "rebuild_block_device_mapping", false, true},
-		{"REBOOT", "", false, false},
-		{"BUILD", "", false, false},
-	} {
-		server := ecs.Server{Status: test.status, TaskState: test.task}
-		assert.Equal(t, test.idle, server.Idle(), test)
-		assert.Equal(t, test.rebuilding, server.Rebuilding(), test)
-	}
+func TestServerKinds(t *testing.T) {
 	assert.True(t, ecs.Server{ChargingMode: "2"}.Spot())
 	assert.False(t, ecs.Server{ResourceStatus: "normal"}.Frozen())
 }
