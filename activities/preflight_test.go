@@ -298,7 +298,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 			l.config.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
 			l.acts.Cloud = l.client(l.config)
 			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
-			assert.Contains(l, failed.Message(), "the clock of this machine is 20m0s behind the cloud's: set it right")
+			assert.Contains(l, failed.Message(), "the clock of the machine that sent this is 20m0s behind the cloud's: set it right there")
 		})
 	})
 }

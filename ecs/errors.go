@@ -62,7 +62,7 @@ func (e *Error) Error() string {
 		if e.ClockSkew < 0 {
 			direction = "behind"
 		}
-		fmt.Fprintf(&text, " (the clock of this machine is %s %s the cloud's: set it right)",
+		fmt.Fprintf(&text, " (the clock of the machine that sent this is %s %s the cloud's: set it right there)",
 			e.ClockSkew.Abs().Round(time.Second), direction)
 	}
 	if e.RequestID != "" {

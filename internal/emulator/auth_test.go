@@ -169,6 +169,28 @@ func TestWhyASignatureIsRefused(t *testing.T) {
 	}
 }
 
+// TestSkewedClock: the cloud judges dates by its own clock, and tells it in every answer.
+func TestSkewedClock(t *testing.T) {
+	var raw string
+	for _, c := range capturedRequests(t) {
+		if c.Name == "ShowServer" {
+			raw = c.Request
+		}
+	}
+	for skew, status := range map[time.Duration]int{0: 404, 14 * time.Minute: 404, -14 * time.Minute: 404, 20 * time.Minute: 401, -20 * time.Minute: 401} {
+		e, err := newAt(Options{
+			ProjectID: "6af1c92eaf7e471fb35c82eecd4b7b5d", AccessKey: sdkKeys().accessKey, SecretKey: sdkKeys().secretKey, Skew: skew,
+		}, sdkTime)
+		require.NoError(t, err)
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		assert.Equal(t, status, w.Code, "%s: %s", skew, w.Body)
+		assert.Equal(t, sdkTime().Add(skew).Format(http.TimeFormat), w.Header().Get("Date"))
+	}
+}
+
 // TestOfficialRequestsAreServed puts the captured requests through the whole handler, at their date.
 func TestOfficialRequestsAreServed(t *testing.T) {
 	const pid, server, image = "6af1c92eaf7e471fb35c82eecd4b7b5d", "616fb98f-46ca-475e-917e-2563e5a8cd19", "e215580f-73ad-429d-b6f2-5433947433b0"

@@ -108,7 +108,12 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	if m.running.struckBy(LagStart) {
 		m.hideFrom(c.now, e.options.Edition, m.running.fault.Delay)
 	}
-	e.beginChange(m, c.now, ch)
+	if m.running.struckBy(JobStuck) && m.running.fault.Variant == VariantPendingPayment {
+		work.unpaid, top.unpaid = true, true
+		m.running = nil
+	} else {
+		e.beginChange(m, c.now, ch)
+	}
 	m.accepted++
 	m.advance(c.now)
 	return top

@@ -20,7 +20,7 @@ const maxBody = 12 << 20
 type Emulator struct {
 	options Options // with defaults
 	seed    seed
-	clock   func() time.Time // the wall clock
+	clock   func() time.Time // the cloud's wall clock
 	started time.Time        // by the wall clock; emulated time begins here
 	routes  []route
 
@@ -54,8 +54,9 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
+	skewed := func() time.Time { return clock().Add(o.Skew) }
 	e := &Emulator{
-		options: o, seed: seed(o.Seed), clock: clock, started: clock(),
+		options: o, seed: seed(o.Seed), clock: skewed, started: skewed(),
 		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{},
 		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}},
 	}
@@ -149,6 +150,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.serveAdmin(w, r, body)
 		return
 	}
+	w.Header().Set("Date", e.clock().UTC().Format(http.TimeFormat))
 	e.mu.Lock()
 	requestID, a, fault := e.handle(r, body, tooLarge != nil)
 	e.mu.Unlock()

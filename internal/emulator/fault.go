@@ -56,7 +56,7 @@ const (
 // Faults of the work that an accepted write starts.
 const (
 	JobFail      FaultKind = "job_fail"       // the job ends in FAIL; a change of OS by Variant
-	JobStuck     FaultKind = "job_stuck"      // the job runs for ever, the server stays where it begins
+	JobStuck     FaultKind = "job_stuck"      // the job runs for ever, the server stays where it begins; by Variant
 	JobStuckDone FaultKind = "job_stuck_done" // the server gets there, the job runs for ever
 	JobForgotten FaultKind = "job_forgotten"  // the job query answers unknown from the start; with op job: just this query
 	Lag          FaultKind = "lag"            // the server view stays Delay behind the job's SUCCESS
@@ -65,13 +65,16 @@ const (
 	Vanish       FaultKind = "vanish"         // the server is deleted in the middle
 )
 
-// Variants of JobFail for a change of OS, and of VolumeGap.
+// Variants of JobFail and of JobStuck for a change of OS, and of VolumeGap.
 const (
 	VariantIntact  = "intact"  // default: the old disk is kept, the server is as before
 	VariantChanged = "changed" // a new disk, but ERROR
 	VariantLost    = "lost"    // ERROR without a system disk
 	VariantNone    = "none"    // default: no boot volume
 	VariantTwo     = "two"     // the old and the new one
+	// VariantPendingPayment: the job waits for a payment that nobody makes, so the server is not touched and
+	// free for other writes. The latter is a guess.
+	VariantPendingPayment = "pending_payment"
 )
 
 // Fault is one rule. The first rule that matches a request and is due strikes; only one rule strikes a request.
@@ -79,7 +82,7 @@ type Fault struct {
 	Op          string        // what it is aimed at, see the Op constants
 	Server      string        // id or name; empty is any. A request without a server matches only empty
 	Kind        FaultKind     //
-	Variant     string        // of JobFail and VolumeGap
+	Variant     string        // of JobFail, JobStuck and VolumeGap
 	After       int           // let the first n matching requests pass
 	Times       int           // then strike n times; 0 is once, -1 always
 	Probability float64       // 0 is always when it matches, else drawn from the seed, the rule and the match
@@ -184,6 +187,8 @@ func (k FaultKind) variants() []string {
 	switch k {
 	case JobFail:
 		return []string{VariantIntact, VariantChanged, VariantLost}
+	case JobStuck:
+		return []string{VariantPendingPayment}
 	case VolumeGap:
 		return []string{VariantNone, VariantTwo}
 	}

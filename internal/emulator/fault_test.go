@@ -204,6 +204,16 @@ func TestStuckJobs(t *testing.T) {
 		assert.Equal(t, c.target(), c.show(id).Image.ID)
 		c.power("os-stop", id).jobID(t)
 	})
+	atTime(t, under(emulator.Fault{Kind: "job_stuck", Variant: "pending_payment"}), func(t *testing.T, c cloud) {
+		id := c.only()
+		before := c.show(id)
+		job := c.changeOS(id, c.target(), "").jobID(t)
+		time.Sleep(48 * time.Hour)
+		assert.Equal(t, "PENDING_PAYMENT", c.job(job).Status)
+		assert.Equal(t, before, c.show(id), "what is not paid is not done")
+		assert.Equal(t, 1, c.Ledger().Servers[id].ChangeOSAccepted)
+		c.power("os-start", id).jobID(t)
+	})
 	o := exact(running())
 	o.Faults = []emulator.Fault{{Op: "stop", Kind: "job_stuck"}}
 	atTime(t, o, func(t *testing.T, c cloud) {

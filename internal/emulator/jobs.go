@@ -15,6 +15,7 @@ type job struct {
 	subs         []*job
 	batch        bool // a failing sub-job makes this parent fail with Ecs.0611, else with the sub-job's own code
 	forgotten    bool // the query answers unknown although the work goes on
+	unpaid       bool // waits for a payment
 }
 
 func (j *job) finish(at time.Time, code, reason string) {
@@ -51,6 +52,8 @@ func (j *job) status(now time.Time) string {
 	switch {
 	case end.IsZero() && now.Before(j.begin.Add(initPhase)):
 		return "INIT"
+	case end.IsZero() && j.unpaid:
+		return "PENDING_PAYMENT"
 	case end.IsZero():
 		return "RUNNING"
 	case code == "":

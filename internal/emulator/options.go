@@ -38,6 +38,7 @@ type Options struct {
 	UserName, Password     string
 	DomainName             string
 	TokenLifetime          time.Duration // of issued tokens, by the wall clock; 0 means 24h
+	Skew                   time.Duration // how far the cloud's clock is ahead of this machine's; below 0 it is behind
 }
 
 // Span is a duration that is drawn evenly from Median-Spread to Median+Spread.
