@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,11 +17,14 @@ import (
 )
 
 type emulatorOptions struct {
-	listen  string
-	servers int
-	seed    uint64
-	speed   float64
-	faults  string
+	listen   string
+	servers  int
+	seed     uint64
+	speed    float64
+	faults   string
+	edition  string
+	switches []string
+	lag      time.Duration
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -29,6 +33,39 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 1, "`seed` of every id, duration and fault; the same seed gives the same cloud")
 	f.Float64Var(&o.speed, "speed", 1, "emulated `seconds` that pass in a real one")
 	f.StringVar(&o.faults, "faults", "", "YAML `file` of faults to inject (docs/emulator.md)")
+	f.StringVar(&o.edition, "edition", "default", "`cloud` whose published documents to follow: default, otc, swiss, huawei")
+	f.StringArrayVar(&o.switches, "edition-switch", nil, "`name=value` of one thing on which the documents differ, for instance busy_code=Ecs.0100; repeatable (docs/emulator.md)")
+	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
+}
+
+// options are those of the emulated cloud.
+func (o *emulatorOptions) options() (emulator.Options, error) {
+	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}}
+	var err error
+	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {
+		return options, err
+	}
+	for _, pair := range o.switches {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return options, fmt.Errorf("edition switch %q is not of the form name=value", pair)
+		}
+		if err := options.Edition.Set(name, value); err != nil {
+			return options, err
+		}
+	}
+	if o.faults == "" {
+		return options, nil
+	}
+	file, err := os.Open(o.faults)
+	if err != nil {
+		return options, err
+	}
+	defer file.Close()
+	if options.Faults, err = emulator.LoadFaults(file); err != nil {
+		return options, fmt.Errorf("%s: %w", o.faults, err)
+	}
+	return options, nil
 }
 
 func newEmulatorCommand(io streams) *cobra.Command {
@@ -48,16 +85,9 @@ GET /_emulator/ledger tells what was accepted for each server.
 }
 
 func runEmulator(ctx context.Context, io streams, o emulatorOptions) error {
-	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed}
-	if o.faults != "" {
-		file, err := os.Open(o.faults)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if options.Faults, err = emulator.LoadFaults(file); err != nil {
-			return fmt.Errorf("%s: %w", o.faults, err)
-		}
+	options, err := o.options()
+	if err != nil {
+		return err
 	}
 	cloud, err := emulator.New(options)
 	if err != nil {

@@ -72,6 +72,12 @@ func TestBadUsage(t *testing.T) {
 		"Temporal at 127.0.0.1:1":            {"server", id, "--image", id},
 		"no such file":                       {"emulator", "--faults", "/no/such/file"},
 		"speed":                              {"emulator", "--speed", "-1"},
+		"lag":                                {"emulator", "--lag", "-1s"},
+		`edition "mars" is not known`:        {"emulator", "--edition", "mars"},
+		"is not of the form name=value":      {"emulator", "--edition-switch", "v2_only"},
+		`switch "v3" is not known`:           {"emulator", "--edition-switch", "v3=true"},
+		`"maybe" is neither true nor false`:  {"emulator", "--edition-switch", "v2_only=maybe"},
+		`busy code "Ecs.1" is not one of`:    {"emulator", "--edition-switch", "busy_code=Ecs.1"},
 		"neither beside this one nor on the": {"demo"},
 	}
 	for says, args := range tests {

@@ -3,7 +3,9 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +45,41 @@ func NamedEdition(name string) (Edition, error) {
 		return Edition{RefuseOtherBYOL: true, V1NeedsLogin: true, ThrottleStatus: 503}, nil
 	}
 	return Edition{}, fmt.Errorf("edition %q is not known; use default, otc, swiss or huawei", name)
+}
+
+// Set turns one switch, by its name in snake case: "strict_key_name", "busy_code". A switch that is on or off takes
+// "true" or "false". New checks the values of the others.
+func (e *Edition) Set(name, value string) error {
+	flags := map[string]*bool{
+		"strict_key_name": &e.StrictKeyName, "no_admin_pass": &e.NoAdminPass, "stopped_only": &e.StoppedOnly, "no_mode": &e.NoMode,
+		"v2_only": &e.V2Only, "refuse_other_byol": &e.RefuseOtherBYOL, "v1_needs_login": &e.V1NeedsLogin,
+		"no_hard_over_soft": &e.NoHardOverSoft, "no_temporary": &e.NoTemporary, "started_is_success": &e.StartedIsSuccess,
+	}
+	texts := map[string]*string{
+		"unknown_job": &e.UnknownJob, "busy_code": &e.BusyCode, "rebuild_view": &e.RebuildView, "job_shape": &e.JobShape, "job_type": &e.JobType,
+	}
+	numbers := map[string]*int{"throttle_status": &e.ThrottleStatus, "power_state_shutdown": &e.PowerStateShutdown}
+
+	if field, ok := texts[name]; ok {
+		*field = value
+		return nil
+	}
+	var err error
+	if field, ok := flags[name]; ok {
+		if *field, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("edition: %s %q is neither true nor false", name, value)
+		}
+		return nil
+	}
+	if field, ok := numbers[name]; ok {
+		if *field, err = strconv.Atoi(value); err != nil {
+			return fmt.Errorf("edition: %s %q is not a number", name, value)
+		}
+		return nil
+	}
+	known := slices.Concat(slices.Collect(maps.Keys(flags)), slices.Collect(maps.Keys(texts)), slices.Collect(maps.Keys(numbers)))
+	slices.Sort(known)
+	return fmt.Errorf("edition: switch %q is not known; known are %s", name, strings.Join(known, ", "))
 }
 
 func (e Edition) withDefaults() Edition {

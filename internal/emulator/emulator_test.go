@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,44 @@ func TestNamedEditions(t *testing.T) {
 	}
 	_, err := emulator.NamedEdition("mars")
 	assert.ErrorContains(t, err, "use default, otc, swiss or huawei")
+}
+
+// TestEditionSwitches turns every switch by its name.
+func TestEditionSwitches(t *testing.T) {
+	tests := []struct {
+		name, value string
+		want        emulator.Edition
+	}{
+		{"strict_key_name", "true", emulator.Edition{StrictKeyName: true}},
+		{"no_admin_pass", "true", emulator.Edition{NoAdminPass: true}},
+		{"stopped_only", "true", emulator.Edition{StoppedOnly: true}},
+		{"no_mode", "true", emulator.Edition{NoMode: true}},
+		{"v2_only", "true", emulator.Edition{V2Only: true}},
+		{"refuse_other_byol", "true", emulator.Edition{RefuseOtherBYOL: true}},
+		{"v1_needs_login", "true", emulator.Edition{V1NeedsLogin: true}},
+		{"no_hard_over_soft", "true", emulator.Edition{NoHardOverSoft: true}},
+		{"no_temporary", "true", emulator.Edition{NoTemporary: true}},
+		{"started_is_success", "true", emulator.Edition{StartedIsSuccess: true}},
+		{"unknown_job", "404", emulator.Edition{UnknownJob: "404"}},
+		{"busy_code", "Ecs.0100", emulator.Edition{BusyCode: "Ecs.0100"}},
+		{"rebuild_view", "shutoff", emulator.Edition{RebuildView: "shutoff"}},
+		{"throttle_status", "503", emulator.Edition{ThrottleStatus: 503}},
+		{"job_shape", "sub_jobs", emulator.Edition{JobShape: "sub_jobs"}},
+		{"job_type", "rebuild", emulator.Edition{JobType: "rebuild"}},
+		{"power_state_shutdown", "3", emulator.Edition{PowerStateShutdown: 3}},
+	}
+	assert.Len(t, tests, reflect.TypeFor[emulator.Edition]().NumField(), "every switch has a name")
+	for _, test := range tests {
+		var edition emulator.Edition
+		require.NoError(t, edition.Set(test.name, test.value), test.name)
+		assert.Equal(t, test.want, edition, test.name)
+		newCloud(t, emulator.Options{Edition: edition})
+	}
+	edition := emulator.Edition{V2Only: true}
+	require.NoError(t, edition.Set("v2_only", "false"))
+	assert.Zero(t, edition)
+	assert.ErrorContains(t, edition.Set("throttle_status", "often"), "is not a number")
+	assert.ErrorContains(t, edition.Set("V2Only", "true"), "known are busy_code, job_shape")
 }
 
 func TestUpdateByHand(t *testing.T) {

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// serveEmulator runs the command in process and gives a client of the cloud it serves.
+func serveEmulator(t *testing.T, args ...string) *ecs.Client {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(ctx, streams{out: in, err: io.Discard}, append([]string{"emulator", "--listen", "127.0.0.1:0"}, args...))
+		_ = in.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		assert.Equal(t, exitDone, <-ended)
+	})
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	url := regexp.MustCompile(`http://[0-9.:]+[0-9]`).FindString(first)
+	require.NotEmpty(t, url, first)
+	client, err := ecs.New(ecs.Config{
+		ProjectID: emulator.DefaultProjectID, ECS: url, IMS: url,
+		Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
+	})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// firstServer is the first server of the default fleet: seed 1 makes the same ids everywhere.
+func firstServer(t *testing.T) emulator.Server {
+	t.Helper()
+	twin, err := emulator.New(emulator.Options{Seed: 1})
+	require.NoError(t, err)
+	return twin.Servers()[0]
+}
+
+// TestEmulatorEdition: what the documents contradict is chosen on the command line, one by one too.
+func TestEmulatorEdition(t *testing.T) {
+	tests := map[string]struct {
+		flags      []string
+		unknownJob int
+		v1         bool // is published
+	}{
+		"default":      {nil, 400, true},
+		"a cloud":      {[]string{"--edition", "otc"}, 400, false},
+		"a switch":     {[]string{"--edition-switch", "unknown_job=404"}, 404, true},
+		"several":      {[]string{"--edition", "otc", "--edition-switch", "unknown_job=404", "--edition-switch", "v2_only=false", "--edition-switch", "strict_key_name=false"}, 404, true},
+		"other switch": {[]string{"--edition-switch", "v2_only=true", "--edition-switch", "busy_code=Ecs.0100"}, 400, false},
+	}
+	server := firstServer(t)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client := serveEmulator(t, test.flags...)
+			_, err := client.Job(t.Context(), "no-such-job")
+			var refused *ecs.Error
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, test.unknownJob, refused.Status)
+
+			out := client.ChangeOS(t.Context(), server.ID, ecs.ChangeOSRequest{API: ecs.APIv1, ImageID: server.ImageID, WithStopServer: true})
+			unpublished := out.Err != nil && out.Err.Code == "APIGW.0101"
+			assert.Equal(t, test.v1, !unpublished, out.Err)
+		})
+	}
+}
+
+// TestEmulatorLag: the server view trails behind the job.
+func TestEmulatorLag(t *testing.T) {
+	client := serveEmulator(t, "--speed", "5000", "--lag", "1000h")
+	server := firstServer(t)
+	out := client.StopServers(t.Context(), []string{server.ID}, ecs.StopSoft)
+	require.Equal(t, ecs.Accepted, out.Kind, out.Err)
+	require.Eventually(t, func() bool {
+		job, err := client.Job(t.Context(), out.JobID)
+		return err == nil && job.Succeeded()
+	}, time.Minute, time.Millisecond)
+	shown, err := client.Server(t.Context(), server.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "ACTIVE", shown.Status)
+}
