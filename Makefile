@@ -19,6 +19,7 @@ demo: build $(TEMPORAL) ## Change the OS of an emulated server, for real, and ki
 
 .PHONY: test
 test: lint $(TEMPORAL) ## Run every check and every test
+	$(if $(RACE),,@echo "There is no C compiler ($$(go env CC)): the tests run without the race detector.")
 	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test $(RACE) -timeout 30m $(TESTARGS) ./...
 
 .PHONY: build
