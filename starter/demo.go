@@ -71,7 +71,10 @@ func runDemo(ctx context.Context, io streams, o demoOptions) (err error) {
 		tell = d.changeOne
 	}
 	proof, err := tell(ctx, io)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &exitError{exitInterrupted, errors.New("the demo was interrupted, and its cloud is gone")}
+	case err != nil:
 		return err
 	}
 	if o.output == outputJSON {

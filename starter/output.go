@@ -66,12 +66,8 @@ func (o outputFormat) started(io streams, run client.WorkflowRun) error {
 
 // finished reports how a server ended, and fails the command when the server did not end well.
 func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
-	if o == outputJSON {
-		if err := printJSON(io, r); err != nil {
-			return err
-		}
-	} else {
-		printResult(io, r)
+	if err := o.result(io, r); err != nil {
+		return err
 	}
 	switch r.End {
 	case rollout.Done, rollout.Skipped:
@@ -83,6 +79,15 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 		return &exitError{exitUsage, fmt.Errorf("%s was not changed: %s", r.ServerID, r.Reason)}
 	}
 	return &exitError{exitFailed, fmt.Errorf("%s ended as %s: %s", r.ServerID, r.End, r.Reason)}
+}
+
+// result prints how a server ended.
+func (o outputFormat) result(io streams, r rollout.ServerResult) error {
+	if o == outputJSON {
+		return printJSON(io, r)
+	}
+	printResult(io, r)
+	return nil
 }
 
 func printResult(io streams, r rollout.ServerResult) {

@@ -17,23 +17,26 @@ type streams struct {
 
 // The exit codes, the same for every command.
 const (
-	exitDone       = 0 // completed
-	exitUsage      = 1 // usage, connection, or refused before anything was touched
-	exitFailed     = 2 // completed with failures
-	exitCancelled  = 3 // aborted or cancelled
-	exitWaits      = 4 // waits for a human
-	exitRolledBack = 5 // rolled back
+	exitDone        = 0   // completed
+	exitUsage       = 1   // usage, connection, or refused before anything was touched
+	exitFailed      = 2   // completed with failures
+	exitCancelled   = 3   // aborted or cancelled
+	exitWaits       = 4   // waits for a human
+	exitRolledBack  = 5   // rolled back
+	exitInterrupted = 130 // Ctrl-C; what was started goes on
 )
 
 const exitCodes = `
 EXIT STATUS
-  0  done, or nothing to do
-  1  wrong usage, no connection, or refused before anything was touched
-  2  tried and failed, or completed with failures; the output says what state the
-     servers are in
-  3  cancelled or aborted
-  4  the rollout waits for a human; the output says for what
-  5  the rollout was rolled back
+  0    done, or nothing to do
+  1    wrong usage, refused before anything was touched, or no connection to Temporal;
+       when something was started or may have been, the message says so: it goes on
+  2    tried and failed, or completed with failures; the output says what state the
+       servers are in
+  3    cancelled or aborted; the output says how the servers were left
+  4    the rollout waits for a human; the output says for what
+  5    the rollout was rolled back
+  130  interrupted (Ctrl-C); what was started goes on
 `
 
 // exitError ends the command with a code of its own.

@@ -116,11 +116,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	if o.detach || !o.wait {
 		return o.output.started(io, run)
 	}
-	result, err := s.watch(ctx, io, run)
-	if err != nil {
-		return err
-	}
-	return o.output.finished(io, result)
+	return s.follow(ctx, io, o.output, run)
 }
 
 // begin asks for consent and starts the change. Without a run there is nothing to wait for.

@@ -52,11 +52,7 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	execution := latest.GetExecution()
 	run := s.client.GetWorkflow(ctx, execution.GetWorkflowId(), execution.GetRunId())
 	if latest.GetCloseTime() != nil || o.wait {
-		result, err := s.watch(ctx, io, run)
-		if err != nil {
-			return err
-		}
-		return o.output.finished(io, result)
+		return s.follow(ctx, io, o.output, run)
 	}
 	if err := s.requireWorker(ctx); err != nil {
 		return fmt.Errorf("workflow %s is running and waits for a worker: %w", run.GetID(), err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
 	"slices"
 	"time"
 
@@ -127,14 +128,49 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		return nil, fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
 			found.Name, serverID, id, started.RunId, serverID)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return run, nil
+	case declined(err):
 		return nil, fmt.Errorf("the change of %s could not be started: %w", found.Name, err)
 	}
-	return run, nil
+	err = fmt.Errorf("the change of %s may have been started, and then it goes on: Temporal did not answer (%w); look with: reimage server status %s", found.Name, err, serverID)
+	if ctx.Err() != nil {
+		return nil, &exitError{exitInterrupted, err}
+	}
+	return nil, err
+}
+
+// declined is true when Temporal itself has refused a request. After any other error the request may have
+// been carried out, and only the answer is missing.
+func declined(err error) bool {
+	answer, ok := errors.AsType[serviceerror.ServiceError](err)
+	if !ok {
+		return false
+	}
+	switch answer.(type) {
+	case *serviceerror.InvalidArgument, *serviceerror.PermissionDenied, *serviceerror.NamespaceNotFound, *serviceerror.NotFound,
+		*serviceerror.FailedPrecondition, *serviceerror.ResourceExhausted, *serviceerror.Unimplemented:
+		return true
+	}
+	return false
 }
 
 // stepInterval is how often a waiting command asks for the step.
 const stepInterval = time.Second
+
+// follow watches a change to its end and prints how it ended; a cancelled one has left the server in some
+// state too.
+func (s *session) follow(ctx context.Context, io streams, output outputFormat, run client.WorkflowRun) error {
+	result, err := s.watch(ctx, io, run)
+	if err == nil {
+		return output.finished(io, result)
+	}
+	if result.End == "" {
+		return err
+	}
+	return errors.Join(output.result(io, result), err)
+}
 
 // watch shows the steps until the change has ended. When ctx ends, the change goes on.
 func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun) (rollout.ServerResult, error) {
@@ -147,26 +183,31 @@ func (s *session) watch(ctx context.Context, io streams, run client.WorkflowRun)
 	result, err := outcome(ctx, run)
 	close(ended)
 	<-shown
-	if ctx.Err() != nil {
-		return result, fmt.Errorf("stopped watching; the change goes on as workflow %s", run.GetID())
-	}
 	return result, err
 }
 
-// outcome waits for the result. A cancelled change carries it in the error's details.
+// outcome waits for the result. A cancelled change carries it in the error's details. That nobody watches
+// any more does not end a change.
 func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult, error) {
 	var result rollout.ServerResult
 	err := run.Get(ctx, &result)
+	if err == nil {
+		return result, nil
+	}
 	if cancelled, ok := errors.AsType[*temporal.CanceledError](err); ok && cancelled.HasDetails() {
 		if err := cancelled.Details(&result); err != nil {
 			return result, err
 		}
 		return result, &exitError{exitCancelled, fmt.Errorf("the change of %s was cancelled: %s", result.Name, result.Reason)}
 	}
-	if err != nil {
+	if _, ended := errors.AsType[*temporal.WorkflowExecutionError](err); ended {
 		return result, &exitError{exitFailed, fmt.Errorf("workflow %s: %s", run.GetID(), said(err))}
 	}
-	return result, nil
+	serverID := path.Base(run.GetID())
+	if ctx.Err() != nil {
+		return result, &exitError{exitInterrupted, fmt.Errorf("stopped watching; the change goes on; watch it with: reimage server status %s --wait", serverID)}
+	}
+	return result, fmt.Errorf("Temporal no longer tells how the change is going (%w); the change goes on; look with: reimage server status %s", err, serverID)
 }
 
 // showSteps prints each step as it begins, until the change has ended and every step was shown. A worker

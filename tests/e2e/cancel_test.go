@@ -27,11 +27,32 @@ func TestCancelBeforeSubmit(t *testing.T) {
 
 	assert.Equal(t, 3, ran.Code)
 	assert.Contains(t, ran.ErrOut, "cancelled")
+	assert.Contains(t, ran.Out, "not-started: cancelled before", "the result is printed as after any other end")
 	after, _ := lab.Cloud.Server(before.ID)
 	assert.Equal(t, "ACTIVE", after.Status)
 	assert.Equal(t, before.SystemVolumeID, after.SystemVolumeID)
 	assert.Zero(t, lab.Accepted(before.ID))
 	lab.Replay(run)
+}
+
+// TestCancelThatLeavesTrouble: who cancels has to learn that the server did not get its power back.
+func TestCancelThatLeavesTrouble(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Speed: 5, Faults: []emulator.Fault{
+		{Op: "start", Kind: "refuse", Status: 400, Code: "Ecs.0105", Message: "no system disk", Times: -1},
+	}})
+	lab.StartWorker(nil)
+	before := lab.Server("ACTIVE")
+	run := lab.Start(before.ID, rollout.Change{ImageID: lab.OtherImage(before).ID})
+	lab.Eventually("the stop was accepted", func() bool { return len(lab.Cloud.Ledger().Servers[before.ID].Writes) == 1 })
+	require.NoError(t, machine.Temporal.Client.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()))
+
+	ran := machine.CLI(t, "server", "status", before.ID, "--wait", "--output", "json", "--task-queue", lab.Queue)
+	assert.Equal(t, 3, ran.Code)
+	var result rollout.ServerResult
+	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
+	assert.Equal(t, rollout.NotStarted, result.End)
+	assert.Contains(t, result.PowerTrouble, "Ecs.0105")
 }
 
 // TestCancelAfterSubmit comes too late: the server is carried to its end.

@@ -78,7 +78,7 @@ func TestDemoInterrupted(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(demo.Output(), "submit") }, harness.Patience, 20*time.Millisecond)
 	demo.Interrupt()
 
-	assert.NotZero(t, demo.Wait().Code)
+	assert.Equal(t, 130, demo.Wait().Code)
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	assert.Empty(t, left, "temporary files")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -168,6 +169,14 @@ func (c *Command) Run(input string) Ran {
 	return c.Wait()
 }
 
+// Input is the program's standard input, for a test that answers questions. Ask for it before the start.
+func (c *Command) Input() io.Writer {
+	c.t.Helper()
+	input, err := c.cmd.StdinPipe()
+	require.NoError(c.t, err)
+	return input
+}
+
 // Start starts the program without waiting for it.
 func (c *Command) Start() {
 	c.t.Helper()
@@ -176,6 +185,9 @@ func (c *Command) Start() {
 
 // Output is what the program has written to standard output so far.
 func (c *Command) Output() string { return c.out.String() }
+
+// ErrOutput is what the program has written to standard error so far.
+func (c *Command) ErrOutput() string { return c.err.String() }
 
 // Interrupt is Ctrl-C.
 func (c *Command) Interrupt() {
