@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -84,26 +83,6 @@ func TestWorkerHandsOver(t *testing.T) {
 	lab.StartWorker(nil)
 
 	requireDoneOnce(t, lab, before, image, lab.Result(run))
-	lab.Replay(run)
-}
-
-// TestFrozenWorker stops a worker's process for longer than its heartbeat and lets it go on late: what
-// it wakes up to do must not be done twice.
-func TestFrozenWorker(t *testing.T) {
-	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Faults: []emulator.Fault{{Op: "changeos", Kind: "hang_before"}}})
-	frozen := lab.StartWorker(nil)
-	before := lab.Server("SHUTOFF")
-	image := lab.OtherImage(before)
-	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	lab.Eventually("the request has arrived", func() bool { return requests(lab, changeOSv2) == 1 })
-
-	require.NoError(t, frozen.Signal(syscall.SIGSTOP))
-	lab.StartWorker(nil)
-	result := lab.Result(run)
-	require.NoError(t, frozen.Signal(syscall.SIGCONT))
-
-	requireDoneOnce(t, lab, before, image, result)
 	lab.Replay(run)
 }
 
