@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
 )
 
 // TestAnswerLost loses the cloud's answer in every way, before and after the change was accepted. Either
@@ -83,4 +85,25 @@ func TestJobs(t *testing.T) {
 			lab.Replay(run)
 		})
 	}
+}
+
+// TestPaymentThatNobodyMakes: the order waits at the deadline and may be paid and carried out at any time
+// after it. The server is not done, its disk is not safe, and starting it would only disturb.
+func TestPaymentThatNobodyMakes(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Faults: []emulator.Fault{{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment"}}})
+	lab.StartWorker(nil)
+	before := lab.Server("ACTIVE")
+	ran := machine.CLI(t, "server", before.ID, "--image", lab.OtherImage(before).ID, "--deadline", "10s", "--yes", "--output", "json", "--task-queue", lab.Queue)
+
+	assert.Equal(t, 2, ran.Code)
+	var result rollout.ServerResult
+	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
+	assert.NotContains(t, []rollout.ServerEnd{rollout.Done, rollout.FailedIntact, rollout.NotStarted, rollout.Skipped}, result.End, result.Reason)
+	assert.Contains(t, result.Reason, "PENDING_PAYMENT")
+	for _, write := range lab.Cloud.Ledger().Servers[before.ID].Writes {
+		assert.NotEqual(t, emulator.OpStart, write.Op, "nothing else is asked of a server with an open order")
+	}
+	assert.Equal(t, 1, lab.Accepted(before.ID))
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 }

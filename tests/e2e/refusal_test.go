@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,4 +123,23 @@ func TestNobodyThere(t *testing.T) {
 		assert.Contains(t, ran.ErrOut, "nothing was touched")
 		assert.NotContains(t, ran.ErrOut, "not-the-secret-key")
 	})
+}
+
+// TestSkewedClocks: signatures carry a date, so a worker whose clock is off is refused by the cloud.
+func TestSkewedClocks(t *testing.T) {
+	t.Parallel()
+	for says, ahead := range map[string]time.Duration{"behind": 20 * time.Minute, "ahead of": -20 * time.Minute} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, emulator.Options{Skew: ahead})
+			lab.StartWorker(nil)
+			server := lab.Server("ACTIVE")
+			ran := machine.CLI(t, "server", server.ID, "--image", lab.OtherImage(server).ID, "--yes", "--task-queue", lab.Queue)
+			assert.Equal(t, 1, ran.Code)
+			assert.Equal(t, 1, strings.Count(ran.ErrOut, "\n"), "one sentence")
+			assert.Contains(t, ran.ErrOut, server.ID+" could not be looked at, nothing was touched")
+			assert.Regexp(t, `the clock of the machine that sent this is (19|20)m[0-9]+s `+says+` the cloud's: set it right there`, ran.ErrOut)
+			assert.Empty(t, lab.Cloud.Ledger().Servers[server.ID].Writes)
+		})
+	}
 }
