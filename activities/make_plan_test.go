@@ -231,19 +231,19 @@ func TestMakePlanWithALostDisk(t *testing.T) {
 // TestMakePlanChecksTheSecrets: a rollout must not find out at its first server, nor an operator one by one.
 func TestMakePlanChecksTheSecrets(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		missing := func(s *spec.Spec) { s.Login.PasswordFrom = "env:NOT_THERE" }
-		weak := func(s *spec.Spec) { s.Login.PasswordFrom = "env:WEAK" }
+		missing := func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }
+		weak := func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }
 		nobody := func(s *spec.Spec) { s.Select.Tags = []string{"role=nobody"} }
-		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "WEAK" }
+		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "REIMAGE_SECRET_WEAK" }
 
 		says := l.problems(l.planOf(selectsWeb, missing))
-		assert.Contains(l, says, "password from env:NOT_THERE: the worker's environment does not hold it")
+		assert.Contains(l, says, "password from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it")
 		says = l.problems(l.planOf(selectsWeb, weak))
 		assert.Contains(l, says, "AdminPass: must have 8 to 26 characters")
 		assert.NotContains(l, says, "pass7")
 		says = l.problems(l.planOf(selectsWeb, missing, nobody))
 		assert.Contains(l, says, "the selection is empty")
-		assert.Contains(l, says, "env:NOT_THERE")
+		assert.Contains(l, says, "env:REIMAGE_SECRET_NOT_THERE")
 	})
 }
 
