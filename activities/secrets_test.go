@@ -119,7 +119,7 @@ func TestSecretsOutOfReach(t *testing.T) {
 func TestSecretsTypedInPlaceOfAReference(t *testing.T) {
 	for _, ref := range []rollout.SecretRef{plantedPassword, "vault:" + plantedPassword, ":" + plantedPassword, "ENV:" + plantedPassword, "file:", "env:"} {
 		_, err := secretsIn(t).Resolve(ref)
-		require.ErrorContains(t, err, "the reference must be env:NAME or file:PATH")
+		require.ErrorContains(t, err, "the reference must be env:REIMAGE_SECRET_NAME or file:PATH")
 		assert.NotContains(t, err.Error(), plantedPassword)
 	}
 }

@@ -50,21 +50,21 @@ func TestValidChanges(t *testing.T) {
 // wrongs are all the ways in which a change can be wrong, with the words that tell.
 func wrongs() map[string]rollout.Change {
 	return map[string]rollout.Change{
-		`image id "" is not a UUID`:                                      {},
-		`image id "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d" is not a UUID`:   {ImageID: "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d"},
-		`API version "v3" is neither v1 nor v2`:                          {ImageID: newImage, API: "v3"},
-		"user data needs API v2":                                         {ImageID: newImage, API: rollout.APIv1, UserDataFrom: "file:x"},
-		"a key pair and a password exclude each other":                   {ImageID: newImage, Login: rollout.Login{KeyPair: "k", PasswordFrom: "env:P"}},
-		"is accepted by the cloud but not applied":                       {ImageID: newImage, Login: rollout.Login{PasswordFrom: "env:P"}, UserDataFrom: "file:x"},
-		"a key pair owner is given without a key pair":                   {ImageID: newImage, Login: rollout.Login{UserID: "me"}},
-		"password: the reference must be env:NAME or file:PATH":          {ImageID: newImage, Login: rollout.Login{PasswordFrom: "hunter2"}},
-		"user data: the reference must be env:NAME or file:PATH":         {ImageID: newImage, UserDataFrom: "#!/bin/sh echo hunter2"},
-		"its KMS key go together: give both or neither":                  {ImageID: newImage, Encrypted: new(true)},
-		"disk and its KMS key go together":                               {ImageID: newImage, EncryptionKeyID: kmsKey},
-		"an encrypted system disk and its KMS key go together":           {ImageID: newImage, Encrypted: new(false), EncryptionKeyID: kmsKey},
-		`power "sideways" is none of as-before, on, off`:                 {ImageID: newImage, Power: "sideways"},
-		"deadline -1ns is not between 0 and 24h":                         {ImageID: newImage, Deadline: -1},
-		"deadline 24h0m0.000000001s is not between 0 and 24h: the cloud": {ImageID: newImage, Deadline: 24*time.Hour + 1},
+		`image id "" is not a UUID`:                                             {},
+		`image id "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d" is not a UUID`:          {ImageID: "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d"},
+		`API version "v3" is neither v1 nor v2`:                                 {ImageID: newImage, API: "v3"},
+		"user data needs API v2":                                                {ImageID: newImage, API: rollout.APIv1, UserDataFrom: "file:x"},
+		"a key pair and a password exclude each other":                          {ImageID: newImage, Login: rollout.Login{KeyPair: "k", PasswordFrom: "env:P"}},
+		"is accepted by the cloud but not applied":                              {ImageID: newImage, Login: rollout.Login{PasswordFrom: "env:P"}, UserDataFrom: "file:x"},
+		"a key pair owner is given without a key pair":                          {ImageID: newImage, Login: rollout.Login{UserID: "me"}},
+		"password: the reference must be env:REIMAGE_SECRET_NAME or file:PATH":  {ImageID: newImage, Login: rollout.Login{PasswordFrom: "hunter2"}},
+		"user data: the reference must be env:REIMAGE_SECRET_NAME or file:PATH": {ImageID: newImage, UserDataFrom: "#!/bin/sh echo hunter2"},
+		"its KMS key go together: give both or neither":                         {ImageID: newImage, Encrypted: new(true)},
+		"disk and its KMS key go together":                                      {ImageID: newImage, EncryptionKeyID: kmsKey},
+		"an encrypted system disk and its KMS key go together":                  {ImageID: newImage, Encrypted: new(false), EncryptionKeyID: kmsKey},
+		`power "sideways" is none of as-before, on, off`:                        {ImageID: newImage, Power: "sideways"},
+		"deadline -1ns is not between 0 and 24h":                                {ImageID: newImage, Deadline: -1},
+		"deadline 24h0m0.000000001s is not between 0 and 24h: the cloud":        {ImageID: newImage, Deadline: 24*time.Hour + 1},
 	}
 }
 

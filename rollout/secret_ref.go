@@ -25,7 +25,7 @@ func (r SecretRef) Validate() error {
 	}
 	kind, name := r.Split()
 	if (kind != "env" && kind != "file") || name == "" {
-		return fmt.Errorf("the reference must be env:NAME or file:PATH, as the worker sees them (a secret itself is never accepted here)")
+		return fmt.Errorf("the reference must be env:REIMAGE_SECRET_NAME or file:PATH, as the worker sees them (a secret itself is never accepted here)")
 	}
 	return nil
 }

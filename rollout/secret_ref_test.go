@@ -37,6 +37,6 @@ func TestSecretInPlaceOfItsReferenceIsNotRepeated(t *testing.T) {
 		err := ref.Validate()
 		require.Error(t, err, "%q", ref)
 		assert.NotContains(t, err.Error(), "hunter2")
-		assert.ErrorContains(t, err, "env:NAME or file:PATH", "it says what would be right")
+		assert.ErrorContains(t, err, "env:REIMAGE_SECRET_NAME or file:PATH", "it says what would be right")
 	}
 }

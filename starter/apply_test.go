@@ -192,7 +192,7 @@ func TestInterruptedApply(t *testing.T) {
 		interrupt()
 	}()
 	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes")
-	assert.Equal(t, exitUsage, ran.code)
+	assert.Equal(t, exitInterrupted, ran.code)
 	assert.Contains(t, ran.err, "unattended")
 	assert.True(t, f.isRunning())
 	f.finish("web-01", rollout.Done)

@@ -98,7 +98,7 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 			inv := inventory(4)
 			inv.Servers[1].Name, inv.Servers[2].Name = "web-01", ""
 			return plan(t, document(func(s *spec.Spec) {
-				s.API, s.Login, s.Disk.EncryptWith, s.BYOL, s.AutoPay = "v1", spec.Login{PasswordFrom: "env:ROOT_PASSWORD"}, "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", true, new(true)
+				s.API, s.Login, s.Disk.EncryptWith, s.BYOL, s.AutoPay = "v1", spec.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}, "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", true, new(true)
 				s.Stop, s.Power, s.Servers.AlreadyThere = spec.Stop{AllowHard: true, Platform: true}, rollout.PowerOff, spec.RuleChange
 				s.Waves = []spec.Wave{{Name: "canary", Count: new(1)}, {Name: "none", UpTo: new(rollout.Percent(100))}, {Name: "rest", Count: new(3)}}
 				s.Budget = spec.Budget{Tolerate: spec.Limit{Percent: new(rollout.Percent(2500))}, MinSample: 2, OnBreach: rollout.BreachRollback, Admission: spec.AdmissionStrict}

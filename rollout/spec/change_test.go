@@ -35,6 +35,6 @@ func TestChange(t *testing.T) {
 		BYOL:         true, Encrypted: new(true), EncryptionKeyID: "a-key", AutoPay: new(false),
 		WithStopServer: true, AllowHardStop: true, Power: rollout.PowerOff, EvenIfSameImage: true, Deadline: 90 * time.Minute,
 	}, full)
-	assert.Equal(t, rollout.SecretRef("env:ROOT_PASSWORD"),
-		parse(t, minimal+"  login: {passwordFrom: env:ROOT_PASSWORD}\n").Spec.Change(noble).Login.PasswordFrom)
+	assert.Equal(t, rollout.SecretRef("env:REIMAGE_SECRET_ROOT_PASSWORD"),
+		parse(t, minimal+"  login: {passwordFrom: env:REIMAGE_SECRET_ROOT_PASSWORD}\n").Spec.Change(noble).Login.PasswordFrom)
 }

@@ -145,7 +145,7 @@ func (d *decoder) scalar(node *yaml.Node, into reflect.Value, path string) {
 		isText := node.Kind == yaml.ScalarNode && node.ShortTag() == "!!str"
 		switch {
 		case secret && !isText:
-			d.refuse(node, path, got+" stands here, and a reference is expected: env:NAME or file:PATH")
+			d.refuse(node, path, got+" stands here, and a reference is expected: env:REIMAGE_SECRET_NAME or file:PATH")
 		case node.Kind != yaml.ScalarNode:
 			d.refuse(node, path, got+" stands here, and a text is expected")
 		case !isText:

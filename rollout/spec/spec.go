@@ -45,7 +45,7 @@ type Spec struct {
 	API string `yaml:"api,omitempty" json:"api,omitempty" one:"auto v1 v2"`
 	// Login is how the new systems are entered. Without it the credentials of the image stay.
 	Login Login `yaml:"login,omitempty" json:"login,omitzero"`
-	// UserDataFrom refers to Cloud-Init user data, as the worker sees it: env:NAME or file:PATH.
+	// UserDataFrom refers to Cloud-Init user data, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH.
 	UserDataFrom rollout.SecretRef `yaml:"userDataFrom,omitempty" json:"userDataFrom,omitempty"`
 	// Disk says how the new system disk is made.
 	Disk Disk `yaml:"disk,omitempty" json:"disk,omitzero"`
@@ -136,7 +136,7 @@ type Login struct {
 	KeyPair string `yaml:"keyPair,omitempty" json:"keyPair,omitempty"`
 	// KeyOwner is the id of the user who owns the key pair.
 	KeyOwner string `yaml:"keyOwner,omitempty" json:"keyOwner,omitempty"`
-	// PasswordFrom refers to the password, as the worker sees it: env:NAME or file:PATH.
+	// PasswordFrom refers to the password, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH.
 	PasswordFrom rollout.SecretRef `yaml:"passwordFrom,omitempty" json:"passwordFrom,omitempty"`
 }
 
