@@ -107,7 +107,7 @@ func TestRestorePowerOfAServerThatPowerActionsCannotReach(t *testing.T) {
 			end := l.restore(attempt{}, on)
 			failed := failsWith(l, end.err, activities.ErrRefused, true)
 			assert.Contains(l, failed.Message(), l.server.ID+" is in ERROR")
-			assert.Contains(l, failed.Message(), "no valid host was found")
+			assert.NotContains(l, failed.Message(), "no valid host was found", "the words of the cloud may repeat a secret; verdicts tell them, scrubbed")
 			assert.Zero(l, end.took)
 			assert.Zero(l, l.cloud.Ledger().Requests[powerAction])
 		})

@@ -14,6 +14,8 @@ type ServerResult struct {
 	// the zero value when nothing was touched.
 	Before Observation `json:"before"`
 	After  Observation `json:"after"`
+	// Left is the status in which the server was left, when its power was given back or taken after that.
+	Left string `json:"left,omitempty"`
 	// PowerTrouble says why the server could not be left running or stopped as asked.
 	PowerTrouble string    `json:"power_trouble,omitempty"`
 	StartedAt    time.Time `json:"started_at"`

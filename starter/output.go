@@ -76,9 +76,16 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 		}
 		return nil
 	case rollout.NotStarted:
-		return &exitError{exitUsage, fmt.Errorf("%s was not changed: %s", r.ServerID, r.Reason)}
+		return &exitError{exitUsage, fmt.Errorf("%s was not changed", named(r))}
 	}
-	return &exitError{exitFailed, fmt.Errorf("%s ended as %s: %s", r.ServerID, r.End, r.Reason)}
+	return &exitError{exitFailed, fmt.Errorf("%s ended as %s", named(r), r.End)}
+}
+
+func named(r rollout.ServerResult) string {
+	if r.Name == "" {
+		return r.ServerID
+	}
+	return fmt.Sprintf("%s (%s)", r.Name, r.ServerID)
 }
 
 // result prints how a server ended.
@@ -96,6 +103,9 @@ func printResult(io streams, r rollout.ServerResult) {
 		fmt.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
 		fmt.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
 		fmt.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
+	}
+	if r.Left != "" {
+		fmt.Fprintf(io.out, "  left         %s\n", r.Left)
 	}
 	if r.JobID != "" {
 		fmt.Fprintf(io.out, "  job          %s\n", r.JobID)

@@ -262,10 +262,12 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		return // what is left of the server is for a human to look at
 	}
 	c.enter(ctx, StepLeave)
-	err := workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, nil)
+	var left activities.RestorePowerResult
+	err := workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, &left)
 	if err != nil {
 		c.result.PowerTrouble = said(err)
 	}
+	c.result.Left = left.Status
 }
 
 // end records how the server ended.

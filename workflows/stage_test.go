@@ -76,7 +76,7 @@ func newStage(t *testing.T) *stage {
 		submit: newRole[activities.SubmitChangeOSInput](activities.SubmitChangeOSName, activities.SubmitChangeOSResult{JobID: jobID}),
 		wait:   newRole[activities.PollJobInput](activities.PollJobName, activities.PollJobResult{End: activities.JobSucceeded}),
 		prove:  newRole[activities.VerifyServerInput](activities.VerifyServerName, changed()),
-		leave:  newRole[activities.RestorePowerInput](activities.RestorePowerName, activities.RestorePowerResult{}),
+		leave:  newRole[activities.RestorePowerInput](activities.RestorePowerName, activities.RestorePowerResult{Status: "LEFT"}),
 	}
 	s.env.SetStartTime(curtain)
 	s.env.SetTestTimeout(time.Minute) // only a test that hangs gets here, however slow the machine
