@@ -61,7 +61,7 @@ func rolloutPaths() []rolloutPath {
 		}},
 		{name: "rollout-rolled-back", faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, After: 2, Times: 1}},
 			plan: func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }, end: rollout.RolledBack, runs: 1},
-		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 3},
+		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 2},
 	}
 }
 
