@@ -71,6 +71,17 @@ func TestRestorePowerUnsettledSurvivesItsWorkers(t *testing.T) {
 	})
 }
 
+// TestRestorePowerUnsettledWhoseJobIsForgotten: it has acted all the same.
+func TestRestorePowerUnsettledWhoseJobIsForgotten(t *testing.T) {
+	forgotten := emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobForgotten}
+	inLab(t, withFaults(stopped(), forgotten), func(l *lab) {
+		in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+		end := run(l, l.acts.RestorePower, in, attempt{})
+		require.NoError(l, end.err)
+		assert.Less(l, end.took, 2*testTiming().Settle)
+	})
+}
+
 // TestRestorePowerOfARestlessServer: an unsettled server that never shows the same for long is neither
 // believed nor touched, and waited for until it comes to rest.
 func TestRestorePowerOfARestlessServer(t *testing.T) {

@@ -44,7 +44,6 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 func TestSubmitGivesUp(t *testing.T) {
 	for name, fault := range map[string]emulator.Fault{
 		"throttled":              {Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 2 * time.Minute},
-		"throttled for long":     {Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: activities.SubmitPatience + time.Second},
 		"no credentials to look": {Op: emulator.OpServer, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401},
 		"somebody else works":    {Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0073"},
 	} {
@@ -69,6 +68,12 @@ func TestSubmitGivesUp(t *testing.T) {
 			})
 		})
 	}
+	t.Run("when the next attempt would be too late", func(t *testing.T) {
+		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: activities.SubmitPatience}
+		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
+			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-time.Second)}).err, activities.ErrGivenUp, true)
+		})
+	})
 	t.Run("never after a doubt", func(t *testing.T) {
 		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, Times: -1}
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {

@@ -56,16 +56,22 @@ func TestWorkflowReset(t *testing.T) {
 	lab.Replay(again)
 }
 
-// TestActivityReset resets the submit by hand while the cloud has its request: attempts are counted anew, and
-// the doubt has to be remembered all the same.
+// TestActivityReset resets the submit by hand after an attempt whose answer was lost: attempts are counted anew,
+// and the doubt has to be remembered all the same.
 func TestActivityReset(t *testing.T) {
 	t.Parallel()
-	lab := machine.NewLab(t, unseen(emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.HangAfter}))
+	lab := machine.NewLab(t, unseen(emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropAfter}))
 	lab.StartWorker(nil)
 	before := lab.Server("SHUTOFF")
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	lab.Eventually("the request has arrived", func() bool { return requests(lab, changeOSv2) == 1 })
+	lab.Eventually("the next attempt waits for its turn", func() bool {
+		described, err := machine.Temporal.Client.DescribeWorkflowExecution(t.Context(), run.GetID(), run.GetRunID())
+		require.NoError(t, err)
+		pending := described.GetPendingActivities()
+		return len(pending) == 1 && pending[0].GetActivityType().GetName() == activities.SubmitChangeOSName &&
+			pending[0].GetAttempt() == 2 && pending[0].GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED
+	})
 
 	_, err := machine.Temporal.Client.WorkflowService().ResetActivity(t.Context(), &workflowservice.ResetActivityRequest{
 		Namespace: client.DefaultNamespace, Execution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
