@@ -40,6 +40,9 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 
 // options are those of the emulated cloud.
 func (o *emulatorOptions) options() (emulator.Options, error) {
+	if o.speed <= 0 {
+		return emulator.Options{}, fmt.Errorf("a speed of %g does not go forward: it has to be above 0", o.speed)
+	}
 	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}}
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {

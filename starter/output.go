@@ -120,8 +120,9 @@ func printResult(io streams, r rollout.ServerResult) {
 
 // skipped is the result of a change that had nothing to do.
 func skipped(serverID string, found activities.PreflightResult) rollout.ServerResult {
+	now := time.Now().UTC()
 	return rollout.ServerResult{
 		End: rollout.Skipped, Reason: "it is on the image already (--even-if-same-image changes it all the same)",
-		ServerID: serverID, Name: found.Name, Before: found.Before,
+		ServerID: serverID, Name: found.Name, Before: found.Before, After: found.Before, StartedAt: now, EndedAt: now,
 	}
 }

@@ -102,6 +102,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	}
 	defer s.close()
 
+	fmt.Fprintf(io.err, "a worker looks at server %s\n", serverID)
 	found, err := s.check(ctx, activities.PreflightInput{ServerID: serverID, Change: o.change})
 	if err != nil {
 		return err

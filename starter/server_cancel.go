@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -36,11 +37,15 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 		return err
 	}
 	defer s.close()
-	running, err := s.latest(ctx, serverID, " AND ExecutionStatus = 'Running'")
+	latest, err := s.latest(ctx, serverID, "")
 	if err != nil {
 		return fmt.Errorf("nothing to cancel: %w", err)
 	}
-	execution := running.GetExecution()
+	execution := latest.GetExecution()
+	if latest.GetCloseTime() != nil {
+		return fmt.Errorf("nothing to cancel: the last change of server %s ended at %s; see: reimage server status %s",
+			serverID, latest.GetCloseTime().AsTime().Local().Format(time.DateTime), serverID)
+	}
 	// The run id is pinned: a later change of the same server is not the one that was meant.
 	err = s.client.CancelWorkflowWithOptions(ctx, client.CancelWorkflowOptions{
 		WorkflowID: execution.GetWorkflowId(), RunID: execution.GetRunId(), Reason: reason,
@@ -48,6 +53,6 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 	if err != nil {
 		return fmt.Errorf("workflow %s could not be cancelled: %w", execution.GetWorkflowId(), err)
 	}
-	fmt.Fprintf(io.out, "cancel requested for workflow %s; see what came of it with: reimage server status %s --wait\n", execution.GetWorkflowId(), serverID)
+	fmt.Fprintf(io.out, "cancel requested for workflow %s. Once the change has been submitted it is too late, and the server is carried to its end; see what came of it with: reimage server status %s --wait\n", execution.GetWorkflowId(), serverID)
 	return nil
 }
