@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,7 +41,7 @@ func testMain(m *testing.M) int {
 			defer os.RemoveAll(dir)
 			quiet := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			temporalServer, err = stack.StartTemporal(context.Background(), stack.TemporalOptions{
-				Path: path, DB: filepath.Join(dir, "temporal.db"), Output: new(bytes.Buffer), Logger: quiet,
+				Path: path, DB: filepath.Join(dir, "temporal.db"), Output: io.Discard, Logger: quiet,
 			})
 		}
 	}

@@ -134,11 +134,16 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 	case declined(err):
 		return nil, fmt.Errorf("the change of %s could not be started: %w", found.Name, err)
 	}
-	err = fmt.Errorf("the change of %s may have been started, and then it goes on: Temporal did not answer (%w); look with: reimage server status %s", found.Name, err, serverID)
+	return nil, unanswered(ctx, "the change of "+found.Name, "reimage server status "+serverID, err)
+}
+
+// unanswered is the error for a start of which nobody knows whether it happened.
+func unanswered(ctx context.Context, what, look string, err error) error {
+	err = fmt.Errorf("%s may have been started, and then it goes on: Temporal did not answer (%w); look with: %s", what, err, look)
 	if ctx.Err() != nil {
-		return nil, &exitError{exitInterrupted, err}
+		return &exitError{exitInterrupted, err}
 	}
-	return nil, err
+	return err
 }
 
 // declined is true when Temporal itself has refused a request. After any other error the request may have

@@ -59,7 +59,7 @@ func restoreOptions(ctx workflow.Context, summary string) workflow.Context {
 
 func powerOptions(ctx workflow.Context, patience time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    min(30*time.Minute, patience),
+		StartToCloseTimeout:    30 * time.Minute,
 		ScheduleToCloseTimeout: patience,
 		HeartbeatTimeout:       heartbeat,
 		WaitForCancellation:    true,
