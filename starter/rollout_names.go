@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/rollout/spec"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -83,7 +84,7 @@ func near(name string, names []string) []string {
 	}
 	var close []candidate
 	for _, other := range names {
-		d := distance(strings.ToLower(name), strings.ToLower(other))
+		d := spec.Distance(strings.ToLower(name), strings.ToLower(other))
 		if d <= max(1, len(name)/3) || strings.Contains(other, name) || strings.Contains(name, other) {
 			close = append(close, candidate{other, d})
 		}
@@ -94,25 +95,4 @@ func near(name string, names []string) []string {
 		nearest = append(nearest, c.name)
 	}
 	return nearest
-}
-
-// distance is how many letters have to be put in, taken out or changed (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -83,15 +83,15 @@ func nearest(word string, known []string) string {
 		return ""
 	}
 	for _, candidate := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
+		if d := Distance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
 			best, least = candidate, d
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, delete or replace to get from a to b.
-func distance(a, b string) int {
+// Distance is the number of letters to insert, delete or replace to get from a to b (Levenshtein).
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
