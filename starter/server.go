@@ -102,8 +102,9 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	}
 	defer s.close()
 
-	fmt.Fprintf(io.err, "a worker looks at server %s\n", serverID)
+	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintf(io.err, "a worker still looks at server %s\n", serverID) })
 	found, err := s.check(ctx, activities.PreflightInput{ServerID: serverID, Change: o.change})
+	slow.Stop()
 	if err != nil {
 		return err
 	}
@@ -187,3 +188,6 @@ func consent(ctx context.Context, io streams, what string) error {
 
 // checkTimeout is a little more than the worker's own limit for looking at a server.
 const checkTimeout = 6 * time.Minute
+
+// slowCheck is how long nothing is said of a look that takes its time: retries of a cloud in trouble.
+const slowCheck = 5 * time.Second
