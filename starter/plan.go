@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -162,10 +161,10 @@ func consult[Result, Input any](ctx context.Context, s *session, id, summary, wo
 		ID: id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: planTimeout, StaticSummary: summary,
 	}, workflow, in)
 	if err == nil {
-		err = run.Get(ctx, &result)
+		err = s.await(ctx, run, &result)
 	}
 	if err != nil {
-		return result, errors.New(said(err))
+		return result, err
 	}
 	return result, nil
 }

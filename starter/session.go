@@ -104,12 +104,41 @@ func (s *session) check(ctx context.Context, in activities.PreflightInput) (acti
 		StaticSummary:            "look at " + in.ServerID,
 	}, workflows.CheckServerName, in)
 	if err == nil {
-		err = run.Get(ctx, &found)
+		err = s.await(ctx, run, &found)
 	}
 	if err != nil {
-		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %s", in.ServerID, said(err))
+		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %w", in.ServerID, err)
 	}
 	return found, nil
+}
+
+// workerInterval is how often a command that waits for workers makes sure that there are any.
+const workerInterval = 10 * time.Second
+
+// await waits for a workflow that only looks. Workers may leave after it was started; then nobody would
+// answer, and the look is called off.
+func (s *session) await(ctx context.Context, run client.WorkflowRun, result any) error {
+	ended := make(chan error, 1)
+	go func() { ended <- run.Get(ctx, result) }()
+	ticker := time.NewTicker(workerInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			switch {
+			case err == nil:
+				return nil
+			case errors.Is(ctx.Err(), context.Canceled):
+				return &exitError{exitInterrupted, errors.New("interrupted")}
+			}
+			return errors.New(said(err))
+		case <-ticker.C:
+			if served, err := s.served(ctx); err == nil && !served {
+				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
+				return fmt.Errorf("no worker serves task queue %s any more: start reimage-worker and try again", s.taskQueue)
+			}
+		}
+	}
 }
 
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.

@@ -37,5 +37,5 @@ func (r *rolloutRun) show(ctx workflow.Context) {
 		line("- %s %s %s\n", entry.At.UTC().Format(time.RFC3339), entry.By, entry.What)
 	}
 	details := text.String()
-	workflow.SetCurrentDetails(ctx, details[:min(len(details), maxDetails)])
+	workflow.SetCurrentDetails(ctx, strings.ToValidUTF8(details[:min(len(details), maxDetails)], ""))
 }

@@ -107,6 +107,9 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		out = r.judge(ctx, running, lost)
 	} else {
 		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint}
+		if result.Left != "" {
+			out.Reason += "; it was left " + result.Left
+		}
 		if result.PowerTrouble != "" {
 			out.Reason += "; its power is not as asked: " + result.PowerTrouble
 			out.Down = result.Before.Status == rollout.StatusActive

@@ -32,11 +32,22 @@ func Next(p rollout.Progress) []string {
 		offer(rollout.Approve, "")
 	}
 	if p.Failed > 0 {
-		offer(rollout.Retry, " --all"+then)
+		if !refused(p) {
+			offer(rollout.Retry, " --all"+then)
+		}
 		offer(rollout.Accept, " --all"+then)
+		if refused(p) {
+			offer(rollout.Retry, " --all"+then)
+		}
 	}
 	offer(rollout.Abort, "")
 	return commands
+}
+
+// refused is true when every failed server was refused before anything was touched: unless somebody removes
+// the reason, another try is refused as well.
+func refused(p rollout.Progress) bool {
+	return len(p.Failures) > 0 && !slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End != rollout.NotStarted })
 }
 
 func (v View) next() []line {
@@ -68,6 +79,8 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	switch s.End {
 	case rollout.FailedLost:
 		lead = "repair it in the cloud's console, then "
+	case rollout.NotStarted:
+		order = []rollout.CommandKind{rollout.Accept, rollout.Retry}
 	case rollout.Vanished:
 		order = []rollout.CommandKind{rollout.Accept}
 	}

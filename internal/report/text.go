@@ -89,7 +89,7 @@ func (r Report) unchanged(b *strings.Builder) {
 	if r.count(left) == 0 {
 		return
 	}
-	say(b, "\nServers without the new image\n")
+	say(b, "\nServers that were not changed\n")
 	for _, s := range r.Servers {
 		if left(s) {
 			say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)

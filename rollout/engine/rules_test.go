@@ -136,11 +136,11 @@ func TestLongReasonsAndLogsAreCut(t *testing.T) {
 	n := 120
 	s := play(t, plan(n, n, n))
 	for i := range n {
-		s.finish(i, rollout.FailedIntact, strings.Repeat("é", 200))
+		s.finish(i, rollout.FailedIntact, strings.Repeat("é", 300))
 	}
 	state, p := s.read(), s.restored().Progress()
 	for _, server := range state.Servers {
-		require.LessOrEqual(t, len(server.Reason), 300)
+		require.LessOrEqual(t, len(server.Reason), 500)
 		require.True(t, utf8.ValidString(server.Reason))
 		require.True(t, strings.HasSuffix(server.Reason, "é..."))
 	}

@@ -70,7 +70,7 @@ type Server struct {
 }
 
 const (
-	maxReason = 300
+	maxReason = 500
 	logLength = 50
 	// busyRetry is how long after a server was found busy it is tried again. A change takes minutes.
 	busyRetry = time.Minute

@@ -15,6 +15,9 @@ func (e *Engine) moveOn() {
 		if e.state.WaveOverAt.IsZero() || !e.due(e.bakedAt()) || e.awaitsApproval() {
 			return
 		}
+		if !e.empty(e.state.Wave) { // said only now: until here a retry could open it again
+			e.log("", fmt.Sprintf("wave %s is over", e.plan.Waves[e.state.Wave].Name))
+		}
 		e.state.Wave++
 		e.state.WaveOverAt = time.Time{}
 	}
@@ -44,8 +47,6 @@ func (e *Engine) noteWaveOver() {
 		e.state.WaveOverAt = e.state.Now
 		if e.empty(w) {
 			e.log("", fmt.Sprintf("wave %s is empty and skipped", e.plan.Waves[w].Name))
-		} else {
-			e.log("", fmt.Sprintf("wave %s is over", e.plan.Waves[w].Name))
 		}
 	}
 }
