@@ -29,8 +29,8 @@ type MakePlanResult struct {
 // rollout are data; its errors are trouble with asking: CredentialsRefused, Refused, Throttled, CloudTrouble.
 //
 // Its requests: one for a hundred servers, one for each image in use and one or two for the target; with
-// server groups, one for a thousand of these; and one for each planned server whose present image does not
-// prove that its disk is large enough.
+// server groups, one for a thousand of these; and one for each planned server of a small plan, or else for each
+// whose present image does not prove that its disk is large enough.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {
@@ -77,9 +77,13 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 	return nil
 }
 
-// disksToMeasure are the planned servers whose system disk may be smaller than the image needs. A disk is
-// at least as large as the image it was made from needs, so most fleets have none. Sizes come after a first
-// plan, because only a plan tells which servers are meant.
+// everySize is up to how many servers a plan tells the size of every disk that will be lost. No list shows
+// sizes, so each is a request; more of them are made only where a plan depends on them.
+const everySize = 200
+
+// disksToMeasure are the planned servers whose system disk may be smaller than the image needs, or in a small
+// plan all of them. A disk is at least as large as the image it was made from needs, so most large fleets have
+// none. Sizes come after a first plan, because only a plan tells which servers are meant.
 func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 	proven := map[string]int{} // by image, in GB
 	for _, image := range g.Images {
@@ -87,7 +91,8 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 	}
 	var unproven []string
 	for _, s := range plan.Servers {
-		if s.DiskGB == 0 && proven[s.Before.ImageID] < proven[plan.Change.ImageID] {
+		mayBeTooSmall := proven[s.Before.ImageID] < proven[plan.Change.ImageID]
+		if s.DiskGB == 0 && (mayBeTooSmall || len(plan.Servers) <= everySize) {
 			unproven = append(unproven, s.ID)
 		}
 	}

@@ -89,11 +89,20 @@ func TestMakePlan(t *testing.T) {
 		for _, planned := range plan.Servers {
 			truth, _ := l.cloud.Server(planned.ID)
 			assert.Equal(l, rollout.PlannedServer{
-				ID: truth.ID, Name: truth.Name, Zone: truth.Zone, Status: "ACTIVE", ImageName: emulator.CurrentImageName,
+				ID: truth.ID, Name: truth.Name, Zone: truth.Zone, Status: "ACTIVE", ImageName: emulator.CurrentImageName, DiskGB: 40,
 				Before: rollout.Fingerprint{ImageID: truth.ImageID, VolumeID: truth.SystemVolumeID},
 			}, planned)
 		}
-		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2}, l.cloud.Ledger().Requests)
+		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2, diskReads: 60}, l.cloud.Ledger().Requests)
+	})
+}
+
+// TestMakePlanOfALargeFleet reads no size that the plan does not depend on.
+func TestMakePlanOfALargeFleet(t *testing.T) {
+	inLab(t, fleetSized(500), func(l *lab) {
+		plan := l.plan(l.planOf(selectsWeb))
+		assert.Greater(l, len(plan.Servers), 200)
+		assert.Equal(l, map[string]int{serverLists: 5, imageReads: 2}, l.cloud.Ledger().Requests)
 	})
 }
 
@@ -124,7 +133,7 @@ func TestMakePlanOfNamedServers(t *testing.T) {
 			return func(s *spec.Spec) { s.Select = spec.Selection{IDs: ids} }
 		}
 		assert.Len(l, l.plan(l.planOf("", byID(ids...))).Servers, 120)
-		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2}, l.cloud.Ledger().Requests, "a hundred ids a request")
+		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2, diskReads: 120}, l.cloud.Ledger().Requests, "a hundred ids a request")
 
 		plan := l.plan(l.planOf("", byID(ids[0]), func(s *spec.Spec) { s.Select.Names = []string{"db-*"} }))
 		assert.Greater(l, len(plan.Servers), 40, "names are found in the whole fleet")

@@ -61,12 +61,18 @@ abort".
 		Example: `  reimage apply plan.json
   reimage apply plan.json --yes --detach --by ci/4711
   reimage apply plan.json --replan -f rollout.yaml`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), io, o, args[0]) },
+		Args: takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.detach && cmd.Flags().Changed("wait"):
+				return errWaitAndDetach
+			case o.replan != (o.file != ""):
+				return errors.New("--replan and -f go together: what is planned anew is read from the file")
+			}
+			return runApply(cmd.Context(), io, o, args[0])
+		},
 	}
 	o.addFlags(cmd.Flags())
-	cmd.MarkFlagsMutuallyExclusive("wait", "detach")
-	cmd.MarkFlagsRequiredTogether("replan", "file")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	return cmd
 }

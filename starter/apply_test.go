@@ -131,6 +131,18 @@ func TestEditedPlan(t *testing.T) {
 	assert.True(t, f.nothingStarted())
 }
 
+// TestTheOtherFile: a rollout is planned and a plan applied, and whoever mixes them up is told.
+func TestTheOtherFile(t *testing.T) {
+	f := newFleet(t, "mixed-up", 2)
+	document, plan := f.document(), f.planFile()
+	ran := f.cli("apply", document, "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "is a rollout and not a plan yet; make one with: reimage plan -f "+document)
+	ran = f.cli("plan", "-f", plan)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "is a plan already and not the rollout that one is made from; carry it out with: reimage apply "+plan)
+}
+
 // TestDrift: a plan whose servers have changed is refused, and a new one is made when that is wanted.
 func TestDrift(t *testing.T) {
 	f := newFleet(t, "drifted", 3)

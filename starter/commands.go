@@ -75,7 +75,7 @@ func newPlainCommand(io streams, kind rollout.CommandKind, short, long string) *
 	var o commandOptions
 	cmd := &cobra.Command{
 		Use: string(kind) + " NAME", Short: short, Long: long + "\n" + exitCodes,
-		Args:              cobra.ExactArgs(1),
+		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(runningRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCommandTo(cmd.Context(), io, o, args[0], rollout.Command{Kind: kind})
@@ -93,7 +93,7 @@ func newApproveCommand(io streams) *cobra.Command {
 		Long: `Approve what follows the wave that is over. With --wave it is refused unless that very
 wave waits, so that a command that comes late approves nothing else.
 ` + exitCodes,
-		Args:              cobra.ExactArgs(1),
+		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(runningRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCommandTo(cmd.Context(), io, o, args[0], rollout.Command{Kind: rollout.Approve, Wave: o.wave})
@@ -111,7 +111,7 @@ func newServersCommand(io streams, kind rollout.CommandKind, short, long string)
 	cmd := &cobra.Command{
 		Use: string(kind) + " NAME SERVER...", Short: short,
 		Long:              long + "\nServers are given by name or id.\n" + exitCodes,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes(1, -1),
 		ValidArgsFunction: completeServers(kind),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			command := rollout.Command{Kind: kind, Servers: args[1:]}
@@ -143,7 +143,7 @@ func newConcurrencyCommand(io streams) *cobra.Command {
 in flight are finished, so a lower number is reached by and by. Caps by zone and group,
 and the failure budget, stay as planned.
 ` + exitCodes,
-		Args:              cobra.ExactArgs(2),
+		Args:              takes(2, 2),
 		ValidArgsFunction: completeRollouts(runningRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[1])

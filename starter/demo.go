@@ -47,7 +47,7 @@ is started. At the end comes the report, and the evidence from the cloud's own l
 With --one it is one server, and each of its steps. No process is left behind, and
 nothing outside this machine is reached.
 ` + exitCodes,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), io, o) },
 	}
 	o.addFlags(cmd.Flags())

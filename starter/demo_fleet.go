@@ -74,7 +74,7 @@ func (d *demo) rollFleet(ctx context.Context, io streams) (proof, error) {
 	if err := planview.Print(d.story, plan); err != nil {
 		return nil, err
 	}
-	fmt.Fprintln(d.story)
+	fmt.Fprintf(d.story, "\nTwo failures are built into this cloud: %s fails and keeps its old disk, %s gets a new one and does not\nboot. The worker is killed on the way.\n\n", failsIntact, failsChanged)
 	run, err := s.startRollout(ctx, plan, "the demo")
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func newEmulatorCommand(io streams) *cobra.Command {
 misses. Signatures are verified, jobs take their time, and faults can be injected.
 GET /_emulator/ledger tells what was accepted for each server.
 ` + exitCodes,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEmulator(cmd.Context(), io, o) },
 	}
 	o.addFlags(cmd.Flags())

@@ -27,7 +27,7 @@ func newListCommand(io streams) *cobra.Command {
 		Use:   "list",
 		Short: "List rollouts, the running ones first",
 		Long:  "List the rollouts of the Temporal namespace: the running ones first, then those that\nended, newest first.\n" + exitCodes,
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), io, o) },
 	}
 	cmd.Flags().IntVar(&o.most, "limit", 50, "`number` of rollouts that are listed at most")
@@ -82,9 +82,17 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 	table := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tSTATE\tSTARTED\tENDED\tSERVERS\tWHY")
 	for _, l := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.State, local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.Counts, safetext.Line(l.Why))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.Counts, safetext.Line(l.Why))
 	}
 	return table.Flush()
+}
+
+// word is the state for people: what matters of a running rollout that waits for a human is that.
+func (l listed) word() string {
+	if l.NeedsHuman && l.State == string(rollout.PhaseRunning) {
+		return "waits for a human"
+	}
+	return l.State
 }
 
 func local(t time.Time) string {

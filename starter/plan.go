@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,16 +45,18 @@ at the servers; nothing is touched. With -o the plan is written to a file that "
 apply" carries out, exactly as it was shown or not at all.
 ` + exitCodes,
 		Example: `  reimage plan -f rollout.yaml -o plan.json`,
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), io, o) },
 	}
 	o.addFlags(cmd.Flags())
-	_ = cmd.MarkFlagRequired("file")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	return cmd
 }
 
 func runPlan(ctx context.Context, io streams, o planOptions) error {
+	if o.file == "" {
+		return errors.New("no rollout is given: reimage plan -f FILE; docs/rollout.md says what is in it")
+	}
 	if err := notAFormat("plan", o.out, "--output", []string{string(outputText), string(outputJSON)}); err != nil {
 		return err
 	}
@@ -116,6 +119,9 @@ func readDocument(path string) (spec.Rollout, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return spec.Rollout{}, err
+	}
+	if looksLikePlan(content) {
+		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", path, progressview.Word(path))
 	}
 	document, err := spec.Parse(path, content)
 	if err != nil {

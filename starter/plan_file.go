@@ -8,7 +8,11 @@ import (
 	"io"
 	"os"
 
+	"go.yaml.in/yaml/v3"
+
+	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 // writePlan writes a plan for apply.
@@ -28,6 +32,9 @@ func readPlan(path string) (rollout.Plan, error) {
 	if err != nil {
 		return plan, err
 	}
+	if looksLikeDocument(content) {
+		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", path, progressview.Word(path))
+	}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	err = decoder.Decode(&plan)
@@ -43,4 +50,20 @@ func readPlan(path string) (rollout.Plan, error) {
 		return plan, fmt.Errorf("%s: %w", path, err)
 	}
 	return plan, nil
+}
+
+// looksLikePlan and looksLikeDocument tell the two files of a rollout apart, should somebody give the one for
+// the other. A plan is JSON with a digest; a document names its kind.
+func looksLikePlan(content []byte) bool {
+	var plan struct {
+		Digest string `json:"digest"`
+	}
+	return json.Unmarshal(content, &plan) == nil && plan.Digest != ""
+}
+
+func looksLikeDocument(content []byte) bool {
+	var document struct {
+		Kind string `yaml:"kind"`
+	}
+	return yaml.Unmarshal(content, &document) == nil && document.Kind == spec.Kind
 }

@@ -38,7 +38,7 @@ that, see "reimage status".
 ` + exitCodes,
 		Example: `  reimage report web-fleet
   reimage report web-fleet --format junit -o rollout.xml`,
-		Args:              cobra.ExactArgs(1),
+		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runReport(cmd.Context(), io, o, args[0]) },
 	}

@@ -81,6 +81,7 @@ A fleet: plan, apply, watch, report. One server: server.
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newPlanCommand(io),
 		newApplyCommand(io),

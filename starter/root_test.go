@@ -57,11 +57,11 @@ func TestVersion(t *testing.T) {
 func TestBadUsage(t *testing.T) {
 	const id = "2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11"
 	tests := map[string][]string{
-		"required flag(s)":                   {"server", id},
-		"unknown flag":                       {"server", id, "--image", id, "--imagee", "x"},
+		"no image is given":                  {"server", id},
+		"reimage server --help":              {"server", id, "--image", id, "--imagee", "x"},
 		"unknown command":                    {"servers"},
-		"accepts 1 arg(s)":                   {"server", "--image", id},
-		"[detach wait]":                      {"server", id, "--image", id, "--wait", "--detach"},
+		"missing; usage: reimage server ID":  {"server", "--image", id},
+		"--wait and --detach exclude":        {"server", id, "--image", id, "--wait", "--detach"},
 		"text or json":                       {"server", id, "--image", id, "--output", "xml"},
 		`power "sideways" is none of`:        {"server", id, "--image", id, "--power", "sideways"},
 		`API version "v3" is neither`:        {"server", id, "--image", id, "--api", "v3"},

@@ -72,8 +72,14 @@ named before anything is touched. Ctrl-C stops watching and not the change: see
 ` + exitCodes,
 		Example: `  reimage server 2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11 --image 7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2 --key-pair fleet-key
   reimage server 2b1f0f1e-... --image 7d3c9f60-... --password-from file:root-password --yes --output json`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.change.ImageID == "":
+				return errors.New("no image is given: reimage server ID --image ID")
+			case o.detach && cmd.Flags().Changed("wait"):
+				return errWaitAndDetach
+			}
 			o.change.AutoPay = nil
 			if cmd.Flags().Changed("auto-pay") {
 				o.change.AutoPay = &o.autoPay
@@ -82,8 +88,6 @@ named before anything is touched. Ctrl-C stops watching and not the change: see
 		},
 	}
 	o.addFlags(cmd.Flags())
-	_ = cmd.MarkFlagRequired("image")
-	cmd.MarkFlagsMutuallyExclusive("wait", "detach")
 	cmd.AddCommand(newServerStatusCommand(io), newServerCancelCommand(io))
 	return cmd
 }

@@ -18,7 +18,7 @@ func newServerCancelCommand(io streams) *cobra.Command {
 power back. Once the change is submitted a cancel comes too late, and the change is
 carried to its end, because a server without its disk helps nobody.
 ` + exitCodes,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runServerCancel(cmd.Context(), io, taskQueue, args[0], reason)
 		},

@@ -25,7 +25,7 @@ func newServerStatusCommand(io streams) *cobra.Command {
 		Use:   "status ID",
 		Short: "Show how far the change of a server is, or how it ended",
 		Long:  "Show how far the latest change of a server is, or how it ended.\n" + exitCodes,
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runServerStatus(cmd.Context(), io, o, args[0])
 		},

@@ -20,7 +20,7 @@ func newStatusCommand(io streams) *cobra.Command {
 		Long: `Show how a rollout stands, or how it ended. The exit status is 0 while it runs by itself
 and after it has completed.
 ` + exitCodes,
-		Args:              cobra.ExactArgs(1),
+		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runStatus(cmd.Context(), io, output, args[0])

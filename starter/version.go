@@ -13,7 +13,7 @@ func newVersionCommand(io streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintf(io.out, "reimage %s (%s, Temporal SDK %s)\n", version(), runtime.Version(), temporal.SDKVersion)
 			return nil

@@ -27,7 +27,7 @@ func newWatchCommand(io streams) *cobra.Command {
 a line for each change. Ctrl-C stops watching and not the rollout.
 NO_COLOR is honoured.
 ` + exitCodes,
-		Args:              cobra.ExactArgs(1),
+		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runWatch(cmd.Context(), io, untilEnd, args[0])

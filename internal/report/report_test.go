@@ -53,9 +53,11 @@ func finished() report.Report {
 	accepted.Accepted, accepted.Attempts = true, 3
 	refused := server("web-09", "rest", rollout.NotStarted, "it is locked")
 	refused.Attempts = 1
+	retried := server("web-02", "canary", rollout.Done, "runs the image on a new system disk")
+	retried.Attempts = 2
 	servers := []rollout.ServerProgress{
 		server("web-01", "canary", rollout.Done, "runs the image on a new system disk"),
-		server("web-02", "canary", rollout.Done, "runs the image on a new system disk"),
+		retried,
 		server("web-03", "rest", rollout.FailedChanged, "it has the image on a new system disk, but does not run (status ERROR)"),
 		accepted,
 		server("web-05", "rest", rollout.FailedLost, "it has no system disk (status ERROR)"),

@@ -19,6 +19,7 @@ func (r Report) text(w io.Writer) error {
 	r.summary(&b)
 	r.waves(&b)
 	r.failures(&b)
+	r.again(&b)
 	r.unchanged(&b)
 	r.who(&b)
 	_, err := io.WriteString(w, b.String())
@@ -77,6 +78,20 @@ func (r Report) failures(b *strings.Builder) {
 		say(b, "    attempts     %d, the last from %s to %s\n", s.Attempts, cmp.Or(moment(s.StartedAt), "?"), cmp.Or(moment(s.EndedAt), "?"))
 		if s.Accepted {
 			say(b, "    accepted     it does not count\n")
+		}
+	}
+}
+
+// again names the servers that failed at first, and were tried again at the word of an operator.
+func (r Report) again(b *strings.Builder) {
+	again := func(s rollout.ServerProgress) bool { return s.Attempts > 1 && !s.RollingBack && !failed(s) }
+	if r.count(again) == 0 {
+		return
+	}
+	say(b, "\nServers that were tried more than once\n")
+	for _, s := range r.Servers {
+		if again(s) {
+			say(b, "  %s (%s), wave %s: %d attempts, %s\n", s.Name, s.ID, s.Wave, s.Attempts, cmp.Or(string(s.End), string(s.State)))
 		}
 	}
 }
