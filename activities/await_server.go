@@ -14,6 +14,9 @@ import (
 // AwaitServerName is the name under which AwaitServer is registered.
 const AwaitServerName = "AwaitServer"
 
+// ErrInvalidInput is the type of the error with which a workflow refuses its input. It has done nothing then.
+const ErrInvalidInput = "InvalidInput"
+
 // AwaitServerInput names the run of a ChangeOS workflow.
 type AwaitServerInput struct {
 	WorkflowID string `json:"workflow_id"`
@@ -82,7 +85,11 @@ func EndWithoutResult(err error) (result *rollout.ServerResult, lost string) {
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return nil, "its workflow timed out (" + timeout.TimeoutType().String() + ")"
 	}
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	switch {
+	case ok && app.Type() == ErrInvalidInput:
+		return &rollout.ServerResult{End: rollout.NotStarted, Reason: "its workflow was refused, nothing was touched: " + app.Message()}, ""
+	case ok:
 		return nil, "its workflow failed: " + app.Message()
 	}
 	return nil, "its workflow ended without a result"

@@ -71,9 +71,17 @@ type Wave struct {
 	Approval bool          `json:"approval,omitempty"`
 }
 
+// MaxInFlight is the largest cap on servers in flight. Temporal lets a workflow have 2000 pending children and
+// 2000 pending activities, and a rollout that reaches that is stuck; clouds let hardly anybody do more at a time.
+const MaxInFlight = 500
+
+// MaxServers is the largest plan. It and the state of its servers have to fit into one payload of Temporal,
+// 2 MB when compressed; 10,000 servers take 0.8 MB.
+const MaxServers = 15_000
+
 // Caps bound how many servers are out of service because of the rollout at a time.
 type Caps struct {
-	// InFlight is the cap on all servers together, at least 1.
+	// InFlight is the cap on all servers together, from 1 to MaxInFlight.
 	InFlight int `json:"in_flight"`
 	// Zones and Groups are the caps by zone and by group, sorted by name. Empty means none.
 	Zones  []GroupCap `json:"zones,omitempty"`

@@ -57,7 +57,9 @@ type ServerProgress struct {
 	// Accepted is true when an operator accepted the failure: it no longer counts and holds no slot.
 	Accepted bool `json:"accepted,omitempty"`
 	// HoldsSlot is true while the server counts as out of service.
-	HoldsSlot bool      `json:"holds_slot,omitempty"`
+	HoldsSlot bool `json:"holds_slot,omitempty"`
+	// Down is true for a server that ran before and does not run now, though no attempt has touched its disk.
+	Down      bool      `json:"down,omitempty"`
 	Attempts  int       `json:"attempts,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`

@@ -14,6 +14,9 @@ type ServerResult struct {
 	// the zero value when nothing was touched.
 	Before Observation `json:"before"`
 	After  Observation `json:"after"`
+	// Foreign is true when the server has a disk that somebody else gave it: nothing of ours was accepted, and
+	// that disk is not ours to lose.
+	Foreign bool `json:"foreign,omitempty"`
 	// Left is the status in which the server was left, when its power was given back or taken after that.
 	Left string `json:"left,omitempty"`
 	// PowerTrouble says why the server could not be left running or stopped as asked.

@@ -18,6 +18,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -61,6 +62,9 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	})
 }
 
+// activitiesAtOnce has room for several rollouts with every slot in use. What runs here mostly waits.
+const activitiesAtOnce = 8 * rollout.MaxInFlight
+
 func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.Client, acts *activities.Activities) error {
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, cfg.TaskQueue, worker.Options{
@@ -69,6 +73,9 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DisableRegistrationAliasing:      true,
+		// A rollout that continued as new waits for each server in flight in an activity, beside the activities
+		// that work on that server. With fewer places the waits could keep the work out.
+		MaxConcurrentActivityExecutionSize: activitiesAtOnce,
 		OnFatalError: func(err error) {
 			select {
 			case fatal <- err:

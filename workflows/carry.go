@@ -34,13 +34,16 @@ func (r *rolloutRun) full(ctx workflow.Context) bool {
 
 // continueAsNew hands over to the next run, which adopts the servers in flight: nothing is drained, all
 // slots stay full. Only what is being started has to be known first, because a workflow that is asked for
-// and not yet there would be lost.
-func (r *rolloutRun) continueAsNew(ctx workflow.Context) error {
-	err := workflow.Await(ctx, func() bool { return r.starting == 0 && workflow.AllHandlersFinished(ctx) })
+// and not yet there would be lost. A cancel that came meanwhile is obeyed here: Temporal does not hand it on.
+func (r *rolloutRun) continueAsNew(ctx, always workflow.Context) error {
+	err := workflow.Await(always, func() bool { return r.starting == 0 && workflow.AllHandlersFinished(always) })
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		r.abort(ctx)
+	}
 	next := r.in
 	next.Carry = &Carry{State: r.engine.State(), Running: r.running}
-	return workflow.NewContinueAsNewError(ctx, RolloutName, next)
+	return workflow.NewContinueAsNewError(always, RolloutName, next)
 }

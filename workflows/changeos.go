@@ -3,6 +3,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,12 @@ type ChangeOSInput struct {
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+	// Earlier is the disk from before an earlier attempt whose change may have come after it was judged. A
+	// server that shows proof against it is done, and nothing is sent.
+	Earlier *rollout.Fingerprint `json:"earlier,omitempty"`
+	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
+	// at the look.
+	AsBefore string `json:"as_before,omitempty"`
 }
 
 // act names the activities by their methods. It is never called through.
@@ -77,12 +84,15 @@ func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
 }
 
 func invalidInput(format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), "InvalidInput", nil)
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), activities.ErrInvalidInput, nil)
 }
 
 // run is the runbook of one server. Its only error is a cancel that was obeyed.
 func (c *changeOS) run(ctx workflow.Context) error {
 	if goOn, err := c.look(ctx); !goOn {
+		if c.result.End == rollout.Done {
+			c.leave(ctx)
+		}
 		return err
 	}
 	goOn, err := c.stop(ctx)
@@ -120,6 +130,9 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		return false, ctx.Err()
 	case err != nil:
 		c.end(rollout.NotStarted, "the server could not be looked at, nothing was touched: "+said(err))
+	case c.in.Earlier != nil && found.Before.Proven(*c.in.Earlier, c.in.Change.ImageID):
+		c.result.After = found.Before
+		c.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
 	case found.AlreadyThere:
 		c.end(rollout.Skipped, "it is on the image already")
 	case len(found.Refusals) > 0:
@@ -154,6 +167,7 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	case kind(err) == activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 	case kind(err) == activities.ErrForeignDisk:
+		c.result.Foreign = true
 		c.end(rollout.FailedChanged, "somebody else changed it, nothing was sent: "+said(err))
 	default:
 		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
@@ -191,6 +205,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		c.end(rollout.FailedIntact, "its disk was not touched: "+said(err))
 		return false
 	case activities.ErrForeignDisk, activities.ErrUnproven:
+		c.result.Foreign = kind(err) == activities.ErrForeignDisk
 		c.ended, c.job.Reason = true, said(err)
 		return true
 	}
@@ -243,18 +258,19 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	restore := activities.RestorePowerInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
 	}
+	before := cmp.Or(c.in.AsBefore, c.result.Before.Status)
 	switch c.result.End {
 	case rollout.Done:
 		// A server that was in ERROR is left running: nobody meant it to be off.
 		asBefore := c.in.Change.Power == "" || c.in.Change.Power == rollout.PowerAsBefore
-		off := c.in.Change.Power == rollout.PowerOff || asBefore && c.result.Before.Status == rollout.StatusShutoff
+		off := c.in.Change.Power == rollout.PowerOff || asBefore && before == rollout.StatusShutoff
 		if !off {
 			return // proven means running
 		}
 		// A new system sets itself up for some minutes (ecs-api.md 1.9) and is not stopped in the middle.
 		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
-		if c.result.Before.Status != rollout.StatusActive {
+		if before != rollout.StatusActive {
 			return
 		}
 		restore.On, restore.Disk, restore.Unsettled = true, c.result.Before.VolumeID, c.stopDoubt

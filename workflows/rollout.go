@@ -70,8 +70,8 @@ func (r *rolloutRun) validate(ctx workflow.Context) error {
 	if last != len(plan.Servers) || last == 0 {
 		return invalidInput("the waves hold %d servers and the plan has %d", last, len(plan.Servers))
 	}
-	if plan.Caps.InFlight < 1 {
-		return invalidInput("a cap of %d servers in flight starts nothing", plan.Caps.InFlight)
+	if n := plan.Caps.InFlight; n < 1 || n > rollout.MaxInFlight {
+		return invalidInput("a cap of %d servers in flight is not between 1 and %d", n, rollout.MaxInFlight)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 		case decision.Over:
 			return r.result(), nil
 		case r.full(ctx):
-			return RolloutResult{}, r.continueAsNew(always)
+			return RolloutResult{}, r.continueAsNew(ctx, always)
 		}
 		r.wait(ctx, always, decision.WakeAt)
 	}
@@ -118,6 +118,16 @@ func (r *rolloutRun) wait(ctx, always workflow.Context, until time.Time) {
 		next.AddFuture(r.alarm.rings, func(workflow.Future) { r.alarm = alarm{} })
 	}
 	next.Select(always)
+	r.hear(always)
+}
+
+// hear lets everything that came with the same workflow task be told before anything is decided. The alarm and
+// the failure of a server may come together, and the engine must not start another server for the one before it
+// knows of the other. A new coroutine is the last in line.
+func (r *rolloutRun) hear(ctx workflow.Context) {
+	heard := false
+	workflow.Go(ctx, func(workflow.Context) { heard = true })
+	_ = workflow.Await(ctx, func() bool { return heard }) // the context is never cancelled
 }
 
 // abort obeys a cancel. A rollout that has ended refuses, which is as good.

@@ -60,7 +60,7 @@ func (r *rolloutRun) obey(ctx workflow.Context, kind rollout.CommandKind) error 
 	return workflow.SetUpdateHandlerWithOptions(ctx, string(kind), handle, workflow.UpdateHandlerOptions{
 		Validator: func(c rollout.Command) error {
 			c.Kind = kind
-			return r.engine.Check(c)
+			return r.engine.Check(c, workflow.Now(ctx))
 		},
 	})
 }

@@ -48,7 +48,10 @@ func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 		in.Change.ImageID, in.Change.EvenIfSameImage = server.Before.ImageID, true
 	}
 	if start.Again {
-		in.Change.EvenIfSameImage = true
+		in.Change.EvenIfSameImage, in.Earlier = true, &server.Before
+	}
+	if start.Attempt > 1 {
+		in.AsBefore = server.Status
 	}
 	return in
 }
@@ -106,7 +109,10 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 	if result == nil {
 		out = r.judge(ctx, running, lost)
 	} else {
-		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint}
+		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint, Foreign: result.Foreign}
+		if result.End == rollout.NotStarted {
+			out.After = result.Before.Fingerprint
+		}
 		if result.Left != "" {
 			out.Reason += "; it was left " + result.Left
 		}
@@ -133,6 +139,5 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
 	end, reason := seen.Judge(running.Before, running.ImageID, false)
-	down := server.Status == rollout.StatusActive && seen.Status != rollout.StatusActive
-	return engine.Outcome{End: end, Reason: reason + "; " + lost, Down: down, After: seen.Fingerprint}
+	return engine.Outcome{End: end, Reason: reason + "; " + lost, After: seen.Fingerprint}
 }

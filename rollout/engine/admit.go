@@ -194,7 +194,7 @@ func (e *Engine) start(i int, rollback bool) Start {
 	s.State, s.RollingBack, s.Until, s.StartedAt, s.EndedAt = rollout.InFlight, rollback, time.Time{}, e.state.Now, time.Time{}
 	s.Attempts++
 	again := !rollback && s.Attempts > 1 && s.End == rollout.FailedChanged
-	return Start{Server: i, Rollback: rollback, Again: again, Expect: expect}
+	return Start{Server: i, Rollback: rollback, Again: again, Attempt: s.Attempts, Expect: expect}
 }
 
 // admitRollback gives changed servers their previous image, the last one first, once nothing goes forward
@@ -213,7 +213,7 @@ func (e *Engine) admitRollback() []Start {
 	}
 	var starts []Start
 	for i := len(e.state.Servers) - 1; i >= 0 && t.slots < e.state.Cap; i-- {
-		if s := &e.state.Servers[i]; !s.toRollBack() || !e.due(s.Until) || e.noRoom(t, i) {
+		if !e.toRollBack(i) || !e.due(e.state.Servers[i].Until) || e.noRoom(t, i) {
 			continue
 		}
 		t.take(e.zone[i], e.group[i], false)
@@ -222,9 +222,13 @@ func (e *Engine) admitRollback() []Start {
 	return starts
 }
 
-// toRollBack is true for a changed server whose rollback has not been tried.
-func (s *Server) toRollBack() bool {
-	return s.State == rollout.Ended && s.changed() && !s.RollingBack
+// toRollBack is true for a server that shows a disk of our making, and whose rollback has not been tried. One
+// whose change may still come, that was not looked at, or that somebody else changed is left to a human: the
+// disk it has may be its only one.
+func (e *Engine) toRollBack(i int) bool {
+	s := &e.state.Servers[i]
+	ours := s.After.VolumeID != "" && s.After.VolumeID != e.plan.Servers[i].Before.VolumeID && !s.Foreign
+	return s.State == rollout.Ended && !s.asBefore() && ours && !s.RollingBack && (s.End == rollout.Done || s.End == rollout.FailedChanged)
 }
 
 // nextBusyRollback is when a server that was busy when its rollback was due is tried again.
@@ -232,7 +236,7 @@ func (e *Engine) nextBusyRollback() time.Time {
 	var next time.Time
 	for i := range e.state.Servers {
 		s := &e.state.Servers[i]
-		if s.toRollBack() && !e.due(s.Until) && (next.IsZero() || s.Until.Before(next)) {
+		if e.toRollBack(i) && !e.due(s.Until) && (next.IsZero() || s.Until.Before(next)) {
 			next = s.Until
 		}
 	}
@@ -242,8 +246,7 @@ func (e *Engine) nextBusyRollback() time.Time {
 // rollbackEnd is rolled-back only if no server is left that lost its disk and did not get the old image.
 func (e *Engine) rollbackEnd() rollout.RolloutEnd {
 	for i := range e.state.Servers {
-		s := &e.state.Servers[i]
-		if s.changed() || s.Attempts > 0 && (s.End == rollout.FailedLost || s.End == rollout.Vanished) {
+		if !e.state.Servers[i].asBefore() {
 			return rollout.RolledBackPartially
 		}
 	}

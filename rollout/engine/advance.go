@@ -111,8 +111,12 @@ func (e *Engine) stop(phase rollout.Phase) {
 		reason = "the rollout was rolled back before its turn"
 	}
 	for i := range e.state.Servers {
-		if s := &e.state.Servers[i]; s.waits() {
+		s := &e.state.Servers[i]
+		if s.waits() {
 			e.giveUp(i, rollout.NotStarted, reason)
+		}
+		if s.State == rollout.Ended {
+			s.BusySince = time.Time{} // a rollback waits anew
 		}
 	}
 }

@@ -145,11 +145,11 @@ func (c *checker) truth(i int, s engine.Server) {
 	require.Equal(c.t, m.gone, s.End == rollout.Vanished, "server %d: %s", i, s.End)
 	switch s.End {
 	case rollout.Vanished:
-	case rollout.Done, rollout.FailedChanged, rollout.Restored:
+	case rollout.FailedChanged:
+		require.True(c.t, m.disk.VolumeID != "" && (m.disk != old || m.late), "server %d: %s", i, s.End)
+	case rollout.Done, rollout.Restored:
 		require.NotContains(c.t, []string{"", old.VolumeID}, m.disk.VolumeID, "server %d: %s", i, s.End)
-		if s.End != rollout.FailedChanged {
-			require.Equal(c.t, s.End == rollout.Restored, m.disk.ImageID == old.ImageID, "server %d: %s", i, s.End)
-		}
+		require.Equal(c.t, s.End == rollout.Restored, m.disk.ImageID == old.ImageID, "server %d: %s", i, s.End)
 	case rollout.FailedLost:
 		require.Empty(c.t, m.disk.VolumeID, "server %d: %s", i, s.End)
 	case rollout.FailedIntact, rollout.Skipped, rollout.NotStarted:
@@ -207,7 +207,7 @@ func (c *checker) over(s engine.State) {
 		if server.End.Failed() {
 			bad++
 		}
-		if m := c.world[i]; m.gone && server.Attempts > 0 || m.disk != c.plan.Servers[i].Before && server.End != rollout.Restored {
+		if m := c.world[i]; m.gone && server.Attempts > 0 || (m.disk != c.plan.Servers[i].Before || m.late) && server.End != rollout.Restored || m.disk != c.plan.Servers[i].Before && server.End != rollout.Restored {
 			left++
 		}
 	}

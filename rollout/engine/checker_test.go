@@ -64,7 +64,8 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 				require.True(c.t, other.State != rollout.InFlight || other.RollingBack, "server %d is rolled back while server %d goes forward", i, j)
 			}
 			require.False(c.t, c.tried[i], "server %d is rolled back a second time", i)
-			require.True(c.t, c.changed(was), "server %d is rolled back and was never changed", i)
+			require.True(c.t, c.changed(i, was), "server %d is rolled back and was never changed", i)
+			require.True(c.t, c.world[i].ours[start.Expect.VolumeID], "server %d: a rollback may destroy a disk that is not ours", i)
 			c.tried[i] = true
 			continue
 		}
@@ -83,9 +84,10 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 	}
 }
 
-// changed is true for a server that really has another disk than the plan says.
-func (c *checker) changed(s engine.Server) bool {
-	return s.State != rollout.Pending && (s.End == rollout.Done || s.End == rollout.FailedChanged)
+// changed is true for a server that was seen with a disk that an attempt gave it.
+func (c *checker) changed(i int, s engine.Server) bool {
+	m := c.world[i]
+	return s.State != rollout.Pending && (s.End == rollout.Done || s.End == rollout.FailedChanged) && m.ours[m.told.VolumeID] && !m.foreign
 }
 
 // barrier checks that a wave that is left behind is over, baked and approved. A retry does not close the
@@ -115,7 +117,7 @@ func (c *checker) order(before, after engine.State, started map[int]bool, rollba
 	passed := func(i int) bool {
 		s := before.Servers[i]
 		if rollback {
-			return after.Servers[i].State == rollout.Ended && c.changed(s) && !c.tried[i] && !c.latest.Before(s.Until)
+			return after.Servers[i].State == rollout.Ended && c.changed(i, s) && !c.tried[i] && !c.latest.Before(s.Until)
 		}
 		return !started[i] && (s.State == rollout.Pending || s.State == rollout.Busy && !c.latest.Before(s.Until))
 	}

@@ -28,13 +28,16 @@ func (r *Refusal) Error() string {
 	return text + " (accepted now: " + strings.Join(accepted, ", ") + ")"
 }
 
-// Check says why a command would be refused now. It changes nothing.
-func (e *Engine) Check(c rollout.Command) error {
-	why := e.refuse(c)
+// Check says why a command would be refused at that time. It changes nothing: a bake may have ended since the
+// engine was last told the time.
+func (e *Engine) Check(c rollout.Command, now time.Time) error {
+	then := *e
+	then.tick(now)
+	why := then.refuse(c)
 	if why == "" {
 		return nil
 	}
-	return &Refusal{Kind: c.Kind, Why: why, Accepts: e.accepts()}
+	return &Refusal{Kind: c.Kind, Why: why, Accepts: then.accepts()}
 }
 
 // accepts are the commands that the rollout takes now, whatever servers they name.
@@ -51,9 +54,10 @@ func (e *Engine) accepts() []rollout.CommandKind {
 // Do carries out a command and says in one sentence what it did.
 func (e *Engine) Do(c rollout.Command, now time.Time) (string, error) {
 	e.tick(now)
-	if err := e.Check(c); err != nil {
+	if err := e.Check(c, now); err != nil {
 		return "", err
 	}
+	c.By = cut(c.By)
 	done := e.carryOut(c)
 	entry := done
 	if c.Comment != "" {
@@ -76,7 +80,7 @@ func (e *Engine) refuse(c rollout.Command) string {
 			return fmt.Sprintf("what waits for an approval is wave %s and not %s", wave, c.Wave)
 		}
 	case rollout.Concurrency:
-		if n := len(e.plan.Servers); c.InFlight < 1 || c.InFlight > n {
+		if n := min(len(e.plan.Servers), rollout.MaxInFlight); c.InFlight < 1 || c.InFlight > n {
 			return fmt.Sprintf("%d servers in flight are not between 1 and %d; to start none, pause", c.InFlight, n)
 		}
 	case rollout.Skip:
@@ -87,6 +91,9 @@ func (e *Engine) refuse(c rollout.Command) string {
 	case rollout.Retry, rollout.Accept:
 		if len(c.Servers) == 0 && e.tally().failed == 0 {
 			return "no server has failed"
+		}
+		if c.Kind == rollout.Retry {
+			return e.refuseServers(c.Servers, e.refuseRetry)
 		}
 		return e.refuseServers(c.Servers, e.refuseUnlessFailed)
 	}
@@ -121,12 +128,14 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 			return "it goes to no further wave"
 		case s.WaveOverAt.IsZero() || s.Wave >= len(e.plan.Waves) || !e.awaitsApproval():
 			return "nothing waits for an approval"
+		case !e.due(e.bakedAt()):
+			return fmt.Sprintf("wave %s bakes until %s: approve what it shows then", e.plan.Waves[s.Wave].Name, e.bakedAt().UTC().Format(time.RFC3339))
 		}
 	case rollout.Skip, rollout.Retry, rollout.Concurrency:
 		switch {
 		case e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting:
 			return "it starts no planned server any more"
-		case kind == rollout.Retry && e.tally().failed == 0:
+		case kind == rollout.Retry && e.tally().failed == 0 && !e.any((*Server).acceptedFailure):
 			return "no server has failed"
 		case kind == rollout.Skip && !e.any((*Server).untried):
 			return "no server is pending"
@@ -155,6 +164,10 @@ func (e *Engine) any(so func(*Server) bool) bool {
 // untried is true for a server that waits for its first turn, toRetry for one that failed and waits for
 // its next.
 func (s *Server) untried() bool { return s.waits() && s.Attempts == 0 }
+
+func (s *Server) acceptedFailure() bool {
+	return s.State == rollout.Ended && s.Accepted && s.End.Failed() && s.Attempts > 0
+}
 
 func (s *Server) toRetry() bool { return s.waits() && s.Attempts > 0 }
 
@@ -189,6 +202,18 @@ func (e *Engine) refuseSkip(i int) string {
 		return fmt.Sprintf("%s has ended: %s", e.called(i), s.End)
 	}
 	return ""
+}
+
+// refuseRetry takes a failure that was accepted, too: whoever accepted it may have mended the server since.
+func (e *Engine) refuseRetry(i int) string {
+	s := &e.state.Servers[i]
+	switch {
+	case s.acceptedFailure():
+		return ""
+	case s.Foreign && s.failed():
+		return fmt.Sprintf("%s has a system disk that somebody else gave it, which this rollout must not destroy: accept the failure, and plan anew if that disk may go", e.called(i))
+	}
+	return e.refuseUnlessFailed(i)
 }
 
 func (e *Engine) refuseUnlessFailed(i int) string {
@@ -239,7 +264,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		chosen := e.failedOrNamed(c.Servers)
 		for _, i := range chosen {
 			if server := &s.Servers[i]; server.State == rollout.Ended {
-				server.State, server.BusySince = rollout.Pending, time.Time{}
+				server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
 			}
 		}
 		return e.names(chosen) + " will be tried again"

@@ -75,9 +75,7 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		return
 	}
 	s.EndedAt = e.state.Now
-	if (out.After != rollout.Fingerprint{}) {
-		s.After = out.After
-	}
+	s.see(out)
 	if s.RollingBack {
 		e.rolledBack(i, out)
 		return
@@ -100,14 +98,29 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	}
 }
 
+// see notes the disk that the server showed. What was only looked at keeps the disk that may be lost, with one
+// exception: a server that an attempt left out of service may have got another disk since, from a change that
+// came late or from whoever repaired it. The refusal has named that disk, so the next retry may be meant for it.
+func (s *Server) see(out Outcome) {
+	switch {
+	case out.Foreign:
+		s.Foreign = true
+	case out.After == rollout.Fingerprint{}:
+	case out.End != rollout.NotStarted && out.End != rollout.Skipped:
+		s.After, s.Foreign = out.After, false
+	case s.End.OutOfService() && !s.Foreign && out.After.VolumeID != "":
+		s.After = out.After
+	}
+}
+
 // rolledBack takes in how giving a server its previous image ended. When nothing was touched, the server
 // stays what it was.
 func (e *Engine) rolledBack(i int, out Outcome) {
 	s := &e.state.Servers[i]
-	s.State, s.Reason = rollout.Ended, cut("rolling back: "+out.Reason)
+	s.State, s.Reason, s.Down = rollout.Ended, cut("rolling back: "+out.Reason), untouched(out.End) && (out.Down || s.Down)
 	switch {
 	case out.End == rollout.Done:
-		s.End, s.Reason = rollout.Restored, cut(out.Reason)
+		s.End, s.Reason, s.Accepted = rollout.Restored, cut(out.Reason), false
 	case s.stays(out.End):
 		e.log("", fmt.Sprintf("%s was not rolled back: %s", e.called(i), cut(out.Reason)))
 	default:
@@ -125,13 +138,18 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 		return
 	}
 	s.Attempts--
-	s.StartedAt, s.Holder = time.Time{}, cut(holder)
-	if s.RollingBack { // its turn comes again, for as long as it takes
-		s.State, s.RollingBack, s.Until = rollout.Ended, false, e.state.Now.Add(busyRetry)
-		return
+	s.Holder = cut(holder)
+	if s.Attempts == 0 {
+		s.StartedAt = time.Time{}
+	} else {
+		s.EndedAt = e.state.Now
 	}
 	if s.BusySince.IsZero() {
 		s.BusySince = e.state.Now
+	}
+	if s.RollingBack { // its turn comes again, for as long as it takes
+		s.State, s.RollingBack, s.Until = rollout.Ended, false, e.state.Now.Add(busyRetry)
+		return
 	}
 	if e.due(s.BusySince.Add(e.plan.BusyWait)) || e.stopped() {
 		e.giveUp(i, rollout.Skipped, s.busy())

@@ -33,6 +33,7 @@ type attempt struct {
 	reason string
 	holder string
 	down   bool
+	has    fate // of a server that failed changed; a new disk when it is not said
 }
 
 // told is a command at a time after the start.
@@ -149,7 +150,7 @@ func (w *teller) land() {
 			w.entries()
 		default:
 			w.line("ended", "%s %s: %s", w.name(f.server), f.end, f.reason)
-			w.tell(f.server, engine.Outcome{End: f.end, Reason: f.reason, Down: f.down}, false)
+			w.tell(f.server, engine.Outcome{End: f.end, Reason: f.reason, Down: f.down}, cmp.Or(f.has, newDisk), false)
 			w.entries()
 		}
 	}

@@ -40,7 +40,7 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 	planned, s := e.plan.Servers[i], e.state.Servers[i]
 	p := rollout.ServerProgress{
 		ID: planned.ID, Name: planned.Name, Zone: planned.Zone, Group: planned.Group, Wave: e.plan.Waves[e.waveOf(i)].Name,
-		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(),
+		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down,
 		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.After,
 	}
 	switch s.State {
@@ -114,15 +114,26 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 	inFlight := servers(t.inFlight) + " in flight"
 	switch s.Phase {
 	case rollout.PhaseEnded:
-		return "ended: " + string(s.End), false
+		why = "ended: " + string(s.End)
+		if c := e.Counts(); s.End == rollout.Completed && c.Done == 0 {
+			why += ", but no server was changed: all were skipped"
+		}
+		return why, false
 	case rollout.PhaseAborting:
 		return "aborting: finishes " + inFlight, false
 	case rollout.PhaseRollingBack:
-		why = fmt.Sprintf("rolling back: %s, %d to go", inFlight, len(e.which((*Server).toRollBack)))
+		toGo := 0
+		for i := range s.Servers {
+			if e.toRollBack(i) {
+				toGo++
+			}
+		}
+		why = fmt.Sprintf("rolling back: %s, %d to go", inFlight, toGo)
 		if busy := e.nextBusy(); busy != "" && t.inFlight == 0 {
 			why += "; waits for " + busy
+			needsHuman = e.busyTooLong()
 		}
-		return why, false
+		return why, needsHuman
 	case rollout.PhasePaused:
 		return fmt.Sprintf("paused: %s; %s", e.whyPaused(), inFlight), true
 	}
@@ -171,11 +182,23 @@ func (e *Engine) pendingInWave() int {
 func (e *Engine) nextBusy() string {
 	for i := range e.state.Servers {
 		s := &e.state.Servers[i]
-		if (s.State == rollout.Busy || s.toRollBack()) && !e.due(s.Until) {
+		if (s.State == rollout.Busy || e.toRollBack(i)) && !e.due(s.Until) {
 			return fmt.Sprintf("%s, %s", e.called(i), s.busy())
 		}
 	}
 	return ""
+}
+
+// busyTooLong is true when a rollback waits for a server for longer than the plan's patience. It goes on
+// waiting, because giving up would leave the server as it is; but somebody should look at the holder.
+func (e *Engine) busyTooLong() bool {
+	for i := range e.state.Servers {
+		s := &e.state.Servers[i]
+		if e.toRollBack(i) && !s.BusySince.IsZero() && e.due(s.BusySince.Add(e.plan.BusyWait)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Server) busy() string { return "busy: " + s.Holder }

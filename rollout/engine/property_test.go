@@ -40,6 +40,7 @@ func TestAnyRollout(t *testing.T) {
 			"finishes":  s.drawEnds,
 			"busy":      s.drawBusy,
 			"repeat":    s.drawRepeat,
+			"come late": s.drawLate,
 			"later":     func(t *rapid.T) { s.now = s.now.Add(drawDuration(t, 90*time.Minute)) },
 			"wake":      s.wake,
 			"back":      func(t *rapid.T) { s.now = s.now.Add(-drawDuration(t, 90*time.Minute)) },
@@ -92,7 +93,11 @@ func (s *sim) drawEnd(t *rapid.T) {
 	if flying := s.inFlight(); len(flying) > 0 {
 		i := rapid.SampledFrom(flying).Draw(t, "finishes")
 		out := engine.Outcome{End: rapid.SampledFrom(s.possible(i)).Draw(t, "as"), Reason: "it was drawn", Down: rapid.Bool().Draw(t, "down")}
-		s.tell(i, out, rapid.Bool().Draw(t, "silently"))
+		became := newDisk
+		if out.End == rollout.FailedChanged {
+			became = rapid.SampledFrom([]fate{newDisk, newDisk, oldDisk, foreignDisk}).Draw(t, "has")
+		}
+		s.tell(i, out, became, rapid.Bool().Draw(t, "silently"))
 	}
 }
 
@@ -114,6 +119,12 @@ func (s *sim) possible(i int) []rollout.ServerEnd {
 	return []rollout.ServerEnd{
 		rollout.Done, rollout.Done, rollout.Done, rollout.Done, rollout.Done, rollout.Skipped, rollout.NotStarted,
 		rollout.FailedIntact, rollout.FailedChanged, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished,
+	}
+}
+
+func (s *sim) drawLate(t *rapid.T) {
+	if n := len(s.plan.Servers); n > 0 {
+		s.comeLate(rapid.IntRange(0, n-1).Draw(t, "comes late"))
 	}
 }
 

@@ -33,9 +33,23 @@ type machine struct {
 	down bool                // with its old disk
 	told rollout.Fingerprint // the disk the engine was told of last
 	last engine.Start        // the attempt in flight, or the last one
-	// disks counts the system disks it had.
-	disks int
+	// disks counts the system disks it had, ours are those that an attempt gave it, and foreign is true when the
+	// engine was told that the present one came from somebody else.
+	disks   int
+	ours    map[string]bool
+	foreign bool
+	// late is true while a change may still come that nobody follows any more.
+	late bool
 }
+
+// fate is what became of the disk of a server that failed changed.
+type fate string
+
+const (
+	newDisk     fate = "a new disk"
+	oldDisk     fate = "the old disk, and the change may still come"
+	foreignDisk fate = "a disk from somebody else"
+)
 
 // day is when every simulated rollout begins.
 func day() time.Time { return time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC) }
@@ -43,7 +57,7 @@ func day() time.Time { return time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC) }
 func newSim(t require.TestingT, plan rollout.Plan) *sim {
 	s := &sim{t: t, plan: plan, live: engine.New(plan, "ann", day()), now: day(), latest: day(), world: make([]machine, len(plan.Servers))}
 	for i, server := range plan.Servers {
-		s.world[i] = machine{disk: server.Before, told: server.Before}
+		s.world[i] = machine{disk: server.Before, told: server.Before, ours: map[string]bool{}}
 	}
 	s.saved = write(t, s.live.State())
 	s.checker = newChecker(s)
@@ -107,11 +121,12 @@ func (s *sim) inFlight() []int {
 
 // finish ends the attempt at a server: what the end says happens to its disk, and the engine is told.
 func (s *sim) finish(i int, end rollout.ServerEnd, reason string) {
-	s.tell(i, engine.Outcome{End: end, Reason: reason}, false)
+	s.tell(i, engine.Outcome{End: end, Reason: reason}, newDisk, false)
 }
 
-// tell is finish for servers that are down, and, silent, for those whose disk was not looked at afterwards.
-func (s *sim) tell(i int, out engine.Outcome, silent bool) {
+// tell is finish for servers that are down, for other fates than a new disk, and, silent, for those whose disk
+// was not looked at afterwards.
+func (s *sim) tell(i int, out engine.Outcome, fate fate, silent bool) {
 	m, image, end := &s.world[i], s.plan.Change.ImageID, out.End
 	if m.last.Rollback {
 		image = s.plan.Servers[i].Before.ImageID
@@ -119,20 +134,48 @@ func (s *sim) tell(i int, out engine.Outcome, silent bool) {
 	m.down = out.Down || m.down
 	switch end {
 	case rollout.Done, rollout.FailedChanged:
-		m.disks++
-		m.disk = rollout.Fingerprint{ImageID: image, VolumeID: fmt.Sprintf("disk-%d-of-%d", m.disks, i)}
-		m.down = false
+		m.down, m.late = false, end == rollout.FailedChanged && fate == oldDisk
+		if !m.late {
+			m.replaceDisk(i, image)
+		}
+		m.foreign = end == rollout.FailedChanged && fate == foreignDisk
+		m.ours[m.disk.VolumeID] = !m.late && !m.foreign
+		out.Foreign = m.foreign
 	case rollout.FailedLost:
 		m.disk.VolumeID = ""
 	case rollout.Vanished:
 		m.gone = true
 	}
-	if touched := end != rollout.Skipped && end != rollout.NotStarted && !m.gone; touched && !silent {
+	outOfService := s.read().Servers[i].End.OutOfService()
+	switch {
+	case m.gone, silent && end != rollout.Done: // proof is never silent
+	case end == rollout.NotStarted:
+		out.After = m.disk // the refusal names it
+		if outOfService && !m.foreign && m.disk.VolumeID != "" {
+			m.told = m.disk
+		}
+	case m.foreign: // and not ours to lose, whoever is told
+		out.After = m.disk
+	case end != rollout.Skipped:
 		out.After, m.told = m.disk, m.disk
 	}
 	s.tick()
 	s.checker.finished(i, end)
 	do(s, func(e *engine.Engine) bool { e.Finished(i, out, s.now); return true })
+}
+
+func (m *machine) replaceDisk(i int, image string) {
+	m.disks++
+	m.disk = rollout.Fingerprint{ImageID: image, VolumeID: fmt.Sprintf("disk-%d-of-%d", m.disks, i)}
+}
+
+// comeLate lets a change come that nobody follows any more. The engine is not told.
+func (s *sim) comeLate(i int) {
+	if m := &s.world[i]; m.late {
+		m.late = false
+		m.replaceDisk(i, s.plan.Change.ImageID)
+		m.ours[m.disk.VolumeID] = true
+	}
 }
 
 // repeat tells once more of a server that is not in flight. Only the clock may move.
@@ -160,7 +203,7 @@ func (s *sim) busy(i int, holder string) {
 func (s *sim) command(c rollout.Command) (said string, err error) {
 	s.tick()
 	before := s.read()
-	check := s.restored().Check(c)
+	check := s.restored().Check(c, s.now)
 	said = do(s, func(e *engine.Engine) string {
 		var text string
 		text, err = e.Do(c, s.now)
@@ -183,14 +226,14 @@ func (s *sim) probe() {
 	e := s.restored()
 	accepted := map[rollout.CommandKind]bool{}
 	for _, c := range s.askable() {
-		if e.Check(c) == nil {
+		if e.Check(c, s.latest) == nil {
 			accepted[c.Kind] = true
 		}
 	}
 	accepts := e.Progress().Accepts
 	for _, kind := range rollout.CommandKinds() {
 		require.Equal(s.t, accepted[kind], slices.Contains(accepts, kind), "Accepts is wrong on %s", kind)
-		require.Error(s.t, e.Check(rollout.Command{Kind: kind, InFlight: 1}), "nobody may give a command")
+		require.Error(s.t, e.Check(rollout.Command{Kind: kind, InFlight: 1}, s.latest), "nobody may give a command")
 	}
 	require.Equal(s.t, string(s.saved), string(write(s.t, e.State())), "asking changed the state")
 }

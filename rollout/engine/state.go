@@ -56,7 +56,8 @@ type Server struct {
 	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
 	Reason      string `json:"reason,omitempty"`
 	Accepted    bool   `json:"accepted,omitempty"`
-	Down        bool   `json:"down,omitempty"` // as in Outcome, until an attempt touches the server
+	Down        bool   `json:"down,omitempty"`    // as in Outcome, until an attempt touches the server
+	Foreign     bool   `json:"foreign,omitempty"` // as in Outcome
 	RollingBack bool   `json:"rolling_back,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
@@ -91,9 +92,13 @@ func (s *Server) holdsSlot() bool {
 	return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)
 }
 
-// changed is true for a server that no longer has the disk of the plan, and has one.
-func (s *Server) changed() bool {
-	return s.Attempts > 0 && (s.End == rollout.Done || s.End == rollout.FailedChanged)
+// asBefore is true for a server that was not tried, or still has the disk of the plan.
+func (s *Server) asBefore() bool {
+	switch s.End {
+	case rollout.Done, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished:
+		return s.Attempts == 0
+	}
+	return true
 }
 
 // stays is true when an attempt that touched nothing leaves the server what an earlier one made of it.
@@ -110,10 +115,13 @@ func untouched(end rollout.ServerEnd) bool {
 type Outcome struct {
 	End    rollout.ServerEnd
 	Reason string
-	// Down is true for a server with its old disk that ran before and does not run now.
+	// Down is true for a server that ran before and does not run now, though its disk was not touched.
 	Down bool
-	// After is the disk the server showed last, zero if it was not looked at after the change.
+	// After is the disk the server showed last, zero if it was not looked at.
 	After rollout.Fingerprint
+	// Foreign is true when that disk was given to it by somebody else. It is not ours to lose: such a server
+	// is neither changed again nor rolled back.
+	Foreign bool
 }
 
 // Start asks for the change of one server.
@@ -125,6 +133,8 @@ type Start struct {
 	// Again is true for another try at a server that has the new disk and is not healthy: being on the
 	// image already is then no reason to leave it alone.
 	Again bool
+	// Attempt counts from 1.
+	Attempt int
 	// Expect is the only disk that may be lost.
 	Expect rollout.Fingerprint
 }

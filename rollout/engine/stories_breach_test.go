@@ -23,7 +23,7 @@ func breachStories() []story {
 		},
 		{
 			name:  "breach-before-the-approval",
-			tells: "A breach while an approval is due: approving is possible and starts nothing, because the pause outranks it.",
+			tells: "A breach while an approval is due: approving is possible and starts nothing, because the pause outranks it. The retry reopens the wave, so what follows it has to be approved anew.",
 			plan:  plan(3, 2, 0, waves(rollout.Wave{Name: "early", End: 2, Approval: true}, rollout.Wave{Name: "rest", End: 3})),
 			attempts: map[string][]attempt{
 				"web-02": {broken, broken},
@@ -31,6 +31,7 @@ func breachStories() []story {
 			commands: []told{
 				{8 * time.Minute, by("ben", rollout.Approve)}, {9 * time.Minute, by("ben", rollout.Retry)}, {10 * time.Minute, by("ben", rollout.Resume)},
 				{20 * time.Minute, by("ben", rollout.Accept)}, {21 * time.Minute, by("ben", rollout.Resume)},
+				{22 * time.Minute, by("ben", rollout.Approve)},
 			},
 		},
 		{
@@ -72,6 +73,16 @@ func breachStories() []story {
 			tells:    "Somebody else is at a server when its rollback is due: it is tried again for as long as it takes.",
 			plan:     plan(2, 1, 0, onBreach(rollout.BreachRollback)),
 			attempts: map[string][]attempt{"web-01": {{}, {holder: "change by ben"}, {holder: "change by ben"}}, "web-02": {broken}},
+		},
+		{
+			name:  "rollback-spares-what-is-not-ours",
+			tells: "A rollback takes back disks of its own making and no other: not the old one of a server whose change may still come, and not the one that somebody else gave a server. It has not brought everything back then, and says so.",
+			plan:  plan(4, 4, 2, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{
+				"web-02": {{after: 5 * time.Minute, end: rollout.FailedChanged, reason: "it shows its old system disk, but the change may still come", has: oldDisk}},
+				"web-03": {{after: 5 * time.Minute, end: rollout.FailedChanged, reason: "somebody else changed it, nothing was sent", has: foreignDisk}},
+				"web-04": {broken},
+			},
 		},
 		{
 			name:     "rollback-waits-for-a-pause",

@@ -87,7 +87,7 @@ func controlStories() []story {
 		},
 		{
 			name:     "retry-then-accept",
-			tells:    "A retry that waits for its turn can be taken back: accepting lets the failure be.",
+			tells:    "A retry that waits for its turn can be taken back: accepting lets the failure be. And a failure that was accepted can be retried, once the server is mended.",
 			plan:     plan(3, 1, 0),
 			attempts: map[string][]attempt{"web-01": {intact}},
 			commands: []told{

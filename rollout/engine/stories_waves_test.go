@@ -34,12 +34,13 @@ func waveStories() []story {
 		},
 		{
 			name:  "approved-early",
-			tells: "An approval during the bake is kept, but the bake goes on to its end. A second approval finds nothing to approve, and nobody can approve another wave.",
+			tells: "An approval is about what the bake has shown, so it is refused until the bake is over. Nobody can approve another wave, and a second approval finds nothing to approve.",
 			plan:  plan(2, 1, 0, waves(canary, rollout.Wave{Name: "rest", End: 2})),
 			commands: []told{
 				{2 * time.Minute, by("ben", rollout.Approve)},
-				{6 * time.Minute, rollout.Command{Kind: rollout.Approve, By: "ben", Wave: "rest"}},
-				{7 * time.Minute, rollout.Command{Kind: rollout.Approve, By: "ben", Wave: "canary"}}, {8 * time.Minute, by("cleo", rollout.Approve)},
+				{6 * time.Minute, rollout.Command{Kind: rollout.Approve, By: "ben", Wave: "canary"}},
+				{16 * time.Minute, rollout.Command{Kind: rollout.Approve, By: "ben", Wave: "rest"}},
+				{17 * time.Minute, rollout.Command{Kind: rollout.Approve, By: "ben", Wave: "canary"}}, {18 * time.Minute, by("cleo", rollout.Approve)},
 			},
 		},
 		{

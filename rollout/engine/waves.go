@@ -42,7 +42,7 @@ func (e *Engine) noteWaveOver() {
 	}
 	switch {
 	case !over:
-		e.state.WaveOverAt = time.Time{}
+		e.state.WaveOverAt, e.state.Approvals[w] = time.Time{}, "" // what was approved is no longer so
 	case e.state.WaveOverAt.IsZero():
 		e.state.WaveOverAt = e.state.Now
 		if e.empty(w) {

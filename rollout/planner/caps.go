@@ -13,7 +13,14 @@ import (
 // setCaps resolves how many servers may be out of service at a time.
 func (p *planner) setCaps() {
 	s := p.spec
+	if n := len(p.chosen); n > rollout.MaxServers {
+		p.problem("%d servers are more than the %d of one rollout: select fewer, and make several rollouts of them", n, rollout.MaxServers)
+	}
 	p.plan.Caps.InFlight = limit(s.InFlight, len(p.chosen))
+	if asked := p.plan.Caps.InFlight; asked > rollout.MaxInFlight {
+		p.plan.Caps.InFlight = rollout.MaxInFlight
+		p.warning("%d servers in flight is more than one rollout can have: the cap is %d", asked, rollout.MaxInFlight)
+	}
 	if s.PerZone != (spec.Limit{}) {
 		p.plan.Caps.Zones = p.capsBy(s.PerZone, func(s rollout.PlannedServer) string { return s.Zone })
 	}

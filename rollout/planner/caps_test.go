@@ -25,6 +25,7 @@ func TestInFlight(t *testing.T) {
 		{100, nil, "29%", 29}, {100, nil, "57%", 57}, {100, nil, "58%", 58}, {90, nil, "70%", 63},
 		{1000, nil, "9.99%", 99}, {1001, nil, "9.99%", 99}, {24, nil, "0%", 1},
 		{24, new(5), "10%", 2}, {24, new(2), "50%", 2}, {24, new(12), "50%", 12},
+		{600, nil, "100%", 500}, {600, new(501), "", 500},
 	} {
 		doc := with(func(s *spec.Spec) {
 			s.InFlight.Count = c.count
@@ -206,4 +207,12 @@ func TestEstimate(t *testing.T) {
 			assert.Equal(t, c.want, mustMake(t, with(c.edit), fleet(c.n)).Estimate)
 		})
 	}
+}
+
+// TestTooManyServers: a plan that no workflow could carry is no plan, and a cap that Temporal does not stand is lowered.
+func TestTooManyServers(t *testing.T) {
+	assert.Contains(t, problems(t, document(), fleet(rollout.MaxServers+1)),
+		"15001 servers are more than the 15000 of one rollout: select fewer, and make several rollouts of them")
+	plan := mustMake(t, with(func(s *spec.Spec) { s.InFlight.Count = new(600) }), fleet(600))
+	assert.Contains(t, plan.Warnings, "600 servers in flight is more than one rollout can have: the cap is 500")
 }
