@@ -97,6 +97,7 @@ func observation(server ecs.Server) rollout.Observation {
 		Status:      server.Status,
 		TaskState:   server.TaskState,
 		Fault:       server.Fault,
+		Updated:     server.Updated,
 	}
 }
 

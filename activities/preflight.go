@@ -37,7 +37,9 @@ type PreflightResult struct {
 	DataDisks    int `json:"data_disks"`
 	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
 	AlreadyThere bool     `json:"already_there,omitempty"`
-	Refusals     []string `json:"refusals,omitempty"`
+	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
+	Prepaid  bool     `json:"prepaid,omitempty"`
+	Refusals []string `json:"refusals,omitempty"`
 	Notes        []string `json:"notes,omitempty"`
 }
 
@@ -153,6 +155,7 @@ func (p *preflight) wellFormed(a *Activities) {
 func (p *preflight) server(server ecs.Server, disk ecs.Disk) {
 	p.result.Name = server.Name
 	p.result.Before = observation(server)
+	p.result.Prepaid = server.Prepaid()
 	p.result.Before.VolumeID = cmp.Or(p.result.Before.VolumeID, disk.VolumeID)
 	p.result.SystemDiskGB = disk.SizeGB
 	before := p.result.Before

@@ -45,7 +45,7 @@ func TestPreflightOfAGoodServer(t *testing.T) {
 			assert.Equal(l, activities.PreflightResult{
 				Project:          emulator.DefaultProjectID,
 				Name:             "db-01",
-				Before:           rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status},
+				Before:           rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status, Updated: l.server.Updated.Format(time.RFC3339)},
 				PresentImageName: emulator.CurrentImageName,
 				ImageName:        emulator.TargetImageName,
 				SystemDiskGB:     60,

@@ -22,6 +22,7 @@ func (a *Activities) steadiness() steadiness {
 
 // see notes a look and tells for how long nothing has changed.
 func (s *steadiness) see(now rollout.Observation, at time.Time) time.Duration {
+	now.Updated = "" // bookkeeping of the cloud is no unrest
 	if s.at.IsZero() || now != s.last {
 		s.held = 0
 	} else {

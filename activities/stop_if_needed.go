@@ -22,6 +22,8 @@ type StopIfNeededInput struct {
 // StopIfNeededResult is the server as it was seen last.
 type StopIfNeededResult struct {
 	Status string `json:"status"`
+	// Updated is when the cloud last worked on the server. Whatever moves it after this is somebody's doing.
+	Updated string `json:"updated,omitempty"`
 	// Doubt is true when a stop whose answer nobody saw may arrive yet.
 	Doubt bool `json:"doubt,omitempty"`
 }
@@ -40,5 +42,5 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	}
 	first := isFirst(ctx)
 	server, err := stop.run(ctx)
-	return StopIfNeededResult{Status: server.Status, Doubt: stop.lost || !first}, err
+	return StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: stop.lost || !first}, err
 }

@@ -23,6 +23,10 @@ type SubmitChangeOSInput struct {
 	Change   rollout.Change `json:"change"`
 	// Before is the system disk that may be destroyed. No other one is.
 	Before rollout.Fingerprint `json:"before"`
+	// Updated is when the cloud had last worked on the server before anything was sent. Empty for not known.
+	Updated string `json:"updated,omitempty"`
+	// MayAwaitPayment is true for a server whose change the cloud may accept and not begin before it is paid.
+	MayAwaitPayment bool `json:"may_await_payment,omitempty"`
 	// Doubt is true when the workflow was reset: a run that is no more may have sent the request.
 	Doubt bool `json:"doubt,omitempty"`
 }
@@ -139,6 +143,11 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 		case !s.mayBeSentTo(server.Status):
 			// Nothing can be sent to it in this state, and it may be the change that brought it there.
 			return "its status is " + server.Status, nil
+		case s.touched(server):
+			// A change that failed early leaves no other trace.
+			return fmt.Sprintf("the cloud worked on it at %s, after it had come to rest at %s", server.Updated, s.in.Updated), nil
+		case settled && server.Idle() && s.in.MayAwaitPayment:
+			return "it shows nothing, but the change may wait for a payment", nil
 		case settled && server.Idle():
 			return "", nil
 		}
@@ -146,6 +155,11 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 			return "", err
 		}
 	}
+}
+
+// touched is true when the cloud worked on the server since it had come to rest, before anything was sent.
+func (s *submission) touched(server rollout.Observation) bool {
+	return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated
 }
 
 // mayBeSentTo tells whether a change may be asked of a server with this status. A server in ERROR may

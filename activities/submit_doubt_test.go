@@ -268,3 +268,48 @@ func TestSubmitCredentialsRevokedAfterDoubt(t *testing.T) {
 		assert.Equal(l, 1, l.changes())
 	})
 }
+
+// TestSubmitKnowsAChangeThatCameToNothing: it was accepted, its answer lost, and it failed before anybody looked
+// again. The server looks as if nothing had been, but for the time at which the cloud last worked on it.
+func TestSubmitKnowsAChangeThatCameToNothing(t *testing.T) {
+	for _, view := range []string{"rebuild", "shutoff"} {
+		t.Run(view, func(t *testing.T) {
+			options := withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact})
+			options.Edition.RebuildView = view
+			inLab(t, options, func(l *lab) {
+				server, err := l.acts.Cloud.Server(l.Context(), l.server.ID)
+				require.NoError(l, err)
+				in := l.submission()
+				in.Updated = server.Updated
+				time.Sleep(time.Minute) // the cloud's clock shows whole seconds
+				require.NoError(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, "its worker was killed before anybody was told")
+				time.Sleep(10 * time.Minute)
+
+				end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+				require.NoError(l, end.err)
+				assert.Contains(l, end.result.Seen, "the cloud worked on it at ")
+				assert.Equal(l, 1, l.changes())
+
+				in.Updated = ""
+				end = run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+				assert.NoError(l, end.err)
+				assert.Equal(l, 2, l.changes(), "without that time nobody can know")
+			})
+		})
+	}
+}
+
+// TestSubmitSendsNoSecondOrder: an order that waits for its payment does not show on the server at all.
+func TestSubmitSendsNoSecondOrder(t *testing.T) {
+	for _, mayWait := range []bool{true, false} {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobStuck, Variant: emulator.VariantPendingPayment}), func(l *lab) {
+			in := l.submission()
+			in.MayAwaitPayment = mayWait
+			require.NoError(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err)
+			end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+			require.NoError(l, end.err)
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+			assert.Equal(l, mayWait, l.changes() == 1)
+		})
+	}
+}

@@ -33,6 +33,8 @@ type Server struct {
 	RootDevice     string   // "/dev/vda"
 	Tags           []string // "key=value" or "key"
 	HostStatus     string   // UP, UNKNOWN, DOWN, MAINTENANCE
+	// Updated is when the cloud last worked on it, as it says: "2026-02-10T09:11:31Z".
+	Updated string
 }
 
 // Flavor is the size of a server.
@@ -123,6 +125,7 @@ type serverJSON struct {
 	RootDevice text       `json:"OS-EXT-SRV-ATTR:root_device_name"`
 	Tags       list[text] `json:"tags"`
 	HostStatus text       `json:"host_status"`
+	Updated    text       `json:"updated"`
 }
 
 // decodeServer reads {"server": {...}}. An answer without a server is an error: an empty server would
@@ -165,6 +168,7 @@ func (s serverJSON) server() Server {
 		Flavor:         Flavor{ID: string(s.Flavor.value.ID), RAMMB: int(s.Flavor.value.RAM)},
 		RootDevice:     string(s.RootDevice),
 		HostStatus:     string(s.HostStatus),
+		Updated:        string(s.Updated),
 	}
 	for _, v := range s.Volumes {
 		server.Volumes = append(server.Volumes, Volume{ID: string(v.ID), BootIndex: string(v.BootIndex), Device: string(v.Device)})

@@ -23,6 +23,8 @@ type Observation struct {
 	TaskState string `json:"task_state,omitempty"`
 	// Fault is the cloud's own word on why a server is in ERROR.
 	Fault string `json:"fault,omitempty"`
+	// Updated is when the cloud last worked on the server, in its own words. Nothing but another value counts.
+	Updated string `json:"updated,omitempty"`
 }
 
 // Server statuses that decide something. The cloud has more.

@@ -60,6 +60,10 @@ type changeOS struct {
 	ended  bool // nothing that was asked for can still be under way
 	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
 	stopDoubt bool
+	// rest is when the cloud had last worked on the server before the change was sent.
+	rest string
+	// mayAwaitPayment is true when the cloud may accept the change and wait for a payment before it begins.
+	mayAwaitPayment bool
 }
 
 func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
@@ -123,7 +127,8 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
 	}).Get(ctx, &found)
-	c.result.Name, c.result.Before = found.Name, found.Before
+	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
+	c.mayAwaitPayment = found.Prepaid && (c.in.Change.AutoPay == nil || !*c.in.Change.AutoPay)
 	switch {
 	case ctx.Err() != nil:
 		c.end(rollout.NotStarted, "cancelled before anything was touched")
@@ -157,7 +162,7 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
 	}).Get(always, &stopped)
-	c.stopDoubt = err != nil || stopped.Doubt
+	c.stopDoubt, c.rest = err != nil || stopped.Doubt, stopped.Updated
 	if cancelled := c.cancelled(ctx); cancelled != nil {
 		return false, cancelled
 	}
@@ -189,6 +194,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	var out activities.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint, Doubt: reset(ctx),
+		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment,
 	}).Get(ctx, &out)
 	c.result.JobID = out.JobID
 	if err == nil {
