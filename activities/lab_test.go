@@ -2,7 +2,6 @@ package activities_test
 
 import (
 	"encoding/base64"
-	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -46,7 +46,7 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 	synctest.Test(t, func(t *testing.T) {
 		cloud, err := emulator.New(options)
 		require.NoError(t, err)
-		listener := &pipes{connections: make(chan net.Conn), closed: make(chan struct{})}
+		listener := memnet.Listen()
 		l := &lab{T: t, cloud: cloud, logs: &lockedBuffer{}}
 		server := &http.Server{Handler: l}
 		go func() { _ = server.Serve(listener) }()
@@ -61,7 +61,7 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 			Credentials: ecs.AccessKey{
 				ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey),
 			},
-			Dial: listener.dial,
+			Dial: listener.Dial,
 		}
 		l.acts = &activities.Activities{
 			Cloud: l.client(l.config),
