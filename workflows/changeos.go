@@ -286,7 +286,11 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	c.enter(ctx, StepLeave)
 	var left activities.RestorePowerResult
 	err := workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, &left)
-	if err != nil {
+	switch {
+	case kind(err) == activities.ErrVanished:
+		c.end(rollout.Vanished, said(err))
+		return
+	case err != nil:
 		c.result.PowerTrouble = said(err)
 	}
 	c.result.Left = left.Status

@@ -95,3 +95,15 @@ func TestBrokenServerIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestServerThatVanishesAtTheEnd is not called done: it is gone.
+func TestServerThatVanishesAtTheEnd(t *testing.T) {
+	s := newStage(t)
+	s.in.Change.Power = rollout.PowerOff
+	s.leave.fails(final(activities.ErrVanished, "server is gone"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.Vanished, result.End)
+	assert.Empty(t, result.PowerTrouble)
+}

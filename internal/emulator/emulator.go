@@ -58,7 +58,7 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	e := &Emulator{
 		options: o, seed: seed(o.Seed), clock: skewed, started: skewed(),
 		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{},
-		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}},
+		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}, Faults: map[FaultKind]int{}},
 	}
 	e.routes = e.table()
 	images := slices.Clone(o.Images)

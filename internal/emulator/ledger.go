@@ -12,6 +12,8 @@ type Ledger struct {
 	// Requests counts everything that arrived, also refused requests, by "METHOD /path/with/{names}". What fits no route
 	// counts as "unmatched"; the admin surface does not count.
 	Requests map[string]int `json:"requests"`
+	// Faults counts the faults that struck, by kind.
+	Faults map[FaultKind]int `json:"faults,omitempty"`
 }
 
 // ServerLedger is the account of one server.
@@ -53,5 +55,5 @@ func (e *Emulator) Ledger() Ledger {
 		c.Writes = slices.Clone(s.Writes)
 		servers[id] = &c
 	}
-	return Ledger{Servers: servers, Requests: maps.Clone(e.ledger.Requests)}
+	return Ledger{Servers: servers, Requests: maps.Clone(e.ledger.Requests), Faults: maps.Clone(e.ledger.Faults)}
 }

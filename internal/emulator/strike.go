@@ -51,6 +51,7 @@ func (e *Emulator) strike(c *call) *Fault {
 			continue
 		}
 		r.struck++
+		e.ledger.Faults[r.Kind]++
 		f := r.Fault
 		return &f
 	}

@@ -4,7 +4,9 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -53,8 +55,11 @@ func (a Account) rollout(v *violations) {
 		v.add("the report has %d servers and the plan %d", len(a.Servers), len(a.Plan.Servers))
 		return
 	}
+	// Servers that are to be left stopped are out of service because somebody wants it. A rollback repairs broken
+	// servers without waiting for their slots.
 	limit := max(a.CapInForce, a.Plan.Caps.InFlight)
-	if a.MostOutOfService > limit {
+	byIntent := a.Plan.Change.Power == rollout.PowerOff || a.Plan.Budget.OnBreach == rollout.BreachRollback
+	if a.MostOutOfService > limit && !byIntent {
 		v.add("%d servers were out of service at a time, %d are allowed", a.MostOutOfService, limit)
 	}
 	held, failed := 0, 0
@@ -72,7 +77,45 @@ func (a Account) rollout(v *violations) {
 	if b := a.Plan.Budget; b.Strict && !a.Commanded && b.Count != nil && failed > *b.Count+1 {
 		v.add("%d servers failed under strict admission, where %d are tolerated", failed, *b.Count)
 	}
+	a.budget(v)
+	a.aborted(v)
 	a.truthfulEnd(v, failed)
+}
+
+// budget looks for servers that were started after one failure more than are tolerated had ended.
+func (a Account) budget(v *violations) {
+	b := a.Plan.Budget
+	if a.Commanded || b.Count == nil || b.Share != nil {
+		return
+	}
+	var failures []time.Time
+	for _, s := range a.Servers {
+		if s.Failed() {
+			failures = append(failures, s.EndedAt)
+		}
+	}
+	if len(failures) <= *b.Count {
+		return
+	}
+	slices.SortFunc(failures, time.Time.Compare)
+	a.startedAfter(v, failures[*b.Count], "the budget was spent")
+}
+
+// aborted looks for servers that were started after the abort.
+func (a Account) aborted(v *violations) {
+	for _, entry := range a.Progress.Log {
+		if strings.HasPrefix(entry.What, "aborted: ") {
+			a.startedAfter(v, entry.At, "the abort")
+		}
+	}
+}
+
+func (a Account) startedAfter(v *violations, stop time.Time, what string) {
+	for _, s := range a.Servers {
+		if s.StartedAt.After(stop) && !s.RollingBack {
+			v.add("%s was started at %s, after %s at %s", s.Name, s.StartedAt, what, stop)
+		}
+	}
 }
 
 // truthfulEnd holds the end of the rollout against the ends of its servers.

@@ -1,0 +1,185 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+)
+
+// throttle is for how long the SDK holds a heartbeat back, as the worker sets it.
+const throttle = 4 * time.Second
+
+// attempt is one attempt of an activity between Temporal and a worker process. The test environment runs an
+// activity and retries it; what it lacks is a worker that dies. So the attempt plays Temporal's side: it keeps the
+// heartbeats that were delivered, gives up on an attempt that has gone silent or takes too long, and lets the
+// environment start the next one while the process may still be at it. The environment itself is told of no limits
+// (unlimited), because it would count all attempts as one.
+type attempt struct {
+	interceptor.ActivityInboundInterceptorBase
+	world    *world
+	process  *process
+	activity string
+	key      string // of the activity, the same for all its attempts
+	cancel   context.CancelCauseFunc
+
+	mu      sync.Mutex
+	heard   time.Time          // when the last heartbeat was delivered, or the attempt began
+	pending *commonpb.Payloads // a heartbeat that the SDK holds back
+	gone    bool               // Temporal has given up on it
+}
+
+type attemptKey struct{}
+
+type returned struct {
+	result any
+	err    error
+	alive  bool
+}
+
+// errGivenUp is the cause with which an attempt ends that Temporal has given up on: its next heartbeat is refused.
+var errGivenUp = errors.New("Temporal no longer knows this attempt")
+
+// ExecuteActivity runs the attempt on some process and waits for it no longer than Temporal would.
+func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	info := activity.GetInfo(ctx)
+	if info.ActivityType.Name == clockName {
+		return a.Next.ExecuteActivity(ctx, in)
+	}
+	a.activity, a.key = info.ActivityType.Name, info.WorkflowExecution.RunID+"/"+info.ActivityID
+	limits := a.world.limits(a.activity)
+	var last time.Time
+	if limits.ScheduleToCloseTimeout > 0 {
+		last = a.world.scheduled(a.key).Add(limits.ScheduleToCloseTimeout)
+	}
+	if a.process = a.world.assign(last); a.process == nil {
+		return nil, temporal.NewNonRetryableApplicationError("no worker took it in time", "ScheduleToClose", nil)
+	}
+	begun := time.Now()
+	deadline := begun.Add(limits.StartToCloseTimeout)
+	if !last.IsZero() && last.Before(deadline) {
+		deadline = last
+	}
+	a.heard = begun
+	own := context.WithValue(context.WithoutCancel(ctx), attemptKey{}, a)
+	own, a.cancel = context.WithCancelCause(own)
+	own, release := context.WithDeadline(own, deadline)
+	a.process.begin(a)
+	done := make(chan returned, 1)
+	a.world.running.Go(func() {
+		defer release()
+		defer a.process.end(a)
+		a.process.at(Point{attemptBegins, a.activity})
+		result, err := a.Next.ExecuteActivity(own, in)
+		done <- returned{result, err, a.process.at(Point{attemptReturned, a.activity})}
+	})
+	for {
+		wait := time.Until(deadline)
+		if limits.HeartbeatTimeout > 0 {
+			wait = min(wait, time.Until(a.lastHeard().Add(limits.HeartbeatTimeout)))
+		}
+		timer := time.NewTimer(max(wait, time.Millisecond))
+		select {
+		case r := <-done:
+			timer.Stop()
+			if r.alive {
+				a.flush()
+				return r.result, r.err
+			}
+			done = nil // it died with the process
+		case <-timer.C:
+		}
+		switch now := time.Now(); {
+		case !now.Before(deadline) && !last.IsZero() && !now.Before(last):
+			a.giveUp()
+			return nil, temporal.NewNonRetryableApplicationError("it took too long", "ScheduleToClose", nil)
+		case !now.Before(deadline):
+			a.giveUp()
+			return nil, temporal.NewApplicationError("it took too long", "StartToClose")
+		case limits.HeartbeatTimeout > 0 && !now.Before(a.lastHeard().Add(limits.HeartbeatTimeout)):
+			a.giveUp()
+			return nil, temporal.NewApplicationError("its heart has stopped", "HeartbeatTimeout")
+		}
+	}
+}
+
+func (a *attempt) lastHeard() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.heard
+}
+
+// giveUp starts nothing: whoever is still at it goes on until its next heartbeat is refused.
+func (a *attempt) giveUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = true
+}
+
+// flush delivers the heartbeat that was held back, as the SDK does at the end of an attempt.
+func (a *attempt) flush() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pending != nil && !a.gone {
+		a.world.beat(a.key, a.pending)
+	}
+}
+
+// Init puts the attempt between the activity and the SDK.
+func (a *attempt) Init(outbound interceptor.ActivityOutboundInterceptor) error {
+	return a.Next.Init(&surroundings{ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: outbound}, attempt: a})
+}
+
+// surroundings are what an activity sees of Temporal.
+type surroundings struct {
+	interceptor.ActivityOutboundInterceptorBase
+	*attempt
+}
+
+// GetInfo says when the activity was scheduled, which the environment does not keep.
+func (s *surroundings) GetInfo(ctx context.Context) activity.Info {
+	info := s.Next.GetInfo(ctx)
+	info.ScheduledTime = s.world.scheduled(info.WorkflowExecution.RunID + "/" + info.ActivityID)
+	return info
+}
+
+// RecordHeartbeat delivers a heartbeat, or holds it back for a while. One of an attempt that was given up is
+// answered by a cancel.
+func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
+	if s.process == nil || !s.process.at(Point{attemptBeats, s.activity}) {
+		return
+	}
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(details...)
+	if err != nil {
+		panic(err) // a defect of the activity
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case s.gone:
+		s.world.later(s.world.refusalDelay, func() { s.cancel(errGivenUp) })
+	case now.Sub(s.heard) < throttle && s.pending != nil || now.Sub(s.heard) < throttle && !s.heard.Equal(now):
+		s.pending = payloads
+	default:
+		s.heard, s.pending = now, nil
+		s.world.beat(s.key, payloads)
+	}
+}
+
+// HasHeartbeatDetails tells whether an earlier attempt left a heartbeat.
+func (s *surroundings) HasHeartbeatDetails(context.Context) bool { return s.world.beaten(s.key) != nil }
+
+// GetHeartbeatDetails reads the heartbeat that an earlier attempt left.
+func (s *surroundings) GetHeartbeatDetails(_ context.Context, into ...any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(s.world.beaten(s.key), into...)
+}
+
+// GetWorkerStopChannel is closed when the process is told to stop.
+func (s *surroundings) GetWorkerStopChannel(context.Context) <-chan struct{} { return s.process.stop }

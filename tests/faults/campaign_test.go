@@ -1,0 +1,121 @@
+package faults_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/faults"
+)
+
+var (
+	schedules = flag.Int("schedules", 250, "how many schedules the campaign plays")
+	firstSeed = flag.Uint64("seed", 1, "the seed of the first one")
+)
+
+// TestCampaign plays schedules of faults and crashes at simulated speed, and holds each against the oracle.
+func TestCampaign(t *testing.T) {
+	total := newTotal()
+	t.Cleanup(func() { t.Log(total) })
+	for i := range *schedules {
+		seed := *firstSeed + uint64(i)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			outcome := play(t, seed)
+			total.add(outcome)
+			if len(outcome.Violations) > 0 {
+				t.Errorf("seed %d:\n  %s\nto repeat it: go test ./tests/faults -run TestCampaign -schedules 1 -seed %d", seed, strings.Join(outcome.Violations, "\n  "), seed)
+			}
+		})
+	}
+}
+
+func play(t *testing.T, seed uint64) (outcome faults.Outcome) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		outcome, err = faults.Run(context.Background(), faults.NewSchedule(seed))
+		require.NoError(t, err)
+	})
+	return outcome
+}
+
+// TestSchedulesAreRepeatable: a seed that has failed can be looked at again.
+func TestSchedulesAreRepeatable(t *testing.T) {
+	for seed := range uint64(3) {
+		assert.Equal(t, play(t, seed), play(t, seed), "seed %d", seed)
+	}
+}
+
+// total is what a campaign has done.
+type total struct {
+	mu                                    sync.Mutex
+	schedules, servers, accepted, doubles int
+	faults                                map[emulator.FaultKind]int
+	blows                                 map[faults.Point]map[faults.Blow]int
+	ends                                  map[rollout.ServerEnd]int
+	rollouts                              map[rollout.RolloutEnd]int
+}
+
+func newTotal() *total {
+	return &total{faults: map[emulator.FaultKind]int{}, blows: map[faults.Point]map[faults.Blow]int{}, ends: map[rollout.ServerEnd]int{}, rollouts: map[rollout.RolloutEnd]int{}}
+}
+
+func (s *total) add(o faults.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schedules++
+	s.servers += o.Servers
+	s.accepted += o.Accepted
+	s.doubles += o.Doubles
+	s.rollouts[o.End]++
+	for kind, n := range o.Faults {
+		s.faults[kind] += n
+	}
+	for end, n := range o.Ends {
+		s.ends[end] += n
+	}
+	for point, blows := range o.Struck {
+		if s.blows[point] == nil {
+			s.blows[point] = map[faults.Blow]int{}
+		}
+		for blow, n := range blows {
+			s.blows[point][blow] += n
+		}
+	}
+}
+
+func (s *total) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d schedules, %d servers, %d changes accepted, %d servers with more changes than were asked for\n", s.schedules, s.servers, s.accepted, s.doubles)
+	fmt.Fprintf(&b, "rollouts: %s\nservers: %s\nfaults: %s\n", counts(s.rollouts), counts(s.ends), counts(s.faults))
+	byBlow := map[faults.Blow]int{}
+	for _, blows := range s.blows {
+		for blow, n := range blows {
+			byBlow[blow] += n
+		}
+	}
+	fmt.Fprintf(&b, "workers: %s, at %d of %d crash points", counts(byBlow), len(s.blows), len(faults.Points()))
+	return b.String()
+}
+
+func counts[K ~string](m map[K]int) string {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, fmt.Sprintf("%d %s", m[k], k))
+	}
+	return strings.Join(all, ", ")
+}

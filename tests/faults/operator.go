@@ -1,0 +1,115 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// operator is the human of a schedule. It looks at the rollout now and then, helps where one is needed, and now and
+// then does something uncalled for.
+type operator struct {
+	seed     uint64
+	meddled  bool            // it has retried or accepted something
+	accepted map[string]bool // servers whose failure it lets be
+	helped   int
+	told     int
+	nextLook time.Time
+	draws    *rand.Rand
+	whims    []whim
+}
+
+// whim is a command that nobody needs.
+type whim struct {
+	after   time.Duration
+	command rollout.Command
+}
+
+func (d draw) operator() operator {
+	o := operator{seed: d.Uint64(), accepted: map[string]bool{}}
+	for range d.few(2) {
+		c := rollout.Command{Kind: pick(d, rollout.Pause, rollout.Pause, rollout.Concurrency, rollout.Skip, rollout.Abort)}
+		switch c.Kind {
+		case rollout.Concurrency:
+			c.InFlight = 1 + d.IntN(4)
+		case rollout.Skip:
+			c.Servers = []string{"web-02"}
+		}
+		o.whims = append(o.whims, whim{d.between(0, 20*time.Minute), c})
+	}
+	return o
+}
+
+const (
+	lookEvery = 30 * time.Second
+	// patience is how often the operator helps before giving up on what still fails.
+	patience = 6
+)
+
+// act is called at every tick.
+func (o *operator) act(w *world) {
+	now := time.Now()
+	if now.Before(o.nextLook) {
+		return
+	}
+	o.nextLook = now.Add(lookEvery)
+	if o.draws == nil {
+		o.draws = rand.New(rand.NewPCG(o.seed, 1))
+	}
+	var p rollout.Progress
+	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
+		return
+	}
+	w.outcome.cap = max(w.outcome.cap, p.SlotsCap)
+	for i := 0; i < len(o.whims); i++ {
+		if now.Sub(p.StartedAt) >= o.whims[i].after {
+			o.tell(w, o.whims[i].command)
+			o.whims = append(o.whims[:i], o.whims[i+1:]...)
+			return
+		}
+	}
+	if p.NeedsHuman {
+		o.help(w, p)
+	}
+}
+
+// help does one thing that the rollout waits for.
+func (o *operator) help(w *world, p rollout.Progress) {
+	o.helped++
+	accepts := map[rollout.CommandKind]bool{}
+	for _, kind := range p.Accepts {
+		accepts[kind] = true
+	}
+	switch {
+	case accepts[rollout.Approve]:
+		o.tell(w, rollout.Command{Kind: rollout.Approve})
+	case len(p.Failures) > 0 && o.helped <= patience && o.draws.Float64() < 0.5:
+		o.meddled = true
+		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
+		o.tell(w, rollout.Command{Kind: rollout.Resume})
+	case len(p.Failures) > 0:
+		o.meddled = true
+		for _, failure := range p.Failures {
+			o.accepted[failure.ID] = true
+		}
+		o.tell(w, rollout.Command{Kind: rollout.Accept})
+		o.tell(w, rollout.Command{Kind: rollout.Resume})
+	case accepts[rollout.Resume]:
+		o.tell(w, rollout.Command{Kind: rollout.Resume})
+	case o.helped > 20*patience:
+		o.tell(w, rollout.Command{Kind: rollout.Abort})
+	}
+}
+
+func (o *operator) tell(w *world, c rollout.Command) {
+	c.By = "the operator"
+	o.told++
+	_ = w.env.UpdateWorkflowByID(workflows.RolloutID(w.plan.Name), string(c.Kind), strconv.Itoa(o.told), &testsuite.TestUpdateCallback{
+		OnReject: func(error) {}, OnAccept: func() {}, OnComplete: func(any, error) {},
+	}, c) // one that comes too late is refused, which is as good
+}

@@ -1,0 +1,268 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+)
+
+// Schedule is one rollout with everything that goes wrong on its way. Its seed decides all of it.
+type Schedule struct {
+	Seed    uint64
+	Cloud   emulator.Options
+	Plan    func(cloud *emulator.Emulator) rollout.Plan
+	Crashes []Crash
+	// Workers is how many worker processes there are.
+	Workers  int
+	Operator operator
+}
+
+// Point is a moment at which a worker process can die or freeze: between something that the cloud can see and
+// something that Temporal can see.
+type Point struct {
+	// When is the kind of moment, What the activity or the request it is about.
+	When, What string
+}
+
+// The moments of an activity, and of a request.
+const (
+	attemptBegins   = "attempt begins"
+	attemptBeats    = "heartbeat"
+	attemptReturned = "result not yet reported"
+	requestDialled  = "connection opened"
+	requestWritten  = "request about to be written"
+	requestSent     = "request sent, not answered"
+	requestAnswered = "answer arrived, not read"
+)
+
+// Points are all crash points.
+func Points() []Point {
+	var all []Point
+	for _, what := range []string{
+		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.PollJobName,
+		activities.VerifyServerName, activities.RestorePowerName,
+	} {
+		for _, when := range []string{attemptBegins, attemptBeats, attemptReturned, requestDialled} {
+			all = append(all, Point{when, what})
+		}
+	}
+	for _, what := range []string{"changeos", "stop", "start", "job", "server", "block_device", "image"} {
+		for _, when := range []string{requestWritten, requestSent, requestAnswered} {
+			all = append(all, Point{when, what})
+		}
+	}
+	return all
+}
+
+// Blow is what happens to a worker process.
+type Blow string
+
+// The blows.
+const (
+	Kill   Blow = "SIGKILL"
+	Freeze Blow = "SIGSTOP" // and SIGCONT later
+	Stop   Blow = "SIGTERM"
+)
+
+// Crash is a blow to a worker process.
+type Crash struct {
+	At  Point
+	Nth int // the how manyth time the point is reached
+	Blow
+	For  time.Duration // how long it is frozen
+	Down time.Duration // until there is another process
+}
+
+// NewSchedule draws the schedule of a seed.
+func NewSchedule(seed uint64) Schedule {
+	d := draw{rand.New(rand.NewPCG(seed, 0x7e1a))}
+	s := Schedule{Seed: seed, Workers: 1 + d.IntN(2), Cloud: d.cloud(seed), Operator: d.operator()}
+	s.Cloud.Faults = d.faults(s.Cloud.Fleet)
+	for range d.few(4) {
+		s.Crashes = append(s.Crashes, d.crash())
+	}
+	shape := d.shape(len(s.Cloud.Fleet))
+	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
+	return s
+}
+
+type draw struct{ *rand.Rand }
+
+func (d draw) chance(p float64) bool { return d.Float64() < p }
+
+func (d draw) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(d.Int64N(int64(most-least)+1))
+}
+
+// few is 0 to most, small numbers more often.
+func (d draw) few(most int) int { return min(d.IntN(most+1), d.IntN(most+1)) }
+
+func pick[T any](d draw, from ...T) T { return from[d.IntN(len(from))] }
+
+// cloud draws a small fleet in an edition of the cloud.
+func (d draw) cloud(seed uint64) emulator.Options {
+	o := emulator.Options{Seed: seed, Edition: emulator.Edition{
+		RebuildView: pick(d, "rebuild", "rebuild", "shutoff"), BusyCode: pick(d, "Ecs.0603", "Ecs.0100"), UnknownJob: pick(d, "400", "404"),
+		JobShape: pick(d, "flat", "sub_jobs"), ThrottleStatus: pick(d, 429, 503), PowerStateShutdown: pick(d, 4, 3),
+		NoHardOverSoft: d.chance(0.5), StartedIsSuccess: d.chance(0.5), StoppedOnly: d.chance(0.3),
+	}}
+	if d.chance(0.4) {
+		o.Timing.Lag = d.between(time.Second, 90*time.Second)
+	}
+	if d.chance(0.2) { // slower than a settle time
+		o.Timing.ChangeOS = emulator.Span{Median: d.between(3*time.Minute, 20*time.Minute)}
+	}
+	for i := range 1 + d.few(5) {
+		server := emulator.Server{
+			Name: fmt.Sprintf("web-%02d", i+1), Zone: pick(d, "eu-1a", "eu-1b"),
+			Status: pick(d, "ACTIVE", "ACTIVE", "ACTIVE", "SHUTOFF"), IgnoresACPI: d.chance(0.05),
+		}
+		o.Fleet = append(o.Fleet, server)
+	}
+	return o
+}
+
+// faults draws what the cloud does wrong. A change that waits for a payment happens to servers that are paid by
+// the year, as the cloud's documents say.
+func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
+	writes := []emulator.FaultKind{
+		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.HangAfter, emulator.CutBody, emulator.AcceptLate, emulator.NoJobID,
+		emulator.BadGatewayAfter, emulator.BadGatewayHTML, emulator.ServerError, emulator.Flow202, emulator.Throttle, emulator.Throttle1503, emulator.Refuse,
+		emulator.JobFail, emulator.JobFail, emulator.JobFail, emulator.JobStuck, emulator.JobStuckDone, emulator.JobForgotten, emulator.Lag, emulator.LagStart,
+		emulator.VolumeGap, emulator.Vanish, emulator.Latency,
+	}
+	reads := []emulator.FaultKind{
+		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.CutBody, emulator.BadGatewayHTML, emulator.ServerError, emulator.Throttle, emulator.Throttle1503,
+		emulator.Latency,
+	}
+	var all []emulator.Fault
+	for range d.few(5) {
+		f := emulator.Fault{Op: emulator.OpChangeOS, Kind: pick(d, writes...), After: d.few(3), Times: 1 + d.few(2), Delay: d.between(time.Second, 29*time.Second)}
+		switch {
+		case d.chance(0.2):
+			f.Op = pick(d, emulator.OpStop, emulator.OpStart)
+		case d.chance(0.25):
+			f.Op, f.Kind = pick(d, emulator.OpServer, emulator.OpJob, emulator.OpBlockDevice, emulator.OpAny), pick(d, reads...)
+		}
+		if d.chance(0.5) {
+			f.Server = fleet[d.IntN(len(fleet))].Name
+		}
+		d.detail(&f)
+		if f.Op != emulator.OpChangeOS && f.Kind == emulator.VolumeGap {
+			continue
+		}
+		if f.Variant == emulator.VariantPendingPayment {
+			for i := range fleet {
+				fleet[i].ChargingMode = "1"
+			}
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func (d draw) detail(f *emulator.Fault) {
+	switch f.Kind {
+	case emulator.JobFail:
+		if f.Op == emulator.OpChangeOS {
+			f.Variant = pick(d, emulator.VariantIntact, emulator.VariantIntact, emulator.VariantChanged, emulator.VariantLost)
+		}
+	case emulator.JobStuck:
+		if f.Op == emulator.OpChangeOS && d.chance(0.5) {
+			f.Variant = emulator.VariantPendingPayment
+		}
+	case emulator.VolumeGap:
+		f.Variant = pick(d, emulator.VariantNone, emulator.VariantTwo)
+	case emulator.Refuse:
+		f.Code = pick(d, "Ecs.0603", "Ecs.0100", "Ecs.0073", "Ecs.0605", "Ecs.0202", "Ecs.9999")
+	case emulator.Throttle:
+		f.Times = 1 + d.few(30) // a storm
+		f.RetryAfter = pick(d, 0, 5*time.Second)
+	case emulator.Lag, emulator.LagStart:
+		f.Delay = d.between(time.Second, 90*time.Second)
+	case emulator.Latency:
+		f.Delay = d.between(time.Second, 40*time.Second)
+	}
+}
+
+func (d draw) crash() Crash {
+	points := Points()
+	c := Crash{At: points[d.IntN(len(points))], Nth: 1 + d.few(4), Blow: pick(d, Kill, Kill, Freeze, Stop), Down: d.between(0, 40*time.Second)}
+	if d.chance(0.5) { // where it matters most
+		c.At = pick(d,
+			Point{requestWritten, "changeos"}, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptBegins, activities.SubmitChangeOSName},
+			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName})
+	}
+	if d.chance(0.1) {
+		c.Down = d.between(time.Minute, 45*time.Minute) // nobody restarts it for a while
+	}
+	c.For = d.between(5*time.Second, 2*time.Minute)
+	if d.chance(0.3) {
+		c.For = d.between(2*time.Minute, 15*time.Minute)
+	}
+	// Between the guard's look at the clock and the write are a few instructions, which docs/never-twice.md does
+	// not promise anything about. A process that freezes there is not thrown at reimage.
+	if c.At.When == requestWritten && c.Blow == Freeze {
+		c.Blow = Kill
+	}
+	return c
+}
+
+// shape is what a plan for a fleet looks like.
+type shape struct {
+	waves    []rollout.Wave
+	inFlight int
+	budget   rollout.Budget
+	soak     time.Duration
+	deadline time.Duration // of a server
+	hardStop bool
+	power    rollout.Power
+}
+
+func (d draw) shape(n int) shape {
+	s := shape{
+		inFlight: 1 + d.IntN(n), deadline: d.between(25*time.Minute, time.Hour), hardStop: d.chance(0.5),
+		power: pick(d, rollout.PowerAsBefore, rollout.PowerAsBefore, rollout.PowerOn, rollout.PowerOff),
+		budget: rollout.Budget{
+			Count: new(d.few(2)), OnBreach: pick(d, rollout.BreachPause, rollout.BreachPause, rollout.BreachAbort, rollout.BreachRollback),
+			Strict: d.chance(0.3), SlowStart: d.chance(0.3),
+		},
+	}
+	if d.chance(0.3) {
+		s.soak = d.between(10*time.Second, 5*time.Minute)
+	}
+	end := 0
+	for i := range 2 {
+		if end < n && d.chance(0.5) {
+			end += 1 + d.IntN(n-end)
+			s.waves = append(s.waves, rollout.Wave{Name: fmt.Sprintf("wave-%d", i+1), End: end, Bake: d.between(0, 10*time.Minute), Approval: d.chance(0.3)})
+		}
+	}
+	s.waves = append(s.waves, rollout.Wave{Name: "rest", End: n})
+	return s
+}
+
+func planFor(cloud *emulator.Emulator, s shape) rollout.Plan {
+	plan := rollout.Plan{
+		Version: rollout.PlanVersion, Name: "campaign", Project: emulator.DefaultProjectID, MadeAt: cloud.Now(), ImageName: emulator.TargetImageName,
+		Change: rollout.Change{Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power},
+		Waves:  slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
+	}
+	for _, image := range cloud.Images() {
+		if image.Name == emulator.TargetImageName {
+			plan.Change.ImageID = image.ID
+		}
+	}
+	for _, server := range cloud.Servers() {
+		plan.Servers = append(plan.Servers, rollout.PlannedServer{
+			ID: server.ID, Name: server.Name, Zone: server.Zone, Status: server.Status,
+			Before: rollout.Fingerprint{ImageID: server.ImageID, VolumeID: server.SystemVolumeID},
+		})
+	}
+	return plan
+}

@@ -1,0 +1,388 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/memnet"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// world is where a schedule happens: a cloud, worker processes and Temporal's test environment, all in one bubble
+// of simulated time. Run makes it.
+type world struct {
+	schedule Schedule
+	cloud    *emulator.Emulator
+	network  *memnet.Listener
+	env      *testsuite.TestWorkflowEnvironment
+	plan     rollout.Plan
+	ran      map[string]bool // the servers that ran at first
+	crashes  *crashes
+	operator operator
+	began    time.Time
+	// refusalDelay is how long it takes until the heartbeat of an attempt that was given up is refused.
+	refusalDelay time.Duration
+	// running are the attempts, also those that were given up.
+	running sync.WaitGroup
+
+	mu        sync.Mutex
+	draws     *rand.Rand
+	processes []*process
+	changed   chan struct{} // closed when there is another process
+	beats     map[string]*commonpb.Payloads
+	asked     map[string]time.Time
+	limit     map[string]workflow.ActivityOptions // by activity
+	over      bool
+	timers    []*time.Timer
+	outcome   Outcome
+}
+
+// Outcome is what became of a schedule.
+type Outcome struct {
+	Violations []string
+	Servers    int
+	Accepted   int // changes
+	Doubles    int // servers with more accepted changes than attempts
+	Faults     map[emulator.FaultKind]int
+	Struck     map[Point]map[Blow]int
+	Ends       map[rollout.ServerEnd]int
+	End        rollout.RolloutEnd
+	Took       time.Duration // simulated
+	Reasons    []string      // why each server ended as it did
+	worst      int           // most servers out of service
+	cap        int           // the highest cap in force
+}
+
+// Run plays a schedule. It has to be called in a bubble of testing/synctest.
+func Run(ctx context.Context, s Schedule) (Outcome, error) {
+	cloud, err := emulator.New(s.Cloud)
+	if err != nil {
+		return Outcome{}, err
+	}
+	w := &world{
+		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), ran: map[string]bool{}, operator: s.Operator,
+		crashes: newCrashes(s.Crashes), draws: rand.New(rand.NewPCG(s.Seed, 0xd1ce)), changed: make(chan struct{}),
+		beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(),
+	}
+	w.refusalDelay = time.Duration(w.draws.Int64N(int64(throttle)))
+	if err := w.plan.Seal(); err != nil {
+		return Outcome{}, err
+	}
+	for _, server := range cloud.Servers() {
+		w.ran[server.ID] = server.Status == rollout.StatusActive
+	}
+	server := &http.Server{Handler: cloud}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = server.Serve(w.network) }()
+	for range s.Workers {
+		w.spawn()
+	}
+	w.play()
+	w.settle()
+	err = w.judge()
+	w.close()
+	_ = server.Close()
+	<-served
+	return w.outcome, err
+}
+
+// tick is how closely the clock of the environment follows simulated time.
+const tick = 5 * time.Second
+
+// play carries out the rollout.
+func (w *world) play() {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(silence{})
+	w.env = suite.NewTestWorkflowEnvironment()
+	w.env.SetTestTimeout(1000 * time.Hour)
+	w.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&between{world: w}}})
+	workflows.Register(w.env)
+	w.register()
+	w.env.RegisterDelayedCallback(w.everyTick, tick)
+	began, over := time.Now(), make(chan struct{})
+	w.env.RegisterActivityWithOptions(func(context.Context) error { <-over; return nil }, activity.RegisterOptions{Name: clockName})
+	// The environment skips time in which no activity runs, but the cloud and the activities live by simulated
+	// time. So one activity runs from the beginning to the end.
+	w.env.ExecuteWorkflow(func(ctx workflow.Context) (workflows.RolloutResult, error) {
+		clock := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * tooLong}), clockName)
+		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.RolloutID(w.plan.Name)})
+		var result workflows.RolloutResult
+		child := workflow.ExecuteChildWorkflow(ctx, workflows.RolloutName, workflows.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
+		err := child.Get(ctx, &result)
+		close(over)
+		return result, errors.Join(err, clock.Get(ctx, nil))
+	})
+	w.outcome.Took = time.Since(began)
+}
+
+const clockName = "clock"
+
+// everyTick keeps the clock of the environment going, which moves with its timers only.
+func (w *world) everyTick() {
+	w.look()
+	w.operator.act(w)
+	if time.Since(w.began) < tooLong {
+		w.env.RegisterDelayedCallback(w.everyTick, tick)
+		return
+	}
+	var p rollout.Progress
+	err := w.query(workflows.ProgressQuery, &p)
+	// A bubble with a stuck rollout cannot be left in order.
+	panic(fmt.Sprintf("seed %d: stuck: the rollout is %s after %s: %s (accepts %v; in flight %v; %v)", w.schedule.Seed, p.Phase, tooLong, p.Why, p.Accepts, p.InFlight, err))
+}
+
+// tooLong is when a rollout counts as stuck. The longest step of a server is a day.
+const tooLong = 72 * time.Hour
+
+// look counts the servers that are out of service, but for those that an operator has accepted as they are.
+func (w *world) look() {
+	out := 0
+	for _, server := range w.cloud.Servers() {
+		if w.ran[server.ID] && !w.operator.accepted[server.ID] && (server.Status != rollout.StatusActive || server.TaskState != "") {
+			out++
+		}
+	}
+	w.outcome.worst = max(w.outcome.worst, out)
+}
+
+// settle lets the cloud finish whatever it still has to do.
+func (w *world) settle() {
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
+	time.Sleep(2 * time.Hour)
+}
+
+func (w *world) judge() error {
+	o := &w.outcome
+	ledger := w.cloud.Ledger()
+	o.Faults, o.Struck, o.Servers, o.Ends = ledger.Faults, w.crashes.struck, len(w.plan.Servers), map[rollout.ServerEnd]int{}
+	if err := w.env.GetWorkflowError(); err != nil {
+		o.Violations = []string{"the rollout failed: " + err.Error()}
+		return nil
+	}
+	a := Account{Plan: w.plan, Ledger: ledger, Truth: map[string]emulator.Server{}, MostOutOfService: o.worst, CapInForce: o.cap, Commanded: w.operator.meddled}
+	var page workflows.ServersAnswer
+	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
+		return err
+	}
+	if err := w.query(workflows.ServersQuery, &page, workflows.ServersPage{Limit: workflows.MaxServersPage}); err != nil {
+		return err
+	}
+	a.Servers = page.Servers
+	for _, server := range w.cloud.Servers() {
+		a.Truth[server.ID] = server
+	}
+	o.End, o.Violations = a.Progress.End, a.Violations()
+	for _, s := range a.Servers {
+		accepted := ledger.Servers[s.ID].ChangeOSAccepted
+		o.Accepted += accepted
+		if accepted > s.Attempts {
+			o.Doubles++
+		}
+		o.Ends[s.End]++
+		o.Reasons = append(o.Reasons, fmt.Sprintf("%s: %s: %s", s.Name, s.End, s.Reason))
+	}
+	return nil
+}
+
+func (w *world) query(name string, into any, args ...any) error {
+	answer, err := w.env.QueryWorkflowByID(workflows.RolloutID(w.plan.Name), name, args...)
+	if err != nil {
+		return err
+	}
+	return answer.Get(into)
+}
+
+// close ends every process, so that the bubble can end.
+func (w *world) close() {
+	w.mu.Lock()
+	timers, processes := w.timers, w.processes
+	w.mu.Unlock()
+	for _, t := range timers {
+		t.Stop()
+	}
+	for _, p := range processes {
+		p.kill()
+	}
+	w.running.Wait()
+	for _, p := range processes {
+		p.acts.Cloud.Close()
+	}
+	_ = w.network.Close()
+}
+
+// later does something after a while, unless everything is over by then.
+func (w *world) later(d time.Duration, do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timers = append(w.timers, time.AfterFunc(d, do))
+}
+
+// spawn starts a worker process.
+func (w *world) spawn() {
+	p, err := newProcess(w)
+	if err != nil {
+		panic(err) // the settings are ours
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.processes = append(w.processes, p)
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// assign waits for a process that takes work, until a time. A frozen one may get some too: Temporal cannot know.
+func (w *world) assign(until time.Time) *process {
+	for {
+		w.mu.Lock()
+		var able []*process
+		for _, p := range w.processes {
+			dead, frozen, stopping := p.is()
+			if !dead && !stopping && (!frozen || w.draws.Float64() < 0.2) {
+				able = append(able, p)
+			}
+		}
+		changed := w.changed
+		if len(able) > 0 {
+			defer w.mu.Unlock()
+			return able[w.draws.IntN(len(able))]
+		}
+		w.mu.Unlock()
+		poll := time.NewTimer(time.Second) // a frozen one thaws
+		select {
+		case <-changed:
+		case <-poll.C:
+		}
+		poll.Stop()
+		if !until.IsZero() && !time.Now().Before(until) {
+			return nil
+		}
+	}
+}
+
+// scheduled is when an activity was asked for first.
+func (w *world) scheduled(key string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.asked[key]; !known {
+		w.asked[key] = time.Now()
+	}
+	return w.asked[key]
+}
+
+func (w *world) beat(key string, details *commonpb.Payloads) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.beats[key] = details
+}
+
+func (w *world) beaten(key string) *commonpb.Payloads {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.beats[key]
+}
+
+func (p *process) begin(a *attempt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running[a] = struct{}{}
+	if p.dead {
+		a.cancel(errDead)
+	}
+}
+
+func (p *process) end(a *attempt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.running, a)
+}
+
+// between puts an attempt between the environment and each activity.
+type between struct {
+	interceptor.WorkerInterceptorBase
+	world *world
+}
+
+// InterceptActivity is asked once for every attempt.
+func (b *between) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &attempt{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, world: b.world}
+}
+
+// InterceptWorkflow takes the time limits of activities out of the environment's hands.
+func (b *between) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &inbound{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}, world: b.world}
+}
+
+type inbound struct {
+	interceptor.WorkflowInboundInterceptorBase
+	world *world
+}
+
+func (i *inbound) Init(outbound interceptor.WorkflowOutboundInterceptor) error {
+	return i.Next.Init(&unlimited{WorkflowOutboundInterceptorBase: interceptor.WorkflowOutboundInterceptorBase{Next: outbound}, world: i.world})
+}
+
+// unlimited notes the limits that the workflow sets for an activity, and hands it on without them.
+type unlimited struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	world *world
+}
+
+func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	options := workflow.GetActivityOptions(ctx)
+	u.world.mu.Lock()
+	u.world.limit[name] = options
+	u.world.mu.Unlock()
+	options.HeartbeatTimeout, options.StartToCloseTimeout = 0, 10*tooLong
+	return u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
+}
+
+func (w *world) limits(name string) workflow.ActivityOptions {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limit[name]
+}
+
+// register registers the activities so that each attempt runs on the process that it was given to.
+func (w *world) register() {
+	on(w, activities.PreflightName, (*activities.Activities).Preflight)
+	on(w, activities.StopIfNeededName, (*activities.Activities).StopIfNeeded)
+	on(w, activities.SubmitChangeOSName, (*activities.Activities).SubmitChangeOS)
+	on(w, activities.PollJobName, (*activities.Activities).PollJob)
+	on(w, activities.VerifyServerName, (*activities.Activities).VerifyServer)
+	on(w, activities.RestorePowerName, (*activities.Activities).RestorePower)
+}
+
+func on[In, Out any](w *world, name string, method func(*activities.Activities, context.Context, In) (Out, error)) {
+	w.env.RegisterActivityWithOptions(func(ctx context.Context, in In) (Out, error) {
+		a, ok := ctx.Value(attemptKey{}).(*attempt)
+		if !ok {
+			panic(fmt.Sprintf("%s runs on no process", name))
+		}
+		return method(a.process.acts, ctx, in)
+	}, activity.RegisterOptions{Name: name})
+}
+
+// silence is a log that nobody reads.
+type silence struct{}
+
+func (silence) Debug(string, ...any) {}
+func (silence) Info(string, ...any)  {}
+func (silence) Warn(string, ...any)  {}
+func (silence) Error(string, ...any) {}
