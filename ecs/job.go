@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -112,8 +111,8 @@ type entitiesJSON struct {
 // decodeJob reads a job. A success status may hide {"code", "message"}, a failed query.
 func decodeJob(body []byte, jobID string) (Job, error) {
 	var j jobJSON
-	if err := json.Unmarshal(body, &j); err != nil {
-		return Job{}, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &j); err != nil {
+		return Job{}, err
 	}
 	switch {
 	case j.Status == "":
