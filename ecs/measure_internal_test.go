@@ -2,22 +2,13 @@ package ecs
 
 import (
 	"fmt"
-	"runtime/metrics"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-)
 
-// allocated is how many bytes a call takes from the heap, whether or not it gives them back.
-func allocated(call func()) uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	before := sample[0].Value.Uint64()
-	call()
-	metrics.Read(sample)
-	return sample[0].Value.Uint64() - before
-}
+	"github.com/reimage/reimage/internal/allocs"
+)
 
 // TestLargeAnswersTakeBoundedMemory gives every decoder the worst answers that are short enough to be taken in.
 func TestLargeAnswersTakeBoundedMemory(t *testing.T) {
@@ -60,7 +51,7 @@ func TestLargeAnswersTakeBoundedMemory(t *testing.T) {
 		"fault, the most":   func() { parseFault(most(`{"internalError":[`, `]}`)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Less(t, allocated(call), uint64(256<<20))
+			assert.Less(t, allocs.Of(call), uint64(256<<20))
 		})
 	}
 }
