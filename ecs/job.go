@@ -70,7 +70,7 @@ func (j Job) Failure() string {
 	for _, sub := range j.SubJobs {
 		if why := sub.Failure(); why != "" && why != parts[0] {
 			if sub.ServerID != "" && sub.ServerID != j.ServerID {
-				why = "server " + sub.ServerID + ": " + why
+				why = "server " + shown(sub.ServerID) + ": " + why
 			}
 			parts = append(parts, why)
 		}
@@ -130,7 +130,7 @@ func (j jobJSON) job() Job {
 		ID:         string(j.ID),
 		Type:       string(j.Type),
 		Status:     string(j.Status),
-		ErrorCode:  string(j.ErrorCode),
+		ErrorCode:  cut(tidy(string(j.ErrorCode)), maxCode),
 		FailReason: plainMessage(string(j.FailReason)),
 		Begin:      jobTime(string(j.Begin)),
 		End:        jobTime(string(j.End)),
