@@ -18,7 +18,8 @@ func (p *Plan) Seal() error {
 	return err
 }
 
-// Verify checks that the plan is of a version that can be carried out and has not been edited.
+// Verify checks that the plan is of a version that can be carried out, has not been edited, and that its waves
+// are made of its servers: who follows a wave reaches for them.
 func (p Plan) Verify() error {
 	if p.Version != PlanVersion {
 		return fmt.Errorf("the plan has version %d and this program carries out version %d: make a new plan", p.Version, PlanVersion)
@@ -29,6 +30,16 @@ func (p Plan) Verify() error {
 	}
 	if digest != p.Digest {
 		return ErrEdited
+	}
+	last := 0
+	for _, wave := range p.Waves {
+		if wave.End < last || wave.End > len(p.Servers) {
+			return fmt.Errorf("no planner made this plan: wave %q ends at server %d of %d: make a new plan", wave.Name, wave.End, len(p.Servers))
+		}
+		last = wave.End
+	}
+	if last != len(p.Servers) {
+		return fmt.Errorf("no planner made this plan: its waves hold %d of %d servers: make a new plan", last, len(p.Servers))
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-func sealed(t *testing.T) rollout.Plan {
+func sealed(t testing.TB) rollout.Plan {
 	t.Helper()
 	plan := rollout.Plan{
 		Version: rollout.PlanVersion, Name: "web", MadeAt: time.Date(2026, 10, 10, 20, 0, 0, 0, time.UTC),
@@ -69,5 +69,22 @@ func TestPlanOfAnotherVersionIsNotVerified(t *testing.T) {
 		err := plan.Verify()
 		assert.ErrorContains(t, err, "make a new plan")
 		assert.NotErrorIs(t, err, rollout.ErrEdited)
+	}
+}
+
+// TestPlanWithoutItsServersIsNotVerified: who follows the waves would reach past the servers, or never reach some.
+func TestPlanWithoutItsServersIsNotVerified(t *testing.T) {
+	for name, waves := range map[string][]rollout.Wave{
+		"no waves":           nil,
+		"a wave beyond":      {{Name: "all", End: 2}},
+		"a wave before":      {{Name: "all", End: 1}, {Name: "less", End: 0}},
+		"a wave of less":     {{Name: "none", End: 0}},
+		"a wave of less yet": {{Name: "none", End: -1}, {Name: "all", End: 1}},
+		"beyond and back":    {{Name: "two", End: 2}, {Name: "one", End: 1}},
+	} {
+		plan := sealed(t)
+		plan.Waves = waves
+		require.NoError(t, plan.Seal())
+		assert.ErrorContains(t, plan.Verify(), "no planner made this plan", name)
 	}
 }
