@@ -72,18 +72,21 @@ func TestPlanOfAnotherVersionIsNotVerified(t *testing.T) {
 	}
 }
 
-// TestPlanWithoutItsServersIsNotVerified: who follows the waves would reach past the servers, or never reach some.
-func TestPlanWithoutItsServersIsNotVerified(t *testing.T) {
-	for name, waves := range map[string][]rollout.Wave{
-		"no waves":           nil,
-		"a wave beyond":      {{Name: "all", End: 2}},
-		"a wave before":      {{Name: "all", End: 1}, {Name: "less", End: 0}},
-		"a wave of less":     {{Name: "none", End: 0}},
-		"a wave of less yet": {{Name: "none", End: -1}, {Name: "all", End: 1}},
-		"beyond and back":    {{Name: "two", End: 2}, {Name: "one", End: 1}},
+// TestPlanThatNoPlannerMadeIsNotVerified, even when its digest fits: who follows its waves would reach past the
+// servers, never reach some, or change one twice.
+func TestPlanThatNoPlannerMadeIsNotVerified(t *testing.T) {
+	for name, edit := range map[string]func(*rollout.Plan){
+		"no waves":          func(p *rollout.Plan) { p.Waves = nil },
+		"a wave beyond":     func(p *rollout.Plan) { p.Waves[0].End = 2 },
+		"beyond and back":   func(p *rollout.Plan) { p.Waves = []rollout.Wave{{Name: "two", End: 2}, {Name: "one", End: 1}} },
+		"a wave of none":    func(p *rollout.Plan) { p.Waves[0].End = 0 },
+		"a wave before all": func(p *rollout.Plan) { p.Waves = []rollout.Wave{{Name: "none", End: -1}, {Name: "all", End: 1}} },
+		"a wave before":     func(p *rollout.Plan) { p.Waves = append(p.Waves, rollout.Wave{Name: "less"}) },
+		"two waves, a name": func(p *rollout.Plan) { p.Waves = append(p.Waves, p.Waves[0]) },
+		"a server twice":    func(p *rollout.Plan) { p.Servers = append(p.Servers, p.Servers[0]); p.Waves[0].End = 2 },
 	} {
 		plan := sealed(t)
-		plan.Waves = waves
+		edit(&plan)
 		require.NoError(t, plan.Seal())
 		assert.ErrorContains(t, plan.Verify(), "no planner made this plan", name)
 	}
