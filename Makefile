@@ -8,6 +8,7 @@ SHELL       := /bin/bash
 TEMPORAL := $(or $(shell command -v temporal),bin/temporal)
 RACE     := $(if $(shell command -v $$(go env CC)),-race)
 TESTARGS ?=
+FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
@@ -37,6 +38,17 @@ lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflo
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The targets are those that there are. All of them run, also after one has found something. By default, making
+# one input smaller may take a whole minute, in which nothing else is tried.
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (60s), one after the other
+	@go test -list '^Fuzz' ./... \
+		| awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' \
+		| { failed=0; while read -r package name; do \
+			echo "== $$package $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s $(TESTARGS) "$$package" < /dev/null || failed=1; \
+		done; exit $$failed; }
 
 .PHONY: record
 record: $(TEMPORAL) ## Record the workflow histories that the replay tests use (see tests/replay/README.md)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -20,10 +21,14 @@ type AccessKey struct {
 	SecurityToken Secret
 }
 
-// Authorize signs the request: what it carries, its time and the hash of its body.
+// Authorize signs the request: what it carries, its time and the hash of its body. A query that cannot be read
+// to its end is refused: what is not read is not signed.
 func (k AccessKey) Authorize(req *http.Request, body []byte, now time.Time) error {
 	if err := k.validate(); err != nil {
 		return err
+	}
+	if _, err := url.ParseQuery(req.URL.RawQuery); err != nil {
+		return fmt.Errorf("the query cannot be signed: %w", err)
 	}
 	req.Header.Set("X-Sdk-Date", now.UTC().Format(signatureTime))
 	if !k.SecurityToken.Empty() {

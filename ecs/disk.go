@@ -3,7 +3,6 @@ package ecs
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 )
 
@@ -52,8 +51,8 @@ func decodeSystemDisks(body []byte) ([]Disk, error) {
 			Size      number `json:"size"`
 		}] `json:"volumeAttachments"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return nil, err
 	}
 	if !hasList(body, "volumeAttachments") {
 		return nil, errors.New("the answer lists no disks") // which is no evidence of a lost one

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -113,8 +112,8 @@ func decodeImageList(body []byte) ([]Image, error) {
 	var answer struct {
 		Images list[imageJSON] `json:"images"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return nil, err
 	}
 	if !hasList(body, "images") {
 		return nil, errors.New("the answer lists no images")

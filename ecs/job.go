@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -71,7 +70,7 @@ func (j Job) Failure() string {
 	for _, sub := range j.SubJobs {
 		if why := sub.Failure(); why != "" && why != parts[0] {
 			if sub.ServerID != "" && sub.ServerID != j.ServerID {
-				why = "server " + sub.ServerID + ": " + why
+				why = "server " + shown(sub.ServerID) + ": " + why
 			}
 			parts = append(parts, why)
 		}
@@ -112,8 +111,8 @@ type entitiesJSON struct {
 // decodeJob reads a job. A success status may hide {"code", "message"}, a failed query.
 func decodeJob(body []byte, jobID string) (Job, error) {
 	var j jobJSON
-	if err := json.Unmarshal(body, &j); err != nil {
-		return Job{}, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &j); err != nil {
+		return Job{}, err
 	}
 	switch {
 	case j.Status == "":
@@ -131,7 +130,7 @@ func (j jobJSON) job() Job {
 		ID:         string(j.ID),
 		Type:       string(j.Type),
 		Status:     string(j.Status),
-		ErrorCode:  string(j.ErrorCode),
+		ErrorCode:  cut(tidy(string(j.ErrorCode)), maxCode),
 		FailReason: plainMessage(string(j.FailReason)),
 		Begin:      jobTime(string(j.Begin)),
 		End:        jobTime(string(j.End)),

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 )
@@ -60,8 +59,8 @@ func decodeJobID(body []byte) (string, error) {
 	var accepted struct {
 		JobID text `json:"job_id"`
 	}
-	if err := json.Unmarshal(body, &accepted); err != nil {
-		return "", errors.New("the answer cannot be read")
+	if err := unmarshal(body, &accepted); err != nil {
+		return "", err
 	}
 	switch id := string(accepted.JobID); {
 	case id == "":

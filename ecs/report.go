@@ -29,14 +29,14 @@ func (r reply) failure(call request) *Error {
 		f = fault{foreign: true} // part of a fault could be taken for another one
 		e.Err = r.scrub.cleanError(r.broken)
 	}
-	e.Code = cut(tidy(r.scrub.remove(f.code)), maxCode)
-	e.Message = r.scrub.clean(f.message)
+	e.Code = r.scrub.clean(f.code, maxCode)
+	e.Message = r.scrub.clean(f.message, maxMessage)
 	e.relayed, e.foreign = f.relayed, f.foreign
 	e.RequestID = r.header.Get("X-Request-Id")
 	if e.RequestID == "" {
 		e.RequestID = f.requestID
 	}
-	e.RequestID = cut(tidy(r.scrub.remove(e.RequestID)), maxRequestID)
+	e.RequestID = r.scrub.clean(e.RequestID, maxRequestID)
 	e.RetryAfter = retryAfter(r.answer)
 	if e.RetryAfter == 0 && e.Class() == ClassThrottled {
 		e.RetryAfter = throttleWindow(f.message)

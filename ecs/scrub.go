@@ -61,7 +61,7 @@ func (c *Client) Scrub(text string, secrets ...Secret) string {
 		values[i] = secret.Reveal()
 	}
 	s := c.newScrubber(request{secrets: values}, nil)
-	return s.clean(s.removeBeginnings(s.remove(text)))
+	return s.clean(s.removeBeginnings(s.remove(text)), maxMessage)
 }
 
 func (s *scrubber) prepare() {
@@ -101,9 +101,10 @@ func spellings(secret string) []string {
 	}
 }
 
-// clean removes secrets and control characters from a text and cuts it to maxMessage.
-func (s *scrubber) clean(text string) string {
-	return cut(tidy(s.remove(text)), maxMessage)
+// clean removes secrets and control characters from a text and cuts it to so many characters. Secrets are
+// removed twice: tidied, a text may spell one that it did not spell before.
+func (s *scrubber) clean(text string, limit int) string {
+	return cut(tidy(s.remove(tidy(s.remove(text)))), limit)
 }
 
 func (s *scrubber) remove(text string) string {
@@ -177,7 +178,7 @@ func (s *scrubber) cleanError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &cleanError{text: s.clean(err.Error()), err: err}
+	return &cleanError{text: s.clean(err.Error(), maxMessage), err: err}
 }
 
 func (e *cleanError) Error() string        { return e.text }

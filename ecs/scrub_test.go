@@ -101,6 +101,17 @@ func refusedBy(t *testing.T, body string, request ecs.ChangeOSRequest) *ecs.Erro
 	return out.Err
 }
 
+// TestSecretsWithOtherBlanks: what is left once the blanks of an answer are tidied is no secret either.
+func TestSecretsWithOtherBlanks(t *testing.T) {
+	const data = "the dog is Rex"
+	for _, blank := range []string{"\n", "  ", "\t", "\u00a0", "\x00", "\u202e "} {
+		for _, body := range bodiesWith(t, strings.ReplaceAll(data, " ", blank)) {
+			err := refusedBy(t, body, ecs.ChangeOSRequest{ImageID: imageID, UserData: ecs.NewSecret(data)})
+			assert.NotContains(t, fmt.Sprintf("%v %s", err, err.Code), data, "%q", blank)
+		}
+	}
+}
+
 func TestTransportErrorsHoldNoSecret(t *testing.T) {
 	for _, text := range []string{
 		"proxyconnect tcp: http://user:" + hidden + "@proxy.example: refused",

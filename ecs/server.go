@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -134,8 +133,8 @@ func decodeServer(body []byte, serverID string) (Server, error) {
 	var answer struct {
 		Server object[serverJSON] `json:"server"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return Server{}, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return Server{}, err
 	}
 	s := answer.Server.value
 	switch {

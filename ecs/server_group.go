@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -42,8 +41,8 @@ func decodeServerGroups(body []byte) ([]ServerGroup, error) {
 			Members  list[text] `json:"members"`
 		}] `json:"server_groups"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return nil, err
 	}
 	if !hasList(body, "server_groups") {
 		return nil, errors.New("the answer lists no server groups")

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -119,8 +118,8 @@ func decodeServerPage(body []byte) (serverPage, error) {
 		Count   *number          `json:"count"`
 		Servers list[serverJSON] `json:"servers"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return serverPage{}, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return serverPage{}, err
 	}
 	switch {
 	case !hasList(body, "servers"):
@@ -180,8 +179,8 @@ func decodeNamedServers(body []byte, ids []string) (namedServers, error) {
 	var answer struct {
 		Servers list[serverJSON] `json:"servers"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return namedServers{}, errors.New("the answer cannot be read")
+	if err := unmarshal(body, &answer); err != nil {
+		return namedServers{}, err
 	}
 	entries := map[string]serverJSON{}
 	for _, s := range answer.Servers {

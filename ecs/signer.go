@@ -53,13 +53,11 @@ func canonicalRequest(req *http.Request, body []byte, names []string) string {
 	}, "\n")
 }
 
-// canonicalPath ends with a slash, which the path on the wire does not.
+// canonicalPath ends with a slash, which the path on the wire does not. It is made of the path as the gateway
+// decodes it, where %2F is a slash.
 func canonicalPath(u *url.URL) string {
-	segments := strings.Split(u.EscapedPath(), "/")
+	segments := strings.Split(u.Path, "/")
 	for i, segment := range segments {
-		if plain, err := url.PathUnescape(segment); err == nil {
-			segment = plain
-		}
 		segments[i] = percentEncode(segment)
 	}
 	path := strings.Join(segments, "/")
@@ -80,13 +78,18 @@ func canonicalQuery(u *url.URL) string {
 	return strings.Join(pairs, "&")
 }
 
-// canonicalHeaders ends every header with a line feed, so that an empty line follows the block.
+// canonicalHeaders ends every header with a line feed, so that an empty line follows the block. Values lose
+// their outer blanks one by one, as they do on the wire.
 func canonicalHeaders(header http.Header, names []string) string {
 	var block strings.Builder
 	for _, name := range names {
 		for key, values := range header {
 			if strings.EqualFold(key, name) {
-				fmt.Fprintf(&block, "%s:%s\n", name, strings.TrimSpace(strings.Join(values, ",")))
+				trimmed := make([]string, len(values))
+				for i, value := range values {
+					trimmed[i] = strings.TrimSpace(value)
+				}
+				fmt.Fprintf(&block, "%s:%s\n", name, strings.Join(trimmed, ","))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package ecs_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -47,4 +48,25 @@ func TestAuthorizeRefusesUnusableKeys(t *testing.T) {
 	require.Error(t, ecs.AccessKey{}.Authorize(req, nil, time.Now()))
 	require.Error(t, ecs.Token{Value: ecs.NewSecret("a\r\nb")}.Authorize(req, nil, time.Now()))
 	assert.Empty(t, req.Header)
+}
+
+func TestAuthorizeRefusesWhatItWouldNotSign(t *testing.T) {
+	key := ecs.AccessKey{ID: "id", Secret: ecs.NewSecret("sk")}
+	for _, query := range []string{"a=%zz", "a=1;b=2", "a=1&b=%"} {
+		req := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "e", RawQuery: query}, Header: http.Header{}}
+		require.ErrorContains(t, key.Authorize(req, nil, time.Now()), "the query cannot be signed", query)
+		assert.Empty(t, req.Header)
+	}
+}
+
+// TestSignatureOfWhatArrives: the same request on the wire has the same signature, however it is put together.
+func TestSignatureOfWhatArrives(t *testing.T) {
+	sign := func(path, raw string, values ...string) string {
+		req := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "e", Path: path, RawPath: raw}, Header: http.Header{"X-A": values}}
+		require.NoError(t, ecs.AccessKey{ID: "id", Secret: ecs.NewSecret("sk")}.Authorize(req, nil, time.Unix(0, 0)))
+		return req.Header.Get("Authorization")
+	}
+	assert.Equal(t, sign("/a/b", ""), sign("/a/b", "/a%2Fb"))
+	assert.NotEqual(t, sign("/a/b", ""), sign("/a%2Fb", "/a%252Fb"))
+	assert.Equal(t, sign("/a", "", "x", "y"), sign("/a", "", " x\t", "\ty "))
 }

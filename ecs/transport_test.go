@@ -91,6 +91,25 @@ func TestLostAnswersAreUnknownAndSentOnce(t *testing.T) {
 	}
 }
 
+// TestEndlessAnswers: reading stops where an answer gets too large, whatever its status is.
+func TestEndlessAnswers(t *testing.T) {
+	for status, says := range map[string]string{"200 OK": "HTTP 200: the answer is larger than 4 MB", "503 Gone Fishing": "HTTP 503: the answer is larger than 4 MB"} {
+		sent := make(chan int, 1)
+		base, _ := rawCloud(t, func(conn *net.TCPConn) {
+			chunk := fmt.Sprintf("%x\r\n%s\r\n", 64<<10, strings.Repeat("7", 64<<10))
+			_, err := fmt.Fprintf(conn, "HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n", status)
+			n := 0
+			for ; err == nil; n += 64 << 10 {
+				_, err = io.WriteString(conn, chunk)
+			}
+			sent <- n
+		})
+		_, err := newClient(t, config(base)).Server(context.Background(), serverID)
+		assert.ErrorContains(t, err, says)
+		assert.Less(t, <-sent, 32<<20, "what the sockets between hold comes on top")
+	}
+}
+
 func TestStatusOfACutAnswerIsKept(t *testing.T) {
 	base, _ := rawCloud(t, func(conn *net.TCPConn) {
 		fmt.Fprint(conn, "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 90\r\n\r\n{")

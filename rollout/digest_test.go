@@ -11,7 +11,7 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-func sealed(t *testing.T) rollout.Plan {
+func sealed(t testing.TB) rollout.Plan {
 	t.Helper()
 	plan := rollout.Plan{
 		Version: rollout.PlanVersion, Name: "web", MadeAt: time.Date(2026, 10, 10, 20, 0, 0, 0, time.UTC),
@@ -69,5 +69,25 @@ func TestPlanOfAnotherVersionIsNotVerified(t *testing.T) {
 		err := plan.Verify()
 		assert.ErrorContains(t, err, "make a new plan")
 		assert.NotErrorIs(t, err, rollout.ErrEdited)
+	}
+}
+
+// TestPlanThatNoPlannerMadeIsNotVerified, even when its digest fits: who follows its waves would reach past the
+// servers, never reach some, or change one twice.
+func TestPlanThatNoPlannerMadeIsNotVerified(t *testing.T) {
+	for name, edit := range map[string]func(*rollout.Plan){
+		"no waves":          func(p *rollout.Plan) { p.Waves = nil },
+		"a wave beyond":     func(p *rollout.Plan) { p.Waves[0].End = 2 },
+		"beyond and back":   func(p *rollout.Plan) { p.Waves = []rollout.Wave{{Name: "two", End: 2}, {Name: "one", End: 1}} },
+		"a wave of none":    func(p *rollout.Plan) { p.Waves[0].End = 0 },
+		"a wave before all": func(p *rollout.Plan) { p.Waves = []rollout.Wave{{Name: "none", End: -1}, {Name: "all", End: 1}} },
+		"a wave before":     func(p *rollout.Plan) { p.Waves = append(p.Waves, rollout.Wave{Name: "less"}) },
+		"two waves, a name": func(p *rollout.Plan) { p.Waves = append(p.Waves, p.Waves[0]) },
+		"a server twice":    func(p *rollout.Plan) { p.Servers = append(p.Servers, p.Servers[0]); p.Waves[0].End = 2 },
+	} {
+		plan := sealed(t)
+		edit(&plan)
+		require.NoError(t, plan.Seal())
+		assert.ErrorContains(t, plan.Verify(), "no planner made this plan", name)
 	}
 }

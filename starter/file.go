@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,20 @@ func writeFile(path string, content []byte) (err error) {
 		return err
 	}
 	return os.Rename(file.Name(), path)
+}
+
+// readFile reads a whole file, and refuses one that is larger, or has no end.
+func readFile(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("%s has more than %d MB, which is more than a plan of tens of thousands of servers has", path, limit>>20)
+	}
+	return content, err
 }
 
 // notAFormat refuses "-o json": -o takes a file here, and a file called json is never what is meant.

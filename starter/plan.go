@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -116,7 +115,7 @@ func taskQueueFlag(queue string) string {
 
 // readDocument reads a rollout and the files of servers that it names.
 func readDocument(path string) (spec.Rollout, error) {
-	content, err := os.ReadFile(path)
+	content, err := readFile(path, rollout.MaxPlanSize) // it may be a plan
 	if err != nil {
 		return spec.Rollout{}, err
 	}

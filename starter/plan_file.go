@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"go.yaml.in/yaml/v3"
 
@@ -24,32 +20,20 @@ func writePlan(path string, plan rollout.Plan) error {
 	return writeFile(path, append(content, '\n'))
 }
 
-// readPlan reads a plan and refuses one that is not as the planner made it, down to fields that this
-// program does not know: the digest could not tell of them.
+// readPlan reads a plan and refuses one that is not as the planner made it.
 func readPlan(path string) (rollout.Plan, error) {
-	var plan rollout.Plan
-	content, err := os.ReadFile(path)
+	content, err := readFile(path, rollout.MaxPlanSize)
 	if err != nil {
-		return plan, err
+		return rollout.Plan{}, err
 	}
-	if looksLikeDocument(content) {
+	plan, err := rollout.ReadPlan(content)
+	switch {
+	case err == nil:
+		return plan, nil
+	case looksLikeDocument(content):
 		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", path, progressview.Word(path))
 	}
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(&plan)
-	if err == nil {
-		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something follows the plan")
-		}
-	}
-	if err != nil {
-		return plan, fmt.Errorf("%s is not a plan, or was edited: %w; make one with: reimage plan", path, err)
-	}
-	if err := plan.Verify(); err != nil {
-		return plan, fmt.Errorf("%s: %w", path, err)
-	}
-	return plan, nil
+	return plan, fmt.Errorf("%s is not a plan, or was edited: %w; make one with: reimage plan", path, err)
 }
 
 // looksLikePlan and looksLikeDocument tell the two files of a rollout apart, should somebody give the one for
@@ -65,5 +49,5 @@ func looksLikeDocument(content []byte) bool {
 	var document struct {
 		Kind string `yaml:"kind"`
 	}
-	return yaml.Unmarshal(content, &document) == nil && document.Kind == spec.Kind
+	return len(content) <= spec.MaxSize && yaml.Unmarshal(content, &document) == nil && document.Kind == spec.Kind
 }

@@ -110,3 +110,19 @@ func (f *fleet) isRunning() bool {
 	described, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), workflows.RolloutID(f.plan.Name), "")
 	return err == nil && described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 }
+
+// TestReadFile: a file without an end is given up, whoever reads it.
+func TestReadFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte("1234"), 0o600))
+	content, err := readFile(path, 4)
+	require.NoError(t, err)
+	assert.Equal(t, "1234", string(content))
+	_, err = readFile(path, 3)
+	assert.ErrorContains(t, err, "has more than")
+	for _, args := range [][]string{{"apply", "/dev/zero"}, {"plan", "-f", "/dev/zero"}} {
+		code, _, errOut := runCommand(t, args...)
+		assert.Equal(t, exitUsage, code)
+		assert.Contains(t, errOut, "/dev/zero has more than 32 MB")
+	}
+}

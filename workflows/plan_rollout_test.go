@@ -41,7 +41,7 @@ func run[Out any](s *stage, workflow string, input any) (Out, error) {
 
 func TestPlanRollout(t *testing.T) {
 	doc := spec.Rollout{APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: "march"}}
-	plan := &rollout.Plan{Version: rollout.PlanVersion, Name: "march", MadeAt: curtain, Servers: []rollout.PlannedServer{{ID: serverID}}}
+	plan := &rollout.Plan{Version: rollout.PlanVersion, Name: "march", MadeAt: curtain, Servers: []rollout.PlannedServer{{ID: serverID}}, Waves: []rollout.Wave{{Name: "all", End: 1}}}
 	require.NoError(t, plan.Seal())
 	for name, want := range map[string]workflows.PlanRolloutResult{
 		"plan":     {Plan: plan},

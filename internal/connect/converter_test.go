@@ -119,6 +119,7 @@ func planOf(t *testing.T, servers int) rollout.Plan {
 			Before: rollout.Fingerprint{ImageID: image, VolumeID: id()}, ImageName: "base-2026-01", DiskGB: 40, DataDisks: 1,
 		})
 	}
+	plan.Waves = []rollout.Wave{{Name: "all", End: len(plan.Servers)}}
 	require.NoError(t, plan.Seal())
 	return plan
 }

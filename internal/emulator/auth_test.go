@@ -22,7 +22,7 @@ type captured struct {
 	Request string `json:"request"`
 }
 
-func capturedRequests(t *testing.T) []captured {
+func capturedRequests(t testing.TB) []captured {
 	t.Helper()
 	text, err := os.ReadFile("testdata/official_sdk_requests.json")
 	require.NoError(t, err)
