@@ -38,7 +38,7 @@ func (o *applyOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
 	f.BoolVar(&o.wait, "wait", true, "watch until the rollout ends or waits for a human")
 	f.BoolVar(&o.detach, "detach", false, "return as soon as the rollout is started")
-	f.BoolVar(&o.replan, "replan", false, "make a new plan when servers have changed since, and ask for consent to that one; needs -f")
+	f.BoolVar(&o.replan, "replan", false, "make a new plan from the file and carry that one out; shows it when it is not the same, and asks for consent to it; needs -f")
 	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, for --replan")
 	addByFlag(f, &o.by)
 	addFormatFlag(f, &o.output)
@@ -54,9 +54,9 @@ func newApplyCommand(io streams) *cobra.Command {
 everything on them are destroyed.
 
 A plan that was edited is refused, and so is one whose servers have changed since it
-was made; --replan then makes a new plan, shows the difference and asks again. Ctrl-C
-stops watching and not the rollout: see "reimage watch", "reimage pause" and "reimage
-abort".
+was made. --replan makes a new plan from the file with the rollout, shows it together
+with the difference, and asks for consent to that one. Ctrl-C stops watching and not
+the rollout: see "reimage watch", "reimage pause" and "reimage abort".
 ` + exitCodes,
 		Example: `  reimage apply plan.json
   reimage apply plan.json --yes --detach --by ci/4711
@@ -133,14 +133,17 @@ func (o applyOptions) display(io streams) display {
 	return newDisplay(io.out)
 }
 
-// current gives the plan itself while its servers are as they were when it was made. Otherwise it refuses,
-// or makes a new one.
+// current is the plan to carry out: a new one with --replan, and otherwise the plan itself, which is refused
+// when its servers are no longer as they were.
 func (s *session) current(ctx context.Context, io streams, o applyOptions, path string, plan rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
-	if len(plan.Servers) == 0 {
+	if len(plan.Servers) == 0 && !o.replan {
 		return plan, nil
 	}
 	if err := s.free(ctx, plan.Name); err != nil {
 		return plan, err
+	}
+	if o.replan {
+		return s.replan(ctx, io, plan, document)
 	}
 	checked, err := consult[workflows.CheckPlanResult](ctx, s, workflows.PlanID(plan.Name, uuid.NewString()), "check the plan of "+plan.Name,
 		workflows.CheckPlanName, workflows.CheckPlanInput{Plan: plan})
@@ -150,13 +153,8 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 	if len(checked.Drift) == 0 {
 		return plan, nil
 	}
-	changed := drifted(plan, checked.Drift)
-	if !o.replan {
-		return plan, fmt.Errorf("%s\nNothing was started. Make a new plan with: reimage plan -f FILE -o %s%s, or see the difference with: reimage apply %s --replan -f FILE%s",
-			changed, progressview.Word(path), taskQueueFlag(o.taskQueue), progressview.Word(path), taskQueueFlag(o.taskQueue))
-	}
-	fmt.Fprintln(io.err, changed)
-	return s.replan(ctx, io, plan, document)
+	return plan, fmt.Errorf("%s\nNothing was started. Make a new plan with: reimage plan -f FILE -o %s%s, or see the difference with: reimage apply %s --replan -f FILE%s",
+		drifted(plan, checked.Drift), progressview.Word(path), taskQueueFlag(o.taskQueue), progressview.Word(path), taskQueueFlag(o.taskQueue))
 }
 
 // mostDrift is how many changed servers are named: all of a zone may have changed.
@@ -180,15 +178,33 @@ func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, docu
 	if err != nil {
 		return plan, err
 	}
-	fmt.Fprintln(io.err)
+	same, err := samePlan(old, plan)
+	if err != nil {
+		return plan, err
+	}
+	if same {
+		fmt.Fprintln(io.err, "the new plan is the same as the old one")
+		return plan, nil
+	}
 	if err := planview.Print(io.err, plan); err != nil {
 		return plan, err
 	}
 	fmt.Fprintln(io.err, "\nthe new plan compared with the old one:")
-	for _, line := range planner.Compare(old, plan) {
+	lines := planner.Compare(old, plan)
+	if len(lines) == 0 {
+		lines = []string{"the same is done to the same servers; skipped servers, warnings or the estimate are not the same"}
+	}
+	for _, line := range lines {
 		fmt.Fprintln(io.err, " ", safetext.Line(line))
 	}
 	return plan, nil
+}
+
+// samePlan is true when nothing but the time tells the plans apart.
+func samePlan(old, new rollout.Plan) (bool, error) {
+	new.MadeAt = old.MadeAt
+	err := new.Seal()
+	return new.Digest == old.Digest, err
 }
 
 // apply asks for consent and starts the rollout. Without a run there is nothing to do.

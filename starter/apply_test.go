@@ -143,11 +143,11 @@ func TestTheOtherFile(t *testing.T) {
 	assert.Contains(t, ran.err, "is a plan already and not the rollout that one is made from; carry it out with: reimage apply "+plan)
 }
 
-// TestDrift: a plan whose servers have changed is refused, and a new one is made when that is wanted.
+// TestDrift: a plan whose servers have changed is refused.
 func TestDrift(t *testing.T) {
 	f := newFleet(t, "drifted", 3)
 	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, Name: "web-01", What: "web-01 has another system disk"}}
-	path, document := f.planFile(), f.document()
+	path := f.planFile()
 
 	ran := f.cli("apply", path, "--task-queue", f.queue, "--yes")
 	assert.Equal(t, exitUsage, ran.code)
@@ -155,28 +155,66 @@ func TestDrift(t *testing.T) {
 	assert.Contains(t, ran.err, f.plan.Servers[0].ID+": web-01 has another system disk")
 	assert.Contains(t, ran.err, "Nothing was started. Make a new plan with: reimage plan -f FILE -o "+path)
 
-	other := f.file("other.yaml", strings.Replace(readText(t, document), "drifted", "other", 1))
-	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", other)
+	assert.True(t, f.nothingStarted())
+}
+
+// TestReplan: whatever has changed, in the cloud or in the file, what is carried out is the new plan, and it is
+// shown first.
+func TestReplan(t *testing.T) {
+	f := newFleet(t, "replanned", 3)
+	path, document := f.planFile(), f.document()
+	replan := func(answer string, args ...string) ran {
+		return f.cliWith(t.Context(), answer, append([]string{"apply", path, "--task-queue", f.queue, "--replan", "-f", document}, args...)...)
+	}
+
+	other := f.file("other.yaml", strings.Replace(readText(t, document), "replanned", "other", 1))
+	ran := f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", other)
 	assert.Equal(t, exitUsage, ran.code)
-	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout drifted")
+	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout replanned")
+
+	again := f.plan
+	again.MadeAt = again.MadeAt.Add(time.Hour)
+	require.NoError(t, again.Seal())
+	f.made.Plan = &again
+	ran = replan("")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "the new plan is the same as the old one\n")
+	assert.Contains(t, ran.err, "Type yes to destroy 3 system disks (rollout replanned): ")
 
 	fresh := f.plan
 	fresh.Servers = fresh.Servers[1:]
 	fresh.Waves = []rollout.Wave{{Name: "all", End: 2}}
 	require.NoError(t, fresh.Seal())
 	f.made.Plan = &fresh
-	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", document)
+	ran = replan("")
 	assert.Equal(t, exitUsage, ran.code, "the consent is to the new plan")
-	assert.Contains(t, ran.err, "the new plan compared with the old one:\n")
-	assert.Contains(t, ran.err, "Type yes to destroy 2 system disks (rollout drifted): ")
+	assert.Contains(t, ran.err, "the new plan compared with the old one:\n  - web-01 leaves")
+	assert.Contains(t, ran.err, "Type yes to destroy 2 system disks (rollout replanned): ")
 	assert.True(t, f.nothingStarted())
 
 	f.endAtOnce(rollout.Done)
-	ran = f.cliWith(t.Context(), "yes\n", "apply", path, "--task-queue", f.queue, "--replan", "-f", document, "--output", "json")
+	ran = replan("yes\n", "--output", "json")
 	assert.Equal(t, exitDone, ran.code, ran.err)
 	var p rollout.Progress
 	require.NoError(t, json.Unmarshal([]byte(ran.out), &p))
-	assert.Equal(t, 2, p.Counts.Done)
+	assert.Equal(t, 2, p.Counts.Done, "no server has drifted, and still the new plan counts")
+}
+
+// TestSamePlan: nothing but the time may differ, down to a warning.
+func TestSamePlan(t *testing.T) {
+	plan := rollout.Plan{Name: "web", Servers: []rollout.PlannedServer{{ID: "1"}}}
+	require.NoError(t, plan.Seal())
+	warned := plan
+	warned.Warnings = []string{"it is Friday"}
+	require.NoError(t, warned.Seal())
+	for _, c := range []struct {
+		new  rollout.Plan
+		want bool
+	}{{plan, true}, {warned, false}} {
+		same, err := samePlan(plan, c.new)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, same)
+	}
 }
 
 // TestUnknownSizes: a size that the cloud did not tell is not counted as nothing.
