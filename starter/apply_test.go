@@ -64,6 +64,9 @@ func TestApplyExitCodes(t *testing.T) {
 		ran := f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
 		assert.Equal(t, exitRolledBack, ran.code)
 		assert.Contains(t, ran.err, "every changed server has its previous image again")
+		report := f.cli("report", "undone").out
+		assert.Regexp(t, `rollback +\S+: 1 server failed and 0 tolerated: web-02\n`, report, "when and why, from the log")
+		assert.Contains(t, report, "Servers that have their previous image again")
 	})
 }
 

@@ -19,6 +19,7 @@ func (r Report) text(w io.Writer) error {
 	r.summary(&b)
 	r.waves(&b)
 	r.failures(&b)
+	r.restored(&b)
 	r.again(&b)
 	r.unchanged(&b)
 	r.who(&b)
@@ -47,6 +48,21 @@ func (r Report) summary(b *strings.Builder) {
 	if n := r.count(func(s rollout.ServerProgress) bool { return s.Accepted }); n > 0 {
 		row("accepted", fmt.Sprintf("%d, which do not count", n))
 	}
+	row("rollback", r.rollback())
+}
+
+// rollback says when and why changed servers began to get their previous image again, as far back as the log
+// goes. Empty means that nothing is known of one.
+func (r Report) rollback() string {
+	for _, entry := range r.Log {
+		if why, began := strings.CutPrefix(entry.What, "rolling back: "); began {
+			return moment(entry.At) + ": " + why
+		}
+		if strings.HasPrefix(entry.What, "to be rolled back when resumed: ") {
+			return moment(entry.At) + ": " + entry.What
+		}
+	}
+	return ""
 }
 
 func (r Report) waves(b *strings.Builder) {
@@ -64,7 +80,9 @@ func (r Report) waves(b *strings.Builder) {
 
 func (r Report) failures(b *strings.Builder) {
 	if r.count(failed) == 0 {
-		say(b, "\nNo server failed.\n")
+		if r.count(restored) == 0 { // what is rolled back may have failed first
+			say(b, "\nNo server failed.\n")
+		}
 		return
 	}
 	say(b, "\nFailed servers\n")
@@ -73,11 +91,31 @@ func (r Report) failures(b *strings.Builder) {
 			continue
 		}
 		say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
-		say(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
-		say(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
+		disks(b, s)
 		say(b, "    attempts     %d, the last from %s to %s\n", s.Attempts, cmp.Or(moment(s.StartedAt), "?"), cmp.Or(moment(s.EndedAt), "?"))
 		if s.Accepted {
 			say(b, "    accepted     it does not count\n")
+		}
+	}
+}
+
+// disks are the image and the system disk of the plan, and those that the server showed last.
+func disks(b *strings.Builder, s rollout.ServerProgress) {
+	say(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
+	say(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
+}
+
+// restored names the servers that were rolled back: they have the image from before, and nothing of what was
+// on their disks.
+func (r Report) restored(b *strings.Builder) {
+	if r.count(restored) == 0 {
+		return
+	}
+	say(b, "\nServers that have their previous image again, on a new system disk: what was on the disks before is lost\n")
+	for _, s := range r.Servers {
+		if restored(s) {
+			say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+			disks(b, s)
 		}
 	}
 }
@@ -99,7 +137,7 @@ func (r Report) again(b *strings.Builder) {
 // unchanged names the servers that were left as they were without having failed.
 func (r Report) unchanged(b *strings.Builder) {
 	left := func(s rollout.ServerProgress) bool {
-		return s.State == rollout.Ended && s.End != rollout.Done && !failed(s)
+		return s.State == rollout.Ended && s.End != rollout.Done && !failed(s) && !restored(s)
 	}
 	if r.count(left) == 0 {
 		return
@@ -135,6 +173,10 @@ func (r Report) count(is func(rollout.ServerProgress) bool) int {
 // failed is true for every failure, accepted or not.
 func failed(s rollout.ServerProgress) bool {
 	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0
+}
+
+func restored(s rollout.ServerProgress) bool {
+	return s.State == rollout.Ended && s.End == rollout.Restored
 }
 
 func by(who string) string {
