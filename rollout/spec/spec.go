@@ -100,6 +100,10 @@ type Selection struct {
 	Expect Expect `yaml:"expect,omitempty" json:"expect,omitzero"`
 }
 
+// OnlyIDs is true when ids alone choose the servers, so that no other server has to be known. Files have to
+// have been read into ids and names.
+func (s Selection) OnlyIDs() bool { return len(s.IDs) > 0 && len(s.Names) == 0 && len(s.Tags) == 0 }
+
 // Exclusion takes servers out of a selection. A server is out when any entry of any list names it.
 type Exclusion struct {
 	// IDs of servers.
