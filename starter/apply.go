@@ -292,7 +292,7 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 	case declined(err):
 		return nil, fmt.Errorf("rollout %s could not be started: %w", plan.Name, err)
 	case err != nil:
-		return nil, unanswered(ctx, "rollout "+plan.Name, "reimage status "+progressview.Word(plan.Name), err)
+		return nil, unanswered("rollout "+plan.Name, "reimage status "+progressview.Word(plan.Name), err)
 	}
 	return &rolloutRun{
 		session: s, name: plan.Name, runID: run.GetRunID(), firstRun: run.GetRunID(), closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING,

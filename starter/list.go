@@ -72,6 +72,9 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 		found = append(found, ended...)
 	}
 	all := s.lookAll(ctx, found)
+	if ctx.Err() != nil {
+		return ctx.Err() // rather than a list of rollouts that seem not to answer
+	}
 	if o.output == outputJSON {
 		return printJSON(io, all)
 	}

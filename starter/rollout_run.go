@@ -122,7 +122,7 @@ func (r *rolloutRun) command(ctx context.Context, c rollout.Command) (string, er
 		return "", r.over(ctx)
 	}
 	if served, err := r.servedSoon(ctx); err != nil {
-		return "", err
+		return "", fmt.Errorf("%s was not given to rollout %s: %w", c.Kind, r.name, err)
 	} else if !served {
 		return "", fmt.Errorf("%s was not given to rollout %s: no worker serves its task queue %s, start reimage-worker", c.Kind, r.name, r.taskQueue)
 	}

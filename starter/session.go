@@ -129,7 +129,7 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, result any)
 			case err == nil:
 				return nil
 			case errors.Is(ctx.Err(), context.Canceled):
-				return &exitError{exitInterrupted, errors.New("interrupted")}
+				return ctx.Err()
 			}
 			return errors.New(said(err))
 		case <-ticker.C:
@@ -163,16 +163,12 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 	case declined(err):
 		return nil, fmt.Errorf("the change of %s could not be started: %w", found.Name, err)
 	}
-	return nil, unanswered(ctx, "the change of "+found.Name, "reimage server status "+serverID, err)
+	return nil, unanswered("the change of "+found.Name, "reimage server status "+serverID, err)
 }
 
 // unanswered is the error for a start of which nobody knows whether it happened.
-func unanswered(ctx context.Context, what, look string, err error) error {
-	err = fmt.Errorf("%s may have been started, and then it goes on: Temporal did not answer (%w); look with: %s", what, err, look)
-	if ctx.Err() != nil {
-		return &exitError{exitInterrupted, err}
-	}
-	return err
+func unanswered(what, look string, err error) error {
+	return fmt.Errorf("%s may have been started, and then it goes on: Temporal did not answer (%w); look with: %s", what, err, look)
 }
 
 // declined is true when Temporal itself has refused a request. After any other error the request may have
@@ -239,7 +235,7 @@ func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult,
 	}
 	serverID := path.Base(run.GetID())
 	if ctx.Err() != nil {
-		return result, &exitError{exitInterrupted, fmt.Errorf("stopped watching; the change goes on; watch it with: reimage server status %s --wait", serverID)}
+		return result, fmt.Errorf("stopped watching; the change goes on; watch it with: reimage server status %s --wait", serverID)
 	}
 	return result, fmt.Errorf("Temporal no longer tells how the change is going (%w); the change goes on; look with: reimage server status %s", err, serverID)
 }

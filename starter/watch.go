@@ -149,7 +149,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 
 func (r *rolloutRun) stoppedWatching() error {
 	name := progressview.Word(r.name)
-	return &exitError{exitInterrupted, fmt.Errorf("stopped watching; rollout %s goes on. Watch it with: reimage watch %s; stop it with: reimage pause %s, or: reimage abort %s", r.name, name, name, name)}
+	return fmt.Errorf("stopped watching; rollout %s goes on. Watch it with: reimage watch %s; stop it with: reimage pause %s, or: reimage abort %s", r.name, name, name, name)
 }
 
 // end is how the workflow of a rollout closed.

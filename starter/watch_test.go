@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/reimage/reimage/internal/progressview"
@@ -67,15 +70,61 @@ func TestStoppedWatching(t *testing.T) {
 	f.start()
 	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
 	ctx, interrupt := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, interrupt)
-	ran := f.cliWith(ctx, "", "watch", "goes-on")
-	if ran.code != exitUsage { // it may have come while dialling
-		assert.Equal(t, exitInterrupted, ran.code)
-		assert.Contains(t, ran.err, "rollout goes-on goes on. Watch it with: reimage watch goes-on; stop it with: reimage pause goes-on, or: reimage abort goes-on")
-	}
+	watched := &firstWrite{then: interrupt}
+	var errOut bytes.Buffer
+	code := execute(ctx, streams{out: watched, err: &errOut}, []string{"watch", "goes-on"})
+	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, errOut.String(), "reimage: interrupted: stopped watching; rollout goes-on goes on. Watch it with: reimage watch goes-on; stop it with: reimage pause goes-on, or: reimage abort goes-on")
 	f.finish("web-01", rollout.Done)
 	f.finish("web-02", rollout.Done)
 	f.await("it ends all the same", func(p rollout.Progress) bool { return p.End == rollout.Completed })
+}
+
+// firstWrite does something at the first write.
+type firstWrite struct {
+	once sync.Once
+	then func()
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.once.Do(w.then)
+	return len(p), nil
+}
+
+// TestInterrupted presses Ctrl-C wherever a command waits: it is an interrupt, and no wrong usage.
+func TestInterrupted(t *testing.T) {
+	f := newFleet(t, "interrupted", 2)
+	path := f.planFile()
+	f.start()
+	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
+	pressed, press := context.WithCancel(t.Context())
+	press()
+	for _, args := range [][]string{{"list"}, {"status", "interrupted"}, {"report", "interrupted"}, {"pause", "interrupted"}, {"apply", path}} {
+		ran := f.cliWith(pressed, "", args...)
+		assert.Equal(t, exitInterrupted, ran.code, args)
+		assert.Contains(t, ran.err, "reimage: interrupted: ", args)
+	}
+
+	s := &session{client: temporalServer.Client, taskQueue: "nobody-" + f.queue}
+	run := &rolloutRun{session: s, name: "interrupted", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	ctx, interrupt := context.WithTimeout(t.Context(), workerPatience/10)
+	defer interrupt()
+	_, err := run.command(ctx, rollout.Command{Kind: rollout.Pause, By: "ina"})
+	assert.ErrorContains(t, err, "pause was not given to rollout interrupted")
+	assert.True(t, f.isRunning())
+}
+
+// TestInterruptedQuestion: no answer is no consent.
+func TestInterruptedQuestion(t *testing.T) {
+	f := newFleet(t, "unasked", 2)
+	ctx, interrupt := context.WithCancel(t.Context())
+	in, _ := io.Pipe() // nobody types anything
+	var errOut bytes.Buffer
+	asked := &firstWrite{then: interrupt} // what will be lost comes right before the question
+	code := execute(ctx, streams{in: in, out: io.Discard, err: io.MultiWriter(asked, &errOut)}, []string{"apply", f.planFile(), "--task-queue", f.queue})
+	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, errOut.String(), "reimage: interrupted: no consent was given, nothing was touched")
+	assert.True(t, f.nothingStarted())
 }
 
 // TestBrokenWorkflow is a rollout that did not end by itself: nothing is known of its end, and that is said.
