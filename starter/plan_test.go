@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -93,10 +94,42 @@ func TestPlanThatCannotBeWritten(t *testing.T) {
 	err := writeFile(filepath.Join(dir, "taken"), []byte("new"))
 	assert.ErrorContains(t, err, "taken was not written")
 	err = writeFile(filepath.Join(dir, "none", "plan.json"), []byte("new"))
-	assert.ErrorContains(t, err, "cannot be written")
+	assert.ErrorContains(t, err, "plan.json was not written")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 1)
+}
+
+// TestWriteFile replaces regular files only.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	target, link, pipe, nowhere := filepath.Join(dir, "plan.json"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe"), filepath.Join(dir, "nowhere")
+	require.NoError(t, os.WriteFile(target, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink("plan.json", link))
+	require.NoError(t, writeFile(link, []byte("new")))
+	assert.Equal(t, "new", readText(t, target))
+	linked, err := os.Readlink(link)
+	require.NoError(t, err, "a link stays a link")
+	assert.Equal(t, "plan.json", linked)
+
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	read := make(chan string, 1)
+	go func() {
+		content, _ := os.ReadFile(pipe)
+		read <- string(content)
+	}()
+	require.NoError(t, writeFile(pipe, []byte("through")))
+	assert.Equal(t, "through", <-read)
+	info, err := os.Stat(pipe)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeNamedPipe, "a pipe stays a pipe")
+	require.NoError(t, writeFile(os.DevNull, []byte("away")))
+	info, err = os.Stat(os.DevNull)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeDevice)
+
+	require.NoError(t, os.Symlink("none", nowhere))
+	assert.ErrorContains(t, writeFile(nowhere, []byte("new")), "nowhere was not written")
 }
 
 // nothingStarted is true while no rollout of that name has ever run.
