@@ -66,7 +66,7 @@ func (r *rolloutRun) look(ctx context.Context) (rollout.Progress, error) {
 	case broken != nil:
 		return p, fmt.Errorf("how rollout %s ended cannot be asked: %w", r.name, broken)
 	case err != nil:
-		return r.fromResult(rollout.Progress{}, result), nil
+		return r.fromResult(result), nil
 	}
 	return p, nil
 }

@@ -179,17 +179,20 @@ func TestStatus(t *testing.T) {
 
 // TestEndWithoutWorker: how a rollout ended is known without anybody to ask.
 func TestEndWithoutWorker(t *testing.T) {
-	f := newFleet(t, "forgotten", 1)
-	f.endAtOnce(rollout.Done)
+	f := newFleet(t, "forgotten", 2, func(p *rollout.Plan) { p.Budget.Count = new(1) })
+	f.endAtOnce(rollout.FailedIntact, "web-01").endAtOnce(rollout.Done)
 	run := f.start()
 	require.NoError(t, run.Get(t.Context(), nil))
 	r := &rolloutRun{session: &session{client: temporalServer.Client}, name: "forgotten", runID: run.GetRunID()}
 	result, err := r.result(t.Context())
 	require.NoError(t, err)
-	p := r.fromResult(rollout.Progress{}, result)
-	assert.Equal(t, rollout.Completed, p.End)
-	assert.Equal(t, rollout.Counts{Servers: 1, Done: 1}, p.Counts)
-	assert.NoError(t, standing(p))
+	p := r.fromResult(result)
+	assert.Equal(t, rollout.Counts{Servers: 2, Done: 1, Failed: 1}, p.Counts)
+	assert.Equal(t, exitFailed, codeOf(standing(p)))
+	// Whatever is shown is as the workers would tell it.
+	text := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: time.Now()}, progressview.Style{}), "\n")
+	assert.Contains(t, text, "image Ubuntu 24.04")
+	assert.Contains(t, text, "  1 of 1 tolerated")
 }
 
 // TestScreen draws frames of all heights and reads them back from a terminal.
