@@ -286,10 +286,13 @@ func (s *session) status(ctx context.Context, workflowID, runID string) (workflo
 	return status, answer.Get(&status)
 }
 
-// said is what went wrong in the worker's own words, without Temporal's wrapping.
+// said is what went wrong in the worker's own words, or how the workflow closed, without Temporal's wrapping.
 func said(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Message()
+	}
+	if closed, ok := errors.AsType[*temporal.WorkflowExecutionError](err); ok {
+		return closed.Unwrap().Error()
 	}
 	return err.Error()
 }

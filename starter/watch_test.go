@@ -136,11 +136,13 @@ func TestBrokenWorkflow(t *testing.T) {
 	for _, command := range []string{"watch", "status"} {
 		ran := f.cli(command, "broken")
 		assert.Equal(t, exitFailed, ran.code)
-		assert.Contains(t, ran.err, "the workflow of rollout broken did not end by itself")
+		assert.Contains(t, ran.err, "the workflow of rollout broken did not end by itself: terminated. No other")
 		assert.Contains(t, ran.err, "servers in flight are finished by workflows of their own")
 	}
 	assert.Contains(t, f.cli("abort", "broken").err, "as terminated and takes no commands any more")
-	assert.Contains(t, f.cli("report", "broken").out, "did not end by itself (terminated)")
+	report := f.cli("report", "broken").out
+	assert.Contains(t, report, "Rollout broken: terminated\n")
+	assert.Contains(t, report, "did not end by itself (terminated)")
 }
 
 // TestFailedConnection: nobody concludes from a connection that a rollout has ended.

@@ -105,6 +105,13 @@ func rolledBack() report.Report {
 	return r
 }
 
+// terminated is a rollout whose workflow was terminated while it ran.
+func terminated() report.Report {
+	r := running()
+	r.ClosedAs, r.Why = "terminated", "its workflow did not end by itself (terminated), and the servers may have gone on since"
+	return r
+}
+
 func write(t *testing.T, r report.Report, format report.Format) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -113,7 +120,7 @@ func write(t *testing.T, r report.Report, format report.Format) string {
 }
 
 func TestFormats(t *testing.T) {
-	for name, r := range map[string]report.Report{"finished": finished(), "rolled-back": rolledBack(), "running": running(), "empty": report.New(rollout.Progress{}, nil, nil, noon)} {
+	for name, r := range map[string]report.Report{"finished": finished(), "rolled-back": rolledBack(), "running": running(), "terminated": terminated(), "empty": report.New(rollout.Progress{}, nil, nil, noon)} {
 		for _, format := range report.Formats() {
 			t.Run(name+" "+string(format), func(t *testing.T) {
 				got := write(t, r, format)
@@ -222,6 +229,14 @@ func TestJUnitIsWellFormed(t *testing.T) {
 		}
 		assert.Equal(t, parsed.counts, total)
 	}
+}
+
+// TestTerminatedIsNotRunning: it does not go on, and of what had not ended nobody knows.
+func TestTerminatedIsNotRunning(t *testing.T) {
+	assert.Contains(t, write(t, terminated(), report.Text), "Rollout web-fleet: terminated\n")
+	junit := write(t, terminated(), report.JUnit)
+	assert.Contains(t, junit, `tests="3" failures="0" errors="2" skipped="0"`)
+	assert.Equal(t, 2, strings.Count(junit, "<error "))
 }
 
 // TestTextCannotBeForged: no text of the cloud begins a line of its own, nor steers the terminal.
