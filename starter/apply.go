@@ -153,23 +153,38 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 	if len(checked.Drift) == 0 {
 		return plan, nil
 	}
-	return plan, fmt.Errorf("%s\nNothing was started. Make a new plan with: reimage plan -f FILE -o %s%s, or see the difference with: reimage apply %s --replan -f FILE%s",
-		drifted(plan, checked.Drift), progressview.Word(path), taskQueueFlag(o.taskQueue), progressview.Word(path), taskQueueFlag(o.taskQueue))
+	return plan, drifted(o, path, plan, checked.Drift)
 }
 
 // mostDrift is how many changed servers are named: all of a zone may have changed.
 const mostDrift = 50
 
-func drifted(plan rollout.Plan, drift []rollout.Drift) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d servers have changed since the plan was made at %s:", len(drift), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime))
-	for _, d := range drift[:min(mostDrift, len(drift))] {
-		fmt.Fprintf(&text, "\n  %s: %s", d.ServerID, safetext.Line(d.What)) // which names the server
+// drifted is the error for a plan that can no longer be carried out: what has changed, and what to do.
+func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Drift) error {
+	var lines, servers []string
+	word := progressview.Word(path)
+	remedy := fmt.Sprintf("Make a new plan with: reimage plan -f FILE -o %[1]s%[2]s, or see the difference with: reimage apply %[1]s --replan -f FILE%[2]s", word, taskQueueFlag(o.taskQueue))
+	for _, d := range drift {
+		switch {
+		case d.ServerID != "":
+			servers = append(servers, fmt.Sprintf("  %s: %s", d.ServerID, d.What)) // which names the server
+			continue
+		case d.Name == "":
+			remedy = fmt.Sprintf("Name the task queue of that project's workers with: reimage apply %s --task-queue QUEUE", word)
+		}
+		lines = append(lines, d.What)
 	}
-	if more := len(drift) - mostDrift; more > 0 {
-		fmt.Fprintf(&text, "\n  and %d more", more)
+	if len(servers) > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d servers have changed since the plan was made at %s:", len(servers), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime)))
+		lines = append(lines, servers[:min(mostDrift, len(servers))]...)
 	}
-	return text.String()
+	if more := len(servers) - mostDrift; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	for i := range lines {
+		lines[i] = safetext.Line(lines[i])
+	}
+	return fmt.Errorf("%s\nNothing was started. %s", strings.Join(lines, "\n"), remedy)
 }
 
 // replan makes a new plan and shows in what it differs.
@@ -177,6 +192,9 @@ func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, docu
 	plan, err := s.plan(ctx, document)
 	if err != nil {
 		return plan, err
+	}
+	if plan.Project != old.Project { // --yes consents to other servers, but hardly to these
+		return plan, fmt.Errorf("the plan is for project %s and the workers of task queue %s serve project %s, nothing was started: name the queue of that project's workers with --task-queue", old.Project, s.taskQueue, plan.Project)
 	}
 	same, err := samePlan(old, plan)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,14 @@ func TestReplan(t *testing.T) {
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout replanned")
 
+	elsewhere := f.plan
+	elsewhere.Project = "another"
+	require.NoError(t, elsewhere.Seal())
+	f.made.Plan = &elsewhere
+	ran = replan("", "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "the workers of task queue "+f.queue+" serve project another, nothing was started")
+
 	again := f.plan
 	again.MadeAt = again.MadeAt.Add(time.Hour)
 	require.NoError(t, again.Seal())
@@ -229,9 +238,23 @@ func TestUnknownSizes(t *testing.T) {
 
 // TestMuchDrift: the list of what has changed stays readable.
 func TestMuchDrift(t *testing.T) {
-	text := drifted(rollout.Plan{}, make([]rollout.Drift, mostDrift+3))
-	assert.Equal(t, mostDrift+2, len(strings.Split(text, "\n")))
-	assert.True(t, strings.HasSuffix(text, "\n  and 3 more"))
+	drift := slices.Repeat([]rollout.Drift{{ServerID: "id", Name: "web-01", What: "web-01 is gone"}}, mostDrift+3)
+	text := drifted(applyOptions{}, "plan.json", rollout.Plan{}, drift).Error()
+	assert.Equal(t, mostDrift+3, len(strings.Split(text, "\n")))
+	assert.Contains(t, text, "\n  and 3 more\nNothing was started. Make a new plan with: reimage plan -f FILE -o plan.json")
+}
+
+// TestDriftOfOtherThings: the image and the project are no servers, and a new plan helps only against the first.
+func TestDriftOfOtherThings(t *testing.T) {
+	image := rollout.Drift{Name: "noble", What: "image noble is gone"}
+	plan := rollout.Plan{Servers: make([]rollout.PlannedServer, 3)}
+	text := drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{image, {ServerID: "id", What: "web-01 is gone"}}).Error()
+	assert.Regexp(t, `^image noble is gone\n1 of 3 servers have changed since the plan was made at [^\n]*:\n  id: web-01 is gone\nNothing was started. Make`, text)
+	assert.Regexp(t, `^image noble is gone\nNothing was started. Make`, drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{image}).Error())
+
+	project := rollout.Drift{What: "the plan is for project a and this worker serves project b"}
+	assert.Equal(t, project.What+"\nNothing was started. Name the task queue of that project's workers with: reimage apply plan.json --task-queue QUEUE",
+		drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{project}).Error())
 }
 
 // TestInterruptedApply: Ctrl-C after the start leaves the rollout running.
