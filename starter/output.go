@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -72,7 +73,7 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 	switch r.End {
 	case rollout.Done, rollout.Skipped:
 		if r.PowerTrouble != "" {
-			return &exitError{exitFailed, fmt.Errorf("%s was changed but not left as asked: %s", r.Name, r.PowerTrouble)}
+			return &exitError{exitFailed, fmt.Errorf("%s was changed but not left as asked: %s", named(r), safetext.Line(r.PowerTrouble))}
 		}
 		return nil
 	case rollout.NotStarted:
@@ -85,7 +86,7 @@ func named(r rollout.ServerResult) string {
 	if r.Name == "" {
 		return r.ServerID
 	}
-	return fmt.Sprintf("%s (%s)", r.Name, r.ServerID)
+	return fmt.Sprintf("%s (%s)", safetext.Line(r.Name), r.ServerID)
 }
 
 // result prints how a server ended.
@@ -98,23 +99,23 @@ func (o outputFormat) result(io streams, r rollout.ServerResult) error {
 }
 
 func printResult(io streams, r rollout.ServerResult) {
-	fmt.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
+	safetext.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
 	if r.After.Exists {
-		fmt.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
-		fmt.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
-		fmt.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
+		safetext.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
+		safetext.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
+		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
 	}
 	if r.Left != "" {
-		fmt.Fprintf(io.out, "  left         %s\n", r.Left)
+		safetext.Fprintf(io.out, "  left         %s\n", r.Left)
 	}
 	if r.JobID != "" {
-		fmt.Fprintf(io.out, "  job          %s\n", r.JobID)
+		safetext.Fprintf(io.out, "  job          %s\n", r.JobID)
 	}
 	if r.PowerTrouble != "" {
-		fmt.Fprintf(io.out, "  power        %s\n", r.PowerTrouble)
+		safetext.Fprintf(io.out, "  power        %s\n", r.PowerTrouble)
 	}
 	if !r.EndedAt.IsZero() {
-		fmt.Fprintf(io.out, "  took         %s\n", r.EndedAt.Sub(r.StartedAt).Round(time.Second))
+		safetext.Fprintf(io.out, "  took         %s\n", r.EndedAt.Sub(r.StartedAt).Round(time.Second))
 	}
 }
 

@@ -55,6 +55,9 @@ func TestPlanRefused(t *testing.T) {
 	assert.Empty(t, ran.out)
 	assert.NoFileExists(t, out)
 
+	f.made = workflows.PlanRolloutResult{Problems: []string{"image \x1b[2J\nx"}}
+	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "nothing was touched:\n  image [2J x\n")
+
 	f.made = workflows.PlanRolloutResult{}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "made no plan and did not say why")
 	edited := f.plan

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -198,5 +199,5 @@ func standing(p rollout.Progress) error {
 	if !p.NeedsHuman {
 		return nil
 	}
-	return &exitError{exitWaits, fmt.Errorf("rollout %s waits for a human: %s", p.Name, p.Why)}
+	return &exitError{exitWaits, fmt.Errorf("rollout %s waits for a human: %s", p.Name, safetext.Line(p.Why))}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/reimage/reimage/internal/safetext"
 )
 
 // streams is where a command reads and writes, so that tests run commands in process.
@@ -63,7 +65,7 @@ func execute(ctx context.Context, io streams, args []string) int {
 	} else if ctx.Err() != nil {
 		code, err = exitInterrupted, fmt.Errorf("interrupted: %w", err)
 	}
-	fmt.Fprintln(io.err, "reimage:", err)
+	fmt.Fprintln(io.err, "reimage:", safetext.Lines(err.Error()))
 	return code
 }
 
