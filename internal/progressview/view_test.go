@@ -233,6 +233,27 @@ func TestSameName(t *testing.T) {
 	assert.NotContains(t, text, "reimage retry web-fleet web-03")
 }
 
+// TestNextByFailure: what is offered first can help.
+func TestNextByFailure(t *testing.T) {
+	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
+	for want, ends := range map[string][]rollout.ServerEnd{
+		retry + "; " + accept: {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
+		retry + "  # repair first; " + accept: {rollout.FailedIntact, rollout.FailedLost},
+		accept + "; " + retry: {rollout.NotStarted, rollout.Vanished},
+		accept:                {rollout.Vanished, rollout.Vanished},
+	} {
+		p := breached()
+		p.Failures, p.Failed = nil, len(ends)
+		for i, end := range ends {
+			p.Failures = append(p.Failures, failure(i, end, "because"))
+		}
+		assert.Equal(t, want+"; "+abort, strings.Join(progressview.Next(p), "; "))
+	}
+	p := breached()
+	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
+	assert.Equal(t, retry, progressview.Next(p)[0], "not all of them are known")
+}
+
 func TestWord(t *testing.T) {
 	for word, quoted := range map[string]string{
 		"web-07": "web-07", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "-f": "'-f'", "dir/plan.json": "dir/plan.json", "~x": "'~x'",
