@@ -26,6 +26,8 @@ type decoder struct {
 
 const noAliases = "an alias stands here: write the value out, so that everybody sees it"
 
+const noValue = "has no value: give one or leave the field out"
+
 type place struct{ line, column int }
 
 // decode reads the tree into a document and checks it against the rules.
@@ -52,7 +54,7 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, path string) {
 		return
 	}
 	if node.Kind == yaml.ScalarNode && (node.Tag == "!!null" || node.Value == "") {
-		d.refuse(node, path, "has no value: give one or leave the field out")
+		d.refuse(node, path, noValue)
 		return
 	}
 	if into.Kind() == reflect.Pointer {
@@ -141,9 +143,11 @@ func (d *decoder) list(node *yaml.Node, into reflect.Value, path string) {
 		d.refuse(node, path, kindOf(node)+" stands here, and a list is expected")
 		return
 	}
-	if len(node.Content) > 0 {
-		into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
+	if len(node.Content) == 0 {
+		d.refuse(node, path, noValue)
+		return
 	}
+	into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
 	for i, item := range node.Content {
 		itemPath := path + "[" + strconv.Itoa(i) + "]"
 		d.at[itemPath] = place{item.Line, item.Column}
