@@ -69,6 +69,12 @@ func TestApplyExitCodes(t *testing.T) {
 		assert.Regexp(t, `rollback +\S+: 1 server failed and 0 tolerated: web-02\n`, report, "when and why, from the log")
 		assert.Contains(t, report, "Servers that have their previous image again")
 	})
+	t.Run("nothing to roll back", func(t *testing.T) {
+		f := newFleet(t, "untouched", 3, oneWave(3), func(p *rollout.Plan) { p.Caps.InFlight, p.Budget.OnBreach = 1, rollout.BreachRollback })
+		ran := f.endAtOnce(rollout.FailedIntact).cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
+		assert.Equal(t, exitRolledBack, ran.code)
+		assert.Contains(t, ran.err, "rollout untouched was rolled back: no server had been changed; see: reimage report untouched")
+	})
 }
 
 func TestApplyDetached(t *testing.T) {

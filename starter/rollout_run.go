@@ -174,9 +174,9 @@ func statusWord(status enums.WorkflowExecutionStatus) string {
 
 // ending turns the end of a rollout into the end of the command. A code never flatters: a rollback that did
 // not reach every server has failed.
-func ending(name string, end rollout.RolloutEnd) error {
-	report := "; see: reimage report " + progressview.Word(name)
-	switch end {
+func ending(p rollout.Progress) error {
+	name, report := p.Name, "; see: reimage report "+progressview.Word(p.Name)
+	switch p.End {
 	case rollout.Completed:
 		return nil
 	case rollout.CompletedWithFailures:
@@ -184,17 +184,21 @@ func ending(name string, end rollout.RolloutEnd) error {
 	case rollout.Aborted:
 		return &exitError{exitCancelled, fmt.Errorf("rollout %s was aborted%s", name, report)}
 	case rollout.RolledBack:
-		return &exitError{exitRolledBack, fmt.Errorf("rollout %s was rolled back: every changed server has its previous image again%s", name, report)}
+		what := "every changed server has its previous image again"
+		if p.Counts.RolledBack == 0 {
+			what = "no server had been changed"
+		}
+		return &exitError{exitRolledBack, fmt.Errorf("rollout %s was rolled back: %s%s", name, what, report)}
 	case rollout.RolledBackPartially:
 		return &exitError{exitFailed, fmt.Errorf("rollout %s was rolled back, but not on every server%s", name, report)}
 	}
-	return &exitError{exitFailed, fmt.Errorf("rollout %s ended as %q, which this program does not know%s", name, end, report)}
+	return &exitError{exitFailed, fmt.Errorf("rollout %s ended as %q, which this program does not know%s", name, p.End, report)}
 }
 
 // standing is ending for a rollout that may still run: one that waits for a human has a code of its own.
 func standing(p rollout.Progress) error {
 	if p.Phase == rollout.PhaseEnded {
-		return ending(p.Name, p.End)
+		return ending(p)
 	}
 	if !p.NeedsHuman {
 		return nil
