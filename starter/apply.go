@@ -69,7 +69,7 @@ the rollout: see "reimage watch", "reimage pause" and "reimage abort".
 			case o.replan != (o.file != ""):
 				return errors.New("--replan and -f go together: what is planned anew is read from the file")
 			}
-			return runApply(cmd.Context(), io, o, args[0])
+			return o.output.oneObject(io, func(io streams) error { return runApply(cmd.Context(), io, o, args[0]) })
 		},
 	}
 	o.addFlags(cmd.Flags())
@@ -97,8 +97,11 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 	if plan, err = s.current(ctx, io, o, path, plan, document); err != nil {
 		return err
 	}
+	if len(plan.Servers) == 0 {
+		return o.output.nothingToDo(io, plan)
+	}
 	run, err := s.apply(ctx, io, o, plan)
-	if err != nil || run == nil {
+	if err != nil {
 		return err
 	}
 	if o.detach || !o.wait {
@@ -225,12 +228,8 @@ func samePlan(old, new rollout.Plan) (bool, error) {
 	return new.Digest == old.Digest, err
 }
 
-// apply asks for consent and starts the rollout. Without a run there is nothing to do.
+// apply asks for consent and starts the rollout.
 func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
-	if len(plan.Servers) == 0 {
-		fmt.Fprintf(io.err, "nothing to do: rollout %s has no server to change\n", plan.Name)
-		return nil, nil
-	}
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
 		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
@@ -315,6 +314,19 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 	return &rolloutRun{
 		session: s, name: plan.Name, runID: run.GetRunID(), firstRun: run.GetRunID(), closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
 	}, nil
+}
+
+// nothingToDo reports a plan that changes nothing: it is carried out already.
+func (o outputFormat) nothingToDo(io streams, plan rollout.Plan) error {
+	why := fmt.Sprintf("nothing to do: rollout %s has no server to change", plan.Name)
+	fmt.Fprintln(io.err, why)
+	if o != outputJSON {
+		return nil
+	}
+	return printJSON(io, rollout.Progress{
+		Name: plan.Name, Reason: plan.Reason, ImageName: plan.ImageName, Project: plan.Project,
+		Phase: rollout.PhaseEnded, End: rollout.Completed, Why: why, Waves: []rollout.WaveProgress{},
+	})
 }
 
 // startedRollout reports a rollout that nobody waits for.

@@ -164,6 +164,9 @@ func TestDrift(t *testing.T) {
 	assert.Contains(t, ran.err, "1 of 3 servers have changed since the plan was made")
 	assert.Contains(t, ran.err, f.plan.Servers[0].ID+": web-01 has another system disk")
 	assert.Contains(t, ran.err, "Nothing was started. Make a new plan with: reimage plan -f FILE -o "+path)
+	var refused map[string]string
+	require.NoError(t, json.Unmarshal([]byte(f.cli("apply", path, "--task-queue", f.queue, "--yes", "--output", "json").out), &refused))
+	assert.Contains(t, refused["error"], "1 of 3 servers have changed")
 
 	assert.True(t, f.nothingStarted())
 }
@@ -273,8 +276,11 @@ func TestInterruptedApply(t *testing.T) {
 		}
 		interrupt()
 	}()
-	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes")
+	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes", "--output", "json")
 	assert.Equal(t, exitInterrupted, ran.code)
+	var stopped map[string]string
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &stopped))
+	assert.Contains(t, stopped["error"], "goes on")
 	assert.Contains(t, ran.err, "unattended")
 	assert.True(t, f.isRunning())
 	f.finish("web-01", rollout.Done)

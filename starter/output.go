@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,23 @@ func printJSON(io streams, value any) error {
 	encoder := json.NewEncoder(io.out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
+}
+
+// oneObject runs a command whose standard output in JSON is one object, whatever happens: an error is one when
+// nothing else was printed.
+func (o outputFormat) oneObject(io streams, run func(streams) error) error {
+	if o != outputJSON {
+		return run(io)
+	}
+	var printed bytes.Buffer
+	err := run(streams{in: io.in, out: &printed, err: io.err})
+	if err != nil && printed.Len() == 0 {
+		_ = printJSON(streams{out: &printed}, struct { // into memory
+			Error string `json:"error"`
+		}{err.Error()})
+	}
+	_, failed := printed.WriteTo(io.out)
+	return errors.Join(err, failed)
 }
 
 // started reports a change that nobody waits for.

@@ -86,6 +86,11 @@ func TestNothingToDo(t *testing.T) {
 	ran = f.cli("apply", out, "--task-queue", f.queue)
 	assert.Equal(t, exitDone, ran.code)
 	assert.Contains(t, ran.err, "nothing to do: rollout idle has no server to change")
+	assert.Empty(t, ran.out)
+	var p rollout.Progress
+	require.NoError(t, json.Unmarshal([]byte(f.cli("apply", out, "--task-queue", f.queue, "--output", "json").out), &p))
+	assert.Equal(t, rollout.Completed, p.End)
+	assert.Zero(t, p.Counts)
 	_, err := temporalServer.Client.DescribeWorkflowExecution(t.Context(), workflows.RolloutID("idle"), "")
 	assert.Error(t, err, "nothing was started")
 }

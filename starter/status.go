@@ -23,7 +23,7 @@ and after it has completed.
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStatus(cmd.Context(), io, output, args[0])
+			return output.oneObject(io, func(io streams) error { return runStatus(cmd.Context(), io, output, args[0]) })
 		},
 	}
 	addFormatFlag(cmd.Flags(), &output)

@@ -139,6 +139,11 @@ func TestBrokenWorkflow(t *testing.T) {
 		assert.Contains(t, ran.err, "the workflow of rollout broken did not end by itself: terminated. No other")
 		assert.Contains(t, ran.err, "servers in flight are finished by workflows of their own")
 	}
+	var failed struct {
+		Error string `json:"error"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(f.cli("status", "broken", "--output", "json").out), &failed))
+	assert.Contains(t, failed.Error, "the workflow of rollout broken did not end by itself: terminated")
 	assert.Contains(t, f.cli("abort", "broken").err, "as terminated and takes no commands any more")
 	report := f.cli("report", "broken").out
 	assert.Contains(t, report, "Rollout broken: terminated\n")
