@@ -108,10 +108,18 @@ func (r *rolloutRun) silent(ctx context.Context, err error) error {
 	if !r.running() {
 		state = "has ended"
 	}
-	if served, asked := r.served(ctx); asked == nil && !served {
+	served, asked := r.served(ctx)
+	if noPoller(err) || asked == nil && !served {
 		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
 	}
-	return fmt.Errorf("rollout %s %s but does not answer: %s", r.name, state, said(err))
+	return fmt.Errorf("rollout %s %s but does not answer: %s; if no worker is running, start reimage-worker", r.name, state, said(err))
+}
+
+// noPoller is true when Temporal itself says that nobody could answer a query. It knows before the list of
+// those who asked for work forgets the last of them.
+func noPoller(err error) bool {
+	refused, ok := errors.AsType[*serviceerror.FailedPrecondition](err)
+	return ok && strings.HasPrefix(refused.Message, "no poller seen")
 }
 
 // commandTimeout is how long a command may take. The rollout carries it out at once when a worker is there.
