@@ -53,7 +53,7 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 // standing is the state and the reason for it, which mostly begins with the state.
 func standing(p rollout.Progress) string {
 	label, _ := state(p)
-	if label = strings.ToLower(label); p.Phase == rollout.PhaseEnded || strings.HasPrefix(p.Why, string(p.Phase)) {
+	if label = strings.ToLower(label); p.Phase == rollout.PhaseEnded || strings.HasPrefix(p.Why, label) {
 		return p.Why
 	}
 	return label + prefixed(": ", p.Why)

@@ -40,6 +40,19 @@ func TestRepeatedFailure(t *testing.T) {
 	assert.Contains(t, changes[0], "failed: web-03 ("+serverID(3)+") is failed-changed")
 }
 
+// TestStateIsSaidOnce, whether or not the reason begins with it.
+func TestStateIsSaidOnce(t *testing.T) {
+	for why, phase := range map[string]rollout.Phase{
+		"rolling back: 3 servers in flight, 2 to go": rollout.PhaseRollingBack,
+		"aborting: finishes 1 server in flight":      rollout.PhaseAborting,
+		"paused: ina asked for it":                   rollout.PhasePaused,
+	} {
+		after := running()
+		after.Phase, after.Why = phase, why
+		assert.Equal(t, []string{"12:00:00  " + why}, progressview.Changes(running(), after, noon))
+	}
+}
+
 // TestManyAtOnce: a line stays a line.
 func TestManyAtOnce(t *testing.T) {
 	after := running()
