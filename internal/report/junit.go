@@ -66,6 +66,11 @@ func (r Report) junit(w io.Writer) error {
 	if !r.EndedAt.IsZero() {
 		all.Time = seconds(r.EndedAt.Sub(r.StartedAt))
 	}
+	type place struct{ wave, name string }
+	servers := map[place]int{}
+	for _, s := range r.Servers {
+		servers[place{s.Wave, s.Name}]++
+	}
 	for _, wave := range r.Waves {
 		one := suite{Name: wave.Name}
 		var began time.Time
@@ -76,7 +81,11 @@ func (r Report) junit(w io.Writer) error {
 			if began.IsZero() || !s.StartedAt.IsZero() && s.StartedAt.Before(began) {
 				began = s.StartedAt
 			}
-			one.add(r.testcase(s))
+			c := r.testcase(s)
+			if s.Name != "" && servers[place{s.Wave, s.Name}] > 1 { // build servers take cases of one name for one case
+				c.Name += " (" + s.ID + ")"
+			}
+			one.add(c)
 		}
 		if !began.IsZero() {
 			one.Timestamp = began.UTC().Format("2006-01-02T15:04:05")

@@ -239,6 +239,17 @@ func TestTerminatedIsNotRunning(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(junit, "<error "))
 }
 
+// TestSameNameInJUnit: two servers of one name are two test cases.
+func TestSameNameInJUnit(t *testing.T) {
+	r := finished()
+	r.Servers[1].Name = r.Servers[0].Name
+	r.Servers[2].Name = r.Servers[0].Name // in another wave
+	junit := write(t, r, report.JUnit)
+	for _, name := range []string{"web-01 (id-of-web-01)", "web-01 (id-of-web-02)", "web-01"} {
+		assert.Equal(t, 1, strings.Count(junit, `<testcase name="`+name+`"`), name)
+	}
+}
+
 // TestTextCannotBeForged: no text of the cloud begins a line of its own, nor steers the terminal.
 func TestTextCannotBeForged(t *testing.T) {
 	lines := strings.Count(write(t, withText("x"), report.Text), "\n")
