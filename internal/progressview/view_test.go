@@ -237,10 +237,10 @@ func TestSameName(t *testing.T) {
 func TestNextByFailure(t *testing.T) {
 	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
 	for want, ends := range map[string][]rollout.ServerEnd{
-		retry + "; " + accept: {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
+		retry + "; " + accept:                 {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
 		retry + "  # repair first; " + accept: {rollout.FailedIntact, rollout.FailedLost},
-		accept + "; " + retry: {rollout.NotStarted, rollout.Vanished},
-		accept:                {rollout.Vanished, rollout.Vanished},
+		accept + "; " + retry:                 {rollout.NotStarted, rollout.Vanished},
+		accept:                                {rollout.Vanished, rollout.Vanished},
 	} {
 		p := breached()
 		p.Failures, p.Failed = nil, len(ends)

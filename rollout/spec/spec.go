@@ -160,8 +160,8 @@ type States struct {
 	Locked StateRule `yaml:"locked,omitempty" json:"locked,omitempty" one:"refuse skip"`
 	// Error: refuse to plan with servers in ERROR (default), skip or change them.
 	Error StateRule `yaml:"error,omitempty" json:"error,omitempty" one:"refuse skip change"`
-	// Unfit: refuse to plan with servers that cannot take the image, or whose OS the cloud does not change
-	// (default), or skip them.
+	// Unfit: refuse to plan with servers that cannot take the image, whose OS the cloud does not change, or that
+	// are busy or in an odd status (default), or skip them.
 	Unfit StateRule `yaml:"unfit,omitempty" json:"unfit,omitempty" one:"refuse skip"`
 }
 
