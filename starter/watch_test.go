@@ -111,7 +111,13 @@ func TestInterrupted(t *testing.T) {
 	defer interrupt()
 	_, err := run.command(ctx, rollout.Command{Kind: rollout.Pause, By: "ina"})
 	assert.ErrorContains(t, err, "pause was not given to rollout interrupted")
-	assert.True(t, f.isRunning())
+
+	f.stopWorking() // Temporal remembers the worker, so the command is given and nobody answers
+	ctx, interrupt = context.WithTimeout(t.Context(), 2*time.Second)
+	defer interrupt()
+	ran := f.cliWith(ctx, "", "pause", "interrupted")
+	assert.Equal(t, exitInterrupted, ran.code)
+	assert.Contains(t, ran.err, "reimage: interrupted: rollout interrupted has not answered, and may still carry out the command: see what it does with: reimage status interrupted")
 }
 
 // TestInterruptedQuestion: no answer is no consent.
