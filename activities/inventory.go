@@ -74,7 +74,7 @@ func (g *gathering) reading(ctx context.Context, what string) {
 // ids (one request for a hundred), or else every server of the project, because only the planner knows what
 // names and tags mean.
 func (g *gathering) selected(ctx context.Context, by spec.Selection) error {
-	if len(by.IDs) > 0 && len(by.Names) == 0 && len(by.Tags) == 0 {
+	if by.OnlyIDs() {
 		return g.named(ctx, by.IDs)
 	}
 	g.reading(ctx, "servers")

@@ -36,11 +36,11 @@ type PreflightResult struct {
 	SystemDiskGB int `json:"system_disk_gb,omitempty"`
 	DataDisks    int `json:"data_disks"`
 	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
-	AlreadyThere bool     `json:"already_there,omitempty"`
+	AlreadyThere bool `json:"already_there,omitempty"`
 	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
 	Prepaid  bool     `json:"prepaid,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
-	Notes        []string `json:"notes,omitempty"`
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.

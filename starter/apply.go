@@ -38,7 +38,7 @@ func (o *applyOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
 	f.BoolVar(&o.wait, "wait", true, "watch until the rollout ends or waits for a human")
 	f.BoolVar(&o.detach, "detach", false, "return as soon as the rollout is started")
-	f.BoolVar(&o.replan, "replan", false, "make a new plan when servers have changed since, and ask for consent to that one; needs -f")
+	f.BoolVar(&o.replan, "replan", false, "make a new plan from the file and carry that one out; shows it when it is not the same, and asks for consent to it; needs -f")
 	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, for --replan")
 	addByFlag(f, &o.by)
 	addFormatFlag(f, &o.output)
@@ -54,9 +54,9 @@ func newApplyCommand(io streams) *cobra.Command {
 everything on them are destroyed.
 
 A plan that was edited is refused, and so is one whose servers have changed since it
-was made; --replan then makes a new plan, shows the difference and asks again. Ctrl-C
-stops watching and not the rollout: see "reimage watch", "reimage pause" and "reimage
-abort".
+was made. --replan makes a new plan from the file with the rollout, shows it together
+with the difference, and asks for consent to that one. Ctrl-C stops watching and not
+the rollout: see "reimage watch", "reimage pause" and "reimage abort".
 ` + exitCodes,
 		Example: `  reimage apply plan.json
   reimage apply plan.json --yes --detach --by ci/4711
@@ -69,7 +69,7 @@ abort".
 			case o.replan != (o.file != ""):
 				return errors.New("--replan and -f go together: what is planned anew is read from the file")
 			}
-			return runApply(cmd.Context(), io, o, args[0])
+			return o.output.oneObject(io, func(io streams) error { return runApply(cmd.Context(), io, o, args[0]) })
 		},
 	}
 	o.addFlags(cmd.Flags())
@@ -97,8 +97,11 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 	if plan, err = s.current(ctx, io, o, path, plan, document); err != nil {
 		return err
 	}
+	if len(plan.Servers) == 0 {
+		return o.output.nothingToDo(io, plan)
+	}
 	run, err := s.apply(ctx, io, o, plan)
-	if err != nil || run == nil {
+	if err != nil {
 		return err
 	}
 	if o.detach || !o.wait {
@@ -133,14 +136,17 @@ func (o applyOptions) display(io streams) display {
 	return newDisplay(io.out)
 }
 
-// current gives the plan itself while its servers are as they were when it was made. Otherwise it refuses,
-// or makes a new one.
+// current is the plan to carry out: a new one with --replan, and otherwise the plan itself, which is refused
+// when its servers are no longer as they were.
 func (s *session) current(ctx context.Context, io streams, o applyOptions, path string, plan rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
-	if len(plan.Servers) == 0 {
+	if len(plan.Servers) == 0 && !o.replan {
 		return plan, nil
 	}
 	if err := s.free(ctx, plan.Name); err != nil {
 		return plan, err
+	}
+	if o.replan {
+		return s.replan(ctx, io, plan, document)
 	}
 	checked, err := consult[workflows.CheckPlanResult](ctx, s, workflows.PlanID(plan.Name, uuid.NewString()), "check the plan of "+plan.Name,
 		workflows.CheckPlanName, workflows.CheckPlanInput{Plan: plan})
@@ -150,28 +156,38 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 	if len(checked.Drift) == 0 {
 		return plan, nil
 	}
-	changed := drifted(plan, checked.Drift)
-	if !o.replan {
-		return plan, fmt.Errorf("%s\nNothing was started. Make a new plan with: reimage plan -f FILE -o %s%s, or see the difference with: reimage apply %s --replan -f FILE%s",
-			changed, progressview.Word(path), taskQueueFlag(o.taskQueue), progressview.Word(path), taskQueueFlag(o.taskQueue))
-	}
-	fmt.Fprintln(io.err, changed)
-	return s.replan(ctx, io, plan, document)
+	return plan, drifted(o, path, plan, checked.Drift)
 }
 
 // mostDrift is how many changed servers are named: all of a zone may have changed.
 const mostDrift = 50
 
-func drifted(plan rollout.Plan, drift []rollout.Drift) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d servers have changed since the plan was made at %s:", len(drift), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime))
-	for _, d := range drift[:min(mostDrift, len(drift))] {
-		fmt.Fprintf(&text, "\n  %s: %s", d.ServerID, safetext.Line(d.What)) // which names the server
+// drifted is the error for a plan that can no longer be carried out: what has changed, and what to do.
+func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Drift) error {
+	var lines, servers []string
+	word := progressview.Word(path)
+	remedy := fmt.Sprintf("Make a new plan with: reimage plan -f FILE -o %[1]s%[2]s, or see the difference with: reimage apply %[1]s --replan -f FILE%[2]s", word, taskQueueFlag(o.taskQueue))
+	for _, d := range drift {
+		switch {
+		case d.ServerID != "":
+			servers = append(servers, fmt.Sprintf("  %s: %s", d.ServerID, d.What)) // which names the server
+			continue
+		case d.Name == "":
+			remedy = fmt.Sprintf("Name the task queue of that project's workers with: reimage apply %s --task-queue QUEUE", word)
+		}
+		lines = append(lines, d.What)
 	}
-	if more := len(drift) - mostDrift; more > 0 {
-		fmt.Fprintf(&text, "\n  and %d more", more)
+	if len(servers) > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d servers have changed since the plan was made at %s:", len(servers), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime)))
+		lines = append(lines, servers[:min(mostDrift, len(servers))]...)
 	}
-	return text.String()
+	if more := len(servers) - mostDrift; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	for i := range lines {
+		lines[i] = safetext.Line(lines[i])
+	}
+	return fmt.Errorf("%s\nNothing was started. %s", strings.Join(lines, "\n"), remedy)
 }
 
 // replan makes a new plan and shows in what it differs.
@@ -180,23 +196,40 @@ func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, docu
 	if err != nil {
 		return plan, err
 	}
-	fmt.Fprintln(io.err)
+	if plan.Project != old.Project { // --yes consents to other servers, but hardly to these
+		return plan, fmt.Errorf("the plan is for project %s and the workers of task queue %s serve project %s, nothing was started: name the queue of that project's workers with --task-queue", old.Project, s.taskQueue, plan.Project)
+	}
+	same, err := samePlan(old, plan)
+	if err != nil {
+		return plan, err
+	}
+	if same {
+		fmt.Fprintln(io.err, "the new plan is the same as the old one")
+		return plan, nil
+	}
 	if err := planview.Print(io.err, plan); err != nil {
 		return plan, err
 	}
 	fmt.Fprintln(io.err, "\nthe new plan compared with the old one:")
-	for _, line := range planner.Compare(old, plan) {
+	lines := planner.Compare(old, plan)
+	if len(lines) == 0 {
+		lines = []string{"the same is done to the same servers; skipped servers, warnings or the estimate are not the same"}
+	}
+	for _, line := range lines {
 		fmt.Fprintln(io.err, " ", safetext.Line(line))
 	}
 	return plan, nil
 }
 
-// apply asks for consent and starts the rollout. Without a run there is nothing to do.
+// samePlan is true when nothing but the time tells the plans apart.
+func samePlan(old, new rollout.Plan) (bool, error) {
+	new.MadeAt = old.MadeAt
+	err := new.Seal()
+	return new.Digest == old.Digest, err
+}
+
+// apply asks for consent and starts the rollout.
 func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
-	if len(plan.Servers) == 0 {
-		fmt.Fprintf(io.err, "nothing to do: rollout %s has no server to change\n", plan.Name)
-		return nil, nil
-	}
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
 		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
@@ -276,11 +309,24 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 	case declined(err):
 		return nil, fmt.Errorf("rollout %s could not be started: %w", plan.Name, err)
 	case err != nil:
-		return nil, unanswered(ctx, "rollout "+plan.Name, "reimage status "+progressview.Word(plan.Name), err)
+		return nil, unanswered("rollout "+plan.Name, "reimage status "+progressview.Word(plan.Name), err)
 	}
 	return &rolloutRun{
 		session: s, name: plan.Name, runID: run.GetRunID(), firstRun: run.GetRunID(), closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
 	}, nil
+}
+
+// nothingToDo reports a plan that changes nothing: it is carried out already.
+func (o outputFormat) nothingToDo(io streams, plan rollout.Plan) error {
+	why := fmt.Sprintf("nothing to do: rollout %s has no server to change", plan.Name)
+	fmt.Fprintln(io.err, why)
+	if o != outputJSON {
+		return nil
+	}
+	return printJSON(io, rollout.Progress{
+		Name: plan.Name, Reason: plan.Reason, ImageName: plan.ImageName, Project: plan.Project,
+		Phase: rollout.PhaseEnded, End: rollout.Completed, Why: why, Waves: []rollout.WaveProgress{},
+	})
 }
 
 // startedRollout reports a rollout that nobody waits for.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,15 @@ func TestApplyExitCodes(t *testing.T) {
 		ran := f.cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
 		assert.Equal(t, exitRolledBack, ran.code)
 		assert.Contains(t, ran.err, "every changed server has its previous image again")
+		report := f.cli("report", "undone").out
+		assert.Regexp(t, `rollback +\S+: 1 server failed and 0 tolerated: web-02\n`, report, "when and why, from the log")
+		assert.Contains(t, report, "Servers that have their previous image again")
+	})
+	t.Run("nothing to roll back", func(t *testing.T) {
+		f := newFleet(t, "untouched", 3, oneWave(3), func(p *rollout.Plan) { p.Caps.InFlight, p.Budget.OnBreach = 1, rollout.BreachRollback })
+		ran := f.endAtOnce(rollout.FailedIntact).cli("apply", f.planFile(), "--task-queue", f.queue, "--yes")
+		assert.Equal(t, exitRolledBack, ran.code)
+		assert.Contains(t, ran.err, "rollout untouched was rolled back: no server had been changed; see: reimage report untouched")
 	})
 }
 
@@ -143,40 +153,89 @@ func TestTheOtherFile(t *testing.T) {
 	assert.Contains(t, ran.err, "is a plan already and not the rollout that one is made from; carry it out with: reimage apply "+plan)
 }
 
-// TestDrift: a plan whose servers have changed is refused, and a new one is made when that is wanted.
+// TestDrift: a plan whose servers have changed is refused.
 func TestDrift(t *testing.T) {
 	f := newFleet(t, "drifted", 3)
 	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, Name: "web-01", What: "web-01 has another system disk"}}
-	path, document := f.planFile(), f.document()
+	path := f.planFile()
 
 	ran := f.cli("apply", path, "--task-queue", f.queue, "--yes")
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, "1 of 3 servers have changed since the plan was made")
 	assert.Contains(t, ran.err, f.plan.Servers[0].ID+": web-01 has another system disk")
 	assert.Contains(t, ran.err, "Nothing was started. Make a new plan with: reimage plan -f FILE -o "+path)
+	var refused map[string]string
+	require.NoError(t, json.Unmarshal([]byte(f.cli("apply", path, "--task-queue", f.queue, "--yes", "--output", "json").out), &refused))
+	assert.Contains(t, refused["error"], "1 of 3 servers have changed")
 
-	other := f.file("other.yaml", strings.Replace(readText(t, document), "drifted", "other", 1))
-	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", other)
+	assert.True(t, f.nothingStarted())
+}
+
+// TestReplan: whatever has changed, in the cloud or in the file, what is carried out is the new plan, and it is
+// shown first.
+func TestReplan(t *testing.T) {
+	f := newFleet(t, "replanned", 3)
+	path, document := f.planFile(), f.document()
+	replan := func(answer string, args ...string) ran {
+		return f.cliWith(t.Context(), answer, append([]string{"apply", path, "--task-queue", f.queue, "--replan", "-f", document}, args...)...)
+	}
+
+	other := f.file("other.yaml", strings.Replace(readText(t, document), "replanned", "other", 1))
+	ran := f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", other)
 	assert.Equal(t, exitUsage, ran.code)
-	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout drifted")
+	assert.Contains(t, ran.err, "other.yaml is rollout other and the plan is of rollout replanned")
+
+	elsewhere := f.plan
+	elsewhere.Project = "another"
+	require.NoError(t, elsewhere.Seal())
+	f.made.Plan = &elsewhere
+	ran = replan("", "--yes")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "the workers of task queue "+f.queue+" serve project another, nothing was started")
+
+	again := f.plan
+	again.MadeAt = again.MadeAt.Add(time.Hour)
+	require.NoError(t, again.Seal())
+	f.made.Plan = &again
+	ran = replan("")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "the new plan is the same as the old one\n")
+	assert.Contains(t, ran.err, "Type yes to destroy 3 system disks (rollout replanned): ")
 
 	fresh := f.plan
 	fresh.Servers = fresh.Servers[1:]
 	fresh.Waves = []rollout.Wave{{Name: "all", End: 2}}
 	require.NoError(t, fresh.Seal())
 	f.made.Plan = &fresh
-	ran = f.cli("apply", path, "--task-queue", f.queue, "--replan", "-f", document)
+	ran = replan("")
 	assert.Equal(t, exitUsage, ran.code, "the consent is to the new plan")
-	assert.Contains(t, ran.err, "the new plan compared with the old one:\n")
-	assert.Contains(t, ran.err, "Type yes to destroy 2 system disks (rollout drifted): ")
+	assert.Contains(t, ran.err, "the new plan compared with the old one:\n  - web-01 leaves")
+	assert.Contains(t, ran.err, "Type yes to destroy 2 system disks (rollout replanned): ")
 	assert.True(t, f.nothingStarted())
 
 	f.endAtOnce(rollout.Done)
-	ran = f.cliWith(t.Context(), "yes\n", "apply", path, "--task-queue", f.queue, "--replan", "-f", document, "--output", "json")
+	ran = replan("yes\n", "--output", "json")
 	assert.Equal(t, exitDone, ran.code, ran.err)
 	var p rollout.Progress
 	require.NoError(t, json.Unmarshal([]byte(ran.out), &p))
-	assert.Equal(t, 2, p.Counts.Done)
+	assert.Equal(t, 2, p.Counts.Done, "no server has drifted, and still the new plan counts")
+}
+
+// TestSamePlan: nothing but the time may differ, down to a warning.
+func TestSamePlan(t *testing.T) {
+	plan := rollout.Plan{Name: "web", Servers: []rollout.PlannedServer{{ID: "1"}}}
+	require.NoError(t, plan.Seal())
+	warned := plan
+	warned.Warnings = []string{"it is Friday"}
+	require.NoError(t, warned.Seal())
+	for _, c := range []struct {
+		new  rollout.Plan
+		want bool
+	}{{plan, true}, {warned, false}} {
+		same, err := samePlan(plan, c.new)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, same)
+	}
 }
 
 // TestUnknownSizes: a size that the cloud did not tell is not counted as nothing.
@@ -188,9 +247,23 @@ func TestUnknownSizes(t *testing.T) {
 
 // TestMuchDrift: the list of what has changed stays readable.
 func TestMuchDrift(t *testing.T) {
-	text := drifted(rollout.Plan{}, make([]rollout.Drift, mostDrift+3))
-	assert.Equal(t, mostDrift+2, len(strings.Split(text, "\n")))
-	assert.True(t, strings.HasSuffix(text, "\n  and 3 more"))
+	drift := slices.Repeat([]rollout.Drift{{ServerID: "id", Name: "web-01", What: "web-01 is gone"}}, mostDrift+3)
+	text := drifted(applyOptions{}, "plan.json", rollout.Plan{}, drift).Error()
+	assert.Equal(t, mostDrift+3, len(strings.Split(text, "\n")))
+	assert.Contains(t, text, "\n  and 3 more\nNothing was started. Make a new plan with: reimage plan -f FILE -o plan.json")
+}
+
+// TestDriftOfOtherThings: the image and the project are no servers, and a new plan helps only against the first.
+func TestDriftOfOtherThings(t *testing.T) {
+	image := rollout.Drift{Name: "noble", What: "image noble is gone"}
+	plan := rollout.Plan{Servers: make([]rollout.PlannedServer, 3)}
+	text := drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{image, {ServerID: "id", What: "web-01 is gone"}}).Error()
+	assert.Regexp(t, `^image noble is gone\n1 of 3 servers have changed since the plan was made at [^\n]*:\n  id: web-01 is gone\nNothing was started. Make`, text)
+	assert.Regexp(t, `^image noble is gone\nNothing was started. Make`, drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{image}).Error())
+
+	project := rollout.Drift{What: "the plan is for project a and this worker serves project b"}
+	assert.Equal(t, project.What+"\nNothing was started. Name the task queue of that project's workers with: reimage apply plan.json --task-queue QUEUE",
+		drifted(applyOptions{}, "plan.json", plan, []rollout.Drift{project}).Error())
 }
 
 // TestInterruptedApply: Ctrl-C after the start leaves the rollout running.
@@ -203,8 +276,11 @@ func TestInterruptedApply(t *testing.T) {
 		}
 		interrupt()
 	}()
-	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes")
+	ran := f.cliWith(ctx, "", "apply", f.planFile(), "--task-queue", f.queue, "--yes", "--output", "json")
 	assert.Equal(t, exitInterrupted, ran.code)
+	var stopped map[string]string
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &stopped))
+	assert.Contains(t, stopped["error"], "goes on")
 	assert.Contains(t, ran.err, "unattended")
 	assert.True(t, f.isRunning())
 	f.finish("web-01", rollout.Done)

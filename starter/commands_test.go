@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -127,16 +130,31 @@ func TestNear(t *testing.T) {
 	assert.Len(t, near("a", []string{"a1", "a2", "a3", "a4", "a5", "a6"}), 5)
 }
 
-// TestCommandWithoutWorker: a command that nobody would carry out is not left lying about.
+// TestCommandWithoutWorker: a command that nobody would carry out is not left lying about. Temporal remembers for
+// a minute and a half who asked for work, so this rollout's own queue is one that nobody has ever served.
 func TestCommandWithoutWorker(t *testing.T) {
 	f := newFleet(t, "orphan", 2)
-	f.start()
-	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
 	f.stopWorking()
-	// The server remembers for a minute and a half who asked for work; a queue nobody ever served is sure.
-	run := &rolloutRun{session: &session{client: temporalServer.Client, taskQueue: "nobody-" + f.queue}, name: "orphan"}
-	assert.ErrorContains(t, run.silent(t.Context(), assert.AnError), "no worker serves its task queue nobody-")
-	run.closedAs = 1
-	_, err := run.command(t.Context(), rollout.Command{Kind: rollout.Pause, By: "ina"})
-	assert.ErrorContains(t, err, "pause was not given to rollout orphan: no worker serves its task queue nobody-")
+	f.queue = "nobody-" + f.queue
+	f.start()
+	ran := f.cli("pause", "orphan")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "pause was not given to rollout orphan: no worker serves its task queue "+f.queue+", start reimage-worker")
+	ran = f.cli("report", "orphan")
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "there is no report: rollout orphan is running, but no worker serves its task queue "+f.queue+", and only workers know how it stands: start reimage-worker")
+}
+
+// TestWorkerThatHasJustGone is still remembered, and that it does not answer is told with what to do.
+func TestWorkerThatHasJustGone(t *testing.T) {
+	f := newFleet(t, "just-gone", 2)
+	f.eventually("the worker is known", func() bool {
+		served, err := (&session{client: temporalServer.Client, taskQueue: f.queue}).served(t.Context())
+		return err == nil && served
+	})
+	run := &rolloutRun{session: &session{client: temporalServer.Client, taskQueue: f.queue}, name: "just-gone", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	assert.EqualError(t, run.silent(t.Context(), serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")),
+		"rollout just-gone is running, but no worker serves its task queue "+f.queue+", and only workers know how it stands: start reimage-worker")
+	assert.EqualError(t, run.silent(t.Context(), context.DeadlineExceeded),
+		"rollout just-gone is running but does not answer: context deadline exceeded; if no worker is running, start reimage-worker")
 }

@@ -73,7 +73,7 @@ func runDemo(ctx context.Context, io streams, o demoOptions) (err error) {
 	proof, err := tell(ctx, io)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return &exitError{exitInterrupted, errors.New("the demo was interrupted, and its cloud is gone")}
+		return errors.New("the demo and its cloud are gone")
 	case err != nil:
 		return err
 	}

@@ -4,30 +4,61 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 )
 
-// writeFile writes a whole file or none, readable by its owner: what was there stays until all is written.
-func writeFile(path string, content []byte) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", path, err)
+// writeFile writes a whole file or none, readable by its owner: what was there stays until all is written. A
+// symbolic link stays one. What is no regular file, such as /dev/stdout or a pipe, is written to as it is.
+func writeFile(path string, content []byte) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		err = writeInto(path, content)
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		err = replaceFile(path, content)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s was not written: %w", path, errors.Join(err, os.Remove(file.Name())))
+	if err != nil {
+		return fmt.Errorf("%s was not written: %w", path, err)
+	}
+	return nil
+}
+
+// writeInto writes to a device or a pipe.
+func writeInto(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
+}
+
+// replaceFile puts a new file in the place of the one that is there, if any.
+func replaceFile(path string, content []byte) error {
+	target := path
+	if _, err := os.Lstat(path); err == nil {
+		if target, err = filepath.EvalSymlinks(path); err != nil {
+			return err
 		}
-	}()
+	}
+	file, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
 	_, err = file.Write(content)
 	if err == nil {
 		err = file.Sync()
 	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), target)
 	}
-	return os.Rename(file.Name(), path)
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 // readFile reads a whole file, and refuses one that is larger, or has no end.

@@ -46,7 +46,7 @@ type listed struct {
 	End        rollout.RolloutEnd `json:"end,omitempty"`
 	Why        string             `json:"why,omitempty"`
 	NeedsHuman bool               `json:"needs_human,omitempty"`
-	Counts     rollout.Counts     `json:"counts"`
+	Counts     *rollout.Counts    `json:"counts,omitempty"` // unless they are not known
 	StartedAt  time.Time          `json:"started_at"`
 	EndedAt    time.Time          `json:"ended_at,omitzero"`
 }
@@ -72,6 +72,9 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 		found = append(found, ended...)
 	}
 	all := s.lookAll(ctx, found)
+	if ctx.Err() != nil {
+		return ctx.Err() // rather than a list of rollouts that seem not to answer
+	}
 	if o.output == outputJSON {
 		return printJSON(io, all)
 	}
@@ -82,7 +85,7 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 	table := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tSTATE\tSTARTED\tENDED\tSERVERS\tWHY")
 	for _, l := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.Counts, safetext.Line(l.Why))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.counts(), safetext.Line(l.Why))
 	}
 	return table.Flush()
 }
@@ -93,6 +96,13 @@ func (l listed) word() string {
 		return "waits for a human"
 	}
 	return l.State
+}
+
+func (l listed) counts() string {
+	if l.Counts == nil {
+		return "?"
+	}
+	return l.Counts.String()
 }
 
 func local(t time.Time) string {
@@ -131,15 +141,19 @@ func (s *session) listed(ctx context.Context, info *workflow.WorkflowExecutionIn
 			l.State, l.Why = "unknown", "it does not answer: is a worker running?"
 			return l
 		}
-		l.State, l.Why, l.NeedsHuman, l.Counts, l.StartedAt = string(p.Phase), p.Why, p.NeedsHuman, p.Counts, p.StartedAt
+		l.State, l.Why, l.NeedsHuman, l.Counts, l.StartedAt = string(p.Phase), p.Why, p.NeedsHuman, &p.Counts, p.StartedAt
 		return l
 	}
 	l.EndedAt = info.GetCloseTime().AsTime()
 	result, err := run.result(ctx)
-	if err != nil {
-		l.Why = said(err)
+	switch {
+	case err != nil && isBroken(err):
+		l.Why = "its workflow did not end by itself, and the servers may have gone on since"
+		return l
+	case err != nil:
+		l.Why = "how it ended cannot be asked: " + said(err)
 		return l
 	}
-	l.State, l.End, l.Counts, l.StartedAt, l.EndedAt = string(result.End), result.End, result.Counts, result.StartedAt, result.EndedAt
+	l.State, l.End, l.Counts, l.StartedAt, l.EndedAt = string(result.End), result.End, &result.Counts, result.StartedAt, result.EndedAt
 	return l
 }

@@ -37,6 +37,7 @@ func TestList(t *testing.T) {
 	assert.Equal(t, "rollout/list-running", mine[0].WorkflowID)
 	assert.Equal(t, "list-dead", mine[1].Name, "newest first")
 	assert.Equal(t, "terminated", mine[1].State)
+	assert.Nil(t, mine[1].Counts, "nobody knows")
 	assert.Equal(t, "list-ended", mine[2].Name)
 	assert.Equal(t, rollout.CompletedWithFailures, mine[2].End)
 	assert.Equal(t, 2, mine[2].Counts.Failed)
@@ -45,6 +46,7 @@ func TestList(t *testing.T) {
 	text := f.cli("list").out
 	assert.True(t, strings.HasPrefix(text, "NAME "))
 	assert.Regexp(t, `list-running +waits for a human +\S+ \S+ +- +2 done, 2 pending +waits for somebody`, text)
+	assert.Regexp(t, `list-dead +terminated .* \? +its workflow did not end by itself, and the servers may have gone on since`, text)
 	assert.Regexp(t, `list-ended +completed-with-failures .* 2 failed`, text)
 	assert.Len(t, strings.Split(strings.TrimSpace(f.cli("list", "--limit", "2").out), "\n"), 3)
 }

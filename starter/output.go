@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -52,6 +54,23 @@ func printJSON(io streams, value any) error {
 	return encoder.Encode(value)
 }
 
+// oneObject runs a command whose standard output in JSON is one object, whatever happens: an error is one when
+// nothing else was printed.
+func (o outputFormat) oneObject(io streams, run func(streams) error) error {
+	if o != outputJSON {
+		return run(io)
+	}
+	var printed bytes.Buffer
+	err := run(streams{in: io.in, out: &printed, err: io.err})
+	if err != nil && printed.Len() == 0 {
+		_ = printJSON(streams{out: &printed}, struct { // into memory
+			Error string `json:"error"`
+		}{err.Error()})
+	}
+	_, failed := printed.WriteTo(io.out)
+	return errors.Join(err, failed)
+}
+
 // started reports a change that nobody waits for.
 func (o outputFormat) started(io streams, run client.WorkflowRun) error {
 	if o == outputJSON {
@@ -72,7 +91,7 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 	switch r.End {
 	case rollout.Done, rollout.Skipped:
 		if r.PowerTrouble != "" {
-			return &exitError{exitFailed, fmt.Errorf("%s was changed but not left as asked: %s", r.Name, r.PowerTrouble)}
+			return &exitError{exitFailed, fmt.Errorf("%s was changed but not left as asked: %s", named(r), safetext.Line(r.PowerTrouble))}
 		}
 		return nil
 	case rollout.NotStarted:
@@ -85,7 +104,7 @@ func named(r rollout.ServerResult) string {
 	if r.Name == "" {
 		return r.ServerID
 	}
-	return fmt.Sprintf("%s (%s)", r.Name, r.ServerID)
+	return fmt.Sprintf("%s (%s)", safetext.Line(r.Name), r.ServerID)
 }
 
 // result prints how a server ended.
@@ -98,23 +117,23 @@ func (o outputFormat) result(io streams, r rollout.ServerResult) error {
 }
 
 func printResult(io streams, r rollout.ServerResult) {
-	fmt.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
+	safetext.Fprintf(io.out, "%s (%s): %s: %s\n", r.Name, r.ServerID, r.End, r.Reason)
 	if r.After.Exists {
-		fmt.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
-		fmt.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
-		fmt.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
+		safetext.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
+		safetext.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
+		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
 	}
 	if r.Left != "" {
-		fmt.Fprintf(io.out, "  left         %s\n", r.Left)
+		safetext.Fprintf(io.out, "  left         %s\n", r.Left)
 	}
 	if r.JobID != "" {
-		fmt.Fprintf(io.out, "  job          %s\n", r.JobID)
+		safetext.Fprintf(io.out, "  job          %s\n", r.JobID)
 	}
 	if r.PowerTrouble != "" {
-		fmt.Fprintf(io.out, "  power        %s\n", r.PowerTrouble)
+		safetext.Fprintf(io.out, "  power        %s\n", r.PowerTrouble)
 	}
 	if !r.EndedAt.IsZero() {
-		fmt.Fprintf(io.out, "  took         %s\n", r.EndedAt.Sub(r.StartedAt).Round(time.Second))
+		safetext.Fprintf(io.out, "  took         %s\n", r.EndedAt.Sub(r.StartedAt).Round(time.Second))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -53,4 +54,20 @@ func TestJSONResultIsOneObject(t *testing.T) {
 	var got rollout.ServerResult
 	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
 	assert.Equal(t, want, got)
+}
+
+// TestHostileTexts: what the cloud says neither steers the terminal nor begins a line of its own.
+func TestHostileTexts(t *testing.T) {
+	const hostile = "\x1b[2Jweb-07\nreimage: all is well\u202e"
+	var out bytes.Buffer
+	err := outputText.finished(streams{out: &out}, rollout.ServerResult{
+		End: rollout.Done, Name: hostile, Reason: hostile, Left: hostile, PowerTrouble: hostile, After: rollout.Observation{Exists: true, Status: hostile},
+	})
+	found := activities.PreflightResult{Name: hostile, ImageName: hostile, Notes: []string{hostile}, Refusals: []string{hostile, hostile}}
+	for _, text := range []string{out.String(), err.Error(), loss("id", found), refusal(found).Error()} {
+		assert.Contains(t, text, "web-07 reimage: all is well")
+		assert.NotContains(t, text, "\nreimage:")
+		assert.NotContains(t, text, "\x1b")
+		assert.NotContains(t, text, "\u202e")
+	}
 }

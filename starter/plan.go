@@ -15,6 +15,7 @@ import (
 
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 	"github.com/reimage/reimage/workflows"
@@ -144,7 +145,7 @@ func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan
 	case err != nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s could not be planned, nothing was touched: %w", name, err)
 	case len(result.Problems) > 0:
-		return rollout.Plan{}, fmt.Errorf("rollout %s cannot be planned, nothing was touched:\n  %s", name, strings.Join(result.Problems, "\n  "))
+		return rollout.Plan{}, fmt.Errorf("rollout %s cannot be planned, nothing was touched:%s", name, indented(result.Problems))
 	case result.Plan == nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s: the worker made no plan and did not say why", name)
 	}
@@ -152,6 +153,15 @@ func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan
 		return rollout.Plan{}, fmt.Errorf("rollout %s: worker and command do not fit together: %w", name, err)
 	}
 	return *result.Plan, nil
+}
+
+// indented are texts of the cloud and of workers, each on a line of its own.
+func indented(texts []string) string {
+	var lines strings.Builder
+	for _, text := range texts {
+		safetext.Fprintf(&lines, "\n  %s", text)
+	}
+	return lines.String()
 }
 
 // consult runs a workflow that looks at servers and touches nothing.

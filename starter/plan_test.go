@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -54,6 +55,9 @@ func TestPlanRefused(t *testing.T) {
 	assert.Empty(t, ran.out)
 	assert.NoFileExists(t, out)
 
+	f.made = workflows.PlanRolloutResult{Problems: []string{"image \x1b[2J\nx"}}
+	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "nothing was touched:\n  image [2J x\n")
+
 	f.made = workflows.PlanRolloutResult{}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "made no plan and did not say why")
 	edited := f.plan
@@ -82,6 +86,11 @@ func TestNothingToDo(t *testing.T) {
 	ran = f.cli("apply", out, "--task-queue", f.queue)
 	assert.Equal(t, exitDone, ran.code)
 	assert.Contains(t, ran.err, "nothing to do: rollout idle has no server to change")
+	assert.Empty(t, ran.out)
+	var p rollout.Progress
+	require.NoError(t, json.Unmarshal([]byte(f.cli("apply", out, "--task-queue", f.queue, "--output", "json").out), &p))
+	assert.Equal(t, rollout.Completed, p.End)
+	assert.Zero(t, p.Counts)
 	_, err := temporalServer.Client.DescribeWorkflowExecution(t.Context(), workflows.RolloutID("idle"), "")
 	assert.Error(t, err, "nothing was started")
 }
@@ -93,10 +102,42 @@ func TestPlanThatCannotBeWritten(t *testing.T) {
 	err := writeFile(filepath.Join(dir, "taken"), []byte("new"))
 	assert.ErrorContains(t, err, "taken was not written")
 	err = writeFile(filepath.Join(dir, "none", "plan.json"), []byte("new"))
-	assert.ErrorContains(t, err, "cannot be written")
+	assert.ErrorContains(t, err, "plan.json was not written")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 1)
+}
+
+// TestWriteFile replaces regular files only.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	target, link, pipe, nowhere := filepath.Join(dir, "plan.json"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe"), filepath.Join(dir, "nowhere")
+	require.NoError(t, os.WriteFile(target, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink("plan.json", link))
+	require.NoError(t, writeFile(link, []byte("new")))
+	assert.Equal(t, "new", readText(t, target))
+	linked, err := os.Readlink(link)
+	require.NoError(t, err, "a link stays a link")
+	assert.Equal(t, "plan.json", linked)
+
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	read := make(chan string, 1)
+	go func() {
+		content, _ := os.ReadFile(pipe)
+		read <- string(content)
+	}()
+	require.NoError(t, writeFile(pipe, []byte("through")))
+	assert.Equal(t, "through", <-read)
+	info, err := os.Stat(pipe)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeNamedPipe, "a pipe stays a pipe")
+	require.NoError(t, writeFile(os.DevNull, []byte("away")))
+	info, err = os.Stat(os.DevNull)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeDevice)
+
+	require.NoError(t, os.Symlink("none", nowhere))
+	assert.ErrorContains(t, writeFile(nowhere, []byte("new")), "nowhere was not written")
 }
 
 // nothingStarted is true while no rollout of that name has ever run.

@@ -105,7 +105,8 @@ func (r *rolloutRun) report(ctx context.Context) (report.Report, error) {
 	}
 	made := report.New(p, servers, log, time.Now())
 	if !r.running() && p.Phase != rollout.PhaseEnded {
-		made.Why = fmt.Sprintf("its workflow did not end by itself (%s), and the servers may have gone on since", statusWord(r.closedAs))
+		made.ClosedAs = statusWord(r.closedAs)
+		made.Why = fmt.Sprintf("its workflow did not end by itself (%s), and the servers may have gone on since", made.ClosedAs)
 	}
 	return made, nil
 }

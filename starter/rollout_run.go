@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -107,10 +108,18 @@ func (r *rolloutRun) silent(ctx context.Context, err error) error {
 	if !r.running() {
 		state = "has ended"
 	}
-	if served, asked := r.served(ctx); asked == nil && !served {
+	served, asked := r.served(ctx)
+	if noPoller(err) || asked == nil && !served {
 		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
 	}
-	return fmt.Errorf("rollout %s %s but does not answer: %s", r.name, state, said(err))
+	return fmt.Errorf("rollout %s %s but does not answer: %s; if no worker is running, start reimage-worker", r.name, state, said(err))
+}
+
+// noPoller is true when Temporal itself says that nobody could answer a query. It knows before the list of
+// those who asked for work forgets the last of them.
+func noPoller(err error) bool {
+	refused, ok := errors.AsType[*serviceerror.FailedPrecondition](err)
+	return ok && strings.HasPrefix(refused.Message, "no poller seen")
 }
 
 // commandTimeout is how long a command may take. The rollout carries it out at once when a worker is there.
@@ -122,7 +131,7 @@ func (r *rolloutRun) command(ctx context.Context, c rollout.Command) (string, er
 		return "", r.over(ctx)
 	}
 	if served, err := r.servedSoon(ctx); err != nil {
-		return "", err
+		return "", fmt.Errorf("%s was not given to rollout %s: %w", c.Kind, r.name, err)
 	} else if !served {
 		return "", fmt.Errorf("%s was not given to rollout %s: no worker serves its task queue %s, start reimage-worker", c.Kind, r.name, r.taskQueue)
 	}
@@ -173,9 +182,9 @@ func statusWord(status enums.WorkflowExecutionStatus) string {
 
 // ending turns the end of a rollout into the end of the command. A code never flatters: a rollback that did
 // not reach every server has failed.
-func ending(name string, end rollout.RolloutEnd) error {
-	report := "; see: reimage report " + progressview.Word(name)
-	switch end {
+func ending(p rollout.Progress) error {
+	name, report := p.Name, "; see: reimage report "+progressview.Word(p.Name)
+	switch p.End {
 	case rollout.Completed:
 		return nil
 	case rollout.CompletedWithFailures:
@@ -183,20 +192,24 @@ func ending(name string, end rollout.RolloutEnd) error {
 	case rollout.Aborted:
 		return &exitError{exitCancelled, fmt.Errorf("rollout %s was aborted%s", name, report)}
 	case rollout.RolledBack:
-		return &exitError{exitRolledBack, fmt.Errorf("rollout %s was rolled back: every changed server has its previous image again%s", name, report)}
+		what := "every changed server has its previous image again"
+		if p.Counts.RolledBack == 0 {
+			what = "no server had been changed"
+		}
+		return &exitError{exitRolledBack, fmt.Errorf("rollout %s was rolled back: %s%s", name, what, report)}
 	case rollout.RolledBackPartially:
 		return &exitError{exitFailed, fmt.Errorf("rollout %s was rolled back, but not on every server%s", name, report)}
 	}
-	return &exitError{exitFailed, fmt.Errorf("rollout %s ended as %q, which this program does not know%s", name, end, report)}
+	return &exitError{exitFailed, fmt.Errorf("rollout %s ended as %q, which this program does not know%s", name, p.End, report)}
 }
 
 // standing is ending for a rollout that may still run: one that waits for a human has a code of its own.
 func standing(p rollout.Progress) error {
 	if p.Phase == rollout.PhaseEnded {
-		return ending(p.Name, p.End)
+		return ending(p)
 	}
 	if !p.NeedsHuman {
 		return nil
 	}
-	return &exitError{exitWaits, fmt.Errorf("rollout %s waits for a human: %s", p.Name, p.Why)}
+	return &exitError{exitWaits, fmt.Errorf("rollout %s waits for a human: %s", p.Name, safetext.Line(p.Why))}
 }

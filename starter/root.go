@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/reimage/reimage/internal/safetext"
 )
 
 // streams is where a command reads and writes, so that tests run commands in process.
@@ -18,25 +20,26 @@ type streams struct {
 // The exit codes, the same for every command.
 const (
 	exitDone        = 0   // completed
-	exitUsage       = 1   // usage, connection, or refused before anything was touched
+	exitUsage       = 1   // usage, connection, refused, or not known
 	exitFailed      = 2   // completed with failures
 	exitCancelled   = 3   // aborted or cancelled
 	exitWaits       = 4   // waits for a human
 	exitRolledBack  = 5   // rolled back
-	exitInterrupted = 130 // Ctrl-C; what was started goes on
+	exitInterrupted = 130 // Ctrl-C before the outcome was known; what was started goes on
 )
 
 const exitCodes = `
 EXIT STATUS
   0    done, or nothing to do
-  1    wrong usage, refused before anything was touched, or no connection to Temporal;
-       when something was started or may have been, the message says so: it goes on
+  1    wrong usage, no connection to Temporal, refused, or not known: the message says
+       which; what was started goes on
   2    tried and failed, or completed with failures; the output says what state the
        servers are in
   3    cancelled or aborted; the output says how the servers were left
   4    the rollout waits for a human; the output says for what
   5    the rollout was rolled back
-  130  interrupted (Ctrl-C); what was started goes on
+  130  interrupted (Ctrl-C); what was started goes on, and a command that was under way
+       may still be carried out
 `
 
 // exitError ends the command with a code of its own.
@@ -56,11 +59,14 @@ func execute(ctx context.Context, io streams, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(io.err, "reimage:", err)
-	if exit, ok := errors.AsType[*exitError](err); ok {
-		return exit.code
+	code := exitUsage
+	if exit, ok := errors.AsType[*exitError](err); ok { // an outcome, which an interrupt does not change
+		code = exit.code
+	} else if ctx.Err() != nil {
+		code, err = exitInterrupted, fmt.Errorf("interrupted: %w", err)
 	}
-	return exitUsage
+	fmt.Fprintln(io.err, "reimage:", safetext.Lines(err.Error()))
+	return code
 }
 
 func newRootCommand(io streams) *cobra.Command {

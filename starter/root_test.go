@@ -53,6 +53,13 @@ func TestVersion(t *testing.T) {
 	assert.Contains(t, out, "Temporal SDK 1.50.0")
 }
 
+// TestErrorsAreClean, whatever is in them: no error steers the terminal.
+func TestErrorsAreClean(t *testing.T) {
+	_, _, errOut := runCommand(t, "\x1b[2Jplan")
+	assert.Contains(t, errOut, "unknown command")
+	assert.NotContains(t, errOut, "\x1b")
+}
+
 // TestBadUsage is refused before anybody is asked.
 func TestBadUsage(t *testing.T) {
 	const id = "2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -152,18 +153,18 @@ func refusal(found activities.PreflightResult) error {
 	if found.AlreadyThere || len(found.Refusals) == 0 {
 		return nil
 	}
-	return fmt.Errorf("nothing was touched:\n  %s", strings.Join(found.Refusals, "\n  "))
+	return fmt.Errorf("nothing was touched:%s", indented(found.Refusals))
 }
 
 // loss names what will be lost and what is kept.
 func loss(serverID string, found activities.PreflightResult) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s (%s, %s)\n", found.Name, serverID, found.Before.Status)
-	fmt.Fprintf(&text, "  ! re-image (system disk lost): image %s -> %s\n", cmp.Or(found.PresentImageName, found.Before.ImageID), found.ImageName)
-	fmt.Fprintf(&text, "  lost: the system disk of %s and everything on it (volume %s, %d GB, and all its snapshots)\n", found.Name, found.Before.VolumeID, found.SystemDiskGB)
-	fmt.Fprintf(&text, "  kept: the server's id and addresses, and %d data disks\n", found.DataDisks)
+	safetext.Fprintf(&text, "%s (%s, %s)\n", found.Name, serverID, found.Before.Status)
+	safetext.Fprintf(&text, "  ! re-image (system disk lost): image %s -> %s\n", cmp.Or(found.PresentImageName, found.Before.ImageID), found.ImageName)
+	safetext.Fprintf(&text, "  lost: the system disk of %s and everything on it (volume %s, %d GB, and all its snapshots)\n", found.Name, found.Before.VolumeID, found.SystemDiskGB)
+	safetext.Fprintf(&text, "  kept: the server's id and addresses, and %d data disks\n", found.DataDisks)
 	for _, note := range found.Notes {
-		fmt.Fprintf(&text, "  note: %s\n", note)
+		safetext.Fprintf(&text, "  note: %s\n", note)
 	}
 	return text.String()
 }

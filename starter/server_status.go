@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -65,7 +66,7 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 		return printJSON(io, status)
 	}
 	now := status.Now()
-	fmt.Fprintf(io.out, "%s (%s): %s since %s %s\n", status.Name, serverID, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
+	safetext.Fprintf(io.out, "%s (%s): %s since %s %s\n", status.Name, serverID, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
 	return nil
 }
 

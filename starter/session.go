@@ -20,6 +20,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -129,7 +130,7 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, result any)
 			case err == nil:
 				return nil
 			case errors.Is(ctx.Err(), context.Canceled):
-				return &exitError{exitInterrupted, errors.New("interrupted")}
+				return ctx.Err()
 			}
 			return errors.New(said(err))
 		case <-ticker.C:
@@ -143,7 +144,7 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, result any)
 
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.
 func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found activities.PreflightResult) (client.WorkflowRun, error) {
-	id := workflows.ChangeOSID(found.Project, serverID)
+	id, name := workflows.ChangeOSID(found.Project, serverID), safetext.Line(found.Name)
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                s.taskQueue,
@@ -155,24 +156,20 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 	})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
-			found.Name, serverID, id, started.RunId, serverID)
+			name, serverID, id, started.RunId, serverID)
 	}
 	switch {
 	case err == nil:
 		return run, nil
 	case declined(err):
-		return nil, fmt.Errorf("the change of %s could not be started: %w", found.Name, err)
+		return nil, fmt.Errorf("the change of %s could not be started: %w", name, err)
 	}
-	return nil, unanswered(ctx, "the change of "+found.Name, "reimage server status "+serverID, err)
+	return nil, unanswered("the change of "+name, "reimage server status "+serverID, err)
 }
 
 // unanswered is the error for a start of which nobody knows whether it happened.
-func unanswered(ctx context.Context, what, look string, err error) error {
-	err = fmt.Errorf("%s may have been started, and then it goes on: Temporal did not answer (%w); look with: %s", what, err, look)
-	if ctx.Err() != nil {
-		return &exitError{exitInterrupted, err}
-	}
-	return err
+func unanswered(what, look string, err error) error {
+	return fmt.Errorf("%s may have been started, and then it goes on: Temporal did not answer (%w); look with: %s", what, err, look)
 }
 
 // declined is true when Temporal itself has refused a request. After any other error the request may have
@@ -232,14 +229,14 @@ func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult,
 		if err := cancelled.Details(&result); err != nil {
 			return result, err
 		}
-		return result, &exitError{exitCancelled, fmt.Errorf("the change of %s was cancelled: %s", result.Name, result.Reason)}
+		return result, &exitError{exitCancelled, fmt.Errorf("the change of %s was cancelled: %s", named(result), safetext.Line(result.Reason))}
 	}
 	if _, ended := errors.AsType[*temporal.WorkflowExecutionError](err); ended {
 		return result, &exitError{exitFailed, fmt.Errorf("workflow %s: %s", run.GetID(), said(err))}
 	}
 	serverID := path.Base(run.GetID())
 	if ctx.Err() != nil {
-		return result, &exitError{exitInterrupted, fmt.Errorf("stopped watching; the change goes on; watch it with: reimage server status %s --wait", serverID)}
+		return result, fmt.Errorf("stopped watching; the change goes on; watch it with: reimage server status %s --wait", serverID)
 	}
 	return result, fmt.Errorf("Temporal no longer tells how the change is going (%w); the change goes on; look with: reimage server status %s", err, serverID)
 }
@@ -251,7 +248,7 @@ func (s *session) showSteps(ctx context.Context, io streams, run client.Workflow
 	for last := false; ; {
 		if status, err := s.status(ctx, run.GetID(), run.GetRunID()); err == nil && len(status.Steps) > shown {
 			for _, step := range status.Steps[shown:] {
-				fmt.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
+				safetext.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
 			}
 			shown = len(status.Steps)
 		}
@@ -290,10 +287,13 @@ func (s *session) status(ctx context.Context, workflowID, runID string) (workflo
 	return status, answer.Get(&status)
 }
 
-// said is what went wrong in the worker's own words, without Temporal's wrapping.
+// said is what went wrong in the worker's own words, or how the workflow closed, without Temporal's wrapping.
 func said(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Message()
+	}
+	if closed, ok := errors.AsType[*temporal.WorkflowExecutionError](err); ok {
+		return closed.Unwrap().Error()
 	}
 	return err.Error()
 }

@@ -23,7 +23,7 @@ and after it has completed.
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStatus(cmd.Context(), io, output, args[0])
+			return output.oneObject(io, func(io streams) error { return runStatus(cmd.Context(), io, output, args[0]) })
 		},
 	}
 	addFormatFlag(cmd.Flags(), &output)
@@ -66,7 +66,7 @@ func (r *rolloutRun) look(ctx context.Context) (rollout.Progress, error) {
 	case broken != nil:
 		return p, fmt.Errorf("how rollout %s ended cannot be asked: %w", r.name, broken)
 	case err != nil:
-		return r.fromResult(rollout.Progress{}, result), nil
+		return r.fromResult(result), nil
 	}
 	return p, nil
 }

@@ -149,7 +149,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 
 func (r *rolloutRun) stoppedWatching() error {
 	name := progressview.Word(r.name)
-	return &exitError{exitInterrupted, fmt.Errorf("stopped watching; rollout %s goes on. Watch it with: reimage watch %s; stop it with: reimage pause %s, or: reimage abort %s", r.name, name, name, name)}
+	return fmt.Errorf("stopped watching; rollout %s goes on. Watch it with: reimage watch %s; stop it with: reimage pause %s, or: reimage abort %s", r.name, name, name, name)
 }
 
 // end is how the workflow of a rollout closed.
@@ -195,18 +195,19 @@ func (r *rolloutRun) last(ctx context.Context, d display, view progressview.View
 	}
 	p, err := r.progress(ctx)
 	if err != nil || p.Phase != rollout.PhaseEnded {
-		p = r.fromResult(view.Progress, e.result)
+		p = r.fromResult(e.result)
 	}
 	view.Progress, view.Now, view.Notice = p, time.Now(), ""
 	return p, d.show(view)
 }
 
-// fromResult is the progress of a rollout that has ended and whose workers do not answer.
-func (r *rolloutRun) fromResult(p rollout.Progress, result workflows.RolloutResult) rollout.Progress {
-	p.Name, p.Phase, p.End, p.Counts = r.name, rollout.PhaseEnded, result.End, result.Counts
-	p.StartedAt, p.EndedAt, p.NeedsHuman, p.InFlight = result.StartedAt, result.EndedAt, false, nil
-	p.Why = "ended: " + string(result.End)
-	return p
+// fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result
+// tells, and nothing that may have changed since somebody last answered.
+func (r *rolloutRun) fromResult(result workflows.RolloutResult) rollout.Progress {
+	return rollout.Progress{
+		Name: r.name, ImageName: result.ImageName, Phase: rollout.PhaseEnded, End: result.End, Why: "ended: " + string(result.End),
+		Counts: result.Counts, Failed: result.Failed, Tolerated: result.Tolerated, StartedAt: result.StartedAt, EndedAt: result.EndedAt,
+	}
 }
 
 // broken is the error for a rollout whose workflow did not end by itself.

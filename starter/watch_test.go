@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/reimage/reimage/internal/progressview"
@@ -67,15 +70,67 @@ func TestStoppedWatching(t *testing.T) {
 	f.start()
 	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
 	ctx, interrupt := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, interrupt)
-	ran := f.cliWith(ctx, "", "watch", "goes-on")
-	if ran.code != exitUsage { // it may have come while dialling
-		assert.Equal(t, exitInterrupted, ran.code)
-		assert.Contains(t, ran.err, "rollout goes-on goes on. Watch it with: reimage watch goes-on; stop it with: reimage pause goes-on, or: reimage abort goes-on")
-	}
+	watched := &firstWrite{then: interrupt}
+	var errOut bytes.Buffer
+	code := execute(ctx, streams{out: watched, err: &errOut}, []string{"watch", "goes-on"})
+	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, errOut.String(), "reimage: interrupted: stopped watching; rollout goes-on goes on. Watch it with: reimage watch goes-on; stop it with: reimage pause goes-on, or: reimage abort goes-on")
 	f.finish("web-01", rollout.Done)
 	f.finish("web-02", rollout.Done)
 	f.await("it ends all the same", func(p rollout.Progress) bool { return p.End == rollout.Completed })
+}
+
+// firstWrite does something at the first write.
+type firstWrite struct {
+	once sync.Once
+	then func()
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.once.Do(w.then)
+	return len(p), nil
+}
+
+// TestInterrupted presses Ctrl-C wherever a command waits: it is an interrupt, and no wrong usage.
+func TestInterrupted(t *testing.T) {
+	f := newFleet(t, "interrupted", 2)
+	path := f.planFile()
+	f.start()
+	f.await("it runs", func(p rollout.Progress) bool { return len(p.InFlight) == 2 })
+	pressed, press := context.WithCancel(t.Context())
+	press()
+	for _, args := range [][]string{{"list"}, {"status", "interrupted"}, {"report", "interrupted"}, {"pause", "interrupted"}, {"apply", path}} {
+		ran := f.cliWith(pressed, "", args...)
+		assert.Equal(t, exitInterrupted, ran.code, args)
+		assert.Contains(t, ran.err, "reimage: interrupted: ", args)
+	}
+
+	s := &session{client: temporalServer.Client, taskQueue: "nobody-" + f.queue}
+	run := &rolloutRun{session: s, name: "interrupted", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	ctx, interrupt := context.WithTimeout(t.Context(), workerPatience/10)
+	defer interrupt()
+	_, err := run.command(ctx, rollout.Command{Kind: rollout.Pause, By: "ina"})
+	assert.ErrorContains(t, err, "pause was not given to rollout interrupted")
+
+	f.stopWorking() // Temporal remembers the worker, so the command is given and nobody answers
+	ctx, interrupt = context.WithTimeout(t.Context(), 2*time.Second)
+	defer interrupt()
+	ran := f.cliWith(ctx, "", "pause", "interrupted")
+	assert.Equal(t, exitInterrupted, ran.code)
+	assert.Contains(t, ran.err, "reimage: interrupted: rollout interrupted has not answered, and may still carry out the command: see what it does with: reimage status interrupted")
+}
+
+// TestInterruptedQuestion: no answer is no consent.
+func TestInterruptedQuestion(t *testing.T) {
+	f := newFleet(t, "unasked", 2)
+	ctx, interrupt := context.WithCancel(t.Context())
+	in, _ := io.Pipe() // nobody types anything
+	var errOut bytes.Buffer
+	asked := &firstWrite{then: interrupt} // what will be lost comes right before the question
+	code := execute(ctx, streams{in: in, out: io.Discard, err: io.MultiWriter(asked, &errOut)}, []string{"apply", f.planFile(), "--task-queue", f.queue})
+	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, errOut.String(), "reimage: interrupted: no consent was given, nothing was touched")
+	assert.True(t, f.nothingStarted())
 }
 
 // TestBrokenWorkflow is a rollout that did not end by itself: nothing is known of its end, and that is said.
@@ -87,11 +142,18 @@ func TestBrokenWorkflow(t *testing.T) {
 	for _, command := range []string{"watch", "status"} {
 		ran := f.cli(command, "broken")
 		assert.Equal(t, exitFailed, ran.code)
-		assert.Contains(t, ran.err, "the workflow of rollout broken did not end by itself")
+		assert.Contains(t, ran.err, "the workflow of rollout broken did not end by itself: terminated. No other")
 		assert.Contains(t, ran.err, "servers in flight are finished by workflows of their own")
 	}
+	var failed struct {
+		Error string `json:"error"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(f.cli("status", "broken", "--output", "json").out), &failed))
+	assert.Contains(t, failed.Error, "the workflow of rollout broken did not end by itself: terminated")
 	assert.Contains(t, f.cli("abort", "broken").err, "as terminated and takes no commands any more")
-	assert.Contains(t, f.cli("report", "broken").out, "did not end by itself (terminated)")
+	report := f.cli("report", "broken").out
+	assert.Contains(t, report, "Rollout broken: terminated\n")
+	assert.Contains(t, report, "did not end by itself (terminated)")
 }
 
 // TestFailedConnection: nobody concludes from a connection that a rollout has ended.
@@ -125,22 +187,25 @@ func TestStatus(t *testing.T) {
 	ran = f.cli("status", "stands")
 	assert.Equal(t, exitWaits, ran.code)
 	assert.Contains(t, ran.out, "then reimage retry stands web-02  or  reimage accept stands web-02")
-	assert.Contains(t, ran.out, "next  reimage retry stands --all && reimage resume stands")
+	assert.Contains(t, ran.out, "next  reimage retry stands --all && reimage resume stands  # repair first\n")
 }
 
 // TestEndWithoutWorker: how a rollout ended is known without anybody to ask.
 func TestEndWithoutWorker(t *testing.T) {
-	f := newFleet(t, "forgotten", 1)
-	f.endAtOnce(rollout.Done)
+	f := newFleet(t, "forgotten", 2, func(p *rollout.Plan) { p.Budget.Count = new(1) })
+	f.endAtOnce(rollout.FailedIntact, "web-01").endAtOnce(rollout.Done)
 	run := f.start()
 	require.NoError(t, run.Get(t.Context(), nil))
 	r := &rolloutRun{session: &session{client: temporalServer.Client}, name: "forgotten", runID: run.GetRunID()}
 	result, err := r.result(t.Context())
 	require.NoError(t, err)
-	p := r.fromResult(rollout.Progress{}, result)
-	assert.Equal(t, rollout.Completed, p.End)
-	assert.Equal(t, rollout.Counts{Servers: 1, Done: 1}, p.Counts)
-	assert.NoError(t, standing(p))
+	p := r.fromResult(result)
+	assert.Equal(t, rollout.Counts{Servers: 2, Done: 1, Failed: 1}, p.Counts)
+	assert.Equal(t, exitFailed, codeOf(standing(p)))
+	// Whatever is shown is as the workers would tell it.
+	text := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: time.Now()}, progressview.Style{}), "\n")
+	assert.Contains(t, text, "image Ubuntu 24.04")
+	assert.Contains(t, text, "  1 of 1 tolerated")
 }
 
 // TestScreen draws frames of all heights and reads them back from a terminal.

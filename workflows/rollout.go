@@ -102,8 +102,10 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 }
 
 func (r *rolloutRun) result() RolloutResult {
-	state := r.engine.State()
-	return RolloutResult{End: state.End, Counts: r.engine.Counts(), StartedAt: state.StartedAt, EndedAt: state.EndedAt}
+	p := r.engine.Progress()
+	return RolloutResult{
+		End: p.End, Counts: p.Counts, Failed: p.Failed, Tolerated: p.Tolerated, ImageName: p.ImageName, StartedAt: p.StartedAt, EndedAt: p.EndedAt,
+	}
 }
 
 // wait returns when the engine was told something, when it is time, or when the workflow is cancelled.

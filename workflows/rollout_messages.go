@@ -82,8 +82,12 @@ type RolloutInput struct {
 // RolloutResult is how a rollout ended. What became of each server is asked for with ServersQuery, which
 // finished workflows answer too.
 type RolloutResult struct {
-	End       rollout.RolloutEnd `json:"end"`
-	Counts    rollout.Counts     `json:"counts"`
-	StartedAt time.Time          `json:"started_at"`
-	EndedAt   time.Time          `json:"ended_at"`
+	End    rollout.RolloutEnd `json:"end"`
+	Counts rollout.Counts     `json:"counts"`
+	// Failed counted against the budget at the end, when Tolerated were tolerated.
+	Failed    int       `json:"failed"`
+	Tolerated int       `json:"tolerated"`
+	ImageName string    `json:"image_name,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxUserData is the documented limit in bytes, before base64.
@@ -109,14 +110,37 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 		m.hideFrom(c.now, e.options.Edition, m.running.fault.Delay)
 	}
 	if m.running.struckBy(JobStuck) && m.running.fault.Variant == VariantPendingPayment {
-		work.unpaid, top.unpaid = true, true
-		m.running = nil
+		e.awaitPayment(m, c.now, ch, work, top)
 	} else {
 		e.beginChange(m, c.now, ch)
 	}
 	m.accepted++
 	m.advance(c.now)
 	return top
+}
+
+// awaitPayment leaves the server alone until somebody pays, if anybody does: the fault's Delay later.
+func (e *Emulator) awaitPayment(m *machine, now time.Time, ch change, jobs ...*job) {
+	paid := m.running
+	m.running = nil
+	for _, j := range jobs {
+		j.unpaid = true
+	}
+	if paid.fault.Delay == 0 {
+		return
+	}
+	e.doLater(now.Add(paid.fault.Delay), func(at time.Time) {
+		for _, j := range jobs {
+			j.unpaid = false
+		}
+		if m.running != nil || m.gone {
+			paid.job.finish(at, "Ecs.0603", "The server is busy.")
+			return
+		}
+		paid.fault = nil
+		m.running = paid
+		e.beginChange(m, at, ch)
+	})
 }
 
 // judgeRequest checks what can be checked without looking at the server.

@@ -33,15 +33,21 @@ type Emulator struct {
 	issued   int                  // tokens so far
 	rules    []*rule
 	ruled    int // rules ever added
-	late     []lateWrite
+	late     []deed
 	ledger   Ledger
 	arrived  int // requests so far; makes request ids distinct
 }
 
-// A lateWrite is a write that a fault holds back.
-type lateWrite struct {
-	at   time.Time
-	call *call
+// A deed is what a fault holds back.
+type deed struct {
+	at time.Time
+	do func(at time.Time)
+}
+
+// doLater holds a deed back. The lock must be held.
+func (e *Emulator) doLater(at time.Time, do func(at time.Time)) {
+	e.late = append(e.late, deed{at, do})
+	slices.SortStableFunc(e.late, func(a, b deed) int { return a.at.Compare(b.at) })
 }
 
 // New returns an emulator, or every problem of the options at once.
@@ -112,8 +118,7 @@ func (e *Emulator) advance(now time.Time) {
 		next := e.late[0]
 		e.late = e.late[1:]
 		e.advanceMachines(next.at)
-		next.call.now = next.at
-		next.call.route.do(next.call)
+		next.do(next.at)
 	}
 	e.advanceMachines(now)
 }
@@ -186,7 +191,10 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, requestID: requestID,
 	}
 	c.op, c.targets = e.identify(c)
-	fault = e.strike(c)
+	fault, work := e.strike(c)
+	if work != nil {
+		c.fault, c.aimed = work, func(serverID string) bool { return e.isAimedAt(*work, serverID) }
+	}
 	if fault == nil {
 		return requestID, at.do(c), nil
 	}
@@ -197,16 +205,15 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 func (e *Emulator) underFault(c *call, f *Fault) answer {
 	switch {
 	case f.Kind == AcceptLate:
-		e.late = append(e.late, lateWrite{at: c.now.Add(f.Delay), call: c})
-		slices.SortStableFunc(e.late, func(a, b lateWrite) int { return a.at.Compare(b.at) })
+		e.doLater(c.now.Add(f.Delay), func(at time.Time) {
+			c.now = at
+			c.route.do(c)
+		})
 		return answer{}
 	case f.Kind == JobForgotten && c.op == OpJob:
 		return e.unknownJob().answer(c.requestID)
 	case f.Kind.phase() == phaseBefore:
 		return e.insteadOf(*f, c.requestID)
-	case f.Kind.phase() == phaseWork:
-		c.fault, c.aimed = f, func(serverID string) bool { return e.isAimedAt(*f, serverID) }
-		return c.route.do(c)
 	}
 	return afterwards(*f, c.route.do(c))
 }

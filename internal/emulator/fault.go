@@ -72,12 +72,13 @@ const (
 	VariantLost    = "lost"    // ERROR without a system disk
 	VariantNone    = "none"    // default: no boot volume
 	VariantTwo     = "two"     // the old and the new one
-	// VariantPendingPayment: the job waits for a payment that nobody makes, so the server is not touched and
-	// free for other writes. The latter is a guess.
+	// VariantPendingPayment: the job waits for a payment that is made Delay later, or never when that is 0. Until
+	// then the server is not touched and free for other writes. The latter is a guess.
 	VariantPendingPayment = "pending_payment"
 )
 
-// Fault is one rule. The first rule that matches a request and is due strikes; only one rule strikes a request.
+// Fault is one rule. The first rule that matches a request and is due strikes: one of the connection or the answer,
+// and one of the work that the request starts.
 type Fault struct {
 	Op          string        // what it is aimed at, see the Op constants
 	Server      string        // id or name; empty is any. A request without a server matches only empty
@@ -86,7 +87,7 @@ type Fault struct {
 	After       int           // let the first n matching requests pass
 	Times       int           // then strike n times; 0 is once, -1 always
 	Probability float64       // 0 is always when it matches, else drawn from the seed, the rule and the match
-	Delay       time.Duration // of Latency, AcceptLate, Lag, LagStart; in emulated time
+	Delay       time.Duration // of Latency, AcceptLate, Lag, LagStart, and until a payment; in emulated time
 	RetryAfter  time.Duration // of Throttle and Throttle1503: header Retry-After in whole seconds; 0 is no header
 	Status      int           // overrides the HTTP status of a fault that answers an error
 	Code        string        // overrides its code, or the job's error_code

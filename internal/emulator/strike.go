@@ -39,10 +39,25 @@ func (e *Emulator) ClearFaults() {
 	e.rules = nil
 }
 
-// strike returns the fault that hits the call, nil for none. Rules behind the one that strikes do not count the call.
-func (e *Emulator) strike(c *call) *Fault {
+// strike returns the faults that hit the call, nil for none: one of the connection or the answer, and, unless that
+// one has nothing carried out, one of the work that the call starts.
+func (e *Emulator) strike(c *call) (delivery, work *Fault) {
+	delivery = e.firstDue(c, func(k FaultKind) bool { return !k.hitsWork(c.op) })
+	if delivery == nil || delivery.Kind.phase() == phaseAfter || delivery.Kind == AcceptLate {
+		work = e.firstDue(c, func(k FaultKind) bool { return k.hitsWork(c.op) })
+	}
+	return delivery, work
+}
+
+// hitsWork is true for the faults of the work. A job that is forgotten can also be just a query that is answered so.
+func (k FaultKind) hitsWork(op string) bool {
+	return k.phase() == phaseWork && (k != JobForgotten || op != OpJob)
+}
+
+// firstDue returns the first fault of these kinds that is due. Rules behind it do not count the call.
+func (e *Emulator) firstDue(c *call, of func(FaultKind) bool) *Fault {
 	for _, r := range e.rules {
-		if !e.matches(r.Fault, c) {
+		if !of(r.Kind) || !e.matches(r.Fault, c) {
 			continue
 		}
 		r.matched++

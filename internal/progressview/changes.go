@@ -17,7 +17,11 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 	say := func(at time.Time, format string, args ...any) {
 		lines = append(lines, at.In(now.Location()).Format(time.TimeOnly)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
 	}
-	for _, entry := range newEntries(before.Log, after.Log) {
+	entries, whole := newEntries(before.Log, after.Log)
+	if !whole {
+		say(now, "log: some entries are left out; see: reimage report %s", Word(after.Name))
+	}
+	for _, entry := range entries {
 		if entry.By == "" {
 			say(entry.At, "log: %s", entry.What)
 		} else {
@@ -32,6 +36,9 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 		if !slices.ContainsFunc(before.Failures, known) {
 			say(now, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
 		}
+	}
+	if more := after.Failed - len(after.Failures); more > 0 && after.Failed > before.Failed {
+		say(now, "failed: %d servers, of which %d are not named; see: reimage report %s", after.Failed, more, Word(after.Name))
 	}
 	v := View{Progress: after, Now: now}
 	for i, wave := range after.Waves {
@@ -53,7 +60,7 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 // standing is the state and the reason for it, which mostly begins with the state.
 func standing(p rollout.Progress) string {
 	label, _ := state(p)
-	if label = strings.ToLower(label); p.Phase == rollout.PhaseEnded || strings.HasPrefix(p.Why, string(p.Phase)) {
+	if label = strings.ToLower(label); p.Phase == rollout.PhaseEnded || strings.HasPrefix(p.Why, label) {
 		return p.Why
 	}
 	return label + prefixed(": ", p.Why)
@@ -66,17 +73,18 @@ func prefixed(prefix, s string) string {
 	return prefix + s
 }
 
-// newEntries are the log entries after the last one that was known. Both logs keep the last few only.
-func newEntries(before, after []rollout.LogEntry) []rollout.LogEntry {
-	if len(before) == 0 {
-		return after
+// newEntries are the log entries after the last one that was known. Both logs keep the last few only, so when
+// that one is missing others may be, and the new ones are not the whole.
+func newEntries(before, after []rollout.LogEntry) (entries []rollout.LogEntry, whole bool) {
+	if len(before) == 0 || len(after) == 0 {
+		return after, true
 	}
 	for i := len(after) - 1; i >= 0; i-- {
 		if last := before[len(before)-1]; after[i].At.Equal(last.At) && after[i].What == last.What && after[i].By == last.By {
-			return after[i+1:]
+			return after[i+1:], true
 		}
 	}
-	return after
+	return after, false
 }
 
 // mostNames is how many servers a line names.

@@ -40,6 +40,32 @@ func TestRepeatedFailure(t *testing.T) {
 	assert.Contains(t, changes[0], "failed: web-03 ("+serverID(3)+") is failed-changed")
 }
 
+// TestWhatIsLeftOutIsSaid: a rollout tells its last log entries and its first failures only.
+func TestWhatIsLeftOutIsSaid(t *testing.T) {
+	before, after := running(), running()
+	after.Log = []rollout.LogEntry{{At: noon, By: "ina", What: "up to 3 servers in flight, before it was 2"}}
+	after.Failed = 5
+	assert.Equal(t, []string{
+		"12:00:00  log: some entries are left out; see: reimage report web-fleet",
+		"12:00:00  log: ina: up to 3 servers in flight, before it was 2",
+		"12:00:00  failed: 5 servers, of which 3 are not named; see: reimage report web-fleet",
+	}, progressview.Changes(before, after, noon))
+	assert.Empty(t, progressview.Changes(after, after, noon))
+}
+
+// TestStateIsSaidOnce, whether or not the reason begins with it.
+func TestStateIsSaidOnce(t *testing.T) {
+	for why, phase := range map[string]rollout.Phase{
+		"rolling back: 3 servers in flight, 2 to go": rollout.PhaseRollingBack,
+		"aborting: finishes 1 server in flight":      rollout.PhaseAborting,
+		"paused: ina asked for it":                   rollout.PhasePaused,
+	} {
+		after := running()
+		after.Phase, after.Why = phase, why
+		assert.Equal(t, []string{"12:00:00  " + why}, progressview.Changes(running(), after, noon))
+	}
+}
+
 // TestManyAtOnce: a line stays a line.
 func TestManyAtOnce(t *testing.T) {
 	after := running()

@@ -32,22 +32,29 @@ func Next(p rollout.Progress) []string {
 		offer(rollout.Approve, "")
 	}
 	if p.Failed > 0 {
-		if !refused(p) {
-			offer(rollout.Retry, " --all"+then)
+		retry := " --all" + then
+		if slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }) {
+			retry += "  # repair first"
+		}
+		// Unless somebody removes the reason, a server that was refused is refused again; one that has vanished
+		// stays away.
+		vain := failedOnly(p, rollout.NotStarted, rollout.Vanished)
+		if !vain {
+			offer(rollout.Retry, retry)
 		}
 		offer(rollout.Accept, " --all"+then)
-		if refused(p) {
-			offer(rollout.Retry, " --all"+then)
+		if vain && !failedOnly(p, rollout.Vanished) {
+			offer(rollout.Retry, retry)
 		}
 	}
 	offer(rollout.Abort, "")
 	return commands
 }
 
-// refused is true when every failed server was refused before anything was touched: unless somebody removes
-// the reason, another try is refused as well.
-func refused(p rollout.Progress) bool {
-	return len(p.Failures) > 0 && !slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End != rollout.NotStarted })
+// failedOnly is true when every failed server is known and has one of the ends.
+func failedOnly(p rollout.Progress, ends ...rollout.ServerEnd) bool {
+	other := func(s rollout.ServerProgress) bool { return !slices.Contains(ends, s.End) }
+	return len(p.Failures) == p.Failed && !slices.ContainsFunc(p.Failures, other)
 }
 
 func (v View) next() []line {

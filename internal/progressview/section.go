@@ -4,7 +4,7 @@ import "fmt"
 
 // section is a part of a frame. Its items can be left out when the terminal is too low.
 type section struct {
-	lines []line   // always shown
+	lines []line   // shown as they are
 	title string   // over the items
 	items [][]line // each is shown whole or not at all
 	focus int      // the item that is left out last
@@ -25,6 +25,9 @@ func (s *section) shown() []line {
 		title += fmt.Sprintf(" (%d of %d shown)", s.limit, len(s.items))
 	}
 	lines = append(lines, line{}.add(bold, title))
+	if s.limit == 0 {
+		return lines
+	}
 	from := max(0, min(s.focus-s.limit/2, len(s.items)-s.limit))
 	for _, item := range s.items[from : from+s.limit] {
 		lines = append(lines, item...)
@@ -32,24 +35,37 @@ func (s *section) shown() []line {
 	return append(lines, line{})
 }
 
-// fit leaves items out, one by one and always of the longest section, until the frame is low enough or
-// every section is down to one item.
-func fit(sections []*section, height int) {
-	if height <= 0 {
-		return
+// fit makes a frame low enough, as far as its expendable sections allow. They lose items, one by one and
+// always the longest section, down to one each. Then they lose, one after the other, the last one, and then
+// everything.
+func fit(frame, expendable []*section, height int) {
+	tooHigh := func() bool {
+		lines := 0
+		for _, s := range frame {
+			lines += len(s.shown())
+		}
+		return height > 0 && lines > height
 	}
-	for {
-		total, longest := 0, sections[0]
-		for _, s := range sections {
-			lines := len(s.shown())
-			total += lines
-			if s.limit > 1 && (longest.limit <= 1 || lines > len(longest.shown())) {
+	for tooHigh() {
+		var longest *section
+		for _, s := range expendable {
+			if s.limit > 1 && (longest == nil || len(s.shown()) > len(longest.shown())) {
 				longest = s
 			}
 		}
-		if total <= height || longest.limit <= 1 {
-			return
+		if longest == nil {
+			break
 		}
 		longest.limit--
+	}
+	for _, s := range expendable {
+		if tooHigh() {
+			s.limit = 0
+		}
+	}
+	for _, s := range expendable {
+		if tooHigh() {
+			*s = section{}
+		}
 	}
 }

@@ -25,7 +25,8 @@ type View struct {
 
 // Style is how it is shown.
 type Style struct {
-	// Width in columns that no line exceeds, and Height in lines that no frame exceeds if it can be helped.
+	// Width in columns that no line exceeds, and Height in lines that no frame exceeds unless its head and the
+	// next commands alone do.
 	// Zero means no limit.
 	Width, Height int
 	Colours       bool
@@ -35,16 +36,11 @@ type Style struct {
 func Frame(v View, s Style) []string {
 	v.Progress.InFlight = slices.Clone(v.Progress.InFlight)
 	slices.SortStableFunc(v.Progress.InFlight, func(a, b rollout.ServerProgress) int { return a.StartedAt.Compare(b.StartedAt) })
-	sections := []*section{
-		{lines: v.head()},
-		{lines: v.gauges(s)},
-		v.waves(s),
-		v.inFlight(),
-		v.failures(s),
-		v.log(),
-		{lines: v.next()},
-	}
-	fit(sections, s.Height)
+	head, gauges, next := &section{lines: v.head()}, &section{lines: v.gauges(s)}, &section{lines: v.next()}
+	waves, inFlight, failures, log := v.waves(s), v.inFlight(), v.failures(s), v.log()
+	sections := []*section{head, gauges, waves, inFlight, failures, log, next}
+	// How it stands and what to type next is what a frame is for.
+	fit(sections, []*section{log, waves, inFlight, failures, gauges}, s.Height)
 	var frame []string
 	for _, section := range sections {
 		for _, l := range section.shown() {

@@ -169,6 +169,29 @@ func TestFrameFitsTheTerminal(t *testing.T) {
 	assert.NotEmpty(t, progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{Width: 1, Height: 1}))
 }
 
+// TestUsualTerminal: in 80 columns and 24 lines, and in fewer, somebody who has to decide sees what can be
+// done, and that something else is not shown.
+func TestUsualTerminal(t *testing.T) {
+	p := breached()
+	p.InFlight = running().InFlight
+	for _, notice := range []string{"", "worker 1 was killed"} {
+		for height := 23; height >= 8; height-- {
+			frame := progressview.Frame(progressview.View{Progress: p, Now: noon, Notice: notice}, progressview.Style{Width: 79, Height: height})
+			assert.LessOrEqual(t, len(frame), height)
+			assert.Contains(t, frame[0], "PAUSED")
+			assert.Contains(t, frame[2], p.Why)
+			assert.Equal(t, "  or  reimage abort web-fleet", frame[len(frame)-1])
+			text := strings.Join(frame, "\n")
+			assert.Contains(t, text, "next  reimage retry web-fleet --all")
+			if height == 23 {
+				golden(t, strings.TrimSuffix("low-"+strings.ReplaceAll(notice, " ", "-"), "-"), text+"\n")
+				assert.Contains(t, text, "log (0 of 5 shown)")
+				assert.Contains(t, text, "failures (1 of 4 shown)")
+			}
+		}
+	}
+}
+
 // TestHostileText: names come from a cloud and must not steer the terminal, and widths are counted as shown.
 func TestHostileText(t *testing.T) {
 	p := running()
@@ -208,6 +231,27 @@ func TestSameName(t *testing.T) {
 	assert.Contains(t, text, "reimage retry web-fleet "+serverID(3))
 	assert.Contains(t, text, "reimage retry web-fleet web-07")
 	assert.NotContains(t, text, "reimage retry web-fleet web-03")
+}
+
+// TestNextByFailure: what is offered first can help.
+func TestNextByFailure(t *testing.T) {
+	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
+	for want, ends := range map[string][]rollout.ServerEnd{
+		retry + "; " + accept:                 {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
+		retry + "  # repair first; " + accept: {rollout.FailedIntact, rollout.FailedLost},
+		accept + "; " + retry:                 {rollout.NotStarted, rollout.Vanished},
+		accept:                                {rollout.Vanished, rollout.Vanished},
+	} {
+		p := breached()
+		p.Failures, p.Failed = nil, len(ends)
+		for i, end := range ends {
+			p.Failures = append(p.Failures, failure(i, end, "because"))
+		}
+		assert.Equal(t, want+"; "+abort, strings.Join(progressview.Next(p), "; "))
+	}
+	p := breached()
+	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
+	assert.Equal(t, retry, progressview.Next(p)[0], "not all of them are known")
 }
 
 func TestWord(t *testing.T) {

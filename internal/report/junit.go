@@ -36,6 +36,7 @@ type testcase struct {
 	ClassName string   `xml:"classname,attr"`
 	Time      seconds  `xml:"time,attr"`
 	Failure   *failure `xml:"failure"`
+	Error     *failure `xml:"error"`
 	Skipped   *skipped `xml:"skipped"`
 }
 
@@ -58,11 +59,17 @@ func (s seconds) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 }
 
 // junit writes a test suite per wave and a test case per server. A server passes when it has the new image;
-// an accepted failure is a failure, and so is a server that got its old image back.
+// an accepted failure is a failure, and so is a server that got its old image back. Of servers that had not ended
+// when the workflow was closed nobody knows: they are errors.
 func (r Report) junit(w io.Writer) error {
 	all := suites{Name: "reimage " + r.Name}
 	if !r.EndedAt.IsZero() {
 		all.Time = seconds(r.EndedAt.Sub(r.StartedAt))
+	}
+	type place struct{ wave, name string }
+	servers := map[place]int{}
+	for _, s := range r.Servers {
+		servers[place{s.Wave, s.Name}]++
 	}
 	for _, wave := range r.Waves {
 		one := suite{Name: wave.Name}
@@ -74,12 +81,16 @@ func (r Report) junit(w io.Writer) error {
 			if began.IsZero() || !s.StartedAt.IsZero() && s.StartedAt.Before(began) {
 				began = s.StartedAt
 			}
-			one.add(r.testcase(s))
+			c := r.testcase(s)
+			if s.Name != "" && servers[place{s.Wave, s.Name}] > 1 { // build servers take cases of one name for one case
+				c.Name += " (" + s.ID + ")"
+			}
+			one.add(c)
 		}
 		if !began.IsZero() {
 			one.Timestamp = began.UTC().Format("2006-01-02T15:04:05")
 		}
-		all.Tests, all.Failures, all.Skipped = all.Tests+one.Tests, all.Failures+one.Failures, all.Skipped+one.Skipped
+		all.Tests, all.Failures, all.Errors, all.Skipped = all.Tests+one.Tests, all.Failures+one.Failures, all.Errors+one.Errors, all.Skipped+one.Skipped
 		all.Suites = append(all.Suites, one)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -99,6 +110,9 @@ func (s *suite) add(c testcase) {
 	if c.Failure != nil {
 		s.Failures++
 	}
+	if c.Error != nil {
+		s.Errors++
+	}
 	if c.Skipped != nil {
 		s.Skipped++
 	}
@@ -113,6 +127,8 @@ func (r Report) testcase(s rollout.ServerProgress) testcase {
 	}
 	switch {
 	case s.End == rollout.Done && s.State == rollout.Ended:
+	case s.State != rollout.Ended && r.ClosedAs != "":
+		c.Error = &failure{Message: fmt.Sprintf("not known: it was %s when the workflow of the rollout was %s", s.State, r.ClosedAs), Type: r.ClosedAs, Text: details(s)}
 	case s.State != rollout.Ended:
 		c.Skipped = &skipped{"not ended: " + string(s.State)}
 	case s.End == rollout.Skipped, s.End == rollout.NotStarted && s.Attempts == 0:

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type Report struct {
 	Project   string                   `json:"project,omitempty"`
 	Phase     rollout.Phase            `json:"phase"`
 	End       rollout.RolloutEnd       `json:"end,omitempty"`
+	ClosedAs  string                   `json:"closed_as,omitempty"` // how the workflow closed, when not by itself: terminated, failed, canceled, timed-out
 	Why       string                   `json:"why,omitempty"`
 	StartedBy string                   `json:"started_by,omitempty"`
 	StartedAt time.Time                `json:"started_at"`
@@ -96,10 +98,7 @@ func (r Report) Write(w io.Writer, format Format) error {
 
 // verdict is the end of a rollout, or what it does.
 func (r Report) verdict() string {
-	if r.End != "" {
-		return string(r.End)
-	}
-	return string(r.Phase)
+	return cmp.Or(string(r.End), r.ClosedAs, string(r.Phase))
 }
 
 // took is how long a server took, zero when it never began or has not ended.

@@ -28,6 +28,7 @@ const (
 	newImage = "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2"
 	oldDisk  = "11111111-2222-4333-8444-555555555555"
 	newDisk  = "66666666-7777-4888-9999-aaaaaaaaaaaa"
+	nextDisk = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff" // after a rollback
 )
 
 func server(name, wave string, end rollout.ServerEnd, reason string) rollout.ServerProgress {
@@ -43,6 +44,8 @@ func server(name, wave string, end rollout.ServerEnd, reason string) rollout.Ser
 		s.After = s.Before
 	case rollout.Vanished:
 		s.After = rollout.Fingerprint{}
+	case rollout.Restored:
+		s.RollingBack, s.After = true, rollout.Fingerprint{ImageID: oldImage, VolumeID: nextDisk}
 	}
 	return s
 }
@@ -63,7 +66,7 @@ func finished() report.Report {
 		server("web-05", "rest", rollout.FailedLost, "it has no system disk (status ERROR)"),
 		server("web-06", "rest", rollout.Vanished, "the cloud no longer knows this server"),
 		server("web-07", "rest", rollout.Skipped, "skipped by ina"),
-		server("web-08", "rest", rollout.Restored, "has its previous image again"),
+		server("web-08", "rest", rollout.Restored, "runs its previous image on a new system disk"),
 		refused,
 		server("web-10", "rest", rollout.NotStarted, "aborted by ina"),
 	}
@@ -88,6 +91,27 @@ func running() report.Report {
 	return r
 }
 
+// rolledBack is a rollout whose every change was taken back, that of the server which failed too.
+func rolledBack() report.Report {
+	r := finished()
+	r.End, r.Why = rollout.RolledBack, "ended: rolled-back"
+	r.Counts = rollout.Counts{Servers: 3, RolledBack: 2, NotStarted: 1}
+	r.Servers = []rollout.ServerProgress{
+		server("web-01", "canary", rollout.Restored, "runs its previous image on a new system disk"),
+		server("web-03", "rest", rollout.Restored, "runs its previous image on a new system disk"),
+		server("web-10", "rest", rollout.NotStarted, "the rollout was rolled back before its turn"),
+	}
+	r.Log = append(r.Log, rollout.LogEntry{At: noon.Add(10 * time.Minute), What: "rolling back: 1 server failed and 0 tolerated: web-03"})
+	return r
+}
+
+// terminated is a rollout whose workflow was terminated while it ran.
+func terminated() report.Report {
+	r := running()
+	r.ClosedAs, r.Why = "terminated", "its workflow did not end by itself (terminated), and the servers may have gone on since"
+	return r
+}
+
 func write(t *testing.T, r report.Report, format report.Format) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -96,7 +120,7 @@ func write(t *testing.T, r report.Report, format report.Format) string {
 }
 
 func TestFormats(t *testing.T) {
-	for name, r := range map[string]report.Report{"finished": finished(), "running": running(), "empty": report.New(rollout.Progress{}, nil, nil, noon)} {
+	for name, r := range map[string]report.Report{"finished": finished(), "rolled-back": rolledBack(), "running": running(), "terminated": terminated(), "empty": report.New(rollout.Progress{}, nil, nil, noon)} {
 		for _, format := range report.Formats() {
 			t.Run(name+" "+string(format), func(t *testing.T) {
 				got := write(t, r, format)
@@ -141,6 +165,16 @@ func withText(text string) report.Report {
 		r.Servers[i].Name, r.Servers[i].Reason, r.Servers[i].Group = text, text, text
 	}
 	return r
+}
+
+// TestRolledBackIsNotUnchanged: a server that was rolled back has lost two disks, and may have failed first.
+func TestRolledBackIsNotUnchanged(t *testing.T) {
+	_, text, _ := strings.Cut(write(t, rolledBack(), report.Text), "\nWaves\n")
+	text, unchanged, _ := strings.Cut(text, "Servers that were not changed")
+	assert.NotContains(t, text, "No server failed")
+	assert.Contains(t, text, "web-03 (id-of-web-03)")
+	assert.Contains(t, text, "system disk  "+oldDisk+" -> "+nextDisk)
+	assert.NotContains(t, unchanged, "id-of-web-03")
 }
 
 // TestNoCellIsAFormula: what a spreadsheet would run gets an apostrophe, and everything stays in its cell.
@@ -194,6 +228,25 @@ func TestJUnitIsWellFormed(t *testing.T) {
 			assert.Len(t, suite.Cases, suite.Tests)
 		}
 		assert.Equal(t, parsed.counts, total)
+	}
+}
+
+// TestTerminatedIsNotRunning: it does not go on, and of what had not ended nobody knows.
+func TestTerminatedIsNotRunning(t *testing.T) {
+	assert.Contains(t, write(t, terminated(), report.Text), "Rollout web-fleet: terminated\n")
+	junit := write(t, terminated(), report.JUnit)
+	assert.Contains(t, junit, `tests="3" failures="0" errors="2" skipped="0"`)
+	assert.Equal(t, 2, strings.Count(junit, "<error "))
+}
+
+// TestSameNameInJUnit: two servers of one name are two test cases.
+func TestSameNameInJUnit(t *testing.T) {
+	r := finished()
+	r.Servers[1].Name = r.Servers[0].Name
+	r.Servers[2].Name = r.Servers[0].Name // in another wave
+	junit := write(t, r, report.JUnit)
+	for _, name := range []string{"web-01 (id-of-web-01)", "web-01 (id-of-web-02)", "web-01"} {
+		assert.Equal(t, 1, strings.Count(junit, `<testcase name="`+name+`"`), name)
 	}
 }
 

@@ -15,10 +15,11 @@ import (
 // text writes the report for people. Times are in UTC.
 func (r Report) text(w io.Writer) error {
 	var b strings.Builder
-	say(&b, "Rollout %s: %s\n\n", r.Name, r.verdict())
+	safetext.Fprintf(&b, "Rollout %s: %s\n\n", r.Name, r.verdict())
 	r.summary(&b)
 	r.waves(&b)
 	r.failures(&b)
+	r.restored(&b)
 	r.again(&b)
 	r.unchanged(&b)
 	r.who(&b)
@@ -29,7 +30,7 @@ func (r Report) text(w io.Writer) error {
 func (r Report) summary(b *strings.Builder) {
 	row := func(name, value string) {
 		if value != "" {
-			say(b, "  %-10s %s\n", name, value)
+			safetext.Fprintf(b, "  %-10s %s\n", name, value)
 		}
 	}
 	row("reason", r.Reason)
@@ -47,37 +48,74 @@ func (r Report) summary(b *strings.Builder) {
 	if n := r.count(func(s rollout.ServerProgress) bool { return s.Accepted }); n > 0 {
 		row("accepted", fmt.Sprintf("%d, which do not count", n))
 	}
+	row("rollback", r.rollback())
+}
+
+// rollback says when and why changed servers began to get their previous image again, as far back as the log
+// goes. Empty means that nothing is known of one.
+func (r Report) rollback() string {
+	for _, entry := range r.Log {
+		if why, began := strings.CutPrefix(entry.What, "rolling back: "); began {
+			return moment(entry.At) + ": " + why
+		}
+		if strings.HasPrefix(entry.What, "to be rolled back when resumed: ") {
+			return moment(entry.At) + ": " + entry.What
+		}
+	}
+	return ""
 }
 
 func (r Report) waves(b *strings.Builder) {
-	say(b, "\nWaves\n")
+	safetext.Fprintf(b, "\nWaves\n")
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	for _, wave := range r.Waves {
-		say(table, "  %s\t%d servers\t%s", wave.Name, wave.Counts.Servers, wave.Counts)
+		safetext.Fprintf(table, "  %s\t%d servers\t%s", wave.Name, wave.Counts.Servers, wave.Counts)
 		if wave.ApprovedBy != "" {
-			say(table, "\tapproved by %s", wave.ApprovedBy)
+			safetext.Fprintf(table, "\tapproved by %s", wave.ApprovedBy)
 		}
-		say(table, "\n")
+		safetext.Fprintf(table, "\n")
 	}
 	_ = table.Flush() // into memory
 }
 
 func (r Report) failures(b *strings.Builder) {
 	if r.count(failed) == 0 {
-		say(b, "\nNo server failed.\n")
+		if r.count(restored) == 0 { // what is rolled back may have failed first
+			safetext.Fprintf(b, "\nNo server failed.\n")
+		}
 		return
 	}
-	say(b, "\nFailed servers\n")
+	safetext.Fprintf(b, "\nFailed servers\n")
 	for _, s := range r.Servers {
 		if !failed(s) {
 			continue
 		}
-		say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
-		say(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
-		say(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
-		say(b, "    attempts     %d, the last from %s to %s\n", s.Attempts, cmp.Or(moment(s.StartedAt), "?"), cmp.Or(moment(s.EndedAt), "?"))
+		safetext.Fprintf(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+		disks(b, s)
+		safetext.Fprintf(b, "    attempts     %d, the last from %s to %s\n", s.Attempts, cmp.Or(moment(s.StartedAt), "?"), cmp.Or(moment(s.EndedAt), "?"))
 		if s.Accepted {
-			say(b, "    accepted     it does not count\n")
+			safetext.Fprintf(b, "    accepted     it does not count\n")
+		}
+	}
+}
+
+// disks are the image and the system disk of the plan, and those that the server showed last.
+func disks(b *strings.Builder, s rollout.ServerProgress) {
+	safetext.Fprintf(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
+	safetext.Fprintf(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
+}
+
+// restored names the servers that were rolled back: they have the image from before, and nothing of what was
+// on their disks.
+func (r Report) restored(b *strings.Builder) {
+	if r.count(restored) == 0 {
+		return
+	}
+	safetext.Fprintf(b, "\nServers that have their previous image again, on a new system disk: what was on the disks before is lost\n")
+	for _, s := range r.Servers {
+		if restored(s) {
+			safetext.Fprintf(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+			disks(b, s)
 		}
 	}
 }
@@ -88,10 +126,10 @@ func (r Report) again(b *strings.Builder) {
 	if r.count(again) == 0 {
 		return
 	}
-	say(b, "\nServers that were tried more than once\n")
+	safetext.Fprintf(b, "\nServers that were tried more than once\n")
 	for _, s := range r.Servers {
 		if again(s) {
-			say(b, "  %s (%s), wave %s: %d attempts, %s\n", s.Name, s.ID, s.Wave, s.Attempts, cmp.Or(string(s.End), string(s.State)))
+			safetext.Fprintf(b, "  %s (%s), wave %s: %d attempts, %s\n", s.Name, s.ID, s.Wave, s.Attempts, cmp.Or(string(s.End), string(s.State)))
 		}
 	}
 }
@@ -99,15 +137,15 @@ func (r Report) again(b *strings.Builder) {
 // unchanged names the servers that were left as they were without having failed.
 func (r Report) unchanged(b *strings.Builder) {
 	left := func(s rollout.ServerProgress) bool {
-		return s.State == rollout.Ended && s.End != rollout.Done && !failed(s)
+		return s.State == rollout.Ended && s.End != rollout.Done && !failed(s) && !restored(s)
 	}
 	if r.count(left) == 0 {
 		return
 	}
-	say(b, "\nServers that were not changed\n")
+	safetext.Fprintf(b, "\nServers that were not changed\n")
 	for _, s := range r.Servers {
 		if left(s) {
-			say(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
+			safetext.Fprintf(b, "  %s (%s), wave %s: %s: %s\n", s.Name, s.ID, s.Wave, s.End, s.Reason)
 		}
 	}
 }
@@ -116,9 +154,9 @@ func (r Report) who(b *strings.Builder) {
 	if len(r.Log) == 0 {
 		return
 	}
-	say(b, "\nWho did what\n")
+	safetext.Fprintf(b, "\nWho did what\n")
 	for _, entry := range r.Log {
-		say(b, "  %s  %s: %s\n", moment(entry.At), cmp.Or(entry.By, "reimage"), entry.What)
+		safetext.Fprintf(b, "  %s  %s: %s\n", moment(entry.At), cmp.Or(entry.By, "reimage"), entry.What)
 	}
 }
 
@@ -137,19 +175,13 @@ func failed(s rollout.ServerProgress) bool {
 	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0
 }
 
+func restored(s rollout.ServerProgress) bool {
+	return s.State == rollout.Ended && s.End == rollout.Restored
+}
+
 func by(who string) string {
 	if who == "" {
 		return ""
 	}
 	return " by " + who
-}
-
-// say writes a line or two. Texts of the cloud and of operators stay within their line.
-func say(w io.Writer, format string, args ...any) {
-	for i, arg := range args {
-		if text, ok := arg.(string); ok {
-			args[i] = safetext.Line(text)
-		}
-	}
-	fmt.Fprintf(w, format, args...) // into memory
 }

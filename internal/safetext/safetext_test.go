@@ -1,6 +1,7 @@
 package safetext_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,4 +22,14 @@ func TestLine(t *testing.T) {
 	} {
 		assert.Equal(t, shown, safetext.Line(hostile))
 	}
+}
+
+func TestLines(t *testing.T) {
+	assert.Equal(t, "one\n  two three", safetext.Lines("one\x1b\n  two\tthree"))
+}
+
+func TestFprintf(t *testing.T) {
+	var out strings.Builder
+	safetext.Fprintf(&out, "%s: %d\n", "a\nb\u202e", 3)
+	assert.Equal(t, "a b: 3\n", out.String())
 }

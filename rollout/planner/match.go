@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -11,10 +12,10 @@ import (
 type matcher struct {
 	ids, names map[string]*entry // ids in lower case; names without * and ?
 	globs      []*entry
-	tags       []tag
+	tags       []*entry
 }
 
-// entry is an id or a name of a document.
+// entry is an id, a name or a tag of a document.
 type entry struct {
 	text string
 	used bool
@@ -33,7 +34,7 @@ func newMatcher(ids, names, tags []string) *matcher {
 		}
 	}
 	for _, text := range tags {
-		m.tags = append(m.tags, parseTag(text))
+		m.tags = append(m.tags, &entry{text: text})
 	}
 	return m
 }
@@ -54,36 +55,39 @@ func (m *matcher) named(s rollout.InventoryServer) bool {
 	return found
 }
 
-// allTags is true when the server has every tag of the list, and there is one at least.
+// allTags is true when the server has every tag of the list, and there is one at least. Tags are marked as
+// used together.
 func (m *matcher) allTags(s rollout.InventoryServer) bool {
-	return len(m.tags) > 0 && !slices.ContainsFunc(m.tags, func(t tag) bool { return !t.on(s) })
+	lacks := func(t *entry) bool { return !parseTag(t.text).on(s) }
+	if len(m.tags) == 0 || slices.ContainsFunc(m.tags, lacks) {
+		return false
+	}
+	for _, t := range m.tags {
+		t.used = true
+	}
+	return true
 }
 
-// anyTag is true when the server has one of the tags.
+// anyTag is true when the server has one of the tags. Every one that it has is marked as used.
 func (m *matcher) anyTag(s rollout.InventoryServer) bool {
-	return slices.ContainsFunc(m.tags, func(t tag) bool { return t.on(s) })
+	found := false
+	for _, t := range m.tags {
+		if parseTag(t.text).on(s) {
+			t.used, found = true, true
+		}
+	}
+	return found
 }
 
 // unused are the entries that meant no server, sorted.
-func unused(entries map[string]*entry) []string {
+func unused(entries iter.Seq[*entry]) []string {
 	var texts []string
-	for _, e := range entries {
+	for e := range entries {
 		if !e.used {
 			texts = append(texts, e.text)
 		}
 	}
 	slices.Sort(texts)
-	return texts
-}
-
-// unusedGlobs are the globs that meant no server, in the order of the document.
-func (m *matcher) unusedGlobs() []string {
-	var texts []string
-	for _, g := range m.globs {
-		if !g.used {
-			texts = append(texts, g.text)
-		}
-	}
 	return texts
 }
 

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -42,26 +43,43 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	exclude := newMatcher(sel.Exclude.IDs, sel.Exclude.Names, sel.Exclude.Tags)
 	p.label = labels{}
 	for _, s := range servers {
-		// Both are asked for every server: an entry is used even if the other list takes the server out.
-		named, out := include.named(s), exclude.named(s)
-		if (named || include.allTags(s)) && !out && !exclude.anyTag(s) {
+		// Everything is asked for every server: an entry is used even if another one decides.
+		named, tagged := include.named(s), include.allTags(s)
+		out, tagOut := exclude.named(s), exclude.anyTag(s)
+		if (named || tagged) && !out && !tagOut {
 			p.selected = append(p.selected, s)
 			p.label.add(s.Name)
 		}
 	}
-	if missing := unused(include.ids); len(missing) > 0 {
+	if missing := unused(maps.Values(include.ids)); len(missing) > 0 {
 		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", list(missing))
 	}
-	if missing := unused(include.names); len(missing) > 0 {
+	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", list(missing))
 	}
-	if missing := include.unusedGlobs(); len(missing) > 0 {
+	if missing := unused(slices.Values(include.globs)); len(missing) > 0 {
 		p.warning("no server matches the name %s of the selection", list(missing))
 	}
-	if missing := append(unused(exclude.ids), unused(exclude.names)...); len(missing) > 0 {
-		p.warning("the selection excludes %s, which is no server that was found: make sure that what it should protect is not in the plan", list(missing))
+	if missing := unused(slices.Values(include.tags)); len(missing) > 0 {
+		p.warning("no server has all the tags of the selection: %s", list(missing))
+	}
+	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
+		p.warnOfExclusion(exclude)
 	}
 	p.checkExpected(len(p.selected))
+}
+
+// warnOfExclusion names what protects nobody: it may be a slip of the pen. It is no problem, because a
+// standing exclusion, of a tag for instance, mostly has nothing to protect.
+func (p *planner) warnOfExclusion(exclude *matcher) {
+	const look = "make sure that what it should protect is not in the plan"
+	missing := slices.Concat(unused(maps.Values(exclude.ids)), unused(maps.Values(exclude.names)), unused(slices.Values(exclude.globs)))
+	if len(missing) > 0 {
+		p.warning("the selection excludes %s, which is no server that was found: %s", list(missing), look)
+	}
+	if missing := unused(slices.Values(exclude.tags)); len(missing) > 0 {
+		p.warning("the selection excludes the tag %s, which no server has: %s", list(missing), look)
+	}
 }
 
 // checkExpected holds the number of selected servers, skipped ones included, against the guard.

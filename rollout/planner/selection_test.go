@@ -58,11 +58,29 @@ func TestSelectionOfWhatIsNotThere(t *testing.T) {
 		"no server is named web-99: check the names and the region, or take them out of the selection",
 	}, problems(t, doc, fleet(3)))
 
-	doc.Spec.Select = spec.Selection{Names: []string{"web-*", "db-*"}, Exclude: spec.Exclusion{IDs: []string{uuid(9, 1)}, Names: []string{"web-1", "wbe-*"}}}
-	plan := mustMake(t, doc, fleet(3))
-	assert.Contains(t, plan.Warnings, "no server matches the name db-* of the selection")
-	// A glob may be a standing guard that mostly has nothing to guard; an id or a name is a slip.
-	assert.Contains(t, plan.Warnings, "the selection excludes "+uuid(9, 1)+", web-1, which is no server that was found: make sure that what it should protect is not in the plan")
+	doc.Spec.Select = spec.Selection{Names: []string{"web-*", "db-*"}, Tags: []string{"role=web", "shard=9"}}
+	assert.Subset(t, mustMake(t, doc, fleet(3)).Warnings, []string{
+		"no server matches the name db-* of the selection",
+		"no server has all the tags of the selection: role=web, shard=9",
+	})
+}
+
+// TestExclusionThatProtectsNobody may be a slip, of which only a warning tells: or a standing guard.
+func TestExclusionThatProtectsNobody(t *testing.T) {
+	of := func(sel spec.Selection) string {
+		return strings.Join(mustMake(t, with(func(s *spec.Spec) { s.Select = sel }), fleet(6)).Warnings, "\n")
+	}
+	misspelt := spec.Exclusion{IDs: []string{uuid(9, 1)}, Names: []string{"web-1", "wbe-*", "web-02"}, Tags: []string{"norimage", "shard=9", "shard=2"}}
+	warnings := of(spec.Selection{Names: []string{"web-*"}, Exclude: misspelt})
+	assert.Contains(t, warnings, "the selection excludes "+uuid(9, 1)+", web-1, wbe-*, which is no server that was found: make sure that what it should protect is not in the plan")
+	assert.Contains(t, warnings, "the selection excludes the tag norimage, shard=9, which no server has: make sure that what it should protect is not in the plan")
+
+	// An exclusion is used when it means a server that another entry means too, or one that is not selected.
+	assert.NotContains(t, of(spec.Selection{Names: []string{"web-*"}, Exclude: spec.Exclusion{Names: []string{"web-05", "web-05*"}, Tags: []string{"shard=2"}}}), "excludes")
+	assert.NotContains(t, of(spec.Selection{Tags: []string{"shard=1"}, Exclude: spec.Exclusion{Tags: []string{"shard=2"}}}), "excludes")
+	assert.NotContains(t, of(spec.Selection{IDs: []string{uuid(1, 1)}, Exclude: misspelt}), "excludes", "only the servers with the ids were read")
+	// So are tags of the selection whose servers are all named too.
+	assert.NotContains(t, of(spec.Selection{Names: []string{"web-*"}, Tags: []string{"shard=2"}}), "has all the tags")
 }
 
 // TestTemporaryServersAreNeverSelected: the cloud shows them while it changes another server.

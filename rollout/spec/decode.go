@@ -26,6 +26,8 @@ type decoder struct {
 
 const noAliases = "an alias stands here: write the value out, so that everybody sees it"
 
+const noValue = "has no value: give one or leave the field out"
+
 type place struct{ line, column int }
 
 // decode reads the tree into a document and checks it against the rules.
@@ -52,7 +54,7 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, path string) {
 		return
 	}
 	if node.Kind == yaml.ScalarNode && (node.Tag == "!!null" || node.Value == "") {
-		d.refuse(node, path, "has no value: give one or leave the field out")
+		d.refuse(node, path, noValue)
 		return
 	}
 	if into.Kind() == reflect.Pointer {
@@ -94,12 +96,12 @@ func (d *decoder) mapping(node *yaml.Node, into reflect.Value, path string) {
 			d.reject(key, path, fmt.Sprintf("%s stands where the name of a field is expected", kindOf(key)))
 			continue
 		case twice:
-			d.reject(key, path, fmt.Sprintf("field %s is given twice, first in line %d", shown(name), first))
+			d.reject(key, path, fmt.Sprintf("field %s is given twice, first in line %d", shown(told(name, path, fields)), first))
 			continue
 		}
 		seen[name] = key.Line
 		if at < 0 {
-			d.unknown(key, names, path)
+			d.unknown(key, told(name, path, fields), names, path)
 			continue
 		}
 		d.at[join(path, name)] = placeOf(key, value)
@@ -107,14 +109,33 @@ func (d *decoder) mapping(node *yaml.Node, into reflect.Value, path string) {
 	}
 }
 
-// unknown names the known field that was meant, or all there are.
-func (d *decoder) unknown(key *yaml.Node, names []string, path string) {
-	if meant := nearest(key.Value, names); meant != "" {
-		d.reject(key, path, fmt.Sprintf("unknown field %s; did you mean %s?", shown(key.Value), meant))
+// told is what may be told of the name of a field. Beside a reference to a secret that is its first word only,
+// and within the login only the letters of that: where a colon or the space after it was forgotten, the secret is
+// in the name.
+func told(name, path string, fields []reflect.Value) string {
+	isSecret := func(field reflect.Value) bool { return field.Type() == reflect.TypeFor[rollout.SecretRef]() }
+	ends := func(r rune) bool {
+		return !unicode.IsLetter(r) && (path == "spec.login" || !strings.ContainsRune("_-", r))
+	}
+	if end := strings.IndexFunc(name, ends); end >= 0 && slices.ContainsFunc(fields, isSecret) {
+		return name[:end]
+	}
+	return name
+}
+
+// unknown names the known field that was meant, or all there are. name is what may be told of the key.
+func (d *decoder) unknown(key *yaml.Node, name string, names []string, path string) {
+	if slices.Contains(names, name) {
+		d.reject(key, path, fmt.Sprintf("after %s a colon and a space are expected", name))
+		d.fail(join(path, name))
+		return
+	}
+	if meant := nearest(name, names); meant != "" {
+		d.reject(key, path, fmt.Sprintf("unknown field %s; did you mean %s?", shown(name), meant))
 		d.fail(join(path, meant))
 		return
 	}
-	d.reject(key, path, fmt.Sprintf("unknown field %s; known here are %s", shown(key.Value), strings.Join(names, ", ")))
+	d.reject(key, path, fmt.Sprintf("unknown field %s; known here are %s", shown(name), strings.Join(names, ", ")))
 }
 
 func (d *decoder) list(node *yaml.Node, into reflect.Value, path string) {
@@ -122,9 +143,11 @@ func (d *decoder) list(node *yaml.Node, into reflect.Value, path string) {
 		d.refuse(node, path, kindOf(node)+" stands here, and a list is expected")
 		return
 	}
-	if len(node.Content) > 0 {
-		into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
+	if len(node.Content) == 0 {
+		d.refuse(node, path, noValue)
+		return
 	}
+	into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
 	for i, item := range node.Content {
 		itemPath := path + "[" + strconv.Itoa(i) + "]"
 		d.at[itemPath] = place{item.Line, item.Column}

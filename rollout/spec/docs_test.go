@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -16,10 +17,7 @@ const manual = "../../docs/rollout.md"
 
 // TestManualParses reads every YAML block. One that is not a whole document is taken for fields of spec.
 func TestManualParses(t *testing.T) {
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(read(t, manual)), -1)
-	require.Greater(t, len(blocks), 5)
-	for _, block := range blocks {
-		text := block[1]
+	for _, text := range examples(t) {
 		if !strings.Contains(text, "apiVersion:") {
 			text = completed(text)
 		}
@@ -27,6 +25,57 @@ func TestManualParses(t *testing.T) {
 		assert.Empty(t, schemaFaults(t, text))
 		assert.NoError(t, doc.WithDefaults().Validate())
 	}
+}
+
+// examples are the YAML blocks of the manual.
+func examples(t *testing.T) []string {
+	var texts []string
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(read(t, manual)), -1) {
+		texts = append(texts, block[1])
+	}
+	require.Greater(t, len(texts), 5)
+	return texts
+}
+
+// TestManualShowsEveryField in a YAML block.
+func TestManualShowsEveryField(t *testing.T) {
+	shown := map[string]bool{}
+	for _, text := range examples(t) {
+		var fields any
+		require.NoError(t, yaml.Unmarshal([]byte(text), &fields))
+		path := "spec"
+		if strings.Contains(text, "apiVersion:") {
+			path = ""
+		}
+		for _, field := range leaves(fields, path) {
+			shown[field] = true
+		}
+	}
+	for _, field := range fieldPaths() {
+		assert.True(t, shown[field], "%s has no example", field)
+	}
+}
+
+// leaves are the paths of the fields with a value of their own, as fieldPaths writes them.
+func leaves(value any, path string) []string {
+	var all []string
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inside := range value {
+			all = append(all, leaves(inside, strings.TrimPrefix(path+"."+name, "."))...)
+		}
+	case []any:
+		for _, item := range value {
+			if fields, ok := item.(map[string]any); ok {
+				all = append(all, leaves(fields, path+"[]")...)
+			} else {
+				all = append(all, path)
+			}
+		}
+	default:
+		return []string{path}
+	}
+	return all
 }
 
 // completed makes a document of fields of spec.

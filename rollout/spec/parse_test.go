@@ -151,3 +151,24 @@ func TestCycle(t *testing.T) {
 	_, err := spec.Parse("cycle", []byte(minimal+"  waves: &w [*w]\n"))
 	assert.EqualError(t, err, "cycle:7:14: spec.waves[0]: an alias stands here: write the value out, so that everybody sees it")
 }
+
+// TestSecretsInNames: where a colon or the space after it is forgotten, a secret becomes the name of a field.
+func TestSecretsInNames(t *testing.T) {
+	for fields, says := range map[string]string{
+		"login: {passwordFrom:hunter2}":                    "spec.login: after passwordFrom a colon and a space are expected",
+		"login: {passwordFrom hunter2}":                    "spec.login: after passwordFrom a colon and a space are expected",
+		"login: {password:hunter2}":                        "spec.login: unknown field password; did you mean passwordFrom?",
+		"login: {password:hunter2, password:hunter2}":      "field password is given twice",
+		"login: {passwordfrom_hunter2: x}":                 "unknown field passwordfrom; did you mean passwordFrom?",
+		"login: {hunter2}":                                 "unknown field hunter; known here are",
+		"? userDataFrom:hunter2\n  : x":                    "spec: after userDataFrom a colon and a space are expected",
+		"? userDataFrom hunter2\n  :":                      "spec: after userDataFrom a colon and a space are expected",
+		"login:\n    passwordFrom:hunter2":                 "spec.login: a text stands here, and fields are expected",
+		"login:\n    passwordFrom:hunter2\n    keyPair: x": "not YAML",
+		"userDataFrom:hunter2\n  power: on":                "not YAML",
+	} {
+		_, err := spec.Parse("web.yaml", []byte(minimal+"  "+fields+"\n"))
+		assert.ErrorContains(t, err, says, fields)
+		assert.NotContains(t, err.Error(), "hunter2", fields)
+	}
+}

@@ -34,6 +34,7 @@ type schema struct {
 	Pattern     string            `json:"pattern,omitempty"`
 	Minimum     *int              `json:"minimum,omitempty"`
 	Items       *schema           `json:"items,omitempty"`
+	MinItems    int               `json:"minItems,omitempty"`
 	Properties  map[string]schema `json:"properties,omitempty"`
 	Required    []string          `json:"required,omitempty"`
 	Additional  *bool             `json:"additionalProperties,omitempty"`
@@ -126,7 +127,7 @@ func (g generator) value(t reflect.Type, pattern string) schema {
 	case reflect.Int:
 		return schema{Type: "integer", Minimum: new(0)}
 	case reflect.Slice:
-		return schema{Type: "array", Items: new(g.value(t.Elem(), pattern))}
+		return schema{Type: "array", Items: new(g.value(t.Elem(), pattern)), MinItems: 1}
 	case reflect.Struct:
 		g.defs[t.Name()] = g.object(t)
 		return schema{Ref: "#/$defs/" + t.Name()}
@@ -184,6 +185,9 @@ func (s schema) faults(root schema, value any, path string) []string {
 		}
 		return s.unless("object", faults, path)
 	case []any:
+		if len(value) < s.MinItems {
+			faults = append(faults, path+" is empty")
+		}
 		for _, item := range value {
 			if s.Items != nil {
 				faults = append(faults, s.Items.faults(root, item, path+"[]")...)

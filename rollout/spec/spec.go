@@ -100,6 +100,10 @@ type Selection struct {
 	Expect Expect `yaml:"expect,omitempty" json:"expect,omitzero"`
 }
 
+// OnlyIDs is true when ids alone choose the servers, so that no other server has to be known. Files have to
+// have been read into ids and names.
+func (s Selection) OnlyIDs() bool { return len(s.IDs) > 0 && len(s.Names) == 0 && len(s.Tags) == 0 }
+
 // Exclusion takes servers out of a selection. A server is out when any entry of any list names it.
 type Exclusion struct {
 	// IDs of servers.
@@ -156,8 +160,8 @@ type States struct {
 	Locked StateRule `yaml:"locked,omitempty" json:"locked,omitempty" one:"refuse skip"`
 	// Error: refuse to plan with servers in ERROR (default), skip or change them.
 	Error StateRule `yaml:"error,omitempty" json:"error,omitempty" one:"refuse skip change"`
-	// Unfit: refuse to plan with servers that cannot take the image, or whose OS the cloud does not change
-	// (default), or skip them.
+	// Unfit: refuse to plan with servers that cannot take the image, whose OS the cloud does not change, or that
+	// are busy or in an odd status (default), or skip them.
 	Unfit StateRule `yaml:"unfit,omitempty" json:"unfit,omitempty" one:"refuse skip"`
 }
 

@@ -28,7 +28,7 @@ func accepted() map[string]string {
 		"group and false":                    "perGroup: {tag: cluster, serverGroup: false, count: 1}",
 		"the longest times":                  "soak: 24h\n  busy: {wait: 7d}\n  serverDeadline: 24h\n  deadline: 365d",
 		"whole caps":                         "inFlight: {percent: 100%}\n  perZone: {percent: 0.01%}",
-		"nothing in lists and mappings":      "waves: []\n  login: {}\n  budget: {tolerate: {}}",
+		"nothing in mappings":                "login: {}\n  budget: {tolerate: {}}",
 		"a reason of two lines in a comment": "byol: false # one\n  # two",
 		"JSON":                               `"budget": {"tolerate": {"count": 1}}`,
 	}
