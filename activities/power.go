@@ -151,6 +151,9 @@ func (p *powerChange) forget() {
 // send asks for the power state. The request may not leave later than the look that justified it
 // allows: a worker that was frozen in between must not act on an old view.
 func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.StopType) error {
+	if !p.heart.beats() {
+		return again(ErrNotReady, fmt.Errorf("server %s: %w", p.serverID, errStalled), 0)
+	}
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(p.Cloud.RequestTimeout()))
 	defer cancel()
 	var out ecs.Outcome

@@ -186,6 +186,9 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 		return none, err
 	}
 	s.doing(ctx, "sending the change")
+	if !s.heart.beats() {
+		return none, again(ErrInDoubt, fmt.Errorf("server %s: %w", s.in.ServerID, errStalled), 0)
+	}
 	// The request may not leave later than the look that justified it allows. A worker that is frozen
 	// here and thawed later cannot send: the connection compares the clock at the moment of writing.
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(s.Cloud.RequestTimeout()))

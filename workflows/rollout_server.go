@@ -45,7 +45,11 @@ func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
 	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect}
 	if start.Rollback {
-		in.Change.ImageID, in.Change.EvenIfSameImage = server.Before.ImageID, true
+		in.Change.ImageID, in.Change.EvenIfSameImage, in.Change.Power = server.Before.ImageID, true, rollout.PowerOn
+		if server.Status == rollout.StatusShutoff {
+			in.Change.Power = rollout.PowerOff
+		}
+		return in
 	}
 	if start.Again {
 		in.Change.EvenIfSameImage, in.Earlier = true, &server.Before

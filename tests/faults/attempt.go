@@ -142,9 +142,10 @@ type surroundings struct {
 	*attempt
 }
 
-// GetInfo says when the activity was scheduled, which the environment does not keep.
+// GetInfo says what the environment does not keep: when the activity was scheduled, and how long it may be silent.
 func (s *surroundings) GetInfo(ctx context.Context) activity.Info {
 	info := s.Next.GetInfo(ctx)
+	info.HeartbeatTimeout = s.world.limits(info.ActivityType.Name).HeartbeatTimeout
 	info.ScheduledTime = s.world.scheduled(info.WorkflowExecution.RunID + "/" + info.ActivityID)
 	return info
 }

@@ -39,6 +39,7 @@ func mutants() []mutant {
 		},
 		{"a change that came to nothing is sent again", submit, `case s.touched(server):`, `case false:`},
 		{"an order that waits for its payment is sent again", submit, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`},
+		{"a worker that thaws acts as if nothing had been", submit, `if !s.heart.beats() {`, `if false {`},
 		{"a failed server gives its slot back", "rollout/engine/state.go", `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
 		{"the cap is off by one", "rollout/engine/admit.go", `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
 		{"the budget is off by one", "rollout/engine/admit.go", `t.failed > tolerated {`, `t.failed > tolerated+1 {`},

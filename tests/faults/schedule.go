@@ -82,7 +82,10 @@ type Crash struct {
 func NewSchedule(seed uint64) Schedule {
 	d := draw{rand.New(rand.NewPCG(seed, 0x7e1a))}
 	s := Schedule{Seed: seed, Workers: 1 + d.IntN(2), Cloud: d.cloud(seed), Operator: d.operator()}
-	s.Cloud.Faults = d.faults(s.Cloud.Fleet)
+	if d.chance(0.4) {
+		s.Cloud.Faults, s.Crashes = d.trap(s.Cloud.Fleet)
+	}
+	s.Cloud.Faults = append(s.Cloud.Faults, d.faults(s.Cloud.Fleet)...)
 	for range d.few(4) {
 		s.Crashes = append(s.Crashes, d.crash())
 	}
@@ -114,8 +117,11 @@ func (d draw) cloud(seed uint64) emulator.Options {
 	if d.chance(0.4) {
 		o.Timing.Lag = d.between(time.Second, 90*time.Second)
 	}
-	if d.chance(0.2) { // slower than a settle time
+	switch {
+	case d.chance(0.2): // slower than a settle time
 		o.Timing.ChangeOS = emulator.Span{Median: d.between(3*time.Minute, 20*time.Minute)}
+	case d.chance(0.3): // over before anybody looks again
+		o.Timing.ChangeOS = emulator.Span{Median: d.between(5*time.Second, 40*time.Second)}
 	}
 	for i := range 1 + d.few(5) {
 		server := emulator.Server{
@@ -164,6 +170,32 @@ func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
 		all = append(all, f)
 	}
 	return all
+}
+
+// trap is what it takes to be tempted to wipe a server twice: nobody knows what became of a request, and the
+// server looks as if nothing had come of it.
+func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []Crash) {
+	victim := &fleet[d.IntN(len(fleet))]
+	lost := emulator.Fault{Op: emulator.OpChangeOS, Server: victim.Name, Times: 1 + d.few(2)}
+	switch {
+	case d.chance(0.3):
+		crashes = append(crashes, Crash{
+			At:  pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
+			Nth: 1 + d.IntN(len(fleet)), Blow: Kill, Down: d.between(0, 20*time.Second),
+		})
+	case d.chance(0.3):
+		lost.Kind, lost.Delay = emulator.AcceptLate, d.between(time.Second, 29*time.Second)
+		faults = append(faults, lost)
+	default:
+		lost.Kind = pick(d, emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter)
+		faults = append(faults, lost)
+	}
+	job := emulator.Fault{Op: emulator.OpChangeOS, Server: victim.Name, Kind: emulator.JobFail, Variant: emulator.VariantIntact, Times: 1 + d.few(2)}
+	if d.chance(0.25) {
+		victim.ChargingMode = "1" // paid by the year
+		job.Kind, job.Variant, job.Delay = emulator.JobStuck, emulator.VariantPendingPayment, pick(d, 0, d.between(time.Minute, 90*time.Minute))
+	}
+	return append(faults, job), crashes
 }
 
 func (d draw) detail(f *emulator.Fault) {

@@ -64,6 +64,7 @@ type Outcome struct {
 	End        rollout.RolloutEnd
 	Took       time.Duration // simulated
 	Reasons    []string      // why each server ended as it did
+	Trace      []string      // what the cloud accepted, and what the rollout remembers
 	worst      int           // most servers out of service
 	cap        int           // the highest cap in force
 }
@@ -188,8 +189,14 @@ func (w *world) judge() error {
 	for _, server := range w.cloud.Servers() {
 		a.Truth[server.ID] = server
 	}
+	for _, entry := range a.Progress.Log {
+		o.Trace = append(o.Trace, fmt.Sprintf("%s %s: %s", entry.At.Format(time.TimeOnly), entry.By, entry.What))
+	}
 	o.End, o.Violations = a.Progress.End, a.Violations()
 	for _, s := range a.Servers {
+		for _, write := range ledger.Servers[s.ID].Writes {
+			o.Trace = append(o.Trace, fmt.Sprintf("%s %s %s", write.Time.Format(time.TimeOnly), s.Name, write.Op))
+		}
 		accepted := ledger.Servers[s.ID].ChangeOSAccepted
 		o.Accepted += accepted
 		if accepted > s.Attempts {
