@@ -35,6 +35,11 @@ lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflo
 	go vet ./...
 	bin/workflowcheck ./workflows/... ./rollout/...
 
+.PHONY: faults
+faults: $(TEMPORAL) ## Run the fault campaigns whole: docs/reliability.md says what they are, some two hours
+	go test ./tests/faults -count=1 -v -timeout 2h -run 'TestCampaign|TestMutants' -schedules 10000 -mutant-schedules 1000 | grep -v '^=== '
+	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/faults/real -count=1 -v -timeout 5h -args -rollouts 300 | grep -v '^=== '
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

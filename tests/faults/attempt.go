@@ -32,7 +32,8 @@ type attempt struct {
 	mu      sync.Mutex
 	heard   time.Time          // when the last heartbeat was delivered, or the attempt began
 	pending *commonpb.Payloads // a heartbeat that the SDK holds back
-	gone    bool               // Temporal has given up on it
+	// reported is true once a heartbeat was delivered, gone once Temporal has given up on the attempt.
+	reported, gone bool
 }
 
 type attemptKey struct{}
@@ -164,12 +165,14 @@ func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
+	case s.gone && !s.reported: // the first one is sent at once, and waited for
+		s.cancel(errGivenUp)
 	case s.gone:
 		s.world.later(s.world.refusalDelay, func() { s.cancel(errGivenUp) })
-	case now.Sub(s.heard) < throttle && s.pending != nil || now.Sub(s.heard) < throttle && !s.heard.Equal(now):
+	case s.reported && now.Sub(s.heard) < throttle:
 		s.pending = payloads
 	default:
-		s.heard, s.pending = now, nil
+		s.heard, s.pending, s.reported = now, nil, true
 		s.world.beat(s.key, payloads)
 	}
 }

@@ -35,7 +35,7 @@ func TestCampaign(t *testing.T) {
 			outcome := play(t, seed)
 			total.add(outcome)
 			if len(outcome.Violations) > 0 {
-				t.Errorf("seed %d:\n  %s\nto repeat it: go test ./tests/faults -run TestCampaign -schedules 1 -seed %d", seed, strings.Join(outcome.Violations, "\n  "), seed)
+				t.Errorf("seed %d:\n  %s\nto repeat it: go test ./tests/faults -run TestCampaign -schedules 1 -seed %d\n%s", seed, strings.Join(outcome.Violations, "\n  "), seed, outcome.Story())
 			}
 		})
 	}

@@ -1,6 +1,9 @@
 package faults
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // crashes counts how often each crash point is reached, and deals the blows of a schedule.
 type crashes struct {
@@ -8,6 +11,13 @@ type crashes struct {
 	pending []Crash
 	reached map[Point]int
 	struck  map[Point]map[Blow]int
+	dealt   []dealt
+}
+
+// dealt is a blow that was dealt.
+type dealt struct {
+	at    time.Time
+	crash Crash
 }
 
 func newCrashes(pending []Crash) *crashes {
@@ -28,6 +38,7 @@ func (c *crashes) reach(at Point) (Crash, bool) {
 			c.struck[at] = map[Blow]int{}
 		}
 		c.struck[at][crash.Blow]++
+		c.dealt = append(c.dealt, dealt{time.Now(), crash})
 		return crash, true
 	}
 	return Crash{}, false

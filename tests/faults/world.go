@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,10 +65,19 @@ type Outcome struct {
 	Ends       map[rollout.ServerEnd]int
 	End        rollout.RolloutEnd
 	Took       time.Duration // simulated
-	Reasons    []string      // why each server ended as it did
-	Trace      []string      // what the cloud accepted, and what the rollout remembers
+	story      []string      // what happened, with the time in front
 	worst      int           // most servers out of service
 	cap        int           // the highest cap in force
+}
+
+func (o *Outcome) tell(at time.Time, format string, args ...any) {
+	o.story = append(o.story, at.UTC().Format("02 15:04:05.000")+"  "+fmt.Sprintf(format, args...))
+}
+
+// Story is what happened, for whoever looks into a seed.
+func (o Outcome) Story() string {
+	slices.Sort(o.story)
+	return strings.Join(o.story, "\n")
 }
 
 // Run plays a schedule. It has to be called in a bubble of testing/synctest.
@@ -173,6 +184,9 @@ func (w *world) judge() error {
 	o := &w.outcome
 	ledger := w.cloud.Ledger()
 	o.Faults, o.Struck, o.Servers, o.Ends = ledger.Faults, w.crashes.struck, len(w.plan.Servers), map[rollout.ServerEnd]int{}
+	for _, blow := range w.crashes.dealt {
+		o.tell(blow.at, "%s at %q of %s", blow.crash.Blow, blow.crash.At.When, blow.crash.At.What)
+	}
 	if err := w.env.GetWorkflowError(); err != nil {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
 		return nil
@@ -190,12 +204,12 @@ func (w *world) judge() error {
 		a.Truth[server.ID] = server
 	}
 	for _, entry := range a.Progress.Log {
-		o.Trace = append(o.Trace, fmt.Sprintf("%s %s: %s", entry.At.Format(time.TimeOnly), entry.By, entry.What))
+		o.tell(entry.At, "the rollout noted: %s %s", entry.By, entry.What)
 	}
 	o.End, o.Violations = a.Progress.End, a.Violations()
 	for _, s := range a.Servers {
 		for _, write := range ledger.Servers[s.ID].Writes {
-			o.Trace = append(o.Trace, fmt.Sprintf("%s %s %s", write.Time.Format(time.TimeOnly), s.Name, write.Op))
+			o.tell(write.Time, "%s: the cloud accepted %s", s.Name, write.Op)
 		}
 		accepted := ledger.Servers[s.ID].ChangeOSAccepted
 		o.Accepted += accepted
@@ -203,7 +217,7 @@ func (w *world) judge() error {
 			o.Doubles++
 		}
 		o.Ends[s.End]++
-		o.Reasons = append(o.Reasons, fmt.Sprintf("%s: %s: %s", s.Name, s.End, s.Reason))
+		o.tell(s.EndedAt, "%s ended: %s: %s", s.Name, s.End, s.Reason)
 	}
 	return nil
 }
