@@ -149,7 +149,11 @@ func (f *fleet) changeOS(ctx workflow.Context, in workflows.ChangeOSInput) (roll
 	if !known {
 		workflow.GetSignalChannel(ctx, finishSignal).Receive(ctx, &end)
 	}
-	return rollout.ServerResult{End: end, Reason: "the test says " + string(end), ServerID: in.ServerID}, nil
+	result := rollout.ServerResult{End: end, Reason: "the test says " + string(end), ServerID: in.ServerID}
+	if end == rollout.Done || end == rollout.FailedChanged {
+		result.After = rollout.Observation{Exists: true, Status: rollout.StatusActive, Fingerprint: rollout.Fingerprint{ImageID: in.Change.ImageID, VolumeID: "new-disk-of-" + in.ServerID}}
+	}
+	return result, nil
 }
 
 func (f *fleet) endOf(serverID string) (end rollout.ServerEnd, known bool) {

@@ -28,7 +28,7 @@ func mutants() []mutant {
 	return []mutant{
 		{
 			"sends again after an unknown outcome", submit,
-			`return none, again(ErrInDoubt, fmt.Errorf("nobody knows whether`, `return none, s.clean(ctx, again(ErrInDoubt, fmt.Errorf("nobody knows whether`,
+			"\tcase ecs.Unknown:\n", "\tcase ecs.Unknown:\n\t\t_ = s.clean(ctx, nil)\n",
 		},
 		{"no settle time", submit, `settled := steady.see(server, time.Now()) >= s.Timing.Settle`, `settled := steady.see(server, time.Now()) >= 0`},
 		{"no look on the second attempt", submit, `inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1`, `inDoubt := false && clean`},
