@@ -62,20 +62,23 @@ func (a Account) rollout(v *violations) {
 	if a.MostOutOfService > limit && !byIntent {
 		v.add("%d servers were out of service at a time, %d are allowed", a.MostOutOfService, limit)
 	}
-	held, failed := 0, 0
+	held, failed, forward := 0, 0, 0
 	for _, s := range a.Servers {
 		if s.HoldsSlot {
 			held++
 		}
 		if s.Failed() {
 			failed++
+			if !s.RollingBack {
+				forward++
+			}
 		}
 	}
 	if p.Slots != held {
 		v.add("%d slots are in use at the end, and %d servers hold one", p.Slots, held)
 	}
-	if b := a.Plan.Budget; b.Strict && !a.Commanded && b.Count != nil && failed > *b.Count+1 {
-		v.add("%d servers failed under strict admission, where %d are tolerated", failed, *b.Count)
+	if b := a.Plan.Budget; b.Strict && !a.Commanded && b.Count != nil && forward > *b.Count+1 {
+		v.add("%d servers failed under strict admission, where %d are tolerated", forward, *b.Count)
 	}
 	a.budget(v)
 	a.aborted(v)
