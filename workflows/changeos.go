@@ -264,7 +264,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	restore := activities.RestorePowerInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
 	}
-	look, before := c.result.Before.Status, cmp.Or(c.in.AsBefore, c.result.Before.Status)
+	before := cmp.Or(c.in.AsBefore, c.result.Before.Status)
 	switch c.result.End {
 	case rollout.Done:
 		// A server that was in ERROR is left running: nobody meant it to be off.
@@ -276,7 +276,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		// A new system sets itself up for some minutes (ecs-api.md 1.9) and is not stopped in the middle.
 		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
-		if look != rollout.StatusActive && before != rollout.StatusActive {
+		if before != rollout.StatusActive {
 			return
 		}
 		restore.On, restore.Disk, restore.Unsettled = true, c.result.Before.VolumeID, c.stopDoubt

@@ -107,3 +107,34 @@ func TestServerThatVanishesAtTheEnd(t *testing.T) {
 	assert.Equal(t, rollout.Vanished, result.End)
 	assert.Empty(t, result.PowerTrouble)
 }
+
+// TestPowerAsBeforeAnEarlierAttempt: what "as before" means was told with the order, because the server itself no
+// longer shows it.
+func TestPowerAsBeforeAnEarlierAttempt(t *testing.T) {
+	refused := func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }
+	for name, test := range map[string]struct {
+		was, asBefore string
+		play          func(s *stage)
+		end           rollout.ServerEnd
+		leave         []activities.RestorePowerInput
+	}{
+		"ran, done":                      {rollout.StatusShutoff, rollout.StatusActive, func(*stage) {}, rollout.Done, nil},
+		"ran, failed intact":             {rollout.StatusShutoff, rollout.StatusActive, refused, rollout.FailedIntact, backOn(false)},
+		"was stopped, done":              {rollout.StatusActive, rollout.StatusShutoff, func(*stage) {}, rollout.Done, leftOff()},
+		"was stopped, failed intact":     {rollout.StatusActive, rollout.StatusShutoff, refused, rollout.FailedIntact, nil},
+		"ran, but off was asked for":     {rollout.StatusShutoff, rollout.StatusActive, func(s *stage) { s.in.Change.Power = rollout.PowerOff }, rollout.Done, leftOff()},
+		"was stopped, but on was wanted": {rollout.StatusActive, rollout.StatusShutoff, func(s *stage) { s.in.Change.Power = rollout.PowerOn }, rollout.Done, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.look.returns(found(test.was))
+			s.in.AsBefore = test.asBefore
+			test.play(s)
+
+			result := s.ended()
+
+			assert.Equal(t, test.end, result.End)
+			assert.Equal(t, test.leave, s.leave.inputs)
+		})
+	}
+}

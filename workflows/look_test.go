@@ -52,6 +52,66 @@ func TestServerThatCannotBeLookedAtIsNotStarted(t *testing.T) {
 	assert.Equal(t, serverID, result.ServerID)
 }
 
+// TestChangeThatCameLateIsDone: an earlier attempt was judged before its change came. Now the server shows proof
+// against the disk from before that attempt, so nothing is sent, and its power is left as asked.
+func TestChangeThatCameLateIsDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		power    rollout.Power
+		asBefore string
+		leave    []activities.RestorePowerInput
+	}{
+		"left running":             {rollout.PowerOn, "", nil},
+		"as before, when it ran":   {"", rollout.StatusActive, nil},
+		"stopped, as asked":        {rollout.PowerOff, rollout.StatusActive, leftOff()},
+		"as before, when it stood": {"", rollout.StatusShutoff, leftOff()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.in.Change.Power, s.in.AsBefore, s.in.Change.EvenIfSameImage = test.power, test.asBefore, true
+			s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+			s.in.Expect = s.in.Earlier
+			late := found(rollout.StatusActive)
+			late.Before = changed()
+			late.Refusals = []string{"web-07 has another system disk by now"}
+			s.look.returns(late)
+
+			result := s.ended()
+
+			assert.Equal(t, rollout.Done, result.End)
+			assert.Equal(t, "runs the image on a new system disk: an earlier change came after all, nothing was sent", result.Reason)
+			assert.Equal(t, changed(), result.After)
+			assert.Empty(t, s.submit.inputs)
+			assert.Empty(t, s.stop.inputs)
+			assert.Equal(t, test.leave, s.leave.inputs)
+		})
+	}
+}
+
+// TestOnlyProofMakesAChangeThatCameLate: anything less is refused, or changed as ordered.
+func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
+	for name, now := range map[string]rollout.Observation{
+		"does not run":    seen(rollout.StatusShutoff, newImage, newDisk),
+		"another image":   seen(rollout.StatusActive, oldImage, newDisk),
+		"still that disk": seen(rollout.StatusActive, newImage, oldDisk),
+		"no disk":         seen(rollout.StatusActive, newImage, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+			late := found(rollout.StatusActive)
+			late.Before, late.Refusals = now, []string{"it is not as expected"}
+			s.look.returns(late)
+
+			result := s.ended()
+
+			assert.Equal(t, rollout.NotStarted, result.End)
+			assert.Equal(t, "it is not as expected", result.Reason)
+			assert.Zero(t, result.After)
+			assert.Equal(t, []string{activities.PreflightName}, s.started)
+		})
+	}
+}
+
 // TestLookGivesUpWhileSomebodyIsWatching: a cloud in trouble is reported after at most five minutes.
 func TestLookGivesUpWhileSomebodyIsWatching(t *testing.T) {
 	s := newStage(t)

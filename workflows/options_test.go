@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
@@ -78,6 +80,35 @@ func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOptionsOfARollout: the wait for a server that was adopted goes on whatever happens, and who holds a server
+// is a sentence in a report and no more.
+func TestOptionsOfARollout(t *testing.T) {
+	f := newFleet(t, 2, 2, 2)
+	recorder := &optionsRecorder{}
+	f.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{f.between, recorder}})
+	f.adopts(workflows.Running{Server: 0, RunID: "run-0"}, workflows.Running{Server: 1, RunID: "run-1"})
+	f.in.Carry.Running = f.in.Carry.Running[:1]
+	f.in.Carry.State.Servers[1].State = rollout.Pending
+	f.held = func(string) bool { return true }
+	f.env.OnActivity(activities.FindHolderName, mock.Anything, mock.Anything).Return(activities.FindHolderResult{Holder: holder}, nil)
+	f.env.OnActivity(activities.AwaitServerName, mock.Anything, mock.Anything).Return(
+		activities.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil)
+	f.run()
+
+	adopt := recorder.of(t, activities.AwaitServerName)
+	assert.Zero(t, adopt.ScheduleToCloseTimeout, "a server in flight is not given up because Temporal was away")
+	assert.Greater(t, adopt.StartToCloseTimeout, f.plan.Change.WaitDeadline()+activities.MaxUnrest)
+	assert.Positive(t, adopt.HeartbeatTimeout)
+	assert.LessOrEqual(t, adopt.HeartbeatTimeout, time.Minute, "a dead worker is noticed")
+	assert.Zero(t, adopt.RetryPolicy.MaximumAttempts)
+	assert.Equal(t, "wait for web-00", adopt.Summary)
+
+	ask := recorder.of(t, activities.FindHolderName)
+	assert.Equal(t, time.Minute, ask.ScheduleToCloseTimeout, "a server that is busy is tried again after a minute")
+	assert.LessOrEqual(t, ask.StartToCloseTimeout, ask.ScheduleToCloseTimeout)
+	assert.Equal(t, "who holds the server", ask.Summary)
 }
 
 func TestSummariesNameTheServer(t *testing.T) {

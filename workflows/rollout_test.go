@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -34,12 +35,13 @@ type fleet struct {
 	play func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error)
 	// orders are what was asked for, in their order.
 	orders []workflows.ChangeOSInput
+	*between
 }
 
 func newFleet(t *testing.T, servers, inFlight int, waveEnds ...int) *fleet {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silence{})
-	f := &fleet{t: t, env: suite.NewTestWorkflowEnvironment(), ends: make(map[string]rollout.ServerResult)}
+	f := &fleet{t: t, env: suite.NewTestWorkflowEnvironment(), ends: make(map[string]rollout.ServerResult), between: &between{}}
 	f.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: "web", Project: project, ImageName: "base-2",
 		Change: rollout.Change{ImageID: newImage, Deadline: 40 * time.Minute},
@@ -66,8 +68,13 @@ func newFleet(t *testing.T, servers, inFlight int, waveEnds ...int) *fleet {
 	}
 	f.env.SetStartTime(curtain)
 	f.env.SetTestTimeout(time.Minute)
-	f.env.SetWorkerOptions(worker.Options{})
-	workflows.Register(f.env)
+	f.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{f.between}})
+	f.env.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.RolloutName})
+	// Not a mock: the environment tells of the start of a mocked workflow only when it has ended.
+	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+		f.orders = append(f.orders, in)
+		return f.play(ctx, in)
+	}, workflow.RegisterOptions{Name: workflows.ChangeOSName})
 	(&activities.Activities{}).Register(f.env)
 	return f
 }
@@ -81,11 +88,6 @@ func (f *fleet) name(serverID string) string {
 // run carries the plan out to the end of this run.
 func (f *fleet) run() {
 	f.t.Helper()
-	f.env.OnWorkflow(workflows.ChangeOSName, mock.Anything, mock.Anything).Return(
-		func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
-			f.orders = append(f.orders, in)
-			return f.play(ctx, in)
-		}).Maybe()
 	f.in.Plan = f.plan
 	if f.in.StartedBy == "" {
 		f.in.StartedBy = "ann"
@@ -204,6 +206,19 @@ func TestCancelOfARolloutIsAnAbort(t *testing.T) {
 	assert.Equal(t, rollout.Aborted, result.End)
 	assert.Equal(t, rollout.Counts{Servers: 5, Done: 2, NotStarted: 3}, result.Counts)
 	assert.Equal(t, curtain.Add(10*time.Minute), result.EndedAt)
+}
+
+// TestRolloutRefusesMoreInFlightThanTemporalStands: nobody raises the cap past it either.
+func TestRolloutRefusesMoreInFlightThanTemporalStands(t *testing.T) {
+	f := newFleet(t, rollout.MaxInFlight+10, 1, rollout.MaxInFlight+10)
+	var refused *told
+	f.at(time.Minute, func() {
+		refused = f.tell(rollout.Command{Kind: rollout.Concurrency, InFlight: rollout.MaxInFlight + 1})
+		f.tell(rollout.Command{Kind: rollout.Abort})
+	})
+	f.run()
+	assert.ErrorContains(t, refused.rejected, "501 servers in flight are not between 1 and 500; to start none, pause")
+	assert.Len(t, f.orders, 1)
 }
 
 // TestRolloutContinuesWithoutDraining hands over what is in flight, and the next run adopts it.
@@ -337,6 +352,7 @@ func TestRolloutRefusesWhatNoPlannerMakes(t *testing.T) {
 		"waves that do not reach":   func(f *fleet) { f.plan.Waves[1].End = 2 },
 		"waves that go back":        func(f *fleet) { f.plan.Waves[0].End = 4 },
 		"a cap that starts nothing": func(f *fleet) { f.plan.Caps.InFlight = 0 },
+		"a cap that wedges it":      func(f *fleet) { f.plan.Caps.InFlight = rollout.MaxInFlight + 1 },
 		"the id of another rollout": func(f *fleet) { f.plan.Name = "Web" },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,6 +64,7 @@ func TestServerOfAnotherDiskIsLeftAlone(t *testing.T) {
 	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started)
 	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.Equal(t, "somebody else changed it, nothing was sent: server web-07 has another system disk by now", result.Reason)
+	assert.True(t, result.Foreign, "a rollout must not take that disk")
 }
 
 // TestStopThatMayArriveYet: the server was seen stopped, and may be stopped again once it runs.

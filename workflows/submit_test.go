@@ -63,6 +63,7 @@ func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 			assert.Equal(t, end, result.End)
 			require.Len(t, s.prove.inputs, 1)
 			assert.True(t, s.prove.inputs[0].Ended)
+			assert.False(t, result.Foreign)
 			if end == rollout.FailedIntact {
 				assert.Equal(t, "the old system disk is still there (status SHUTOFF); HTTP 400 Ecs.0205", result.Reason)
 				assert.Equal(t, backOn(false), s.leave.inputs)
@@ -171,6 +172,7 @@ func TestForeignDiskIsNeverCalledIntact(t *testing.T) {
 	assert.Contains(t, result.Reason, "changed by somebody else; nothing was sent")
 	require.Len(t, s.prove.inputs, 1)
 	assert.True(t, s.prove.inputs[0].Ended, "nothing of ours can be under way")
+	assert.True(t, result.Foreign, "a rollout must not take that disk")
 	assert.Empty(t, s.leave.inputs, "whoever changed it may be working on it")
 }
 

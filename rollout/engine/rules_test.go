@@ -163,3 +163,37 @@ func TestTimeNeverGoesBack(t *testing.T) {
 	s.now = day().Add(30 * time.Minute)
 	assert.Len(t, s.advance().Start, 1)
 }
+
+// Whoever tells may tell twice: a word of failure for a server that soaks, proven, is of an attempt that is over.
+func TestAFailureToldDuringTheSoakChangesNothing(t *testing.T) {
+	s := play(t, plan(2, 1, 0, func(p *rollout.Plan) { p.Soak = 10 * time.Minute }))
+	s.finish(0, rollout.Done, "")
+	s.advance()
+	for _, end := range []rollout.ServerEnd{rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted} {
+		s.repeat(0, end)
+	}
+	assert.Empty(t, s.advance().Start, "it keeps its slot")
+	s.now = day().Add(10 * time.Minute)
+	assert.Len(t, s.advance().Start, 1)
+	got := s.restored().Server(0)
+	assert.Equal(t, rollout.Done, got.End)
+	assert.Empty(t, got.Reason)
+}
+
+// Edge cases of rolling engines that have no test here, on purpose:
+//
+//   - windows, freezes, calendars, time zones and their gaps, a server that does not fit into what is left of a
+//     window: a rollout has none. It begins when somebody applies the plan, and has a deadline.
+//   - drain and undrain, a hook that fails or may fail: there are no hooks.
+//   - consecutive failures, and what resets their count: nothing counts them. The budget counts failed servers.
+//   - an approval by the author, by too few, or after it expired: anybody may approve, one is enough, and an
+//     approval does not expire. It is only refused before the bake has shown anything.
+//   - promotion past a gate that failed: there are no gates besides the budget and the approval.
+//   - servers that boot from a volume, and the quota for snapshots: every change goes by the system volume, and
+//     none takes a snapshot.
+//   - a scaling group that acts on a server: it is seen as what it does, as a server that vanished, is locked or has
+//     got another disk, and each of these is tested.
+//   - a server that breaks after its soak, or is changed by hand after its turn: nobody looks again after a
+//     server's turn.
+//   - servers that come to match the selection, or no longer do, while the rollout runs: the plan is what runs.
+//   - a lease that expires, clocks of lock owners: the lock is the id of the server's workflow and has no clock.

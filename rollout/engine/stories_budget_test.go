@@ -54,6 +54,12 @@ func budgetStories() []story {
 			attempts: map[string][]attempt{"web-01": {refused}, "web-02": {refused}},
 		},
 		{
+			name:     "sample-with-soak",
+			tells:    "A percentage is judged from the second server on. One that soaks has been changed and proven, so it is in the sample: the failure beside it pauses, and does not wait for the soak to end.",
+			plan:     plan(4, 2, 0, share(0, 2), func(p *rollout.Plan) { p.Soak = 10 * time.Minute }),
+			attempts: map[string][]attempt{"web-02": {{after: 6 * time.Minute, end: rollout.FailedIntact, reason: "the change was refused"}}},
+		},
+		{
 			name:     "percentage-of-nothing",
 			tells:    "A percentage that comes to no server tolerates none, from the first ended server on.",
 			plan:     plan(3, 1, 0, share(0, 0)),

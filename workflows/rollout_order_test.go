@@ -1,0 +1,80 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn: by then the rollout itself may have stopped the server.
+func TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn(t *testing.T) {
+	f := newFleet(t, 2, 2, 2)
+	f.plan.Servers[1].Status = rollout.StatusShutoff
+	for _, server := range f.plan.Servers {
+		f.ends[server.Name] = rollout.ServerResult{End: rollout.FailedIntact, Reason: "no quota", After: untouched()}
+	}
+	f.at(15*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Retry}); f.tell(rollout.Command{Kind: rollout.Resume}) })
+
+	result := f.result()
+
+	require.Equal(t, rollout.Completed, result.End)
+	require.Len(t, f.orders, 4)
+	for i, want := range []string{"", "", rollout.StatusActive, rollout.StatusShutoff} {
+		assert.Equal(t, want, f.orders[i].AsBefore, "order %d", i)
+	}
+}
+
+// TestRollbackLeavesServersAsThePlanFoundThem, whatever the change or a look has made of their power.
+func TestRollbackLeavesServersAsThePlanFoundThem(t *testing.T) {
+	f := newFleet(t, 2, 1, 2)
+	f.plan.Servers[0].Status = rollout.StatusShutoff
+	f.plan.Budget.OnBreach = rollout.BreachRollback
+	f.ends["web-01"] = rollout.ServerResult{End: rollout.FailedIntact, Reason: "no quota", After: untouched()}
+
+	result := f.result()
+
+	assert.Equal(t, rollout.RolledBack, result.End)
+	require.Len(t, f.orders, 3)
+	assert.Equal(t, f.plan.Servers[0].ID, f.orders[2].ServerID)
+	assert.Equal(t, rollout.PowerOff, f.orders[2].Change.Power)
+	assert.Nil(t, f.orders[2].Earlier, "a rollback is no second attempt at the same change")
+}
+
+// TestSecondAttemptIsGivenTheDiskFromBeforeTheFirst: its change may have come late.
+func TestSecondAttemptIsGivenTheDiskFromBeforeTheFirst(t *testing.T) {
+	f := newFleet(t, 1, 1, 1)
+	f.ends["web-00"] = rollout.ServerResult{End: rollout.FailedChanged, Reason: "it does not run", After: seen(rollout.StatusShutoff, newImage, newDisk)}
+	f.at(15*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Retry}); f.tell(rollout.Command{Kind: rollout.Resume}) })
+
+	result := f.result()
+
+	assert.Equal(t, rollout.Completed, result.End)
+	require.Len(t, f.orders, 2)
+	assert.Nil(t, f.orders[0].Earlier)
+	assert.False(t, f.orders[0].Change.EvenIfSameImage)
+	again := f.orders[1]
+	assert.Equal(t, &f.plan.Servers[0].Before, again.Earlier)
+	assert.Equal(t, &rollout.Fingerprint{ImageID: newImage, VolumeID: newDisk}, again.Expect, "only the disk it was seen with may be lost")
+	assert.True(t, again.Change.EvenIfSameImage, "being on the image is no reason to leave a broken server alone")
+}
+
+// TestServersOutliveTheirRollout: a server is never cut off between its two disks, whatever becomes of the parent.
+func TestServersOutliveTheirRollout(t *testing.T) {
+	f := newFleet(t, 2, 2, 2)
+	f.run()
+	require.Len(t, f.children, 2)
+	for i, child := range f.children {
+		assert.Equal(t, enumspb.PARENT_CLOSE_POLICY_ABANDON, child.options.ParentClosePolicy)
+		assert.Equal(t, workflows.ChangeOSID(project, f.plan.Servers[i].ID), child.options.WorkflowID, "the id is the lock")
+		assert.Zero(t, child.options.WorkflowRunTimeout, "no clock cuts it off either")
+		assert.Zero(t, child.options.WorkflowExecutionTimeout)
+		assert.Nil(t, child.options.RetryPolicy, "a second run would destroy a second disk")
+		assert.Equal(t, f.plan.Servers[i].Name+" to base-2", child.options.StaticSummary)
+	}
+}
