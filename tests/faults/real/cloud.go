@@ -106,11 +106,14 @@ func finish(d *dice, f emulator.Fault, kind emulator.FaultKind) emulator.Fault {
 
 // drawWeather draws a fault that any request can meet: now and then, or as a storm.
 func drawWeather(d *dice) emulator.Fault {
-	if d.chance(0.25) {
-		return emulator.Fault{
-			Op: emulator.OpAny, Kind: one(d, emulator.Throttle, emulator.Throttle1503), After: d.number(20, 400), Times: d.number(10, 40),
-			RetryAfter: time.Duration(d.number(0, 2)) * time.Second,
+	if d.chance(0.3) {
+		// A storm is as long as it takes to strike so often. Where the cloud does not say how long to stay away, each
+		// strike costs its server 20 s, so those storms are short: a canary is alone in them.
+		storm := emulator.Fault{Op: emulator.OpAny, Kind: one(d, emulator.Throttle, emulator.Throttle1503), After: d.number(20, 400), Times: d.number(3, 6)}
+		if d.chance(0.6) {
+			storm.Times, storm.RetryAfter = d.number(10, 40), time.Duration(d.number(1, 2))*time.Second
 		}
+		return storm
 	}
 	f := emulator.Fault{
 		Op: one(d, emulator.OpAny, emulator.OpServer, emulator.OpJob, emulator.OpBlockDevice), Times: -1, Probability: d.Float64() * 0.03,
