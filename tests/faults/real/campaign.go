@@ -21,21 +21,29 @@ import (
 // patience ends a rollout that hangs. It is no measure of speed.
 const patience = 15 * time.Minute
 
+// theatre is what all rollouts share.
+type theatre struct {
+	machine  *harness.Machine
+	temporal *Temporal
+	tally    *Tally
+}
+
 // rehearse carries out one rollout by its schedule, from its cloud to its account.
-func rehearse(t *testing.T, machine *harness.Machine, s Schedule, tally *Tally) {
-	lab, plan := stage(t, machine, s)
+func (th theatre) rehearse(t *testing.T, s Schedule) {
+	lab, plan := stage(t, th.machine, s)
 	clock := startClock(lab.Cloud)
 	watch := startWatch(lab)
-
 	ctx, end := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
 	defer func() { end(); busy.Wait() }()
-	crew := &crew{lab: lab, dice: newDice(s.Seed, 11), tally: tally}
+	crew := &crew{lab: lab, dice: newDice(s.Seed, 11), tally: th.tally}
 	crew.hire()
-	run := lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: s.Shape.HistoryLimit})
-	operator := &operator{Traits: s.Operator, lab: lab, run: run, watch: watch, dice: newDice(s.Seed, 12), tally: tally}
+	var run client.WorkflowRun
+	th.temporal.Spare(func() { run = lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: s.Shape.HistoryLimit}) })
+	operator := &operator{Traits: s.Operator, lab: lab, run: run, watch: watch, dice: newDice(s.Seed, 12), tally: th.tally}
 	busy.Go(func() { crew.work(ctx, s.Troubles) })
 	busy.Go(func() { operator.attend(ctx) })
+	busy.Go(func() { th.die(ctx, t, s.Death) })
 
 	ended := awaitEnd(t, lab, run)
 	end()
@@ -44,21 +52,41 @@ func rehearse(t *testing.T, machine *harness.Machine, s Schedule, tally *Tally) 
 		awaitRest(t, lab)
 	}
 	watch.end()
+	th.temporal.Spare(func() {
+		a := collect(lab, run, plan)
+		defer th.tally.Add(a)
+		a.Commanded, a.CapInForce = operator.commanded, operator.highest
+		var worst sample
+		a.MostOutOfService, worst = watch.most(a.rolledBackAt(), a.Servers)
+		a.audit(clock)
+		a.tell(t, s, clock, worst)
+		a.replay(lab)
+	})
+}
 
-	a := collect(lab, run, plan)
-	a.Commanded, a.CapInForce = operator.commanded, operator.highest
-	var worst sample
-	a.MostOutOfService, worst = watch.most(a.rolledBackAt(), a.Servers)
-	a.audit(clock)
-	defer tally.Add(a)
-	t.Logf("%s: %s, %s", plan.Name, a.Progress.End, a.Progress.Counts)
+// die kills the Temporal server when it is time.
+func (th theatre) die(ctx context.Context, t *testing.T, death *Death) {
+	if death == nil || !pause(ctx, death.At) {
+		return
+	}
+	if err := th.temporal.Die(ctx, death.Down); err != nil {
+		t.Error(err)
+		return
+	}
+	th.tally.Happened("Temporal killed and restarted")
+}
+
+// tell says how the rollout ended, and everything about what it did wrong.
+func (a *account) tell(t *testing.T, s Schedule, clock clock, worst sample) {
+	t.Helper()
+	t.Logf("%s: %s, %s", a.Plan.Name, a.Progress.End, a.Progress.Counts)
+	if len(a.violations) == 0 {
+		return
+	}
 	for _, violation := range a.violations {
 		t.Errorf("violation: %s", violation)
 	}
-	if len(a.violations) > 0 {
-		t.Logf("%s\n%s\nthe most out of service at %s: %v", s, a.evidence(clock), worst.at.UTC().Format(time.StampMilli), worst.out)
-	}
-	a.replay(lab)
+	t.Logf("%s\n%s\nthe most out of service at %s: %v", s, a.evidence(clock), worst.at.UTC().Format(time.StampMilli), worst.out)
 }
 
 // stage makes the cloud of a schedule and the plan for it.

@@ -8,6 +8,6 @@
 //	go test ./tests/faults/real -timeout 3h -args -rollouts 300     the campaign
 //	go test ./tests/faults/real -v -args -from 17 -rollouts 1       seed 17 again
 //
-// Rollouts run some at once in rounds, each with its own cloud, task queue and workers, and all of them on one
-// Temporal server: its death strikes them together.
+// Some rollouts run at once, each with its own cloud, task queue and workers, and all of them on one Temporal
+// server: its death strikes them together.
 package real

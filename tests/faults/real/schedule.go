@@ -50,7 +50,7 @@ type Shape struct {
 	HistoryLimit int
 }
 
-// Death is a SIGKILL of the Temporal server, counted from the beginning of the round.
+// Death is a SIGKILL of the Temporal server, some time after the rollout began. It strikes all rollouts.
 type Death struct {
 	At, Down time.Duration
 }
@@ -60,7 +60,7 @@ type Death struct {
 func Draw(seed uint64) Schedule {
 	part := func(n uint64) *dice { return newDice(seed, n) }
 	s := Schedule{Seed: seed, Cloud: drawCloud(part(1)), Shape: drawShape(part(2)), Troubles: drawTroubles(part(3)), Operator: drawTraits(part(4))}
-	if death := part(5); death.chance(0.4) {
+	if death := part(5); death.chance(0.2) {
 		s.Death = &Death{At: death.between(8*time.Second, 70*time.Second), Down: death.between(0, 12*time.Second)}
 	}
 	return s

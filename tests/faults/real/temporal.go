@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -24,7 +25,9 @@ type Temporal struct {
 	program, db string
 	output      io.Writer
 
-	front   *Link // the address that everybody knows
+	front *Link // the address that everybody knows
+	// alive is held for reading by whoever needs the server for its work and not for the campaign.
+	alive   sync.RWMutex
 	client  client.Client
 	process *exec.Cmd
 	exited  chan struct{}
@@ -105,6 +108,30 @@ func (t *Temporal) await(ctx context.Context) error {
 		case <-again.C:
 		}
 	}
+}
+
+// Die kills the server and starts it again on its database.
+func (t *Temporal) Die(ctx context.Context, down time.Duration) error {
+	t.alive.Lock()
+	defer t.alive.Unlock()
+	if ctx.Err() != nil {
+		return nil // whoever wanted it has ended
+	}
+	if err := t.Kill(); err != nil {
+		return fmt.Errorf("the Temporal server cannot be killed: %w", err)
+	}
+	pause(ctx, down)
+	if err := t.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("the Temporal server does not come back: %w", err)
+	}
+	return nil
+}
+
+// Spare keeps the server alive while something is asked that is no part of the campaign.
+func (t *Temporal) Spare(do func()) {
+	t.alive.RLock()
+	defer t.alive.RUnlock()
+	do()
 }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
