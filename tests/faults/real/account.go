@@ -104,7 +104,7 @@ func (a *account) nothingAfterTheStop() {
 		switch {
 		case strings.HasPrefix(entry.What, "aborted: "):
 			aborted = entry.At
-		case strings.HasPrefix(entry.What, "rolling back: "):
+		case turnsBack(entry):
 			stopped = entry.At
 		}
 	}
@@ -143,11 +143,16 @@ func (a *account) nothingWhilePaused() {
 // rolledBackAt is when the rollout began to roll back, zero for never.
 func (a *account) rolledBackAt() time.Time {
 	for _, entry := range a.log {
-		if strings.HasPrefix(entry.What, "rolling back: ") {
+		if turnsBack(entry) {
 			return entry.At
 		}
 	}
 	return time.Time{}
+}
+
+// turnsBack is true for the moment at which nothing goes forward any more. One that is paused then rolls back later.
+func turnsBack(entry rollout.LogEntry) bool {
+	return strings.HasPrefix(entry.What, "rolling back: ") || strings.HasPrefix(entry.What, "to be rolled back when resumed: ")
 }
 
 // collect asks the rollout, Temporal and the cloud for everything.
