@@ -32,7 +32,7 @@ type theatre struct {
 func (th theatre) rehearse(t *testing.T, s Schedule) {
 	lab, plan := stage(t, th.machine, s)
 	clock := startClock(lab.Cloud)
-	watch := startWatch(lab)
+	watch := startWatch(lab, s.Shape.Power)
 	ctx, end := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
 	defer func() { end(); busy.Wait() }()

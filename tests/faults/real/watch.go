@@ -5,11 +5,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
 )
 
-// watch samples which servers that ran at first are out of service.
+// watch samples which servers that ran at first are out of service. One that is left stopped with a new disk because
+// the plan asks for it is not.
 type watch struct {
 	stop, stopped chan struct{}
 
@@ -23,11 +25,18 @@ type sample struct {
 	out []string // ids, sorted
 }
 
-func startWatch(lab *harness.Lab) *watch {
+func startWatch(lab *harness.Lab, power rollout.Power) *watch {
 	w := &watch{stop: make(chan struct{}), stopped: make(chan struct{}), excused: make(map[string]time.Time)}
-	ran := make(map[string]bool)
+	disks := make(map[string]string) // of those that ran
 	for _, server := range lab.Cloud.Servers() {
-		ran[server.ID] = server.Status == rollout.StatusActive
+		if server.Status == rollout.StatusActive {
+			disks[server.ID] = server.SystemVolumeID
+		}
+	}
+	outOfService := func(server emulator.Server) bool {
+		disk, ran := disks[server.ID]
+		asked := power == rollout.PowerOff && server.Status == rollout.StatusShutoff && server.SystemVolumeID != disk
+		return ran && (server.TaskState != "" || server.Status != rollout.StatusActive && !asked)
 	}
 	go func() {
 		defer close(w.stopped)
@@ -36,7 +45,7 @@ func startWatch(lab *harness.Lab) *watch {
 		for {
 			var out []string
 			for _, server := range lab.Cloud.Servers() {
-				if ran[server.ID] && (server.Status != rollout.StatusActive || server.TaskState != "") {
+				if outOfService(server) {
 					out = append(out, server.ID)
 				}
 			}
