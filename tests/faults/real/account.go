@@ -54,8 +54,19 @@ func (c clock) wallAt(emulated time.Time) time.Time {
 // audit holds the rollout against everything that can be known of it.
 func (a *account) audit(clock clock) {
 	a.violations = append(a.violations, a.Violations()...)
+	a.withinTheCap()
 	a.eachWorkflowOnce(clock)
 	a.nothingAfterTheStop()
+}
+
+// withinTheCap holds plans to their cap for which the oracle of all campaigns cannot: those that leave servers stopped,
+// or roll back. The watch of this one knows which servers are out of service because of that.
+func (a *account) withinTheCap() {
+	limit := max(a.CapInForce, a.Plan.Caps.InFlight)
+	said := slices.ContainsFunc(a.violations, func(v string) bool { return strings.Contains(v, "out of service at a time") })
+	if a.MostOutOfService > limit && !said {
+		a.violations = append(a.violations, fmt.Sprintf("%d servers were out of service at a time, %d are allowed", a.MostOutOfService, limit))
+	}
 }
 
 // eachWorkflowOnce is stricter than the count of attempts: no single workflow of a server had two changes accepted. A

@@ -109,6 +109,9 @@ func stage(t *testing.T, machine *harness.Machine, s Schedule) (*harness.Lab, ro
 		if f.At >= 0 {
 			f.Server = fleet[f.At].ID
 		}
+		if f.Variant == emulator.VariantPendingPayment { // only what is paid by the year waits for a payment
+			require.NoError(t, lab.Cloud.Update(f.Server, func(s *emulator.Server) { s.ChargingMode = "1" }))
+		}
 		require.NoError(t, lab.Cloud.AddFault(f.Fault))
 	}
 	plan := lab.Plan(strings.ReplaceAll(t.Name()[strings.LastIndex(t.Name(), "/")+1:], "_", "-"), s.Shape.InFlight, fleetSize)

@@ -38,6 +38,9 @@ func drawCloud(d *dice) Cloud {
 	for _, server := range d.Perm(fleetSize)[:d.number(2, 8)] {
 		c.Faults = append(c.Faults, Aimed{drawBlow(d, c.HardStop), server})
 	}
+	if d.chance(0.6) {
+		c.Faults = append(c.Faults, drawTrap(d, d.IntN(fleetSize))...)
+	}
 	for range d.number(0, 3) {
 		c.Faults = append(c.Faults, Aimed{drawWeather(d), -1})
 	}
@@ -59,6 +62,20 @@ func drawBlow(d *dice, hardStop bool) emulator.Fault {
 		kinds = append(kinds, emulator.JobStuck)
 	}
 	return finish(d, f, one(d, kinds...))
+}
+
+// drawTrap draws what it takes to be tempted to wipe a server twice: nobody knows what became of the request, and the
+// server looks as if nothing had come of it.
+func drawTrap(d *dice, server int) []Aimed {
+	lost := emulator.Fault{Op: emulator.OpChangeOS, Times: d.number(1, 2)}
+	lost = finish(d, lost, one(d,
+		emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter, emulator.AcceptLate,
+	))
+	work := emulator.Fault{Op: emulator.OpChangeOS, Times: d.number(1, 2), Kind: emulator.JobFail, Variant: emulator.VariantIntact}
+	if d.chance(0.25) {
+		work.Kind, work.Variant = emulator.JobStuck, emulator.VariantPendingPayment
+	}
+	return []Aimed{{lost, server}, {work, server}}
 }
 
 // drawChangeBlow weighs the kinds by what they can do: lost answers are what makes clouds be asked twice.
