@@ -88,6 +88,9 @@ func (w *Worker) follow(output io.Reader, log io.Writer, started chan<- struct{}
 // PID is the process id.
 func (w *Worker) PID() int { return w.cmd.Process.Pid }
 
+// Exited is closed once the process is gone.
+func (w *Worker) Exited() <-chan struct{} { return w.exited }
+
 // Kill ends the process with SIGKILL: it gets no chance to tell anybody.
 func (w *Worker) Kill() error { return w.end(syscall.SIGKILL) }
 

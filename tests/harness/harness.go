@@ -60,33 +60,51 @@ func Main(m *testing.M, machine **Machine) int {
 }
 
 func start(ctx context.Context) (*Machine, error) {
-	dir, err := os.MkdirTemp("", "reimage-test-")
+	m, err := NewMachine()
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{dir: dir, bin: filepath.Join(dir, "bin"), DB: filepath.Join(dir, "temporal.db")}
-	if err := m.build(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if m.TemporalProgram, err = TemporalProgram(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	serverLog, err := os.Create(filepath.Join(dir, "temporal.log"))
+	serverLog, err := m.TemporalLog()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, m.Remove())
 	}
 	m.Temporal, err = stack.StartTemporal(ctx, stack.TemporalOptions{
 		Path: m.TemporalProgram, DB: m.DB, Output: serverLog,
 		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(serverLog, &slog.HandlerOptions{Level: slog.LevelWarn}))),
 	})
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, m.Remove())
 	}
 	return m, nil
 }
 
+// NewMachine builds the programs and starts nothing, for tests that run a Temporal server of their own. They set
+// Temporal themselves, stop it, and Remove the machine.
+func NewMachine() (*Machine, error) {
+	dir, err := os.MkdirTemp("", "reimage-test-")
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{dir: dir, bin: filepath.Join(dir, "bin"), DB: filepath.Join(dir, "temporal.db")}
+	if err := m.build(); err != nil {
+		return nil, errors.Join(err, m.Remove())
+	}
+	if m.TemporalProgram, err = TemporalProgram(); err != nil {
+		return nil, errors.Join(err, m.Remove())
+	}
+	return m, nil
+}
+
+// TemporalLog is the file for what the Temporal server says.
+func (m *Machine) TemporalLog() (*os.File, error) {
+	return os.OpenFile(filepath.Join(m.dir, "temporal.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}
+
+// Remove removes everything the machine has on disk.
+func (m *Machine) Remove() error { return os.RemoveAll(m.dir) }
+
 func (m *Machine) stop() error {
-	return errors.Join(m.Temporal.Stop(), os.RemoveAll(m.dir))
+	return errors.Join(m.Temporal.Stop(), m.Remove())
 }
 
 // build builds the programs from the tree under test, with the race detector when the tests have it.

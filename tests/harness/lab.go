@@ -74,6 +74,13 @@ func (m *Machine) NewLab(t testing.TB, options emulator.Options) *Lab {
 // is shown when the test failed.
 func (l *Lab) StartWorker(env map[string]string) *stack.Worker {
 	l.T.Helper()
+	w, err := l.TryWorker(env)
+	require.NoError(l.T, err)
+	return w
+}
+
+// TryWorker is StartWorker for tests in which a worker may be unable to start: it finds no Temporal, say.
+func (l *Lab) TryWorker(env map[string]string) (*stack.Worker, error) {
 	all := maps.Clone(workerEnv)
 	all["REIMAGE_ECS_ENDPOINT"], all["REIMAGE_IMS_ENDPOINT"] = l.URL, l.URL
 	all["REIMAGE_TASK_QUEUE"], all["REIMAGE_SECRETS_DIR"] = l.Queue, l.Dir
@@ -90,9 +97,11 @@ func (l *Lab) StartWorker(env map[string]string) *stack.Worker {
 			l.T.Errorf("the worker has a data race:\n%s", log)
 		}
 	})
-	require.NoError(l.T, err)
+	if err != nil {
+		return nil, err
+	}
 	l.T.Cleanup(func() { _ = w.Stop() }) // it may have been killed by the test
-	return w
+	return w, nil
 }
 
 // Secret puts a file into the workers' secrets folder.
