@@ -147,12 +147,13 @@ func (r *rolloutRun) command(ctx context.Context, c rollout.Command) (string, er
 	if err == nil {
 		err = handle.Get(ctx, &sentence)
 	}
+	_, unanswered := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
 	switch _, gone := errors.AsType[*serviceerror.NotFound](err); {
 	case err == nil:
 		return sentence, nil
 	case gone:
 		return "", fmt.Errorf("rollout %s ended before it got the command; see: reimage report %s", r.name, progressview.Word(r.name))
-	case ctx.Err() != nil:
+	case unanswered, ctx.Err() != nil:
 		return "", fmt.Errorf("rollout %s has not answered, and may still carry out the command: see what it does with: reimage status %s", r.name, progressview.Word(r.name))
 	}
 	return "", fmt.Errorf("rollout %s: %s", r.name, said(err))

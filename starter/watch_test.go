@@ -113,8 +113,8 @@ func TestInterrupted(t *testing.T) {
 	assert.ErrorContains(t, err, "pause was not given to rollout interrupted")
 
 	f.stopWorking() // Temporal remembers the worker, so the command is given and nobody answers
-	ctx, interrupt = context.WithTimeout(t.Context(), 2*time.Second)
-	defer interrupt()
+	ctx, interrupt = context.WithCancel(t.Context())
+	defer time.AfterFunc(2*time.Second, interrupt).Stop()
 	ran := f.cliWith(ctx, "", "pause", "interrupted")
 	assert.Equal(t, exitInterrupted, ran.code)
 	assert.Contains(t, ran.err, "reimage: interrupted: rollout interrupted has not answered, and may still carry out the command: see what it does with: reimage status interrupted")
