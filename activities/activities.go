@@ -18,9 +18,10 @@ import (
 
 // Activities carries what the activities of one worker share.
 type Activities struct {
-	Cloud   *ecs.Client
-	Secrets Secrets
-	Timing  Timing
+	// Profiles are the projects that the worker serves, each under its own name.
+	Profiles []Profile
+	Secrets  Secrets
+	Timing   Timing
 }
 
 // Register adds every activity under its exact name.
@@ -42,8 +43,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 }
 
 // observe reads a server. A server that the cloud does not know is an observation, not an error.
-func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Observation, error) {
-	server, err := a.Cloud.Server(ctx, serverID)
+func (s site) observe(ctx context.Context, serverID string) (rollout.Observation, error) {
+	server, err := s.Cloud.Server(ctx, serverID)
 	if isNotFound(err) || err == nil && server.Status == "DELETED" {
 		return rollout.Observation{}, nil
 	}
@@ -53,7 +54,7 @@ func (a *Activities) observe(ctx context.Context, serverID string) (rollout.Obse
 	now := observation(server)
 	if now.VolumeID == "" && !now.Rebuilding() {
 		// The server's detail names no system disk. Only the disks themselves tell whether there is none.
-		disk, err := a.systemDisk(ctx, serverID)
+		disk, err := s.systemDisk(ctx, serverID)
 		if err != nil {
 			return rollout.Observation{}, readError(ctx, err)
 		}
@@ -69,8 +70,8 @@ func gone(serverID string) error {
 // systemDisk reads the disk that the server boots from. No such disk, or two of them, is the zero value:
 // what the server shows after a failed change, or while the cloud swaps disks. Trouble with asking is an
 // error and never a lost disk.
-func (a *Activities) systemDisk(ctx context.Context, serverID string) (ecs.Disk, error) {
-	disk, err := a.Cloud.SystemDisk(ctx, serverID)
+func (s site) systemDisk(ctx context.Context, serverID string) (ecs.Disk, error) {
+	disk, err := s.Cloud.SystemDisk(ctx, serverID)
 	cloud, ok := errors.AsType[*ecs.Error](err)
 	if ok && cloud.Code == noSystemDisk || errors.Is(err, ecs.ErrNoSystemDisk) || errors.Is(err, ecs.ErrTwoSystemDisks) {
 		return ecs.Disk{}, nil
@@ -80,15 +81,6 @@ func (a *Activities) systemDisk(ctx context.Context, serverID string) (ecs.Disk,
 
 // noSystemDisk is the cloud's own word for it (ECS error table).
 const noSystemDisk = "Ecs.0105"
-
-// serves refuses work for another project: a server of that one would look as if it were gone. Another
-// worker of the queue may serve it.
-func (a *Activities) serves(project string) error {
-	if project == "" || project == a.Cloud.ProjectID() {
-		return nil
-	}
-	return again(ErrNotReady, fmt.Errorf("this worker serves project %s, not %s: give each project its own task queue", a.Cloud.ProjectID(), project), 0)
-}
 
 func observation(server ecs.Server) rollout.Observation {
 	return rollout.Observation{

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
@@ -27,19 +28,21 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := plan.Verify(); err != nil {
 		return CheckPlanResult{}, final(ErrInvalid, err)
 	}
-	g, ctx, end := a.gather(ctx)
+	s, err := a.at(plan.Project)
+	if err != nil { // another project's servers are not ours to ask for
+		return CheckPlanResult{Drift: []rollout.Drift{{What: fmt.Sprintf("the plan is for project %s and this worker serves %s", plan.Project, a.served())}}}, nil
+	}
+	g, ctx, end := s.gather(ctx)
 	defer end()
-	if plan.Project == g.Project { // another project's servers are not ours to ask for
-		ids := make([]string, len(plan.Servers))
-		for i, s := range plan.Servers {
-			ids[i] = s.ID
-		}
-		if err := g.named(ctx, ids); err != nil {
-			return CheckPlanResult{}, failure(ctx, err)
-		}
-		if err := g.image(ctx, plan.Change.ImageID); err != nil {
-			return CheckPlanResult{}, failure(ctx, err)
-		}
+	ids := make([]string, len(plan.Servers))
+	for i, s := range plan.Servers {
+		ids[i] = s.ID
+	}
+	if err := g.named(ctx, ids); err != nil {
+		return CheckPlanResult{}, failure(ctx, err)
+	}
+	if err := g.image(ctx, plan.Change.ImageID); err != nil {
+		return CheckPlanResult{}, failure(ctx, err)
 	}
 	return CheckPlanResult{Drift: planner.Drift(plan, g.Inventory)}, nil
 }

@@ -113,7 +113,7 @@ func TestCheckPlanWithOtherCredentials(t *testing.T) {
 	inLab(t, fleetSized(3), func(l *lab) {
 		plan := l.plan(l.planOf(selectsEvery))
 		l.config.Credentials = ecs.Token{Value: ecs.NewSecret("expired")}
-		l.acts.Cloud = l.client(l.config)
+		l.acts.Profiles[0].Cloud = l.client(l.config)
 		failsWith(l, l.checkPlan(plan).err, activities.ErrCredentials, true)
 	})
 }

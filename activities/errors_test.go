@@ -96,7 +96,7 @@ func TestUnreachableCloudIsNotSent(t *testing.T) {
 			}
 			return dial(ctx, network, address)
 		}
-		l.acts.Cloud = l.client(l.config)
+		l.acts.Profiles[0].Cloud = l.client(l.config)
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
 		assert.Equal(l, []string{activities.ErrNotSent, ""}, c.kinds())

@@ -28,20 +28,19 @@ type ReadingProgress struct {
 
 // gathering reads from the cloud what a plan is made of, or held against.
 type gathering struct {
-	*Activities // with a patient client
-	heart       *heart
+	site  // with a patient client
+	heart *heart
 	rollout.Inventory
 }
 
 // gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.
 // What it returns last has to be called at the end.
-func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, func()) {
-	patient := *a
-	patient.Cloud = a.Cloud.Patient()
+func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) {
+	s.Cloud = s.Cloud.Patient()
 	g := &gathering{
-		Activities: &patient,
-		heart:      startHeart(ctx, ReadingProgress{}),
-		Inventory:  rollout.Inventory{Project: a.Cloud.ProjectID()},
+		site:      s,
+		heart:     startHeart(ctx, ReadingProgress{}),
+		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID()},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := activity.GetWorkerStopChannel(ctx)

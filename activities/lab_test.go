@@ -64,7 +64,7 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 			Dial: listener.Dial,
 		}
 		l.acts = &activities.Activities{
-			Cloud: l.client(l.config),
+			Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: l.client(l.config)}},
 			Secrets: activities.Secrets{LookupEnv: func(name string) (string, bool) {
 				value, ok := map[string]string{
 					"REIMAGE_SECRET_ROOT_PASSWORD": plantedPassword, "REIMAGE_SECRET_ROOT_PASSWORD_LINE": plantedPassword + "\r\n", "REIMAGE_SECRET_CLOUD_CONFIG": plantedUserData,
@@ -73,7 +73,6 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 			}},
 			Timing: testTiming(),
 		}
-		defer l.acts.Cloud.Close()
 		test(l)
 		l.showsNoSecret("the worker's log", l.logs.String())
 	})

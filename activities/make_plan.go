@@ -37,7 +37,11 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		// The command line says it with lines and columns, but a workflow can be started without it.
 		return MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
 	}
-	g, ctx, end := a.gather(ctx)
+	s, err := a.chosen(doc.Spec.Profile)
+	if err != nil {
+		return MakePlanResult{Problems: []string{err.Error()}}, nil
+	}
+	g, ctx, end := s.gather(ctx)
 	defer end()
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, failure(ctx, err)

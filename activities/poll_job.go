@@ -48,11 +48,12 @@ type PollProgress struct {
 func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResult, error) {
 	heart := startHeart(ctx, PollProgress{})
 	defer heart.stop()
-	if err := a.serves(in.Project); err != nil {
+	s, err := a.at(in.Project)
+	if err != nil {
 		return PollJobResult{}, err
 	}
 	for {
-		job, err := a.Cloud.Job(ctx, in.JobID)
+		job, err := s.Cloud.Job(ctx, in.JobID)
 		switch {
 		case isNotFound(err):
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
@@ -61,7 +62,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case job.Succeeded():
 			return PollJobResult{End: JobSucceeded}, nil
 		case job.Final():
-			return PollJobResult{End: JobFailed, Reason: a.scrub(in.Change, job.Failure())}, nil
+			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, job.Failure())}, nil
 		case !time.Now().Before(in.Deadline):
 			return PollJobResult{End: JobOverdue, Reason: "the job is still " + job.Status}, nil
 		}

@@ -29,7 +29,7 @@ const taskPoweringOff = "powering-off"
 // powerChange brings one server to a power state and waits until it is there with nothing under way.
 // Stopping or starting twice is harmless, so a doubtful outcome is settled by looking again.
 type powerChange struct {
-	*Activities
+	site
 	project   string
 	serverID  string
 	disk      string // the system disk it is about, empty for any
@@ -54,7 +54,8 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	}
 	p.heart = startHeart(ctx, p.progress)
 	defer p.heart.stop()
-	if err := p.serves(p.project); err != nil {
+	var err error
+	if p.site, err = p.at(p.project); err != nil {
 		return rollout.Observation{}, err
 	}
 	steady := p.steadiness()

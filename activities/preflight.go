@@ -15,8 +15,10 @@ const PreflightName = "Preflight"
 
 // PreflightInput asks whether a server can be changed.
 type PreflightInput struct {
-	// Project is the project the caller means. Empty accepts the worker's.
-	Project  string         `json:"project,omitempty"`
+	// Project is the project the caller means. Without it the profile chooses.
+	Project string `json:"project,omitempty"`
+	// Profile is a profile of the worker. Empty is its only one, or its default.
+	Profile  string         `json:"profile,omitempty"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
@@ -46,33 +48,32 @@ type PreflightResult struct {
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.
 // Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble.
 func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
-	check := preflight{
-		in:     in,
-		result: PreflightResult{Project: a.Cloud.ProjectID()},
-	}
-	if in.Project != "" && in.Project != a.Cloud.ProjectID() {
-		check.refuse("this worker serves project %s, not %s: use the task queue of a worker for that project", a.Cloud.ProjectID(), in.Project)
+	check := preflight{in: in}
+	s, err := a.meant(in)
+	if err != nil {
+		check.refuse("%s", err)
 		return check.result, nil
 	}
+	check.result.Project = s.Cloud.ProjectID()
 	check.wellFormed(a)
 	if len(check.result.Refusals) > 0 {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
-	server, err := a.Cloud.Server(ctx, in.ServerID)
+	server, err := s.Cloud.Server(ctx, in.ServerID)
 	switch {
 	case isNotFound(err):
-		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, a.Cloud.ProjectID())
+		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
 		return PreflightResult{}, cloudError(ctx, err)
 	default:
-		disk, err := a.systemDisk(ctx, in.ServerID)
+		disk, err := s.systemDisk(ctx, in.ServerID)
 		if err != nil {
 			return PreflightResult{}, cloudError(ctx, err)
 		}
-		server.Fault = a.scrub(in.Change, server.Fault)
+		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
 	}
-	image, err := a.Cloud.Image(ctx, in.Change.ImageID)
+	image, err := s.Cloud.Image(ctx, in.Change.ImageID)
 	switch {
 	case isNotFound(err):
 		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
@@ -81,7 +82,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	default:
 		check.image(image, server)
 		if check.result.Before.Exists {
-			if err := a.compareImages(ctx, &check, image, server); err != nil {
+			if err := s.compareImages(ctx, &check, image, server); err != nil {
 				return PreflightResult{}, err
 			}
 		}
@@ -90,10 +91,22 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	return check.result, nil
 }
 
+// meant is the site that the caller means.
+func (a *Activities) meant(in PreflightInput) (site, error) {
+	if in.Project == "" {
+		return a.chosen(in.Profile)
+	}
+	s, err := a.at(in.Project)
+	if err != nil {
+		return s, fmt.Errorf("this worker serves %s, not project %s: use the task queue of a worker for that project", a.served(), in.Project)
+	}
+	return s, nil
+}
+
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot
 // change. The old image may be gone; then only the cloud can tell.
-func (a *Activities) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
-	old, err := a.Cloud.Image(ctx, server.ImageID)
+func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
+	old, err := s.Cloud.Image(ctx, server.ImageID)
 	if passes(err) || err != nil && ctx.Err() != nil {
 		return cloudError(ctx, err)
 	}

@@ -255,7 +255,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 	t.Run("wrong key", func(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret("not-the-key")}
-			l.acts.Cloud = l.client(l.config)
+			l.acts.Profiles[0].Cloud = l.client(l.config)
 			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
 			assert.NotContains(l, failed.Message(), "not-the-key")
 			assert.NotContains(l, failed.Message(), "clock")
@@ -264,7 +264,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 	t.Run("wrong clock", func(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			l.config.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
-			l.acts.Cloud = l.client(l.config)
+			l.acts.Profiles[0].Cloud = l.client(l.config)
 			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
 			assert.Contains(l, failed.Message(), "the clock of the machine that sent this is 20m0s behind the cloud's: set it right there")
 		})

@@ -27,7 +27,7 @@ func TestWorkForAnotherProjectIsHandedBack(t *testing.T) {
 			"restore": run(l, l.acts.RestorePower, activities.RestorePowerInput{Project: otherProject, ServerID: id, On: true}, attempt{}).err,
 		} {
 			assert.Equal(l, activities.ErrNotReady, kindOf(err), name)
-			assert.ErrorContains(l, err, "serves project "+emulator.DefaultProjectID+", not "+otherProject, name)
+			assert.ErrorContains(l, err, "serves project "+emulator.DefaultProjectID+", not project "+otherProject, name)
 			assert.ErrorContains(l, err, "retryable: true", name)
 		}
 		assert.Empty(l, l.cloud.Ledger().Requests)
@@ -50,7 +50,7 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
-				here := l.acts.Cloud
+				here := l.acts.Profiles[0].Cloud
 				there := l.config
 				there.ProjectID = otherProject
 				elsewhere := l.client(there)
@@ -60,12 +60,12 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 				a := test.from
 				a.number = max(1, a.number)
 				for range 2 {
-					l.acts.Cloud = elsewhere
+					l.acts.Profiles[0].Cloud = elsewhere
 					end := run(l, l.acts.SubmitChangeOS, in, a)
 					failsWith(l, end.err, activities.ErrNotReady, false)
 					a = attempt{number: a.number + 1, details: end.last()}
 				}
-				l.acts.Cloud = here
+				l.acts.Profiles[0].Cloud = here
 				end := run(l, l.acts.SubmitChangeOS, in, a)
 				require.NoError(l, end.err)
 				assert.Equal(l, test.settles, end.took >= testTiming().Settle, "took %s", end.took)

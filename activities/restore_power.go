@@ -34,7 +34,7 @@ type RestorePowerResult struct {
 // Errors: as those of StopIfNeeded.
 func (a *Activities) RestorePower(ctx context.Context, in RestorePowerInput) (RestorePowerResult, error) {
 	restore := powerChange{
-		Activities: a, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard, unsettled: in.Unsettled,
 	}
 	if in.On {

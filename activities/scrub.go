@@ -17,11 +17,11 @@ const longLine = 8
 // scrub removes the change's secrets from what the cloud says of a job or a server: the cloud was sent
 // them and may repeat them, whole or in part. Without references the worker's own credentials are removed
 // all the same. The secrets are read anew, so one that was replaced since the request is not recognized.
-func (a *Activities) scrub(change rollout.Change, text string) string {
+func (s site) scrub(change rollout.Change, text string) string {
 	if text == "" {
 		return ""
 	}
-	password, userData, err := a.resolve(change.Login.PasswordFrom, change.UserDataFrom)
+	password, userData, err := s.resolve(change.Login.PasswordFrom, change.UserDataFrom)
 	if err != nil {
 		return withheld
 	}
@@ -31,5 +31,5 @@ func (a *Activities) scrub(change rollout.Change, text string) string {
 			secrets = append(secrets, ecs.NewSecret(line))
 		}
 	}
-	return a.Cloud.Scrub(text, secrets...)
+	return s.Cloud.Scrub(text, secrets...)
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // scrubbing gives activities that know the secrets above, and a change that refers to them.
-func scrubbing(t *testing.T) (*Activities, rollout.Change) {
+func scrubbing(t *testing.T) (site, rollout.Change) {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "root"), []byte(rootPassword+"\n"), 0o600))
@@ -34,7 +34,7 @@ func scrubbing(t *testing.T) (*Activities, rollout.Change) {
 	require.NoError(t, err)
 	t.Cleanup(cloud.Close)
 	change := rollout.Change{Login: rollout.Login{PasswordFrom: "file:root"}, UserDataFrom: "file:cloud-config"}
-	return &Activities{Cloud: cloud, Secrets: Secrets{Dir: dir, LookupEnv: os.LookupEnv}}, change
+	return site{&Activities{Secrets: Secrets{Dir: dir, LookupEnv: os.LookupEnv}}, Profile{Cloud: cloud}}, change
 }
 
 func TestScrub(t *testing.T) {

@@ -36,7 +36,7 @@ type StopIfNeededResult struct {
 // itself.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
 	stop := powerChange{
-		Activities: a, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard,
 		failedWillDo: true, // it can be changed as it is, and cannot be stopped
 	}

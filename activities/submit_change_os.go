@@ -59,7 +59,7 @@ type SubmitProgress struct {
 // mean that nothing was accepted; RefusedUnproven is final too, and the server has to tell. Throttled, NotSent,
 // NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again, and so are credentials that do not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
-	s := submission{Activities: a, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
@@ -69,7 +69,8 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 	s.progress.Clean = 0
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
-	if err := a.serves(in.Project); err != nil {
+	var err error
+	if s.site, err = a.at(in.Project); err != nil {
 		if !inDoubt {
 			err = s.clean(ctx, err)
 		}
@@ -112,7 +113,7 @@ const diskInBackup = "Ecs.0073"
 
 // submission is one attempt.
 type submission struct {
-	*Activities
+	site
 	in       SubmitChangeOSInput
 	attempt  int32
 	progress SubmitProgress

@@ -202,7 +202,7 @@ func TestSubmitCountsFromTheLook(t *testing.T) {
 	), func(l *lab) {
 		end := l.submit(attempt{})
 		failsWith(l, end.err, activities.ErrInDoubt, false)
-		assert.Equal(l, l.acts.Cloud.RequestTimeout(), end.took)
+		assert.Equal(l, l.acts.Profiles[0].Cloud.RequestTimeout(), end.took)
 	})
 }
 

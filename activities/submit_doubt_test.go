@@ -277,7 +277,7 @@ func TestSubmitKnowsAChangeThatCameToNothing(t *testing.T) {
 			options := withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact})
 			options.Edition.RebuildView = view
 			inLab(t, options, func(l *lab) {
-				server, err := l.acts.Cloud.Server(l.Context(), l.server.ID)
+				server, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
 				require.NoError(l, err)
 				in := l.submission()
 				in.Updated = server.Updated

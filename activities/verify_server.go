@@ -39,7 +39,8 @@ const MaxUnrest = unrest * MaxSettle
 func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (rollout.Observation, error) {
 	heart := startHeart(ctx, rollout.Observation{})
 	defer heart.stop()
-	if err := a.serves(in.Project); err != nil {
+	s, err := a.at(in.Project)
+	if err != nil {
 		return rollout.Observation{}, err
 	}
 	steady := a.steadiness()
@@ -49,11 +50,11 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 	}
 	patience = patience.Add(unrest * a.Timing.Settle)
 	for {
-		server, err := a.observe(ctx, in.ServerID)
+		server, err := s.observe(ctx, in.ServerID)
 		if err != nil {
 			return rollout.Observation{}, err
 		}
-		server.Fault = a.scrub(in.Change, server.Fault)
+		server.Fault = s.scrub(in.Change, server.Fault)
 		heart.say(ctx, server)
 		now := time.Now()
 		settled := steady.see(server, now) >= a.Timing.Settle

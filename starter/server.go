@@ -28,6 +28,7 @@ type serverOptions struct {
 	wait      bool
 	detach    bool
 	output    outputFormat
+	profile   string
 	taskQueue string
 }
 
@@ -49,6 +50,7 @@ func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
 	f.BoolVar(&o.wait, "wait", true, "wait for the end and show the steps")
 	f.BoolVar(&o.detach, "detach", false, "return as soon as the change is started")
+	f.StringVar(&o.profile, "profile", "", "`name` of the workers' profile that the server is in; their only one, or the one called default")
 	addOutputFlag(f, &o.output)
 	addTaskQueueFlag(f, &o.taskQueue)
 }
@@ -108,7 +110,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	defer s.close()
 
 	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintf(io.err, "a worker still looks at server %s\n", serverID) })
-	found, err := s.check(ctx, activities.PreflightInput{ServerID: serverID, Change: o.change})
+	found, err := s.check(ctx, activities.PreflightInput{Profile: o.profile, ServerID: serverID, Change: o.change})
 	slow.Stop()
 	if err != nil {
 		return err

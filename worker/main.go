@@ -56,9 +56,9 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	defer temporal.Close()
 
 	return serve(ctx, cfg, logger, temporal, &activities.Activities{
-		Cloud:   cloud,
-		Secrets: activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
-		Timing:  cfg.Timing,
+		Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: cloud}},
+		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
+		Timing:   cfg.Timing,
 	})
 }
 

@@ -36,6 +36,9 @@ type Metadata struct {
 
 // Spec says which servers get which image, and how carefully.
 type Spec struct {
+	// Profile is the cloud, region and project, by the name that the workers have for it. Without it they
+	// use their only one, or the one called default.
+	Profile string `yaml:"profile,omitempty" json:"profile,omitempty"`
 	// Select chooses the servers.
 	Select Selection `yaml:"select" json:"select"`
 	// Image is what the new system disks are made from.

@@ -42,7 +42,7 @@ func newProcess(w *world) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.acts = &activities.Activities{Cloud: client, Timing: activities.DefaultTiming()}
+	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming()}
 	return p, nil
 }
 
@@ -80,7 +80,7 @@ func (p *process) hit(c Crash) {
 			close(p.stop)
 		}
 		p.mu.Unlock()
-		p.world.later(p.acts.Cloud.RequestTimeout()+5*time.Second, p.kill)
+		p.world.later(p.acts.Profiles[0].Cloud.RequestTimeout()+5*time.Second, p.kill)
 	}
 	p.world.later(c.Down, p.world.spawn)
 }

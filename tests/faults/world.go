@@ -243,7 +243,7 @@ func (w *world) close() {
 	}
 	w.running.Wait()
 	for _, p := range processes {
-		p.acts.Cloud.Close()
+		p.acts.Profiles[0].Cloud.Close()
 	}
 	_ = w.network.Close()
 }

@@ -1,0 +1,67 @@
+package activities
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// Profile is one project of one cloud, as a worker serves it. Its name is how rollouts and commands choose it;
+// from then on everything goes by the id of the project.
+type Profile struct {
+	Name  string
+	Cloud *ecs.Client
+}
+
+// site is the worker's activities at one project.
+type site struct {
+	*Activities
+	Profile
+}
+
+// at is the site of a project. Work for another project is handed back: a server of that one would look as
+// if it were gone, and another worker of the queue may serve it. An empty project means the only one served.
+func (a *Activities) at(project string) (site, error) {
+	for _, p := range a.Profiles {
+		if p.Cloud.ProjectID() == project || project == "" && len(a.Profiles) == 1 {
+			return site{a, p}, nil
+		}
+	}
+	return site{}, again(ErrNotReady, fmt.Errorf("this worker serves %s, not project %s: every worker of a task queue has to serve the same projects", a.served(), project), 0)
+}
+
+// DefaultProfile is the name of the profile that is meant where none is named.
+const DefaultProfile = "default"
+
+// chosen is the site of a profile. Without a name it is the only one, or the one called default.
+func (a *Activities) chosen(profile string) (site, error) {
+	for _, p := range a.Profiles {
+		if p.Name == profile || profile == "" && (len(a.Profiles) == 1 || p.Name == DefaultProfile) {
+			return site{a, p}, nil
+		}
+	}
+	if profile == "" {
+		return site{}, fmt.Errorf("no profile is named, and the workers have several: name one of %s", a.profileNames())
+	}
+	return site{}, fmt.Errorf("profile %q is not one of the workers': name one of %s", profile, a.profileNames())
+}
+
+func (a *Activities) profileNames() string {
+	var names []string
+	for _, p := range a.Profiles {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// served names the projects that the worker serves.
+func (a *Activities) served() string {
+	var projects []string
+	for _, p := range a.Profiles {
+		projects = append(projects, "project "+p.Cloud.ProjectID())
+	}
+	return strings.Join(projects, " and ")
+}
