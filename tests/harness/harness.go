@@ -97,7 +97,7 @@ func NewMachine() (*Machine, error) {
 
 // TemporalLog is the file for what the Temporal server says.
 func (m *Machine) TemporalLog() (*os.File, error) {
-	return os.OpenFile(filepath.Join(m.dir, "temporal.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return os.OpenFile(filepath.Join(m.dir, "temporal.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 }
 
 // Remove removes everything the machine has on disk.

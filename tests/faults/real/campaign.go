@@ -3,6 +3,7 @@ package real
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +19,9 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-// patience ends a rollout that hangs. It is no measure of speed.
-const patience = 15 * time.Minute
+// patience ends a rollout in which nothing happens any more: one server may wait for its deadline, and for the
+// settle time after it. It is no measure of speed.
+const patience = 20 * time.Minute
 
 // theatre is what all rollouts share.
 type theatre struct {
@@ -45,7 +47,7 @@ func (th theatre) rehearse(t *testing.T, s Schedule) {
 	busy.Go(func() { operator.attend(ctx) })
 	busy.Go(func() { th.die(ctx, t, s.Death) })
 
-	ended := awaitEnd(t, lab, run)
+	ended := th.awaitEnd(t, lab, run)
 	end()
 	busy.Wait()
 	if ended {
@@ -121,18 +123,21 @@ func stage(t *testing.T, machine *harness.Machine, s Schedule) (*harness.Lab, ro
 	return lab, plan
 }
 
-// awaitEnd waits for the end of the rollout, past any death of the Temporal server. It is false for one that hangs.
-func awaitEnd(t *testing.T, lab *harness.Lab, run client.WorkflowRun) bool {
+// awaitEnd waits until the rollout has ended. It has not when it has stood still for too long.
+func (th theatre) awaitEnd(t *testing.T, lab *harness.Lab, run client.WorkflowRun) bool {
 	t.Helper()
-	until := time.Now().Add(patience)
-	if deadline, ok := t.Deadline(); ok && deadline.Add(-time.Minute).Before(until) {
-		until = deadline.Add(-time.Minute) // leave the time to say what hangs
-	}
-	ctx, cancel := context.WithDeadline(t.Context(), until)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for {
+	defer context.AfterFunc(th.temporal.Life(), cancel)()
+	if deadline, ok := t.Deadline(); ok {
+		var end context.CancelFunc
+		ctx, end = context.WithDeadline(ctx, deadline.Add(-time.Minute)) // leave the time to say what hangs
+		defer end()
+	}
+	mark, since := "", time.Now()
+	for time.Since(since) < patience {
 		var result workflows.RolloutResult
-		err := lab.Temporal.Client.GetWorkflow(ctx, run.GetID(), "").Get(ctx, &result)
+		err := getWithin(ctx, lab, run, &result)
 		if err == nil {
 			return true
 		}
@@ -140,11 +145,33 @@ func awaitEnd(t *testing.T, lab *harness.Lab, run client.WorkflowRun) bool {
 			t.Errorf("violation: the workflow of the rollout failed: %v", failed)
 			return true
 		}
-		if ctx.Err() != nil {
+		if !pause(ctx, 500*time.Millisecond) {
 			return false // the oracle says that it is stuck
 		}
-		pause(ctx, 500*time.Millisecond)
+		if now := standing(ctx, lab, run); now != "" && now != mark {
+			mark, since = now, time.Now()
+		}
 	}
+	return false
+}
+
+// getWithin asks for the end for a few seconds.
+func getWithin(ctx context.Context, lab *harness.Lab, run client.WorkflowRun, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return lab.Temporal.Client.GetWorkflow(ctx, run.GetID(), "").Get(ctx, result)
+}
+
+// standing is where the history of the rollout stands, or nothing when nobody can tell.
+func standing(ctx context.Context, lab *harness.Lab, run client.WorkflowRun) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	described, err := lab.Temporal.Client.DescribeWorkflowExecution(ctx, run.GetID(), "")
+	if err != nil {
+		return ""
+	}
+	info := described.GetWorkflowExecutionInfo()
+	return fmt.Sprint(info.GetExecution().GetRunId(), info.GetHistoryLength())
 }
 
 // awaitRest waits until the cloud has done what it still had to do: late writes, jobs, slow guests. Stuck jobs stay.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
@@ -23,7 +23,7 @@ import (
 // no process.)
 type Temporal struct {
 	program, db string
-	output      io.Writer
+	output      *os.File
 
 	front *Link // the address that everybody knows
 	// alive is held for reading by whoever needs the server for its work and not for the campaign.
@@ -31,18 +31,24 @@ type Temporal struct {
 	client  client.Client
 	process *exec.Cmd
 	exited  chan struct{}
+	life    context.Context
+	end     context.CancelFunc
 }
+
+// startTries is how often the server is brought back: somebody else may have taken its port meanwhile.
+const startTries = 3
 
 // startTimeout bounds the start of the server on a busy machine.
 const startTimeout = 2 * time.Minute
 
 // StartTemporal returns once the server answers.
-func StartTemporal(ctx context.Context, program, db string, output io.Writer) (*Temporal, error) {
+func StartTemporal(ctx context.Context, program, db string, output *os.File) (*Temporal, error) {
 	front, err := NewLink(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	t := &Temporal{program: program, db: db, output: output, front: front}
+	t.life, t.end = context.WithCancel(context.WithoutCancel(ctx))
 	t.client, err = client.NewLazyClient(client.Options{
 		HostPort: front.Address(), DataConverter: connect.DataConverter(),
 		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(output, &slog.HandlerOptions{Level: slog.LevelError}))),
@@ -121,11 +127,31 @@ func (t *Temporal) Die(ctx context.Context, down time.Duration) error {
 		return fmt.Errorf("the Temporal server cannot be killed: %w", err)
 	}
 	pause(ctx, down)
-	if err := t.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("the Temporal server does not come back: %w", err)
+	var err error
+	for range startTries {
+		if err = t.Start(context.WithoutCancel(ctx)); err == nil {
+			return nil
+		}
+		_ = t.Kill() // it may have started and not answer
 	}
-	return nil
+	t.end() // nobody need wait for anything any more
+	return fmt.Errorf("the Temporal server does not come back: %w\n%s", err, t.lastWords())
 }
+
+// lastWords are the end of what the server had to say.
+func (t *Temporal) lastWords() string {
+	const most = 4 << 10
+	info, err := t.output.Stat()
+	if err != nil {
+		return err.Error()
+	}
+	words := make([]byte, min(most, info.Size()))
+	n, _ := t.output.ReadAt(words, info.Size()-int64(len(words)))
+	return string(words[:n])
+}
+
+// Life ends with the server, when it cannot be brought back.
+func (t *Temporal) Life() context.Context { return t.life }
 
 // Spare keeps the server alive while something is asked that is no part of the campaign.
 func (t *Temporal) Spare(do func()) {
@@ -143,6 +169,7 @@ func (t *Temporal) Kill() error {
 
 // Stop ends the server for good. Nobody needs the database after that.
 func (t *Temporal) Stop() error {
+	t.end()
 	t.client.Close()
 	var err error
 	if t.exited != nil {
