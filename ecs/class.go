@@ -1,6 +1,10 @@
 package ecs
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+	"time"
+)
 
 // Class says what may help against an error.
 type Class string
@@ -74,4 +78,18 @@ func (e *Error) classOfStatus() Class {
 		return ClassTransient
 	}
 	return ClassPermanent
+}
+
+// classOfIdentity is the class, and the wait asked for, of a request that was not sent because the identity service granted nothing. What
+// this service does not know is never a server that the cloud does not know.
+func classOfIdentity(err error) (Class, time.Duration) {
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok {
+		return "", 0
+	}
+	switch class := refusal.Class(); class {
+	case ClassTransient, ClassThrottled, ClassUnclear:
+		return class, refusal.RetryAfter
+	}
+	return ClassAuth, 0
 }

@@ -46,7 +46,8 @@ type answer struct {
 // reply is how an exchange ended: with an answer, or with an error in its place.
 type reply struct {
 	answer
-	err error
+	err  error
+	sent time.Time
 	// begun is true when the network was handed at least one byte of the request. If it was not, the
 	// request cannot arrive any more.
 	begun bool
@@ -66,7 +67,7 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, start)
 	scrub := c.newScrubber(r, req)
 	if err != nil {
-		return reply{err: err, scrub: scrub}
+		return reply{err: err, sent: start, scrub: scrub}
 	}
 	via := c.transport.reads
 	if r.write() {
@@ -74,12 +75,12 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	}
 	response, err := via.RoundTrip(req)
 	if err != nil {
-		return reply{err: err, begun: watch.finish(), scrub: scrub}
+		return reply{err: err, sent: start, begun: watch.finish(), scrub: scrub}
 	}
 	a := readAnswer(response, r.limit())
 	a.at = c.now()
 	watch.finish()
-	return reply{answer: a, begun: true, scrub: scrub}
+	return reply{answer: a, sent: start, begun: true, scrub: scrub}
 }
 
 // httpRequest builds and authorizes the request. It returns the request even with an error, because
@@ -90,7 +91,9 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 		return nil, err
 	}
 	req.Header.Set("User-Agent", c.userAgent)
-	req.Header.Set("X-Project-Id", c.projectID)
+	if c.projectID != "" {
+		req.Header.Set("X-Project-Id", c.projectID)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	if r.write() {
 		req.Header.Set("Content-Type", "application/json;charset=UTF-8")
@@ -138,6 +141,9 @@ func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body
 	var none T
 	r.method = http.MethodGet
 	reply := c.exchange(ctx, r)
+	if !reply.usable() && c.renewedFor(reply, r) {
+		reply = c.exchange(ctx, r)
+	}
 	if !reply.usable() {
 		return none, reply.failure(r)
 	}
@@ -146,6 +152,16 @@ func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body
 		return none, reply.unclear(r, err)
 	}
 	return value, nil
+}
+
+// renewedFor gives up credentials that the cloud refused. It tells whether there are others by now. Only a read
+// is then sent again: a write that was refused is for its caller, who looks first.
+func (c *Client) renewedFor(reply reply, r request) bool {
+	if reply.err != nil || reply.failure(r).Class() != ClassAuth {
+		return false
+	}
+	renewed, ok := c.credentials.(interface{ refused(sent time.Time) bool })
+	return ok && renewed.refused(reply.sent)
 }
 
 // usable is true when the answer says success and is all there. That it makes sense is not said.

@@ -37,6 +37,7 @@ func (c *Client) send(ctx context.Context, r request) Outcome {
 	case reply.err != nil:
 		return Outcome{Kind: NotSent, Err: reply.failure(r)}
 	case !reply.usable():
+		c.renewedFor(reply, r)
 		err := reply.failure(r)
 		return Outcome{Kind: kindOf(err), Err: err}
 	}

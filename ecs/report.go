@@ -21,6 +21,7 @@ const (
 func (r reply) failure(call request) *Error {
 	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err)}
 	if r.err != nil {
+		e.class, e.RetryAfter = classOfIdentity(r.err)
 		return e
 	}
 	e.Status = r.status

@@ -1,0 +1,190 @@
+package activities_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+const tokens = "POST /v3/auth/tokens"
+
+func goodLogin() ecs.Login {
+	return ecs.Login{
+		User: emulator.DefaultUserName, Domain: emulator.DefaultDomainName,
+		Password: ecs.NewSecret(emulator.DefaultPassword), ProjectName: emulator.DefaultProjectName,
+	}
+}
+
+func (l *lab) identity() *ecs.Identity {
+	l.Helper()
+	identity, err := ecs.NewIdentity(ecs.IdentityConfig{URL: "http://iam.emulated/v3", Dial: l.config.Dial})
+	require.NoError(l, err)
+	l.Cleanup(identity.Close)
+	return identity
+}
+
+// signIn has the worker work as a user with a password.
+func (l *lab) signIn(login ecs.Login) *ecs.UserToken {
+	l.Helper()
+	token, err := ecs.NewUserToken(l.identity(), login)
+	require.NoError(l, err)
+	config := l.config
+	config.Credentials = token
+	l.acts.Profiles[0].Cloud = l.client(config)
+	return token
+}
+
+func (l *lab) asked(request string) int { return l.cloud.Ledger().Requests[request] }
+
+// TestTokensAreRenewedInTime: in six hours of work with tokens of one hour no request is refused.
+func TestTokensAreRenewedInTime(t *testing.T) {
+	options := stopped()
+	options.TokenLifetime = time.Hour
+	inLab(t, options, func(l *lab) {
+		l.signIn(goodLogin())
+		l.answer = l.refusalsAreErrors()
+		for range 6 * 60 {
+			_, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+			require.NoError(l, err)
+			time.Sleep(time.Minute)
+		}
+		assert.Equal(l, 12, l.asked(tokens), "one for every half hour")
+	})
+}
+
+// refusalsAreErrors lets everything pass, and fails the test when a token was not accepted.
+func (l *lab) refusalsAreErrors() func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		l.cloud.ServeHTTP(&statusWatch{ResponseWriter: w, test: l.T}, r)
+		return true
+	}
+}
+
+type statusWatch struct {
+	http.ResponseWriter
+	test *testing.T
+}
+
+func (s *statusWatch) WriteHeader(status int) {
+	assert.NotEqual(s.test, http.StatusUnauthorized, status)
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// TestRevokedTokenIsRenewedOnce: many callers whose token is refused at once share one new token, and none of
+// them notices.
+func TestRevokedTokenIsRenewedOnce(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		look := func() {
+			_, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+			assert.NoError(l, err)
+		}
+		var callers sync.WaitGroup
+		for range 20 {
+			callers.Go(look)
+		}
+		callers.Wait()
+		assert.Equal(l, 1, l.asked(tokens))
+
+		time.Sleep(time.Minute)
+		l.cloud.RevokeTokens()
+		for range 20 {
+			callers.Go(look)
+		}
+		callers.Wait()
+		assert.Equal(l, 2, l.asked(tokens))
+	})
+}
+
+// TestRefusedWriteIsNotRepeated: whoever sends a change looks before it is sent again, also after a refusal that
+// has to do with credentials only.
+func TestRefusedWriteIsNotRepeated(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		cloud := l.acts.Profiles[0].Cloud
+		_, err := cloud.Server(l.Context(), l.server.ID)
+		require.NoError(l, err)
+		time.Sleep(time.Minute)
+		l.cloud.RevokeTokens()
+
+		out := cloud.ChangeOS(l.Context(), l.server.ID, ecs.ChangeOSRequest{ImageID: l.target.ID})
+		assert.Equal(l, ecs.Refused, out.Kind)
+		assert.Equal(l, ecs.ClassAuth, out.Err.Class())
+		assert.Equal(l, [2]int{1, 0}, [2]int{l.sent(), l.changes()})
+
+		out = cloud.ChangeOS(l.Context(), l.server.ID, ecs.ChangeOSRequest{ImageID: l.target.ID})
+		assert.Equal(l, ecs.Accepted, out.Kind, "the refused token was given up")
+		assert.Equal(l, 2, l.asked(tokens))
+	})
+}
+
+// TestOldTokenServesWhileIdentityIsDown until its end.
+func TestOldTokenServesWhileIdentityIsDown(t *testing.T) {
+	options := stopped()
+	options.TokenLifetime = time.Hour
+	inLab(t, options, func(l *lab) {
+		l.signIn(goodLogin())
+		look := func() error {
+			_, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+			return err
+		}
+		require.NoError(l, look())
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/v3/") {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			}
+			return false
+		}
+		time.Sleep(50 * time.Minute)
+		require.NoError(l, look(), "half of the life is left for trouble")
+		time.Sleep(10 * time.Minute)
+		err := look()
+		require.Error(l, err)
+		assert.ErrorContains(l, err, "get a token for user")
+		end := run(l, l.acts.Preflight, l.question(), attempt{})
+		failsWith(l, end.err, activities.ErrCloud, false)
+	})
+}
+
+// TestWrongLogin says who was refused, and shows no password.
+func TestWrongLogin(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		login := goodLogin()
+		login.Password = ecs.NewSecret(plantedPassword)
+		token := l.signIn(login)
+		end := run(l, l.acts.Preflight, l.question(), attempt{})
+		failsWith(l, end.err, activities.ErrCredentials, true)
+		assert.ErrorContains(l, end.err, "get a token for user \""+emulator.DefaultUserName+"\": HTTP 401")
+		assert.Equal(l, 1, l.asked(tokens), "what is refused once is not asked for again by itself")
+		_, err := token.ProjectID(l.Context())
+		require.Error(l, err)
+		l.showsNoSecret("the error", err.Error()+end.err.Error())
+	})
+}
+
+// TestProjectByName finds the id behind the name of a project, with either kind of credentials.
+func TestProjectByName(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		id, err := l.signIn(goodLogin()).ProjectID(l.Context())
+		require.NoError(l, err)
+		assert.Equal(l, emulator.DefaultProjectID, id)
+
+		id, err = l.identity().ProjectID(l.Context(), l.config.Credentials, emulator.DefaultProjectName)
+		require.NoError(l, err)
+		assert.Equal(l, emulator.DefaultProjectID, id)
+
+		_, err = l.identity().ProjectID(l.Context(), l.config.Credentials, "nowhere")
+		assert.ErrorContains(l, err, `project "nowhere"`)
+		assert.ErrorContains(l, err, "set the id of the project")
+	})
+}

@@ -1,0 +1,248 @@
+package ecs
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// IdentityConfig says where the identity service (IAM) is.
+type IdentityConfig struct {
+	// URL is its base, with or without /v3.
+	URL string
+	// RequestTimeout, RootCAs and Dial are as in Config.
+	RequestTimeout time.Duration
+	RootCAs        *x509.CertPool
+	Dial           func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Identity talks to the identity service.
+type Identity struct {
+	base   *url.URL
+	client *Client // without a project, and without credentials unless somebody lends some
+}
+
+// NewIdentity checks the configuration. It sends nothing.
+func NewIdentity(config IdentityConfig) (*Identity, error) {
+	base, err := parseBase("IAM", config.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTimeout(config.RequestTimeout); err != nil {
+		return nil, err
+	}
+	timeout := config.RequestTimeout
+	if timeout == 0 {
+		timeout = defaultRequestTimeout
+	}
+	if last := len(base.Path); last >= 3 && base.Path[last-3:] == "/v3" {
+		base = base.JoinPath("..")
+	}
+	return &Identity{base: base, client: &Client{
+		credentials: nobody{}, timeout: timeout, userAgent: defaultUserAgent, now: time.Now,
+		transport: newTransport(config.Dial, config.RootCAs, timeout),
+	}}, nil
+}
+
+// nobody are the credentials of somebody who has yet to get some.
+type nobody struct{}
+
+func (nobody) Authorize(*http.Request, []byte, time.Time) error { return nil }
+
+// Login is a user of the cloud, and the project that the user's tokens are for: by its id or by its name.
+type Login struct {
+	User, Domain           string
+	Password               Secret
+	ProjectID, ProjectName string
+}
+
+func (l Login) validate() error {
+	var problems []error
+	for _, field := range []struct{ what, value string }{
+		{"user name", l.User}, {"domain name (the name of the account)", l.Domain}, {"password", l.Password.Reveal()},
+	} {
+		if field.value == "" {
+			problems = append(problems, fmt.Errorf("the %s is missing", field.what))
+		}
+	}
+	if l.ProjectID == "" && l.ProjectName == "" {
+		problems = append(problems, errors.New("the project is missing: its id or its name"))
+	}
+	return errors.Join(problems...)
+}
+
+// UserToken are the credentials of a user: a project-scoped token, which is renewed at half of its life and when
+// the cloud refuses it, as after a change of the password.
+type UserToken struct {
+	*renewed
+	login    Login
+	identity *Identity
+}
+
+// NewUserToken checks the login. The first request gets the first token.
+func NewUserToken(identity *Identity, login Login) (*UserToken, error) {
+	if err := login.validate(); err != nil {
+		return nil, err
+	}
+	u := &UserToken{login: login, identity: identity}
+	u.renewed = newRenewed(func(ctx context.Context, _ time.Time) (grant, error) {
+		token, err := identity.token(ctx, login)
+		return token.grant, err
+	})
+	return u, nil
+}
+
+// ProjectID is the project that the tokens are for. With a name it asks for a token.
+func (u *UserToken) ProjectID(ctx context.Context) (string, error) {
+	if u.login.ProjectID != "" {
+		return u.login.ProjectID, nil
+	}
+	token, err := u.identity.token(ctx, u.login)
+	return token.projectID, err
+}
+
+func (u *UserToken) secrets() []string {
+	return append(u.renewed.secrets(), u.login.Password.Reveal())
+}
+
+type tokenBody struct {
+	Auth struct {
+		Identity struct {
+			Methods  []string `json:"methods"`
+			Password struct {
+				User struct {
+					Name     string    `json:"name"`
+					Password string    `json:"password"`
+					Domain   namedJSON `json:"domain"`
+				} `json:"user"`
+			} `json:"password"`
+		} `json:"identity"`
+		Scope struct {
+			Project namedJSON `json:"project"`
+		} `json:"scope"`
+	} `json:"auth"`
+}
+
+type namedJSON struct {
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+}
+
+type userToken struct {
+	grant
+	projectID string
+}
+
+// token is POST /v3/auth/tokens. It changes nothing in the cloud, so it may be asked for any number of times.
+func (i *Identity) token(ctx context.Context, login Login) (userToken, error) {
+	var body tokenBody
+	identity := &body.Auth.Identity
+	identity.Methods = []string{"password"}
+	identity.Password.User.Name = login.User
+	identity.Password.User.Password = login.Password.Reveal()
+	identity.Password.User.Domain.Name = login.Domain
+	body.Auth.Scope.Project = namedJSON{ID: login.ProjectID, Name: login.ProjectName}
+	if login.ProjectID != "" {
+		body.Auth.Scope.Project.Name = ""
+	}
+	call := request{
+		op: "get", resource: "a token for user " + strconv.Quote(shown(login.User)), method: http.MethodPost,
+		url:     withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
+		body:    encodeLogin(body),
+		secrets: []string{login.Password.Reveal()},
+	}
+	asked := i.client.now()
+	reply := i.client.exchange(ctx, call)
+	if !reply.usable() {
+		return userToken{}, reply.failure(call)
+	}
+	token, expires, err := decodeToken(reply.header.Get("X-Subject-Token"), reply.body, asked)
+	if err != nil {
+		return userToken{}, reply.unclear(call, err)
+	}
+	return userToken{
+		grant:     grant{credentials: Token{Value: NewSecret(reply.header.Get("X-Subject-Token"))}, at: asked, expires: expires},
+		projectID: token,
+	}, nil
+}
+
+func encodeLogin(body tokenBody) []byte {
+	var buffer bytes.Buffer
+	_ = json.NewEncoder(&buffer).Encode(body) // structs of strings always have a JSON form
+	return buffer.Bytes()
+}
+
+// decodeToken reads for which project a token is and for how long. The life is taken from the two times of the
+// service and counted from the local clock, which may differ from the service's.
+func decodeToken(token string, body []byte, asked time.Time) (projectID string, expires time.Time, err error) {
+	if err := checkCredential("token of the answer", token); err != nil {
+		return "", time.Time{}, err
+	}
+	var answer struct {
+		Token struct {
+			IssuedAt  text `json:"issued_at"`
+			ExpiresAt text `json:"expires_at"`
+			Project   struct {
+				ID text `json:"id"`
+			} `json:"project"`
+		} `json:"token"`
+	}
+	if err := unmarshal(body, &answer); err != nil {
+		return "", time.Time{}, err
+	}
+	issued, issuedErr := time.Parse(time.RFC3339, string(answer.Token.IssuedAt))
+	end, endErr := time.Parse(time.RFC3339, string(answer.Token.ExpiresAt))
+	life := end.Sub(issued)
+	switch {
+	case issuedErr != nil || endErr != nil || life <= 0:
+		return "", time.Time{}, errors.New("the answer does not say for how long the token is valid")
+	case !isToken(string(answer.Token.Project.ID)):
+		return "", time.Time{}, errors.New("the answer does not say for which project the token is")
+	}
+	return string(answer.Token.Project.ID), asked.Add(life), nil
+}
+
+// ProjectID looks up the id of a project by its name, for instance "eu-de" or "eu-de_team1": GET /v3/projects.
+func (i *Identity) ProjectID(ctx context.Context, credentials Credentials, name string) (string, error) {
+	asking := *i.client
+	asking.credentials = credentials
+	asking.tries = patientTries
+	call := request{
+		op: "look up", resource: "project " + strconv.Quote(shown(name)),
+		url: withQuery(i.base.JoinPath("v3", "projects"), url.Values{"name": {name}}),
+	}
+	return read(ctx, &asking, call, func(body []byte) (string, error) { return decodeProject(body, name) })
+}
+
+func decodeProject(body []byte, name string) (string, error) {
+	var answer struct {
+		Projects list[struct {
+			ID   text `json:"id"`
+			Name text `json:"name"`
+		}] `json:"projects"`
+	}
+	if err := unmarshal(body, &answer); err != nil {
+		return "", err
+	}
+	var found []string
+	for _, p := range answer.Projects {
+		if string(p.Name) == name && isToken(string(p.ID)) {
+			found = append(found, string(p.ID))
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("the credentials reach %d projects of that name: set the id of the project", len(found))
+	}
+	return found[0], nil
+}
+
+// Close closes idle connections.
+func (i *Identity) Close() { i.client.Close() }
