@@ -19,9 +19,9 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-// patience ends a rollout in which nothing happens any more: one server may wait for its deadline, and for the
-// settle time after it. It is no measure of speed.
-const patience = 20 * time.Minute
+// patience ends a rollout in which nothing happens any more. A server that the cloud does not stop is given up after
+// half an hour (workflows/options.go), and one that waits for its deadline sooner. It is no measure of speed.
+const patience = 40 * time.Minute
 
 // theatre is what all rollouts share.
 type theatre struct {
