@@ -64,6 +64,11 @@ func (t Token) Authorize(req *http.Request, _ []byte, _ time.Time) error {
 	return nil
 }
 
+// isOn is true for a request that carries this token.
+func (t Token) isOn(req *http.Request) bool {
+	return req.Header.Get("X-Auth-Token") == t.Value.Reveal()
+}
+
 func (t Token) validate() error { return checkCredential("token", t.Value.Reveal()) }
 
 func (t Token) secrets() []string { return []string{t.Value.Reveal()} }

@@ -47,6 +47,7 @@ type answer struct {
 type reply struct {
 	answer
 	err  error
+	req  *http.Request // what was sent, or was to be sent
 	sent time.Time
 	// begun is true when the network was handed at least one byte of the request. If it was not, the
 	// request cannot arrive any more.
@@ -67,7 +68,7 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, start)
 	scrub := c.newScrubber(r, req)
 	if err != nil {
-		return reply{err: err, sent: start, scrub: scrub}
+		return reply{err: err, req: req, sent: start, scrub: scrub}
 	}
 	via := c.transport.reads
 	if r.write() {
@@ -75,12 +76,12 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	}
 	response, err := via.RoundTrip(req)
 	if err != nil {
-		return reply{err: err, sent: start, begun: watch.finish(), scrub: scrub}
+		return reply{err: err, req: req, sent: start, begun: watch.finish(), scrub: scrub}
 	}
 	a := readAnswer(response, r.limit())
 	a.at = c.now()
 	watch.finish()
-	return reply{answer: a, sent: start, begun: true, scrub: scrub}
+	return reply{answer: a, req: req, sent: start, begun: true, scrub: scrub}
 }
 
 // httpRequest builds and authorizes the request. It returns the request even with an error, because
@@ -160,8 +161,10 @@ func (c *Client) renewedFor(reply reply, r request) bool {
 	if reply.err != nil || reply.failure(r).Class() != ClassAuth {
 		return false
 	}
-	renewed, ok := c.credentials.(interface{ refused(sent time.Time) bool })
-	return ok && renewed.refused(reply.sent)
+	renewed, ok := c.credentials.(interface {
+		refused(req *http.Request, sent time.Time) bool
+	})
+	return ok && renewed.refused(reply.req, reply.sent)
 }
 
 // usable is true when the answer says success and is all there. That it makes sense is not said.

@@ -219,10 +219,19 @@ func (i *Identity) ProjectID(ctx context.Context, credentials Credentials, name 
 		op: "look up", resource: "project " + strconv.Quote(shown(name)),
 		url: withQuery(i.base.JoinPath("v3", "projects"), url.Values{"name": {name}}),
 	}
-	return read(ctx, &asking, call, func(body []byte) (string, error) { return decodeProject(body, name) })
+	found, err := read(ctx, &asking, call, func(body []byte) ([]string, error) { return decodeProjects(body, name) })
+	if err == nil && len(found) != 1 {
+		err = &Error{Op: call.op, Resource: call.resource, Status: http.StatusOK, class: ClassPermanent,
+			Message: fmt.Sprintf("the credentials reach %d projects of that name: set the id of the project", len(found))}
+	}
+	if err != nil {
+		return "", err
+	}
+	return found[0], nil
 }
 
-func decodeProject(body []byte, name string) (string, error) {
+// decodeProjects returns the ids of the projects of exactly that name.
+func decodeProjects(body []byte, name string) ([]string, error) {
 	var answer struct {
 		Projects list[struct {
 			ID   text `json:"id"`
@@ -230,7 +239,10 @@ func decodeProject(body []byte, name string) (string, error) {
 		}] `json:"projects"`
 	}
 	if err := unmarshal(body, &answer); err != nil {
-		return "", err
+		return nil, err
+	}
+	if !hasList(body, "projects") {
+		return nil, errors.New("the answer lists no projects")
 	}
 	var found []string
 	for _, p := range answer.Projects {
@@ -238,10 +250,7 @@ func decodeProject(body []byte, name string) (string, error) {
 			found = append(found, string(p.ID))
 		}
 	}
-	if len(found) != 1 {
-		return "", fmt.Errorf("the credentials reach %d projects of that name: set the id of the project", len(found))
-	}
-	return found[0], nil
+	return found, nil
 }
 
 // Close closes idle connections.

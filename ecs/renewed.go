@@ -84,14 +84,15 @@ func (r *renewed) have() grant {
 	return r.current
 }
 
-// refused gives up a grant that the cloud refused on a request of that time. It tells whether asking again may
+// refused gives up the grant that the cloud refused on a request of that time. It tells whether asking again may
 // help: not when the grant is fresh from the service.
-func (r *renewed) refused(sent time.Time) bool {
+func (r *renewed) refused(req *http.Request, sent time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	granted, ok := r.current.credentials.(interface{ isOn(req *http.Request) bool })
 	switch {
-	case r.current.at.After(sent):
-		return true // it was renewed since
+	case !ok || !granted.isOn(req):
+		return true // it was given up, or renewed, since
 	case sent.Sub(r.current.at) < freshGrant:
 		return false
 	}

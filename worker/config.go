@@ -8,13 +8,12 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/connect"
 )
 
 // config is everything the worker is told, all of it by its environment: docs/configuration.md.
 type config struct {
-	Cloud      ecs.Config
+	Cloud      cloudConfig
 	Timing     activities.Timing
 	TaskQueue  string
 	SecretsDir string
@@ -41,6 +40,11 @@ var (
 	tokenVars         = []string{"OS_TOKEN"}
 	projectVars       = []string{"HUAWEICLOUD_SDK_PROJECT_ID", "HW_PROJECT_ID", "OS_PROJECT_ID"}
 	regionVars        = []string{"HW_REGION_NAME", "OS_REGION_NAME"}
+	userVars          = []string{"HW_USER_NAME", "OS_USERNAME"}
+	passwordVars      = []string{"HW_USER_PASSWORD", "OS_PASSWORD"}
+	domainVars        = []string{"HW_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_DOMAIN_NAME"}
+	projectNameVars   = []string{"HW_PROJECT_NAME", "OS_PROJECT_NAME", "OS_TENANT_NAME"}
+	identityVars      = []string{"REIMAGE_IAM_ENDPOINT", "HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL"}
 )
 
 // loadConfig names every missing or unusable setting at once.
@@ -52,11 +56,6 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 		SecretsDir: s.text("REIMAGE_SECRETS_DIR", ""),
 		Listen:     s.text("REIMAGE_LISTEN", "127.0.0.1:8088"),
 		LogLevel:   s.text("REIMAGE_LOG_LEVEL", "info"),
-		Cloud: ecs.Config{
-			ProjectID:      s.required("the project id", projectVars),
-			Credentials:    s.credentials(),
-			RequestTimeout: s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second),
-		},
 		Timing: activities.Timing{
 			Poll:     s.duration("REIMAGE_POLL_INTERVAL", timing.Poll),
 			Lag:      s.duration("REIMAGE_MAX_LAG", timing.Lag),
@@ -64,7 +63,7 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 			SoftStop: s.duration("REIMAGE_SOFT_STOP_TIME", timing.SoftStop),
 		},
 	}
-	cfg.Cloud.ECS, cfg.Cloud.IMS = s.endpoint("ecs"), s.endpoint("ims")
+	cfg.Cloud = s.cloud(s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second))
 	if cfg.Cloud.RequestTimeout > 30*time.Second {
 		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.Cloud.RequestTimeout)
 	}
@@ -99,14 +98,6 @@ func (s *settings) first(names []string) string {
 	return ""
 }
 
-func (s *settings) required(what string, names []string) string {
-	value := s.first(names)
-	if value == "" {
-		s.wrong("%s is not set: set %s", what, strings.Join(names, " or "))
-	}
-	return value
-}
-
 func (s *settings) duration(name string, fallback time.Duration) time.Duration {
 	text, _ := s.env(name)
 	if text == "" {
@@ -118,22 +109,6 @@ func (s *settings) duration(name string, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return value
-}
-
-// credentials prefers an access key; a ready-made token is taken when there is none.
-func (s *settings) credentials() ecs.Credentials {
-	key, secret, token := s.first(accessKeyVars), s.first(secretKeyVars), s.first(tokenVars)
-	switch {
-	case key != "" && secret != "":
-		return ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(s.first(securityTokenVars))}
-	case key != "" || secret != "":
-		s.wrong("an access key and its secret key go together: set one of %s and one of %s", strings.Join(accessKeyVars, ", "), strings.Join(secretKeyVars, ", "))
-	case token != "":
-		return ecs.Token{Value: ecs.NewSecret(token)}
-	default:
-		s.wrong("there are no cloud credentials: set %s and %s, or %s", accessKeyVars[0], secretKeyVars[0], tokenVars[0])
-	}
-	return nil
 }
 
 // endpoint is the base URL of a service: given, or made from the region.

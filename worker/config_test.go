@@ -41,7 +41,7 @@ func TestDefaultsFollowTheRegion(t *testing.T) {
 	assert.Equal(t, "reimage", cfg.TaskQueue)
 	assert.Equal(t, 30*time.Second, cfg.Cloud.RequestTimeout)
 	require.NoError(t, cfg.Timing.Validate(cfg.Cloud.RequestTimeout), "the defaults keep the never-twice rule")
-	_, err = ecs.New(cfg.Cloud)
+	_, err = cfg.Cloud.open(t.Context())
 	require.NoError(t, err, "the client accepts what the worker loads")
 
 	cfg, err = load(t, map[string]string{"HW_CLOUD": "otc.t-systems.com"})
@@ -85,7 +85,7 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	}))
 	require.Error(t, err)
 	for _, says := range []string{
-		"project id is not set: set HUAWEICLOUD_SDK_PROJECT_ID", "access key and its secret key go together",
+		"the project is not known: set its id in HUAWEICLOUD_SDK_PROJECT_ID", "access key and its secret key go together",
 		"ECS service is not known", "IMS service is not known", "REIMAGE_POLL_INTERVAL", "REIMAGE_REQUEST_TIMEOUT",
 		"settle time (1m0s) must be longer",
 	} {

@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -43,7 +42,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	}
 	defer func() { _ = logger.Sync() }() // standard error may not be syncable
 
-	cloud, err := ecs.New(cfg.Cloud)
+	cloud, err := cfg.Cloud.open(ctx)
 	if err != nil {
 		return fmt.Errorf("the cloud settings cannot be used:\n%w", err)
 	}
@@ -97,7 +96,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		return err
 	}
 	logger.Info("worker started",
-		zap.String("task_queue", cfg.TaskQueue), zap.String("project", cfg.Cloud.ProjectID),
+		zap.String("task_queue", cfg.TaskQueue), zap.String("project", acts.Profiles[0].Cloud.ProjectID()),
 		zap.String("ecs", cfg.Cloud.ECS), zap.String("health", health.url()))
 
 	select {

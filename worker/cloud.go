@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// cloudConfig is the cloud as the settings name it. Whose token it takes, and which project a name means, only
+// the identity service knows.
+type cloudConfig struct {
+	ecs.Config
+	Identity ecs.IdentityConfig
+	// Login signs in. Nil means that Credentials are complete.
+	Login *ecs.Login
+	// ProjectName is looked up when there is no ProjectID.
+	ProjectName string
+}
+
+// cloud reads the settings of the cloud.
+func (s *settings) cloud(timeout time.Duration) cloudConfig {
+	c := cloudConfig{
+		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
+		ProjectName: s.first(projectNameVars),
+	}
+	if c.ProjectName == "" {
+		c.ProjectName = s.first(regionVars) // the project that every account has in a region
+	}
+	s.credentials(&c)
+	if c.ProjectID == "" && c.ProjectName == "" {
+		s.wrong("the project is not known: set its id in %s, or its name in %s", strings.Join(projectVars, " or "), strings.Join(projectNameVars, " or "))
+	}
+	if c.Login != nil || c.ProjectID == "" {
+		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
+	}
+	return c
+}
+
+// credentials prefers an access key, then a user with a password. A ready-made token is taken when there is neither:
+// nobody renews it.
+func (s *settings) credentials(c *cloudConfig) {
+	key, secret, token := s.first(accessKeyVars), s.first(secretKeyVars), s.first(tokenVars)
+	user, password, domain := s.first(userVars), s.first(passwordVars), s.first(domainVars)
+	switch {
+	case key != "" && secret != "":
+		c.Credentials = ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(s.first(securityTokenVars))}
+	case key != "" || secret != "":
+		s.wrong("an access key and its secret key go together: set one of %s and one of %s", strings.Join(accessKeyVars, ", "), strings.Join(secretKeyVars, ", "))
+	case user != "" && password != "" && domain != "":
+		c.Login = &ecs.Login{User: user, Domain: domain, Password: ecs.NewSecret(password), ProjectID: c.ProjectID, ProjectName: c.ProjectName}
+	case user != "" || password != "":
+		s.wrong("a user, a password and the name of the account go together: set one of %s, one of %s and one of %s",
+			strings.Join(userVars, ", "), strings.Join(passwordVars, ", "), strings.Join(domainVars, ", "))
+	case token != "":
+		c.Credentials = ecs.Token{Value: ecs.NewSecret(token)}
+	default:
+		s.wrong("there are no cloud credentials: set %s and %s, or %s, %s and %s, or %s",
+			accessKeyVars[0], secretKeyVars[0], userVars[0], passwordVars[0], domainVars[0], tokenVars[0])
+	}
+}
+
+// identity is the base URL of the identity service.
+func (s *settings) identity() string {
+	if given := s.first(identityVars); given != "" {
+		return given
+	}
+	return s.endpoint("iam")
+}
+
+// open makes the client. It asks the identity service when the project is known by its name only.
+func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
+	config := c.Config
+	if c.Identity.URL != "" {
+		identity, err := ecs.NewIdentity(c.Identity)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.identify(ctx, identity, &config); err != nil {
+			return nil, err
+		}
+	}
+	return ecs.New(config)
+}
+
+func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, config *ecs.Config) error {
+	lookUp := func(ctx context.Context) (string, error) {
+		return identity.ProjectID(ctx, c.Credentials, c.ProjectName)
+	}
+	if c.Login != nil {
+		user, err := ecs.NewUserToken(identity, *c.Login)
+		if err != nil {
+			return err
+		}
+		config.Credentials, lookUp = user, user.ProjectID
+	}
+	if c.ProjectID != "" {
+		return nil
+	}
+	id, err := lookUp(ctx)
+	if err != nil {
+		return fmt.Errorf("the id of project %q is not known (%s would say it): %w", c.ProjectName, projectVars[0], err)
+	}
+	config.ProjectID = id
+	return nil
+}

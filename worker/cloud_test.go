@@ -1,0 +1,103 @@
+package main
+
+import (
+	"maps"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// emulated is a cloud, and the settings that lead to it.
+func emulated(t *testing.T) (*emulator.Emulator, map[string]string) {
+	t.Helper()
+	cloud, err := emulator.New(emulator.Options{Servers: 1})
+	require.NoError(t, err)
+	server := httptest.NewServer(cloud)
+	t.Cleanup(server.Close)
+	return cloud, map[string]string{
+		"REIMAGE_ECS_ENDPOINT": server.URL, "REIMAGE_IMS_ENDPOINT": server.URL, "OS_AUTH_URL": server.URL + "/v3",
+		"OS_PROJECT_NAME": emulator.DefaultProjectName,
+	}
+}
+
+func with(env map[string]string, changes map[string]string) map[string]string {
+	all := maps.Clone(env)
+	maps.Copy(all, changes)
+	return all
+}
+
+var (
+	aUser = map[string]string{"OS_USERNAME": emulator.DefaultUserName, "OS_PASSWORD": emulator.DefaultPassword, "OS_USER_DOMAIN_NAME": emulator.DefaultDomainName}
+	aKey  = map[string]string{"HW_ACCESS_KEY": emulator.DefaultAccessKey, "HW_SECRET_KEY": emulator.DefaultSecretKey}
+)
+
+// TestProjectIsLookedUp: a user and a key both reach the project by its name, and a server in it.
+func TestProjectIsLookedUp(t *testing.T) {
+	for name, credentials := range map[string]map[string]string{"user": aUser, "key": aKey} {
+		t.Run(name, func(t *testing.T) {
+			cloud, env := emulated(t)
+			cfg, err := loadConfig(lookup(with(env, credentials)))
+			require.NoError(t, err)
+			client, err := cfg.Cloud.open(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
+			_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
+			assert.NoError(t, err)
+		})
+	}
+}
+
+// TestRegionNamesTheProject: every account has a project of the region's name.
+func TestRegionNamesTheProject(t *testing.T) {
+	_, env := emulated(t)
+	env = with(env, with(aUser, map[string]string{"OS_PROJECT_NAME": "", "OS_REGION_NAME": emulator.DefaultProjectName}))
+	cfg, err := loadConfig(lookup(env))
+	require.NoError(t, err)
+	client, err := cfg.Cloud.open(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
+}
+
+// TestKnownProjectAsksNobody: a worker starts while the identity service is down.
+func TestKnownProjectAsksNobody(t *testing.T) {
+	for _, credentials := range []map[string]string{aUser, aKey} {
+		cloud, env := emulated(t)
+		cfg, err := loadConfig(lookup(with(with(env, credentials), map[string]string{"OS_PROJECT_ID": "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80"})))
+		require.NoError(t, err)
+		_, err = cfg.Cloud.open(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, cloud.Ledger().Requests)
+	}
+}
+
+// TestUnknownProject says which name was looked up, and what to set in its place.
+func TestUnknownProject(t *testing.T) {
+	_, env := emulated(t)
+	for name, wrong := range map[string]map[string]string{
+		"key":      with(aKey, map[string]string{"OS_PROJECT_NAME": "nowhere"}),
+		"user":     with(aUser, map[string]string{"OS_PROJECT_NAME": "nowhere"}),
+		"password": with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := loadConfig(lookup(with(env, wrong)))
+			require.NoError(t, err)
+			_, err = cfg.Cloud.open(t.Context())
+			require.Error(t, err)
+			assert.ErrorContains(t, err, "HUAWEICLOUD_SDK_PROJECT_ID would say it")
+			assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
+		})
+	}
+}
+
+// TestHalfALogin names what goes together.
+func TestHalfALogin(t *testing.T) {
+	_, env := emulated(t)
+	_, err := loadConfig(lookup(with(env, map[string]string{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "not-the-password-of-anybody"})))
+	require.Error(t, err)
+	assert.ErrorContains(t, err, "one of HW_DOMAIN_NAME, OS_USER_DOMAIN_NAME, OS_DOMAIN_NAME")
+	assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
+}
