@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 )
 
@@ -13,6 +17,7 @@ import (
 // the identity service knows.
 type cloudConfig struct {
 	ecs.Config
+	Profile  string
 	Identity ecs.IdentityConfig
 	// Login signs in. Nil means that Credentials are complete.
 	Login *ecs.Login
@@ -20,7 +25,63 @@ type cloudConfig struct {
 	ProjectName string
 }
 
-// cloud reads the settings of the cloud.
+// profileName is what a profile may be called, so that its variables have names, too.
+var profileName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+// clouds reads the settings of every profile. Those of profile "eu-web" begin with EU_WEB_. Without
+// REIMAGE_PROFILES there is one profile, whose settings have their plain names. Profiles share none of them: what is
+// missing in one is never taken from another account.
+func (s *settings) clouds(timeout time.Duration) []cloudConfig {
+	names := s.text("REIMAGE_PROFILES", "")
+	if names == "" {
+		c := s.cloud(timeout)
+		c.Profile = activities.DefaultProfile
+		return []cloudConfig{c}
+	}
+	var clouds []cloudConfig
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case !profileName.MatchString(name):
+			s.wrong("REIMAGE_PROFILES: %q is no name of a profile: lower case letters, digits and dashes, at most 32", name)
+			continue
+		case slices.ContainsFunc(clouds, func(c cloudConfig) bool { return c.Profile == name }):
+			s.wrong("REIMAGE_PROFILES names %s twice", name)
+			continue
+		}
+		prefix := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_"
+		own := settings{env: func(variable string) (string, bool) { return s.env(prefix + variable) }}
+		c := own.cloud(timeout)
+		c.Profile = name
+		clouds = append(clouds, c)
+		for _, err := range own.errs {
+			s.wrong("profile %s, whose variables begin with %s: %w", name, prefix, err)
+		}
+	}
+	return clouds
+}
+
+// openAll makes the clients of every profile. Two of one project would leave open which one works on a server.
+func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, error) {
+	var profiles []activities.Profile
+	var errs []error
+	owner := map[string]string{}
+	for _, c := range clouds {
+		client, err := c.open(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("profile %s: %w", c.Profile, err))
+			continue
+		}
+		if other, taken := owner[client.ProjectID()]; taken {
+			errs = append(errs, fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", other, c.Profile, client.ProjectID()))
+		}
+		owner[client.ProjectID()] = c.Profile
+		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client})
+	}
+	return profiles, errors.Join(errs...)
+}
+
+// cloud reads the settings of one cloud.
 func (s *settings) cloud(timeout time.Duration) cloudConfig {
 	c := cloudConfig{
 		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
@@ -105,4 +166,13 @@ func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, confi
 	}
 	config.ProjectID = id
 	return nil
+}
+
+// described says which profile leads where: "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com".
+func described(clouds []cloudConfig, profiles []activities.Profile) []string {
+	var lines []string
+	for i, p := range profiles {
+		lines = append(lines, fmt.Sprintf("%s: project %s at %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS))
+	}
+	return lines
 }

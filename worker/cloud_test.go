@@ -42,7 +42,7 @@ func TestProjectIsLookedUp(t *testing.T) {
 			cloud, env := emulated(t)
 			cfg, err := loadConfig(lookup(with(env, credentials)))
 			require.NoError(t, err)
-			client, err := cfg.Cloud.open(t.Context())
+			client, err := cfg.Clouds[0].open(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 			_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
@@ -57,7 +57,7 @@ func TestRegionNamesTheProject(t *testing.T) {
 	env = with(env, with(aUser, map[string]string{"OS_PROJECT_NAME": "", "OS_REGION_NAME": emulator.DefaultProjectName}))
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	client, err := cfg.Cloud.open(t.Context())
+	client, err := cfg.Clouds[0].open(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 }
@@ -68,7 +68,7 @@ func TestKnownProjectAsksNobody(t *testing.T) {
 		cloud, env := emulated(t)
 		cfg, err := loadConfig(lookup(with(with(env, credentials), map[string]string{"OS_PROJECT_ID": "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80"})))
 		require.NoError(t, err)
-		_, err = cfg.Cloud.open(t.Context())
+		_, err = cfg.Clouds[0].open(t.Context())
 		require.NoError(t, err)
 		assert.Empty(t, cloud.Ledger().Requests)
 	}
@@ -85,7 +85,7 @@ func TestUnknownProject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := loadConfig(lookup(with(env, wrong)))
 			require.NoError(t, err)
-			_, err = cfg.Cloud.open(t.Context())
+			_, err = cfg.Clouds[0].open(t.Context())
 			require.Error(t, err)
 			assert.ErrorContains(t, err, "HUAWEICLOUD_SDK_PROJECT_ID would say it")
 			assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
@@ -100,4 +100,55 @@ func TestHalfALogin(t *testing.T) {
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "one of HW_DOMAIN_NAME, OS_USER_DOMAIN_NAME, OS_DOMAIN_NAME")
 	assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
+}
+
+// prefixed are the settings of a profile.
+func prefixed(prefix string, env map[string]string) map[string]string {
+	all := map[string]string{}
+	for name, value := range env {
+		all[prefix+name] = value
+	}
+	return all
+}
+
+// TestProfiles: each has settings of its own, under names of its own.
+func TestProfiles(t *testing.T) {
+	_, web := emulated(t)
+	_, edge := emulated(t)
+	env := with(prefixed("EU_WEB_", with(web, aUser)), prefixed("EDGE_", with(edge, with(aKey, map[string]string{"OS_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"}))))
+	env["REIMAGE_PROFILES"] = "eu-web, edge"
+	cfg, err := loadConfig(lookup(env))
+	require.NoError(t, err)
+	profiles, err := openAll(t.Context(), cfg.Clouds)
+	require.NoError(t, err)
+	require.Len(t, profiles, 2)
+	assert.Equal(t, [2]string{"eu-web", emulator.DefaultProjectID}, [2]string{profiles[0].Name, profiles[0].Cloud.ProjectID()})
+	assert.Equal(t, [2]string{"edge", "6af1c92eaf7e471fb35c82eecd4b7b5d"}, [2]string{profiles[1].Name, profiles[1].Cloud.ProjectID()})
+	assert.Equal(t, []string{
+		"eu-web: project " + emulator.DefaultProjectID + " at " + web["REIMAGE_ECS_ENDPOINT"],
+		"edge: project 6af1c92eaf7e471fb35c82eecd4b7b5d at " + edge["REIMAGE_ECS_ENDPOINT"],
+	}, described(cfg.Clouds, profiles))
+}
+
+// TestProfilesThatAreWrong: every problem at once, and nothing is taken from another profile or the plain names.
+func TestProfilesThatAreWrong(t *testing.T) {
+	_, web := emulated(t)
+	env := with(with(web, aUser), prefixed("WEB_", with(web, aUser)))
+	env["REIMAGE_PROFILES"] = "web,web,Edge,core"
+	_, err := loadConfig(lookup(env))
+	require.Error(t, err)
+	for _, says := range []string{
+		"names web twice", `"Edge" is no name of a profile`,
+		"profile core, whose variables begin with CORE_: there are no cloud credentials", "CORE_: the project is not known",
+	} {
+		assert.ErrorContains(t, err, says)
+	}
+	assert.NotContains(t, err.Error(), "profile web,")
+
+	env = with(prefixed("A_", with(web, aUser)), prefixed("B_", with(web, aKey)))
+	env["REIMAGE_PROFILES"] = "a,b"
+	cfg, err := loadConfig(lookup(env))
+	require.NoError(t, err)
+	_, err = openAll(t.Context(), cfg.Clouds)
+	assert.ErrorContains(t, err, "profiles a and b are of the same project, "+emulator.DefaultProjectID)
 }

@@ -13,12 +13,14 @@ import (
 
 // config is everything the worker is told, all of it by its environment: docs/configuration.md.
 type config struct {
-	Cloud      cloudConfig
-	Timing     activities.Timing
-	TaskQueue  string
-	SecretsDir string
-	Listen     string
-	LogLevel   string
+	Clouds []cloudConfig // one for each profile
+	// RequestTimeout bounds one request to any of them.
+	RequestTimeout time.Duration
+	Timing         activities.Timing
+	TaskQueue      string
+	SecretsDir     string
+	Listen         string
+	LogLevel       string
 }
 
 const (
@@ -63,11 +65,12 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 			SoftStop: s.duration("REIMAGE_SOFT_STOP_TIME", timing.SoftStop),
 		},
 	}
-	cfg.Cloud = s.cloud(s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second))
-	if cfg.Cloud.RequestTimeout > 30*time.Second {
-		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.Cloud.RequestTimeout)
+	cfg.RequestTimeout = s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second)
+	cfg.Clouds = s.clouds(cfg.RequestTimeout)
+	if cfg.RequestTimeout > 30*time.Second {
+		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.RequestTimeout)
 	}
-	if err := cfg.Timing.Validate(cfg.Cloud.RequestTimeout); err != nil {
+	if err := cfg.Timing.Validate(cfg.RequestTimeout); err != nil {
 		s.errs = append(s.errs, err)
 	}
 	return cfg, errors.Join(s.errs...)

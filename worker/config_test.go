@@ -36,24 +36,24 @@ func load(t *testing.T, changes map[string]string) (config, error) {
 func TestDefaultsFollowTheRegion(t *testing.T) {
 	cfg, err := load(t, nil)
 	require.NoError(t, err)
-	assert.Equal(t, "https://ecs.eu-de.myhuaweicloud.com", cfg.Cloud.ECS)
-	assert.Equal(t, "https://ims.eu-de.myhuaweicloud.com", cfg.Cloud.IMS)
+	assert.Equal(t, "https://ecs.eu-de.myhuaweicloud.com", cfg.Clouds[0].ECS)
+	assert.Equal(t, "https://ims.eu-de.myhuaweicloud.com", cfg.Clouds[0].IMS)
 	assert.Equal(t, "reimage", cfg.TaskQueue)
-	assert.Equal(t, 30*time.Second, cfg.Cloud.RequestTimeout)
-	require.NoError(t, cfg.Timing.Validate(cfg.Cloud.RequestTimeout), "the defaults keep the never-twice rule")
-	_, err = cfg.Cloud.open(t.Context())
+	assert.Equal(t, 30*time.Second, cfg.RequestTimeout)
+	require.NoError(t, cfg.Timing.Validate(cfg.RequestTimeout), "the defaults keep the never-twice rule")
+	_, err = cfg.Clouds[0].open(t.Context())
 	require.NoError(t, err, "the client accepts what the worker loads")
 
 	cfg, err = load(t, map[string]string{"HW_CLOUD": "otc.t-systems.com"})
 	require.NoError(t, err)
-	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Cloud.ECS)
+	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Clouds[0].ECS)
 }
 
 func TestEndpointsOverrideTheRegion(t *testing.T) {
 	cfg, err := load(t, map[string]string{"HW_REGION_NAME": "", "REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1/ecs", "REIMAGE_IMS_ENDPOINT": "http://127.0.0.1:1/ims"})
 	require.NoError(t, err)
-	assert.Equal(t, "http://127.0.0.1:1/ecs", cfg.Cloud.ECS)
-	assert.Equal(t, "http://127.0.0.1:1/ims", cfg.Cloud.IMS)
+	assert.Equal(t, "http://127.0.0.1:1/ecs", cfg.Clouds[0].ECS)
+	assert.Equal(t, "http://127.0.0.1:1/ims", cfg.Clouds[0].IMS)
 }
 
 // TestCredentialNames takes every name in the documented order.
@@ -67,13 +67,13 @@ func TestCredentialNames(t *testing.T) {
 			names[0]: "AK", names[1]: "SK", names[2]: "ST", "HW_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl",
 		}))
 		require.NoError(t, err)
-		key, ok := cfg.Cloud.Credentials.(ecs.AccessKey)
+		key, ok := cfg.Clouds[0].Credentials.(ecs.AccessKey)
 		require.True(t, ok)
 		assert.Equal(t, [3]string{"AK", "SK", "ST"}, [3]string{key.ID, key.Secret.Reveal(), key.SecurityToken.Reveal()})
 	}
 	cfg, err := loadConfig(lookup(map[string]string{"OS_TOKEN": "tok", "OS_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl"}))
 	require.NoError(t, err)
-	token, ok := cfg.Cloud.Credentials.(ecs.Token)
+	token, ok := cfg.Clouds[0].Credentials.(ecs.Token)
 	require.True(t, ok)
 	assert.Equal(t, "tok", token.Value.Reveal())
 }

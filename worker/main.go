@@ -42,11 +42,15 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	}
 	defer func() { _ = logger.Sync() }() // standard error may not be syncable
 
-	cloud, err := cfg.Cloud.open(ctx)
+	profiles, err := openAll(ctx, cfg.Clouds)
 	if err != nil {
 		return fmt.Errorf("the cloud settings cannot be used:\n%w", err)
 	}
-	defer cloud.Close()
+	defer func() {
+		for _, p := range profiles {
+			p.Cloud.Close()
+		}
+	}()
 
 	temporal, err := connect.Temporal(ctx, log.NewStructuredLogger(toSlog(logger)))
 	if err != nil {
@@ -55,7 +59,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	defer temporal.Close()
 
 	return serve(ctx, cfg, logger, temporal, &activities.Activities{
-		Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: cloud}},
+		Profiles: profiles,
 		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
 		Timing:   cfg.Timing,
 	})
@@ -68,7 +72,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, cfg.TaskQueue, worker.Options{
 		// A request that is under way may end before its activity is handed to another worker.
-		WorkerStopTimeout:                cfg.Cloud.RequestTimeout + stopMargin,
+		WorkerStopTimeout:                cfg.RequestTimeout + stopMargin,
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DisableRegistrationAliasing:      true,
@@ -96,8 +100,8 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		return err
 	}
 	logger.Info("worker started",
-		zap.String("task_queue", cfg.TaskQueue), zap.String("project", acts.Profiles[0].Cloud.ProjectID()),
-		zap.String("ecs", cfg.Cloud.ECS), zap.String("health", health.url()))
+		zap.String("task_queue", cfg.TaskQueue), zap.Strings("profiles", described(cfg.Clouds, acts.Profiles)),
+		zap.String("health", health.url()))
 
 	select {
 	case <-ctx.Done():
