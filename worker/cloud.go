@@ -34,9 +34,7 @@ var profileName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 func (s *settings) clouds(timeout time.Duration) []cloudConfig {
 	names := s.text("REIMAGE_PROFILES", "")
 	if names == "" {
-		c := s.cloud(timeout)
-		c.Profile = activities.DefaultProfile
-		return []cloudConfig{c}
+		return []cloudConfig{s.profile(activities.DefaultProfile, "", timeout)}
 	}
 	var clouds []cloudConfig
 	for name := range strings.SplitSeq(names, ",") {
@@ -49,16 +47,28 @@ func (s *settings) clouds(timeout time.Duration) []cloudConfig {
 			s.wrong("REIMAGE_PROFILES names %s twice", name)
 			continue
 		}
-		prefix := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_"
-		own := settings{env: func(variable string) (string, bool) { return s.env(prefix + variable) }}
-		c := own.cloud(timeout)
-		c.Profile = name
-		clouds = append(clouds, c)
-		for _, err := range own.errs {
-			s.wrong("profile %s, whose variables begin with %s: %w", name, prefix, err)
-		}
+		clouds = append(clouds, s.profile(name, strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_", timeout))
 	}
 	return clouds
+}
+
+// profile reads the settings of one profile.
+func (s *settings) profile(name, prefix string, timeout time.Duration) cloudConfig {
+	own := settings{env: func(variable string) (string, bool) {
+		if variable == "HOME" {
+			return s.env(variable)
+		}
+		return s.env(prefix + variable)
+	}}
+	c := own.cloud(timeout)
+	c.Profile = name
+	for _, err := range own.errs {
+		if prefix != "" {
+			err = fmt.Errorf("profile %s, whose variables begin with %s: %w", name, prefix, err)
+		}
+		s.errs = append(s.errs, err)
+	}
+	return c
 }
 
 // openAll makes the clients of every profile. Two of one project would leave open which one works on a server.
@@ -83,6 +93,7 @@ func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, e
 
 // cloud reads the settings of one cloud.
 func (s *settings) cloud(timeout time.Duration) cloudConfig {
+	s.withCloudsFile()
 	c := cloudConfig{
 		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
 		ProjectName: s.first(projectNameVars),

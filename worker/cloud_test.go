@@ -3,6 +3,8 @@ package main
 import (
 	"maps"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -151,4 +153,54 @@ func TestProfilesThatAreWrong(t *testing.T) {
 	require.NoError(t, err)
 	_, err = openAll(t.Context(), cfg.Clouds)
 	assert.ErrorContains(t, err, "profiles a and b are of the same project, "+emulator.DefaultProjectID)
+}
+
+// cloudsYAML writes a clouds.yaml and a secure.yaml, and gives the variables that lead to a cloud in them.
+func cloudsYAML(t *testing.T, clouds, secure, name string) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "clouds.yaml"), []byte(clouds), 0o600))
+	if secure != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "secure.yaml"), []byte(secure), 0o600))
+	}
+	return map[string]string{"OS_CLIENT_CONFIG_FILE": filepath.Join(dir, "clouds.yaml"), "OS_CLOUD": name}
+}
+
+// TestCloudsYAML signs in with what OTC users have, its password in secure.yaml.
+func TestCloudsYAML(t *testing.T) {
+	_, env := emulated(t)
+	otc := cloudsYAML(t, `
+clouds:
+  otc:
+    region_name: eu-de
+    auth:
+      auth_url: `+env["OS_AUTH_URL"]+`
+      username: `+emulator.DefaultUserName+`
+      user_domain_name: `+emulator.DefaultDomainName+`
+      project_name: `+emulator.DefaultProjectName+`
+    interface: public
+`, "clouds: {otc: {auth: {password: "+emulator.DefaultPassword+"}}}", "otc")
+	delete(env, "OS_AUTH_URL")
+	env = with(with(env, otc), map[string]string{"HW_ACCESS_KEY": "another", "HW_SECRET_KEY": "account", "OS_PROJECT_NAME": "elsewhere"})
+	cfg, err := loadConfig(lookup(env))
+	require.NoError(t, err)
+	client, err := cfg.Clouds[0].open(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
+}
+
+// TestCloudsYAMLThatIsWrong is named by its path, and never by what is in it.
+func TestCloudsYAMLThatIsWrong(t *testing.T) {
+	_, env := emulated(t)
+	for says, wrong := range map[string]map[string]string{
+		`has no cloud "lab"`:                        cloudsYAML(t, "clouds: {otc: {}}", "", "lab"),
+		"is not a clouds.yaml that can be read":     cloudsYAML(t, "clouds: [the-password: of anybody", "", "otc"),
+		"secure.yaml is not a clouds.yaml that can": cloudsYAML(t, "clouds: {otc: {}}", "the-password", "otc"),
+		"there is no " + t.Name():                   {"OS_CLOUD": "otc", "OS_CLIENT_CONFIG_FILE": t.Name()},
+	} {
+		_, err := loadConfig(lookup(with(env, wrong)))
+		require.Error(t, err)
+		assert.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "the-password")
+	}
 }

@@ -29,8 +29,6 @@ const (
 	// heartbeatThrottle is how old the details of a killed activity may be. It has to stay well below
 	// the heartbeat timeout of the workflows.
 	heartbeatThrottle = 4 * time.Second
-	// defaultDomain is the cloud of the tools whose variables the worker reads.
-	defaultDomain = "myhuaweicloud.com"
 )
 
 // Variables of the official SDK, of Terraform, and of the OpenStack tools that OTC users have, in the
@@ -125,5 +123,5 @@ func (s *settings) endpoint(service string) string {
 		s.wrong("the address of the %s service is not known: set %s, or the region in %s", strings.ToUpper(service), name, strings.Join(regionVars, " or "))
 		return ""
 	}
-	return fmt.Sprintf("https://%s.%s.%s", service, region, s.text("HW_CLOUD", defaultDomain))
+	return fmt.Sprintf("https://%s.%s.%s", service, region, s.domain(region))
 }

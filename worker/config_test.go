@@ -36,17 +36,28 @@ func load(t *testing.T, changes map[string]string) (config, error) {
 func TestDefaultsFollowTheRegion(t *testing.T) {
 	cfg, err := load(t, nil)
 	require.NoError(t, err)
-	assert.Equal(t, "https://ecs.eu-de.myhuaweicloud.com", cfg.Clouds[0].ECS)
-	assert.Equal(t, "https://ims.eu-de.myhuaweicloud.com", cfg.Clouds[0].IMS)
+	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Clouds[0].ECS)
+	assert.Equal(t, "https://ims.eu-de.otc.t-systems.com", cfg.Clouds[0].IMS)
 	assert.Equal(t, "reimage", cfg.TaskQueue)
 	assert.Equal(t, 30*time.Second, cfg.RequestTimeout)
 	require.NoError(t, cfg.Timing.Validate(cfg.RequestTimeout), "the defaults keep the never-twice rule")
 	_, err = cfg.Clouds[0].open(t.Context())
 	require.NoError(t, err, "the client accepts what the worker loads")
 
-	cfg, err = load(t, map[string]string{"HW_CLOUD": "otc.t-systems.com"})
-	require.NoError(t, err)
-	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Clouds[0].ECS)
+	for _, test := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{map[string]string{"HW_REGION_NAME": "cn-north-4"}, "https://ecs.cn-north-4.myhuaweicloud.com"},
+		{map[string]string{"HW_REGION_NAME": "eu-west-101"}, "https://ecs.eu-west-101.myhuaweicloud.eu"},
+		{map[string]string{"HW_CLOUD": "cloud.example"}, "https://ecs.eu-de.cloud.example"},
+		{map[string]string{"OS_AUTH_URL": "https://iam.eu-de.cloud.example:443/v3"}, "https://ecs.eu-de.cloud.example"},
+		{map[string]string{"OS_AUTH_URL": "https://iam.cloud.example/v3"}, "https://ecs.eu-de.otc.t-systems.com"},
+	} {
+		cfg, err = load(t, test.env)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, cfg.Clouds[0].ECS)
+	}
 }
 
 func TestEndpointsOverrideTheRegion(t *testing.T) {
