@@ -40,9 +40,7 @@ func (r *rolloutRun) continueAsNew(ctx, always workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		r.abort(ctx)
-	}
+	r.heedCancel(ctx)
 	next := r.in
 	next.Carry = &Carry{State: r.engine.State(), Running: r.running}
 	return workflow.NewContinueAsNewError(always, RolloutName, next)

@@ -30,8 +30,9 @@ type rolloutRun struct {
 	running  []Running
 	starting int
 	// nudge wakes the loop when the engine has been told something.
-	nudge workflow.Channel
-	alarm alarm
+	nudge     workflow.Channel
+	alarm     alarm
+	cancelled bool // and heeded
 }
 
 func newRollout(ctx workflow.Context, in RolloutInput) (*rolloutRun, error) {
@@ -86,6 +87,7 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 		}
 	}
 	for {
+		r.heedCancel(ctx)
 		decision := r.engine.Advance(workflow.Now(ctx))
 		for _, start := range decision.Start {
 			r.start(always, start)
@@ -113,7 +115,7 @@ func (r *rolloutRun) wait(ctx, always workflow.Context, until time.Time) {
 	r.alarm.set(always, until)
 	next := workflow.NewSelector(ctx)
 	if ctx.Err() == nil {
-		next.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) { r.abort(ctx) })
+		next.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	}
 	next.AddReceive(r.nudge, func(c workflow.ReceiveChannel, _ bool) { c.Receive(always, nil) })
 	if r.alarm.rings != nil {
@@ -132,8 +134,13 @@ func (r *rolloutRun) hear(ctx workflow.Context) {
 	_ = workflow.Await(ctx, func() bool { return heard }) // the context is never cancelled
 }
 
-// abort obeys a cancel. A rollout that has ended refuses, which is as good.
-func (r *rolloutRun) abort(ctx workflow.Context) {
+// heedCancel aborts once the workflow is cancelled: before its first task, with an alarm, or while it waits. A rollout
+// that has ended refuses, which is as good.
+func (r *rolloutRun) heedCancel(ctx workflow.Context) {
+	if ctx.Err() == nil || r.cancelled {
+		return
+	}
+	r.cancelled = true
 	command := rollout.Command{Kind: rollout.Abort, By: "a cancel of its workflow"}
 	if _, err := r.engine.Do(command, workflow.Now(ctx)); err != nil {
 		workflow.GetLogger(ctx).Info("The cancel came too late.", "Reason", err.Error())

@@ -117,12 +117,15 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		if result.End == rollout.NotStarted {
 			out.After = result.Before.Fingerprint
 		}
+		ran := result.Before.Status == rollout.StatusActive
+		out.Up = result.Left == rollout.StatusActive || result.Left == "" && result.PowerTrouble == "" && ran && result.Before.Idle()
 		if result.Left != "" {
 			out.Reason += "; it was left " + result.Left
 		}
 		if result.PowerTrouble != "" {
 			out.Reason += "; its power is not as asked: " + result.PowerTrouble
-			out.Down = result.Before.Status == rollout.StatusActive
+			again := r.engine.State().Servers[running.Server].Attempts > 1 // then it was found as the attempt before left it
+			out.Down = ran || again && r.in.Plan.Servers[running.Server].Status == rollout.StatusActive
 		}
 	}
 	r.running = slices.DeleteFunc(r.running, func(other Running) bool { return other.Server == running.Server })

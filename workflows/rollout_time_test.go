@@ -61,3 +61,11 @@ func TestSoakIsATimer(t *testing.T) {
 	assert.Equal(t, rollout.Counts{Servers: 2, Soaking: 1, Pending: 1}, soaking.Counts)
 	assert.Equal(t, curtain.Add(34*time.Minute), result.EndedAt, "ten minutes and a soak, twice")
 }
+
+// TestCancelBeforeTheFirstTask: nobody polled yet when the rollout was started and cancelled.
+func TestCancelBeforeTheFirstTask(t *testing.T) {
+	f := newFleet(t, 3, 1, 3)
+	f.at(0, f.env.CancelWorkflow)
+	assert.Equal(t, rollout.Aborted, f.result().End)
+	assert.Empty(t, f.orders)
+}

@@ -191,6 +191,9 @@ func (e *Engine) start(i int, rollback bool) Start {
 	if (s.After != rollout.Fingerprint{}) {
 		expect = s.After // what it showed when the last attempt ended
 	}
+	if (s.Seen != rollout.Fingerprint{}) {
+		expect = s.Seen // whoever named the server was told of it
+	}
 	s.State, s.RollingBack, s.Until, s.StartedAt, s.EndedAt = rollout.InFlight, rollback, time.Time{}, e.state.Now, time.Time{}
 	s.Attempts++
 	again := !rollback && s.Attempts > 1 && s.End == rollout.FailedChanged
@@ -227,7 +230,7 @@ func (e *Engine) admitRollback() []Start {
 // disk it has may be its only one.
 func (e *Engine) toRollBack(i int) bool {
 	s := &e.state.Servers[i]
-	ours := s.After.VolumeID != "" && s.After.VolumeID != e.plan.Servers[i].Before.VolumeID && !s.Foreign
+	ours := s.After.VolumeID != "" && s.After.VolumeID != e.plan.Servers[i].Before.VolumeID && !s.other()
 	return s.State == rollout.Ended && !s.asBefore() && ours && !s.RollingBack && (s.End == rollout.Done || s.End == rollout.FailedChanged)
 }
 

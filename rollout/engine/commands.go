@@ -92,6 +92,9 @@ func (e *Engine) refuse(c rollout.Command) string {
 		if len(c.Servers) == 0 && e.tally().failed == 0 {
 			return "no server has failed"
 		}
+		if c.Kind == rollout.Retry && len(c.Servers) == 0 && len(e.retryable()) == 0 {
+			return fmt.Sprintf("every server that failed (%s) has a system disk that this rollout may not have made: name one to retry it all the same", e.names(e.which((*Server).failed)))
+		}
 		if c.Kind == rollout.Retry {
 			return e.refuseServers(c.Servers, e.refuseRetry)
 		}
@@ -137,6 +140,8 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 			return "it starts no planned server any more"
 		case kind == rollout.Retry && e.tally().failed == 0 && !e.any((*Server).acceptedFailure):
 			return "no server has failed"
+		case kind == rollout.Retry && !e.any((*Server).retriable):
+			return fmt.Sprintf("%s has a system disk that somebody else gave it, which this rollout must not destroy: accept the failure, and plan anew if that disk may go", e.names(e.which(func(s *Server) bool { return s.Foreign && (s.failed() || s.acceptedFailure()) })))
 		case kind == rollout.Skip && !e.any((*Server).untried):
 			return "no server is pending"
 		case kind == rollout.Concurrency && len(e.plan.Servers) == 0:
@@ -170,6 +175,11 @@ func (s *Server) acceptedFailure() bool {
 }
 
 func (s *Server) toRetry() bool { return s.waits() && s.Attempts > 0 }
+
+// retriable is true for a server that may be tried again, by its name at least.
+func (s *Server) retriable() bool {
+	return !s.Foreign && (s.failed() || s.toRetry() || s.acceptedFailure())
+}
 
 func (s *Server) waits() bool { return s.State == rollout.Pending || s.State == rollout.Busy }
 
@@ -208,10 +218,11 @@ func (e *Engine) refuseSkip(i int) string {
 func (e *Engine) refuseRetry(i int) string {
 	s := &e.state.Servers[i]
 	switch {
-	case s.acceptedFailure():
-		return ""
-	case s.Foreign && s.failed():
+	case s.Foreign && (s.failed() || s.acceptedFailure()):
 		return fmt.Sprintf("%s has a system disk that somebody else gave it, which this rollout must not destroy: accept the failure, and plan anew if that disk may go", e.called(i))
+	}
+	if s.acceptedFailure() {
+		return ""
 	}
 	return e.refuseUnlessFailed(i)
 }
@@ -261,13 +272,20 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		}
 		return "skipped " + e.names(chosen)
 	case rollout.Retry:
-		chosen := e.failedOrNamed(c.Servers)
+		chosen := e.retryable()
+		if len(c.Servers) > 0 {
+			chosen = e.named(c.Servers)
+		}
 		for _, i := range chosen {
 			if server := &s.Servers[i]; server.State == rollout.Ended {
 				server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
 			}
 		}
-		return e.names(chosen) + " will be tried again"
+		done := e.names(chosen) + " will be tried again"
+		if left := e.which(func(s *Server) bool { return s.failed() && s.other() }); len(c.Servers) == 0 && len(left) > 0 {
+			done += fmt.Sprintf("; not %s, whose system disk this rollout may not have made", e.names(left))
+		}
+		return done
 	default: // rollout.Accept
 		chosen := e.failedOrNamed(c.Servers)
 		for _, i := range chosen {
@@ -295,6 +313,12 @@ func (e *Engine) named(refs []string) []int {
 		}
 	}
 	return chosen
+}
+
+// retryable are the servers that a retry means that names none: those that failed with a disk that is known to be
+// of the plan or of this rollout's making.
+func (e *Engine) retryable() []int {
+	return e.which(func(s *Server) bool { return s.failed() && !s.other() })
 }
 
 // failedOrNamed are the servers named, or all that failed.

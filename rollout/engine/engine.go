@@ -74,16 +74,16 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	if s.State != rollout.InFlight {
 		return
 	}
-	s.EndedAt = e.state.Now
+	s.EndedAt, s.BusySince = e.state.Now, time.Time{}
 	s.see(out)
 	if s.RollingBack {
 		e.rolledBack(i, out)
 		return
 	}
 	if s.stays(out.End) {
-		out = Outcome{End: s.End, Reason: fmt.Sprintf("tried again, %s: %s", out.End, out.Reason)}
+		out.Reason, out.End = fmt.Sprintf("tried again, %s: %s", out.End, out.Reason), s.End
 	}
-	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), untouched(out.End) && (out.Down || s.Down)
+	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), s.off(out)
 	switch {
 	case out.End == rollout.Done:
 		if !s.StartedAt.Before(e.state.FailedAt) { // what was started before a failure is no sign that it is over
@@ -98,18 +98,18 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	}
 }
 
-// see notes the disk that the server showed. What was only looked at keeps the disk that may be lost, with one
-// exception: a server that an attempt left out of service may have got another disk since, from a change that
-// came late or from whoever repaired it. The refusal has named that disk, so the next retry may be meant for it.
+// see notes the disk that the server showed. One that was only looked at keeps the disk that may be lost. It may
+// have got another one since an attempt left it out of service. The refusal has named that disk, so a retry that
+// names the server may be meant for it; nothing else is.
 func (s *Server) see(out Outcome) {
 	switch {
 	case out.Foreign:
 		s.Foreign = true
 	case out.After == rollout.Fingerprint{}:
 	case out.End != rollout.NotStarted && out.End != rollout.Skipped:
-		s.After, s.Foreign = out.After, false
-	case s.End.OutOfService() && !s.Foreign && out.After.VolumeID != "":
-		s.After = out.After
+		s.After, s.Seen = out.After, rollout.Fingerprint{}
+	case s.End.OutOfService() && out.After.VolumeID != "" && out.After != s.After:
+		s.Seen = out.After
 	}
 }
 
@@ -117,7 +117,7 @@ func (s *Server) see(out Outcome) {
 // stays what it was.
 func (e *Engine) rolledBack(i int, out Outcome) {
 	s := &e.state.Servers[i]
-	s.State, s.Reason, s.Down = rollout.Ended, cut("rolling back: "+out.Reason), untouched(out.End) && (out.Down || s.Down)
+	s.State, s.Reason, s.Down = rollout.Ended, cut("rolling back: "+out.Reason), s.off(out)
 	switch {
 	case out.End == rollout.Done:
 		s.End, s.Reason, s.Accepted = rollout.Restored, cut(out.Reason), false

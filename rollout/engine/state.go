@@ -56,18 +56,21 @@ type Server struct {
 	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
 	Reason      string `json:"reason,omitempty"`
 	Accepted    bool   `json:"accepted,omitempty"`
-	Down        bool   `json:"down,omitempty"`    // as in Outcome, until an attempt touches the server
+	Down        bool   `json:"down,omitempty"`    // as in Outcome, until it runs again or an attempt touches its disk
 	Foreign     bool   `json:"foreign,omitempty"` // as in Outcome
 	RollingBack bool   `json:"rolling_back,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
 	Until time.Time `json:"until,omitzero"`
 	// BusySince is when the server was first found busy, Holder who was changing it when it was last.
-	BusySince time.Time           `json:"busy_since,omitzero"`
-	Holder    string              `json:"holder,omitempty"`
-	StartedAt time.Time           `json:"started_at,omitzero"`
-	EndedAt   time.Time           `json:"ended_at,omitzero"`
-	After     rollout.Fingerprint `json:"after,omitzero"`
+	BusySince time.Time `json:"busy_since,omitzero"`
+	Holder    string    `json:"holder,omitempty"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// After is the disk that the last attempt that touched the server left it. Seen is another one that it was
+	// found with since: from a change that came late, or from whoever repaired it.
+	After rollout.Fingerprint `json:"after,omitzero"`
+	Seen  rollout.Fingerprint `json:"seen,omitzero"`
 }
 
 const (
@@ -101,6 +104,12 @@ func (s *Server) asBefore() bool {
 	return true
 }
 
+// other is true for a server whose disk is not, or may not be, of this rollout's making.
+func (s *Server) other() bool { return s.Foreign || s.Seen != rollout.Fingerprint{} }
+
+// off is what Down becomes: nobody has started the server since an attempt left it off, unless somebody saw it run.
+func (s *Server) off(out Outcome) bool { return untouched(out.End) && !out.Up && (out.Down || s.Down) }
+
 // stays is true when an attempt that touched nothing leaves the server what an earlier one made of it.
 func (s *Server) stays(end rollout.ServerEnd) bool {
 	return untouched(end) && (s.End == rollout.Done || s.End.OutOfService() || s.End == rollout.Vanished)
@@ -117,6 +126,8 @@ type Outcome struct {
 	Reason string
 	// Down is true for a server that ran before and does not run now, though its disk was not touched.
 	Down bool
+	// Up is true for a server that is known to run.
+	Up bool
 	// After is the disk the server showed last, zero if it was not looked at.
 	After rollout.Fingerprint
 	// Foreign is true when that disk was given to it by somebody else. It is not ours to lose: such a server

@@ -1,0 +1,121 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/engine"
+)
+
+func disk(volume string) rollout.Fingerprint {
+	return rollout.Fingerprint{ImageID: "img", VolumeID: volume}
+}
+
+// roundOfRetries fails the first server, tries it again, and has the budget exceeded after that.
+type roundOfRetries struct {
+	*testing.T
+	*engine.Engine
+}
+
+func newRound(t *testing.T, first engine.Outcome) roundOfRetries {
+	t.Helper()
+	p := plan(4, 4, 1, func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback })
+	r := roundOfRetries{t, engine.New(p, "ann", day())}
+	r.Advance(day())
+	r.Finished(0, first, day())
+	r.Advance(day())
+	return r
+}
+
+func (r roundOfRetries) retry(servers ...string) (string, error) {
+	r.Helper()
+	return r.Do(rollout.Command{Kind: rollout.Retry, By: "bob", Servers: servers}, day())
+}
+
+// breach ends the others as failures, and gives what is started.
+func (r roundOfRetries) breach() (starts []engine.Start) {
+	r.Helper()
+	for i := 1; i < 4; i++ {
+		r.Finished(i, engine.Outcome{End: rollout.FailedChanged, After: disk("ours")}, day())
+		starts = append(starts, r.Advance(day()).Start...)
+	}
+	return starts
+}
+
+// TestDiskOfWhoeverRepairedIsNotRolledBack: a look found another disk than the last attempt had left. Only a retry
+// that names the server may destroy it.
+func TestDiskOfWhoeverRepairedIsNotRolledBack(t *testing.T) {
+	for _, accepted := range []bool{false, true} {
+		r := newRound(t, engine.Outcome{End: rollout.FailedChanged, After: disk("ours")})
+		_, err := r.retry()
+		require.NoError(t, err)
+		require.Equal(t, disk("ours"), r.Advance(day()).Start[0].Expect)
+		r.Finished(0, engine.Outcome{End: rollout.NotStarted, After: disk("repaired")}, day())
+		r.Advance(day())
+
+		_, err = r.retry()
+		assert.ErrorContains(t, err, "name one to retry it all the same")
+		if accepted {
+			_, err = r.Do(rollout.Command{Kind: rollout.Accept, By: "bob"}, day())
+			require.NoError(t, err)
+		}
+		for _, start := range r.breach() {
+			assert.NotZero(t, start.Server, "rolls back over %v", start.Expect)
+		}
+	}
+}
+
+// TestNamedRetryMayTakeTheDiskThatWasSeen: the refusal has named it.
+func TestNamedRetryMayTakeTheDiskThatWasSeen(t *testing.T) {
+	r := newRound(t, engine.Outcome{End: rollout.FailedChanged, After: disk("ours")})
+	_, err := r.retry()
+	require.NoError(t, err)
+	r.Advance(day())
+	r.Finished(0, engine.Outcome{End: rollout.NotStarted, After: disk("repaired")}, day())
+	r.Advance(day())
+	_, err = r.retry(r.Server(0).ID)
+	require.NoError(t, err)
+	assert.Equal(t, disk("repaired"), r.Advance(day()).Start[0].Expect)
+	r.Finished(0, engine.Outcome{End: rollout.Done, After: disk("ours again")}, day())
+	starts := r.breach()
+	require.NotEmpty(t, starts)
+	assert.Equal(t, disk("ours again"), starts[len(starts)-1].Expect, "and what it made of it is its own")
+}
+
+// TestForeignDiskIsNeverRetried: not by a retry of all, and not after its failure was accepted.
+func TestForeignDiskIsNeverRetried(t *testing.T) {
+	r := newRound(t, engine.Outcome{End: rollout.FailedChanged, Foreign: true})
+	_, err := r.retry()
+	assert.ErrorContains(t, err, "somebody else gave it")
+	_, err = r.Do(rollout.Command{Kind: rollout.Accept, By: "bob"}, day())
+	require.NoError(t, err)
+	_, err = r.retry(r.Server(0).ID)
+	assert.ErrorContains(t, err, "somebody else gave it")
+	for _, start := range r.breach() {
+		assert.NotZero(t, start.Server)
+	}
+}
+
+// TestSlotIsFreeOnceTheServerRunsAgain, whatever an earlier attempt could not do.
+func TestSlotIsFreeOnceTheServerRunsAgain(t *testing.T) {
+	for _, test := range []struct {
+		second engine.Outcome
+		down   bool
+	}{
+		{engine.Outcome{End: rollout.FailedIntact, Up: true}, false},
+		{engine.Outcome{End: rollout.FailedIntact}, true},
+		{engine.Outcome{End: rollout.NotStarted, Up: true}, false},
+	} {
+		r := newRound(t, engine.Outcome{End: rollout.FailedIntact, Down: true})
+		require.True(t, r.Server(0).HoldsSlot)
+		_, err := r.retry()
+		require.NoError(t, err)
+		r.Advance(day())
+		r.Finished(0, test.second, day())
+		assert.Equal(t, test.down, r.Server(0).HoldsSlot, "%+v", test.second)
+		assert.Equal(t, test.down, r.Server(0).Down)
+	}
+}
