@@ -45,7 +45,7 @@ func (a *Activities) chosen(profile string) (site, error) {
 	if profile == "" {
 		return site{}, fmt.Errorf("no profile is named, and the workers have several: name one of %s", a.profileNames())
 	}
-	return site{}, fmt.Errorf("profile %q is not one of the workers': name one of %s", profile, a.profileNames())
+	return site{}, fmt.Errorf("profile %q is not one of the workers' (docs/configuration.md): name one of %s", profile, a.profileNames())
 }
 
 func (a *Activities) profileNames() string {

@@ -19,7 +19,7 @@ func TestProfilesOfOneWorker(t *testing.T) {
 
 		for profile, says := range map[string]string{
 			"":      "no profile is named, and the workers have several: name one of core, edge",
-			"abyss": `profile "abyss" is not one of the workers': name one of core, edge`,
+			"abyss": `profile "abyss" is not one of the workers' (docs/configuration.md): name one of core, edge`,
 		} {
 			plan := l.makePlan(l.planOf("", func(s *spec.Spec) { s.Select, s.Profile = spec.Selection{IDs: []string{l.server.ID}}, profile }))
 			require.NoError(l, plan.err)

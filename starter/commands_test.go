@@ -40,7 +40,7 @@ func TestCommands(t *testing.T) {
 	refused("the plan has no server web-99", "skip", "commands", "web-99")
 	refused("100 servers in flight are not between 1 and 8", "concurrency", "commands", "100")
 
-	accepted("web-02 will be tried again", "retry", "commands", "--all", "--by", "ben", "--comment", "the host is back")
+	accepted("web-02 will be tried again once the rollout is resumed", "retry", "commands", "--all", "--by", "ben", "--comment", "the host is back")
 	accepted("resumed", "resume", "commands", "--by", "ben")
 	f.finish("web-02", rollout.Done)
 	f.await("it waits for an approval", waits)
@@ -67,7 +67,7 @@ func TestCommands(t *testing.T) {
 		refused("as aborted and takes no commands any more; see: reimage report commands", command...)
 	}
 	report := f.cli("report", "commands").out
-	assert.Contains(t, report, "ben: web-02 will be tried again: the host is back")
+	assert.Contains(t, report, "ben: web-02 will be tried again once the rollout is resumed: the host is back")
 	assert.Contains(t, report, "approved what follows wave canary: looks good")
 }
 

@@ -154,7 +154,7 @@ func (r *rolloutRun) command(ctx context.Context, c rollout.Command) (string, er
 	case gone:
 		return "", fmt.Errorf("rollout %s ended before it got the command; see: reimage report %s", r.name, progressview.Word(r.name))
 	case unanswered, ctx.Err() != nil:
-		return "", fmt.Errorf("rollout %s has not answered, and may still carry out the command: see what it does with: reimage status %s", r.name, progressview.Word(r.name))
+		return "", fmt.Errorf("rollout %s has not answered (a worker that died is listed for a while), and may still carry out the command, when a worker is back at the latest: see what it does with: reimage status %s", r.name, progressview.Word(r.name))
 	}
 	return "", fmt.Errorf("rollout %s: %s", r.name, said(err))
 }

@@ -117,7 +117,7 @@ func TestInterrupted(t *testing.T) {
 	defer time.AfterFunc(2*time.Second, interrupt).Stop()
 	ran := f.cliWith(ctx, "", "pause", "interrupted")
 	assert.Equal(t, exitInterrupted, ran.code)
-	assert.Contains(t, ran.err, "reimage: interrupted: rollout interrupted has not answered, and may still carry out the command: see what it does with: reimage status interrupted")
+	assert.Contains(t, ran.err, "reimage: interrupted: rollout interrupted has not answered (a worker that died is listed for a while), and may still carry out the command, when a worker is back at the latest: see what it does with: reimage status interrupted")
 }
 
 // TestInterruptedQuestion: no answer is no consent.

@@ -183,7 +183,7 @@ func TestRolloutPausesRetriesAndGoesOn(t *testing.T) {
 	assert.Equal(t, rollout.PhasePaused, paused.Phase)
 	assert.True(t, paused.NeedsHuman)
 	assert.ErrorContains(t, early.rejected, "resume is refused: 1 server failed and 0 tolerated: web-00; retry or accept failures first, or abort (accepted now: ")
-	assert.Equal(t, "web-00 will be tried again", retry.done)
+	assert.Equal(t, "web-00 will be tried again once the rollout is resumed", retry.done)
 	assert.Equal(t, "resumed", resume.done)
 	assert.Len(t, f.orders, 4)
 }

@@ -102,7 +102,11 @@ func (r Report) failures(b *strings.Builder) {
 // disks are the image and the system disk of the plan, and those that the server showed last.
 func disks(b *strings.Builder, s rollout.ServerProgress) {
 	safetext.Fprintf(b, "    image        %s -> %s\n", s.Before.ImageID, cmp.Or(s.After.ImageID, "not looked at"))
-	safetext.Fprintf(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, "none, or not looked at"))
+	without := "none"
+	if s.After.ImageID == "" {
+		without = "not looked at"
+	}
+	safetext.Fprintf(b, "    system disk  %s -> %s\n", s.Before.VolumeID, cmp.Or(s.After.VolumeID, without))
 }
 
 // restored names the servers that were rolled back: they have the image from before, and nothing of what was

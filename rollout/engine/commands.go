@@ -282,6 +282,9 @@ func (e *Engine) carryOut(c rollout.Command) string {
 			}
 		}
 		done := e.names(chosen) + " will be tried again"
+		if s.Phase == rollout.PhasePaused {
+			done += " once the rollout is resumed"
+		}
 		if left := e.which(func(s *Server) bool { return s.failed() && s.other() }); len(c.Servers) == 0 && len(left) > 0 {
 			done += fmt.Sprintf("; not %s, whose system disk this rollout may not have made", e.names(left))
 		}
