@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -133,36 +136,64 @@ func TestRolloutPausesAfterAFailedCanary(t *testing.T) {
 	lab.ReplayRuns(run)
 }
 
-// TestRolloutAborted finishes what is in flight and starts nothing more.
+// TestRolloutAborted aborts in the middle of a wave: what is in flight then is finished, exactly that, and nothing more
+// is started, though slots become free.
 func TestRolloutAborted(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{Servers: 20})
-	lab.StartWorker(nil)
 	plan := lab.Plan("aborted", 4, 20)
+	through, held := plan.Servers[:2], plan.Servers[2:]
+	gate := newGate(t, lab, held)
+	lab.StartWorker(gate.worker())
 	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	lab.Await(run, "some done, some in flight", func(p rollout.Progress) bool { return p.Counts.Done >= 2 && len(p.InFlight) == 4 })
+	awaitInFlight(lab, run, held[:4])
 
 	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Abort, Comment: "wrong image"})
 	require.NoError(t, err)
+	aborting := lab.Progress(run)
+	assert.Equal(t, rollout.PhaseAborting, aborting.Phase)
+	assert.Equal(t, rollout.Counts{Servers: 20, InFlight: 4, Done: 2, NotStarted: 14}, aborting.Counts)
+	assert.Equal(t, 2, accepted(lab, plan), "the others were untouched when the abort came")
+
+	gate.open(held)
 	result := lab.Rolled(run)
 	assert.Equal(t, rollout.Aborted, result.End)
-	assert.Equal(t, 20, result.Counts.Done+result.Counts.NotStarted)
-	assert.NotZero(t, result.Counts.NotStarted)
-	accepted := 0
-	for _, server := range plan.Servers {
-		accepted += lab.Accepted(server.ID)
+	assert.Equal(t, rollout.Counts{Servers: 20, Done: 6, NotStarted: 14}, result.Counts)
+	begun := append(slices.Clone(through), held[:4]...)
+	for i, server := range servers(t, lab, run) {
 		now, _ := lab.Cloud.Server(server.ID)
 		assert.Empty(t, now.TaskState, "%s is not left half way", server.Name)
+		if i < len(begun) {
+			assert.Equal(t, rollout.Done, server.End, server.Name)
+			assert.Equal(t, plan.Change.ImageID, now.ImageID, server.Name)
+			assert.Equal(t, 1, lab.Accepted(server.ID), server.Name)
+		} else {
+			assert.Equal(t, rollout.NotStarted, server.End, server.Name)
+			assert.Equal(t, server.Before.VolumeID, now.SystemVolumeID, server.Name)
+			assert.Zero(t, lab.Accepted(server.ID), server.Name)
+		}
 	}
-	assert.Equal(t, result.Counts.Done, accepted, "in flight means finished")
-	aborted := false
-	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
-		aborted = aborted || event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
-		started := event.GetEventType() == enums.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-		assert.False(t, aborted && started, "nothing is started after the abort")
-	}
-	assert.True(t, aborted)
+	requireNoStartAfterAbort(t, lab, run)
 	lab.ReplayRuns(run)
+}
+
+// requireNoStartAfterAbort reads in the history that no server was started after the abort was accepted.
+func requireNoStartAfterAbort(t *testing.T, lab *harness.Lab, run client.WorkflowRun) {
+	t.Helper()
+	var aborted, started *history.HistoryEvent
+	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
+		switch event.GetEventType() {
+		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+			aborted = event
+		case enums.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+			started = event
+		}
+	}
+	require.NotNil(t, aborted)
+	require.NotNil(t, started)
+	assert.Less(t, started.GetEventId(), aborted.GetEventId(), "nothing is started after the abort")
+	t.Logf("the last start, event %d, was %v before the abort, event %d", started.GetEventId(),
+		aborted.GetEventTime().AsTime().Sub(started.GetEventTime().AsTime()), aborted.GetEventId())
 }
 
 // TestTwoRolloutsNeverShareAServer runs two rollouts over the same servers.
