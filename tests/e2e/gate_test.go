@@ -16,6 +16,10 @@ import (
 type gate struct {
 	*httptest.Server
 
+	// beforeChange is called when the first request for a change of OS has arrived, before the cloud is given it.
+	beforeChange func()
+	first        sync.Once
+
 	mu   sync.Mutex
 	shut map[string]bool // by server id
 }
@@ -30,6 +34,9 @@ func newGate(t *testing.T, lab *harness.Lab, servers []rollout.PlannedServer) *g
 		if g.stops(r.URL.Path) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
+		}
+		if g.beforeChange != nil && strings.HasSuffix(r.URL.Path, "/changeos") {
+			g.first.Do(g.beforeChange)
 		}
 		lab.Cloud.ServeHTTP(w, r)
 	}))
