@@ -43,6 +43,10 @@ func (s *settings) clouds(timeout time.Duration) []cloudConfig {
 		case !profileName.MatchString(name):
 			s.wrong("REIMAGE_PROFILES: %q is no name of a profile: lower case letters, digits and dashes, at most 32", name)
 			continue
+		case strings.HasPrefix(name, "reimage"):
+			// Its variables could be REIMAGE_SECRET_..., which whoever starts a rollout may refer to.
+			s.wrong("REIMAGE_PROFILES: %q cannot be the name of a profile: variables that begin with REIMAGE_ have meanings of their own", name)
+			continue
 		case slices.ContainsFunc(clouds, func(c cloudConfig) bool { return c.Profile == name }):
 			s.wrong("REIMAGE_PROFILES names %s twice", name)
 			continue

@@ -136,11 +136,11 @@ func TestProfiles(t *testing.T) {
 func TestProfilesThatAreWrong(t *testing.T) {
 	_, web := emulated(t)
 	env := with(with(web, aUser), prefixed("WEB_", with(web, aUser)))
-	env["REIMAGE_PROFILES"] = "web,web,Edge,core"
+	env["REIMAGE_PROFILES"] = "web,web,Edge,core,reimage-secret"
 	_, err := loadConfig(lookup(env))
 	require.Error(t, err)
 	for _, says := range []string{
-		"names web twice", `"Edge" is no name of a profile`,
+		"names web twice", `"Edge" is no name of a profile`, `"reimage-secret" cannot be the name of a profile`,
 		"profile core, whose variables begin with CORE_: there are no cloud credentials", "CORE_: the project is not known",
 	} {
 		assert.ErrorContains(t, err, says)
