@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
@@ -28,9 +27,9 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := plan.Verify(); err != nil {
 		return CheckPlanResult{}, final(ErrInvalid, err)
 	}
-	s, err := a.at(plan.Project)
+	s, err := a.find(plan.Project)
 	if err != nil { // another project's servers are not ours to ask for
-		return CheckPlanResult{Drift: []rollout.Drift{{What: fmt.Sprintf("the plan is for project %s and this worker serves %s", plan.Project, a.served())}}}, nil
+		return CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
 	}
 	g, ctx, end := s.gather(ctx)
 	defer end()

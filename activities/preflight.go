@@ -96,11 +96,7 @@ func (a *Activities) meant(in PreflightInput) (site, error) {
 	if in.Project == "" {
 		return a.chosen(in.Profile)
 	}
-	s, err := a.at(in.Project)
-	if err != nil {
-		return s, fmt.Errorf("this worker serves %s, not project %s: use the task queue of a worker for that project", a.served(), in.Project)
-	}
-	return s, nil
+	return a.find(in.Project)
 }
 
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot

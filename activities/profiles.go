@@ -21,15 +21,28 @@ type site struct {
 	Profile
 }
 
-// at is the site of a project. Work for another project is handed back: a server of that one would look as
-// if it were gone, and another worker of the queue may serve it. An empty project means the only one served.
+// at is find for work that is under way. That of another project is handed back: a server of that one would look
+// as if it were gone, and another worker of the queue may serve it.
 func (a *Activities) at(project string) (site, error) {
+	s, err := a.find(project)
+	if err != nil {
+		return s, again(ErrNotReady, err, 0)
+	}
+	return s, nil
+}
+
+// find is the site of a project. An empty project means the only one served.
+func (a *Activities) find(project string) (site, error) {
 	for _, p := range a.Profiles {
 		if p.Cloud.ProjectID() == project || project == "" && len(a.Profiles) == 1 {
 			return site{a, p}, nil
 		}
 	}
-	return site{}, again(ErrNotReady, fmt.Errorf("this worker serves %s, not project %s: every worker of a task queue has to serve the same projects", a.served(), project), 0)
+	var served []string
+	for _, p := range a.Profiles {
+		served = append(served, "project "+p.Cloud.ProjectID())
+	}
+	return site{}, fmt.Errorf("this worker serves %s, not project %s: use the task queue of workers that serve it, all of them", strings.Join(served, " and "), project)
 }
 
 // DefaultProfile is the name of the profile that is meant where none is named.
@@ -55,13 +68,4 @@ func (a *Activities) profileNames() string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}
-
-// served names the projects that the worker serves.
-func (a *Activities) served() string {
-	var projects []string
-	for _, p := range a.Profiles {
-		projects = append(projects, "project "+p.Cloud.ProjectID())
-	}
-	return strings.Join(projects, " and ")
 }
