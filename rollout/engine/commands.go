@@ -92,7 +92,7 @@ func (e *Engine) refuse(c rollout.Command) string {
 		if len(c.Servers) == 0 && e.tally().failed == 0 {
 			return "no server has failed"
 		}
-		if c.Kind == rollout.Retry && len(c.Servers) == 0 && len(e.retryable()) == 0 {
+		if c.Kind == rollout.Retry && len(c.Servers) == 0 && !e.any((*Server).failedOnOurs) {
 			return fmt.Sprintf("every server that failed (%s) has a system disk that this rollout may not have made: name one to retry it all the same", e.names(e.which((*Server).failed)))
 		}
 		if c.Kind == rollout.Retry {
@@ -272,10 +272,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		}
 		return "skipped " + e.names(chosen)
 	case rollout.Retry:
-		chosen := e.retryable()
-		if len(c.Servers) > 0 {
-			chosen = e.named(c.Servers)
-		}
+		chosen := e.namedOr(c.Servers, (*Server).failedOnOurs)
 		for _, i := range chosen {
 			if server := &s.Servers[i]; server.State == rollout.Ended {
 				server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
@@ -290,7 +287,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		}
 		return done
 	default: // rollout.Accept
-		chosen := e.failedOrNamed(c.Servers)
+		chosen := e.namedOr(c.Servers, (*Server).failed)
 		for _, i := range chosen {
 			e.giveUp(i, "", "")
 			s.Servers[i].Accepted = true
@@ -318,16 +315,10 @@ func (e *Engine) named(refs []string) []int {
 	return chosen
 }
 
-// retryable are the servers that a retry means that names none: those that failed with a disk that is known to be
-// of the plan or of this rollout's making.
-func (e *Engine) retryable() []int {
-	return e.which(func(s *Server) bool { return s.failed() && !s.other() })
-}
-
-// failedOrNamed are the servers named, or all that failed.
-func (e *Engine) failedOrNamed(refs []string) []int {
+// namedOr are the servers named, or all that are so.
+func (e *Engine) namedOr(refs []string, so func(*Server) bool) []int {
 	if len(refs) > 0 {
 		return e.named(refs)
 	}
-	return e.which((*Server).failed)
+	return e.which(so)
 }

@@ -107,6 +107,10 @@ func (s *Server) asBefore() bool {
 // other is true for a server whose disk is not, or may not be, of this rollout's making.
 func (s *Server) other() bool { return s.Foreign || s.Seen != rollout.Fingerprint{} }
 
+// failedOnOurs is true for a failed server whose disk is of the plan or of this rollout's making: what a retry means
+// that names no server.
+func (s *Server) failedOnOurs() bool { return s.failed() && !s.other() }
+
 // off is what Down becomes: nobody has started the server since an attempt left it off, unless somebody saw it run.
 func (s *Server) off(out Outcome) bool { return untouched(out.End) && !out.Up && (out.Down || s.Down) }
 
