@@ -190,7 +190,7 @@ func withQuery(address *url.URL, query url.Values) *url.URL {
 
 // encode writes a body as the official SDK does: the order of the fields, no escapes for HTML, a final
 // line feed. The bytes are signed.
-func encode[T stopBody | startBody | changeOSBody](body T) []byte {
+func encode[T stopBody | startBody | changeOSBody | tokenBody](body T) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)

@@ -1,16 +1,16 @@
 package ecs
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,11 +39,8 @@ func NewIdentity(config IdentityConfig) (*Identity, error) {
 	if err := checkTimeout(config.RequestTimeout); err != nil {
 		return nil, err
 	}
-	timeout := config.RequestTimeout
-	if timeout == 0 {
-		timeout = defaultRequestTimeout
-	}
-	if last := len(base.Path); last >= 3 && base.Path[last-3:] == "/v3" {
+	timeout := cmp.Or(config.RequestTimeout, defaultRequestTimeout)
+	if strings.HasSuffix(strings.TrimRight(base.Path, "/"), "/v3") {
 		base = base.JoinPath("..")
 	}
 	return &Identity{base: base, client: &Client{
@@ -92,21 +89,18 @@ func NewUserToken(identity *Identity, login Login) (*UserToken, error) {
 	if err := login.validate(); err != nil {
 		return nil, err
 	}
-	u := &UserToken{login: login, identity: identity}
-	u.renewed = newRenewed(func(ctx context.Context, _ time.Time) (grant, error) {
-		token, err := identity.token(ctx, login)
-		return token.grant, err
-	})
-	return u, nil
+	return &UserToken{login: login, identity: identity, renewed: newRenewed(func(ctx context.Context) (grant, error) {
+		return identity.token(ctx, login)
+	})}, nil
 }
 
-// ProjectID is the project that the tokens are for. With a name it asks for a token.
+// ProjectID is the project that the tokens are for. With a name it asks for the first token.
 func (u *UserToken) ProjectID(ctx context.Context) (string, error) {
 	if u.login.ProjectID != "" {
 		return u.login.ProjectID, nil
 	}
-	token, err := u.identity.token(ctx, u.login)
-	return token.projectID, err
+	g, err := u.grant(ctx, u.identity.client.now())
+	return g.projectID, err
 }
 
 func (u *UserToken) secrets() []string {
@@ -136,13 +130,8 @@ type namedJSON struct {
 	Name string `json:"name,omitempty"`
 }
 
-type userToken struct {
-	grant
-	projectID string
-}
-
 // token is POST /v3/auth/tokens. It changes nothing in the cloud, so it may be asked for any number of times.
-func (i *Identity) token(ctx context.Context, login Login) (userToken, error) {
+func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 	var body tokenBody
 	identity := &body.Auth.Identity
 	identity.Methods = []string{"password"}
@@ -156,28 +145,20 @@ func (i *Identity) token(ctx context.Context, login Login) (userToken, error) {
 	call := request{
 		op: "get", resource: "a token for user " + strconv.Quote(shown(login.User)), method: http.MethodPost,
 		url:     withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
-		body:    encodeLogin(body),
+		body:    encode(body),
 		secrets: []string{login.Password.Reveal()},
 	}
 	asked := i.client.now()
 	reply := i.client.exchange(ctx, call)
 	if !reply.usable() {
-		return userToken{}, reply.failure(call)
+		return grant{}, reply.failure(call)
 	}
-	token, expires, err := decodeToken(reply.header.Get("X-Subject-Token"), reply.body, asked)
+	token := reply.header.Get("X-Subject-Token")
+	projectID, expires, err := decodeToken(token, reply.body, asked)
 	if err != nil {
-		return userToken{}, reply.unclear(call, err)
+		return grant{}, reply.unclear(call, err)
 	}
-	return userToken{
-		grant:     grant{credentials: Token{Value: NewSecret(reply.header.Get("X-Subject-Token"))}, at: asked, expires: expires},
-		projectID: token,
-	}, nil
-}
-
-func encodeLogin(body tokenBody) []byte {
-	var buffer bytes.Buffer
-	_ = json.NewEncoder(&buffer).Encode(body) // structs of strings always have a JSON form
-	return buffer.Bytes()
+	return grant{credentials: Token{Value: NewSecret(token)}, at: asked, expires: expires, projectID: projectID}, nil
 }
 
 // decodeToken reads for which project a token is and for how long. The life is taken from the two times of the

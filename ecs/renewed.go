@@ -15,6 +15,7 @@ const freshGrant = 10 * time.Second
 type grant struct {
 	credentials Credentials
 	at, expires time.Time
+	projectID   string // of a token
 }
 
 // fresh is true in the first half of the life: the cloud advises to renew well before the end.
@@ -30,14 +31,14 @@ func (g grant) valid(now time.Time) bool {
 // renewed are credentials that are granted for a while, and granted anew at half of their life or when the cloud
 // refuses them: tokens, and the temporary keys of an agency. Many callers share one renewal.
 type renewed struct {
-	fetch func(ctx context.Context, now time.Time) (grant, error)
+	fetch func(ctx context.Context) (grant, error)
 
 	renewing chan struct{} // holds a value while somebody renews
 	mu       sync.Mutex
 	current  grant
 }
 
-func newRenewed(fetch func(ctx context.Context, now time.Time) (grant, error)) *renewed {
+func newRenewed(fetch func(ctx context.Context) (grant, error)) *renewed {
 	return &renewed{fetch: fetch, renewing: make(chan struct{}, 1)}
 }
 
@@ -65,7 +66,7 @@ func (r *renewed) grant(ctx context.Context, now time.Time) (grant, error) {
 	if have.fresh(now) {
 		return have, nil // somebody else has renewed it meanwhile
 	}
-	got, err := r.fetch(ctx, now)
+	got, err := r.fetch(ctx)
 	if err != nil {
 		if have.valid(now) {
 			return have, nil

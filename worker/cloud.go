@@ -97,7 +97,10 @@ func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, e
 
 // cloud reads the settings of one cloud.
 func (s *settings) cloud(timeout time.Duration) cloudConfig {
-	s.withCloudsFile()
+	if err := s.withCloudsFile(); err != nil {
+		s.errs = append(s.errs, err)
+		return cloudConfig{} // whatever else is missing may be in that file
+	}
 	c := cloudConfig{
 		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
 		ProjectName: s.first(projectNameVars),
@@ -154,6 +157,7 @@ func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		defer identity.Close()
 		if err := c.identify(ctx, identity, &config); err != nil {
 			return nil, err
 		}

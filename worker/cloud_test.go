@@ -49,7 +49,19 @@ func TestProjectIsLookedUp(t *testing.T) {
 			assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 			_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
 			assert.NoError(t, err)
+			assert.LessOrEqual(t, cloud.Ledger().Requests["POST /v3/auth/tokens"], 1, "the token that told the project is used")
 		})
+	}
+}
+
+func TestIdentityURL(t *testing.T) {
+	for _, path := range []string{"", "/", "/v3", "/v3/"} {
+		_, env := emulated(t)
+		env = with(env, with(aUser, map[string]string{"OS_AUTH_URL": env["REIMAGE_ECS_ENDPOINT"] + path}))
+		cfg, err := loadConfig(lookup(env))
+		require.NoError(t, err)
+		_, err = cfg.Clouds[0].open(t.Context())
+		assert.NoError(t, err, path)
 	}
 }
 
@@ -202,5 +214,6 @@ func TestCloudsYAMLThatIsWrong(t *testing.T) {
 		require.Error(t, err)
 		assert.ErrorContains(t, err, says)
 		assert.NotContains(t, err.Error(), "the-password")
+		assert.NotContains(t, err.Error(), "no cloud credentials")
 	}
 }

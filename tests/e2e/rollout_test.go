@@ -196,23 +196,6 @@ func requireNoStartAfterAbort(t *testing.T, lab *harness.Lab, run client.Workflo
 		aborted.GetEventTime().AsTime().Sub(started.GetEventTime().AsTime()), aborted.GetEventId())
 }
 
-// TestTwoRolloutsNeverShareAServer runs two rollouts over the same servers.
-func TestTwoRolloutsNeverShareAServer(t *testing.T) {
-	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Servers: 10})
-	lab.StartWorker(nil)
-	one, two := lab.Plan("overlap-one", 3, 10), lab.Plan("overlap-two", 3, 10)
-	two.BusyWait = 0
-	require.NoError(t, two.Seal())
-	first, second := lab.Roll(workflows.RolloutInput{Plan: one}), lab.Roll(workflows.RolloutInput{Plan: two})
-
-	a, b := lab.Rolled(first), lab.Rolled(second)
-	assert.Equal(t, 10, a.Counts.Done+b.Counts.Done, "%+v %+v", a.Counts, b.Counts)
-	requireFleetChangedOnce(t, lab, one)
-	lab.ReplayRuns(first)
-	lab.ReplayRuns(second)
-}
-
 // TestRolloutOutlivesItsWorkers kills the worker three times on the way.
 func TestRolloutOutlivesItsWorkers(t *testing.T) {
 	t.Parallel()

@@ -30,14 +30,14 @@ var authVars = map[string]string{
 
 // withCloudsFile answers with the entry that OS_CLOUD names, in place of every variable of the cloud but those of
 // reimage and HW_CLOUD: two accounts are never mixed.
-func (s *settings) withCloudsFile() {
+func (s *settings) withCloudsFile() error {
 	name := s.text("OS_CLOUD", "")
 	if name == "" {
-		return
+		return nil
 	}
 	entry, err := s.cloudsEntry(name)
 	if err != nil {
-		s.wrong("OS_CLOUD: %w", err)
+		return fmt.Errorf("OS_CLOUD: %w", err)
 	}
 	env := s.env
 	s.env = func(variable string) (string, bool) {
@@ -47,6 +47,7 @@ func (s *settings) withCloudsFile() {
 		value, ok := entry[variable]
 		return value, ok
 	}
+	return nil
 }
 
 // cloudsEntry reads an entry as variables. What is in secure.yaml counts before what is in clouds.yaml.
