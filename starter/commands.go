@@ -168,7 +168,7 @@ func runCommandTo(ctx context.Context, io streams, o commandOptions, name string
 		return err
 	}
 	defer s.close()
-	run, err := s.rollout(ctx, name)
+	run, err := s.rollout(ctx, name, "")
 	if err != nil {
 		return err
 	}

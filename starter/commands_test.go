@@ -156,5 +156,5 @@ func TestWorkerThatHasJustGone(t *testing.T) {
 	assert.EqualError(t, run.silent(t.Context(), serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")),
 		"rollout just-gone is running, but no worker serves its task queue "+f.queue+", and only workers know how it stands: start reimage-worker")
 	assert.EqualError(t, run.silent(t.Context(), context.DeadlineExceeded),
-		"rollout just-gone is running but does not answer: context deadline exceeded; if no worker is running, start reimage-worker")
+		"rollout just-gone is running but has not answered in 15s: its worker may have died (Temporal lists it for a while) or be overloaded; start reimage-worker, or look again")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -84,8 +85,14 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 	}
 	table := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tSTATE\tSTARTED\tENDED\tSERVERS\tWHY")
+	seen := map[string]bool{}
 	for _, l := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.counts(), safetext.Line(l.Why))
+		why := l.Why
+		if seen[l.Name] { // the latest of a name is known by the name
+			why = strings.TrimSpace("earlier: --run " + l.RunID + " " + why)
+		}
+		seen[l.Name] = true
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.counts(), safetext.Line(why))
 	}
 	return table.Flush()
 }

@@ -81,3 +81,24 @@ func TestCompletion(t *testing.T) {
 	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 	assert.Equal(t, ":4\n", words("pause", ""), "whoever is not connected gets no error in the command line")
 }
+
+// TestEarlierRollout: a name that was used again still leads to what became of the first rollout.
+func TestEarlierRollout(t *testing.T) {
+	f := newFleet(t, "list-again", 1, func(p *rollout.Plan) { p.Budget.Count = new(1) }).endAtOnce(rollout.FailedIntact, "web-01")
+	first := f.start()
+	require.NoError(t, first.Get(t.Context(), nil))
+	require.NoError(t, f.endAtOnce(rollout.Done, "web-01").start().Get(t.Context(), nil))
+
+	earlier := "earlier: --run " + first.GetRunID()
+	f.eventually("both are listed", func() bool { return strings.Contains(f.cli("list").out, earlier) })
+	assert.Contains(t, f.cli("report", "list-again").out, "Rollout list-again: completed\n")
+	assert.Contains(t, f.cli("report", "list-again", "--run", first.GetRunID()).out, "Rollout list-again: completed-with-failures\n")
+	status := f.cli("status", "list-again", "--run", first.GetRunID())
+	assert.Equal(t, exitFailed, status.code, status.out)
+
+	for _, none := range []string{"7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2", "no-id"} {
+		wrong := f.cli("report", "list-again", "--run", none)
+		assert.Equal(t, exitUsage, wrong.code)
+		assert.Contains(t, wrong.err, "rollout list-again has no run "+none+"; see: reimage list")
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,10 +122,7 @@ func printResult(io streams, r rollout.ServerResult) {
 	if r.After.Exists {
 		safetext.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
 		safetext.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
-		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, r.After.Status)
-	}
-	if r.Left != "" {
-		safetext.Fprintf(io.out, "  left         %s\n", r.Left)
+		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, cmp.Or(r.Left, r.After.Status))
 	}
 	if r.JobID != "" {
 		safetext.Fprintf(io.out, "  job          %s\n", r.JobID)

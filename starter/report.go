@@ -16,11 +16,13 @@ import (
 type reportOptions struct {
 	format report.Format
 	file   string
+	run    string
 }
 
 func (o *reportOptions) addFlags(f *pflag.FlagSet) {
 	o.format = report.Text
 	f.Var(&o.format, "format", "`format` of the report: text, json, csv or junit")
+	addRunFlag(f, &o.run)
 	f.StringVarP(&o.file, "out", "o", "", "`file` to write the report to (default: standard output)")
 }
 
@@ -64,7 +66,7 @@ func runReport(ctx context.Context, io streams, o reportOptions, name string) er
 		return err
 	}
 	defer s.close()
-	run, err := s.rollout(ctx, name)
+	run, err := s.rollout(ctx, name, o.run)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,11 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-// rolloutRun is one rollout: the latest of its name.
+// rolloutRun is one rollout: the latest of its name, or the one whose last run was named.
 type rolloutRun struct {
 	*session // with the task queue of the rollout's own workers
 	name     string
+	asked    string // the run that is asked: that which was named, or "" for the latest
 	runID    string // of the latest run; a rollout continues as new
 	firstRun string // what all its runs have in common
 	closedAs enums.WorkflowExecutionStatus
@@ -31,27 +32,37 @@ type rolloutRun struct {
 // answerTimeout is how long a rollout may take to answer a question. Replaying a long history takes some.
 const answerTimeout = 15 * time.Second
 
-// rollout finds the latest rollout of that name. An unknown name is an error that lists near ones.
-func (s *session) rollout(ctx context.Context, name string) (*rolloutRun, error) {
+// rollout finds the latest rollout of that name, or an earlier one by the id of its last run. An unknown name is an
+// error that lists near ones.
+func (s *session) rollout(ctx context.Context, name, runID string) (*rolloutRun, error) {
 	name = strings.TrimPrefix(name, workflows.RolloutIDPrefix)
 	if name == "" {
 		return nil, errors.New("the name of the rollout is empty")
 	}
-	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), "")
-	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), runID)
+	_, unknown := errors.AsType[*serviceerror.NotFound](err)
+	_, malformed := errors.AsType[*serviceerror.InvalidArgument](err)
+	switch {
+	case runID != "" && (unknown || malformed):
+		return nil, fmt.Errorf("rollout %s has no run %s; see: reimage list", name, runID)
+	case unknown:
 		return nil, s.unknownRollout(ctx, name)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("rollout %s cannot be looked up: %w", name, err)
 	}
 	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		return nil, fmt.Errorf("run %s of rollout %s is not its last one; see: reimage list", runID, name)
+	}
 	run := &rolloutRun{
 		session: &session{client: s.client, taskQueue: described.GetExecutionConfig().GetTaskQueue().GetName()},
-		name:    name, runID: info.GetExecution().GetRunId(), firstRun: info.GetFirstRunId(),
+		name:    name, asked: runID, runID: info.GetExecution().GetRunId(), firstRun: info.GetFirstRunId(),
 		closedAs: info.GetStatus(),
 	}
 	if info.GetCloseTime() != nil {
 		run.closedAt = info.GetCloseTime().AsTime()
+	} else {
+		run.asked = "" // it may continue as new while it is asked
 	}
 	return run, nil
 }
@@ -66,7 +77,7 @@ func ask[T any](ctx context.Context, r *rolloutRun, query string, args ...any) (
 	var answer T
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	value, err := r.client.QueryWorkflow(ctx, r.id(), "", query, args...)
+	value, err := r.client.QueryWorkflow(ctx, r.id(), r.asked, query, args...)
 	if err != nil {
 		return answer, err
 	}
@@ -112,7 +123,17 @@ func (r *rolloutRun) silent(ctx context.Context, err error) error {
 	if noPoller(err) || asked == nil && !served {
 		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
 	}
+	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); !refused && ctx.Err() == nil && isLate(err) {
+		return fmt.Errorf("rollout %s %s but has not answered in %s: its worker may have died (Temporal lists it for a while) or be overloaded; start reimage-worker, or look again", r.name, state, answerTimeout)
+	}
 	return fmt.Errorf("rollout %s %s but does not answer: %s; if no worker is running, start reimage-worker", r.name, state, said(err))
+}
+
+// isLate is true when nobody answered in time, in whatever words.
+func isLate(err error) bool {
+	_, deadline := errors.AsType[*serviceerror.DeadlineExceeded](err)
+	_, canceled := errors.AsType[*serviceerror.Canceled](err)
+	return deadline || canceled || errors.Is(err, context.DeadlineExceeded)
 }
 
 // noPoller is true when Temporal itself says that nobody could answer a query. It knows before the list of

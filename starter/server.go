@@ -130,6 +130,9 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 
 // begin asks for consent and starts the change. Without a run there is nothing to wait for.
 func (s *session) begin(ctx context.Context, io streams, o serverOptions, serverID string, found activities.PreflightResult) (client.WorkflowRun, error) {
+	if err := s.requireFree(ctx, serverID, found); err != nil {
+		return nil, err
+	}
 	if found.AlreadyThere {
 		return nil, o.output.finished(io, skipped(serverID, found))
 	}

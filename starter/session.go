@@ -155,8 +155,7 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint,
 	})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
-		return nil, fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
-			name, serverID, id, started.RunId, serverID)
+		return nil, busy(found, serverID, started.RunId)
 	}
 	switch {
 	case err == nil:
@@ -165,6 +164,25 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		return nil, fmt.Errorf("the change of %s could not be started: %w", name, err)
 	}
 	return nil, unanswered("the change of "+name, "reimage server status "+serverID, err)
+}
+
+// requireFree fails when the server is being changed: what was found of it holds no longer.
+func (s *session) requireFree(ctx context.Context, serverID string, found activities.PreflightResult) error {
+	held, err := s.client.DescribeWorkflowExecution(ctx, workflows.ChangeOSID(found.Project, serverID), "")
+	switch _, unknown := errors.AsType[*serviceerror.NotFound](err); {
+	case unknown:
+		return nil
+	case err != nil:
+		return fmt.Errorf("Temporal does not tell whether somebody changes server %s, nothing was touched: %w", serverID, err)
+	case held.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return busy(found, serverID, held.GetWorkflowExecutionInfo().GetExecution().GetRunId())
+	}
+	return nil
+}
+
+func busy(found activities.PreflightResult, serverID, runID string) error {
+	return fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
+		safetext.Line(found.Name), serverID, workflows.ChangeOSID(found.Project, serverID), runID, serverID)
 }
 
 // unanswered is the error for a start of which nobody knows whether it happened.

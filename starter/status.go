@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
@@ -13,7 +14,10 @@ import (
 )
 
 func newStatusCommand(io streams) *cobra.Command {
-	var output outputFormat
+	var (
+		output outputFormat
+		run    string
+	)
 	cmd := &cobra.Command{
 		Use:   "status NAME",
 		Short: "Show how a rollout stands, or how it ended",
@@ -23,20 +27,25 @@ and after it has completed.
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(allRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return output.oneObject(io, func(io streams) error { return runStatus(cmd.Context(), io, output, args[0]) })
+			return output.oneObject(io, func(io streams) error { return runStatus(cmd.Context(), io, output, args[0], run) })
 		},
 	}
 	addFormatFlag(cmd.Flags(), &output)
+	addRunFlag(cmd.Flags(), &run)
 	return cmd
 }
 
-func runStatus(ctx context.Context, io streams, output outputFormat, name string) error {
+func addRunFlag(f *pflag.FlagSet, run *string) {
+	f.StringVar(run, "run", "", "`id` of the last run of an earlier rollout of that name, as \"reimage list\" shows it")
+}
+
+func runStatus(ctx context.Context, io streams, output outputFormat, name, runID string) error {
 	s, err := dial(ctx, "")
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	run, err := s.rollout(ctx, name)
+	run, err := s.rollout(ctx, name, runID)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func runWatch(ctx context.Context, io streams, untilEnd bool, name string) error
 		return err
 	}
 	defer s.close()
-	run, err := s.rollout(ctx, name)
+	run, err := s.rollout(ctx, name, "")
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func TestDetachStatusAndLock(t *testing.T) {
 	second := machine.CLI(t, args...)
 	assert.Equal(t, 1, second.Code)
 	assert.Contains(t, second.ErrOut, "busy", "the server is held by the first change")
+	same := machine.CLI(t, "server", server.ID, "--image", server.ImageID, "--yes", "--task-queue", lab.Queue)
+	assert.Equal(t, 1, same.Code)
+	assert.Contains(t, same.ErrOut, "busy", "it is on that image, but not for long")
 
 	status := machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue)
 	assert.Equal(t, 0, status.Code)
