@@ -161,6 +161,12 @@ func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
 	if err != nil {
 		panic(err) // a defect of the activity
 	}
+	if s.deliver(payloads) {
+		s.process.at(Point{attemptBeaten, s.activity})
+	}
+}
+
+func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -174,7 +180,9 @@ func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
 	default:
 		s.heard, s.pending, s.reported = now, nil, true
 		s.world.beat(s.key, payloads)
+		return true
 	}
+	return false
 }
 
 // HasHeartbeatDetails tells whether an earlier attempt left a heartbeat.

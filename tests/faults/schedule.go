@@ -33,6 +33,7 @@ type Point struct {
 const (
 	attemptBegins   = "attempt begins"
 	attemptBeats    = "heartbeat"
+	attemptBeaten   = "heartbeat delivered"
 	attemptReturned = "result not yet reported"
 	requestDialled  = "connection opened"
 	requestWritten  = "request about to be written"
@@ -47,7 +48,7 @@ func Points() []Point {
 		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.PollJobName,
 		activities.VerifyServerName, activities.RestorePowerName,
 	} {
-		for _, when := range []string{attemptBegins, attemptBeats, attemptReturned, requestDialled} {
+		for _, when := range []string{attemptBegins, attemptBeats, attemptBeaten, attemptReturned, requestDialled} {
 			all = append(all, Point{when, what})
 		}
 	}
@@ -182,6 +183,11 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 		crashes = append(crashes, Crash{
 			At:  pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
 			Nth: 1 + d.IntN(len(fleet)), Blow: Kill, Down: d.between(0, 20*time.Second),
+		})
+	case d.chance(0.2): // it wakes up beside a successor, whose change has come to nothing
+		crashes = append(crashes, Crash{
+			At:  Point{attemptBeaten, activities.SubmitChangeOSName},
+			Nth: 1 + d.IntN(len(fleet)), Blow: Freeze, For: d.between(150*time.Second, 6*time.Minute),
 		})
 	case d.chance(0.3):
 		lost.Kind, lost.Delay = emulator.AcceptLate, d.between(time.Second, 29*time.Second)
