@@ -76,6 +76,15 @@ func TestProjects(t *testing.T) {
 	assert.Contains(t, c.ask("GET", "/v3/projects?name=eu-emulated-1", "").text, `"id":"`+project+`"`)
 	assert.JSONEq(t, `{"projects":[]}`, c.ask("GET", "/v3/projects?name=other", "").text)
 	assert.Equal(t, 401, c.askWith("", "/v3/projects").status)
+
+	var domains struct {
+		Domains []struct{ ID, Name string } `json:"domains"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(c.ask("GET", "/v3/auth/domains", "").text), &domains))
+	require.Len(t, domains.Domains, 1)
+	assert.Equal(t, emulator.DefaultDomainName, domains.Domains[0].Name)
+	assert.Contains(t, c.ask("GET", "/v3/projects", "").text, `"domain_id":"`+domains.Domains[0].ID+`"`)
+	assert.Equal(t, 401, c.askWith("", "/v3/auth/domains").status)
 }
 
 func TestAdminSurface(t *testing.T) {

@@ -23,7 +23,7 @@ const (
 	OpBlockDevice  = "block_device"
 	OpImage        = "image"
 	OpToken        = "token"
-	OpProject      = "project"
+	OpProject      = "project" // look-ups of the project and of its domain
 	OpAny          = "*"
 )
 

@@ -64,6 +64,12 @@ func (e *Emulator) listProjects(c *call) answer {
 	return jsonAnswer(200, list)
 }
 
+// listDomains is GET /v3/auth/domains: the one account that the credentials belong to. The official SDK asks for it before it
+// calls the identity service.
+func (e *Emulator) listDomains(*call) answer {
+	return jsonAnswer(200, domainList{Domains: []named{{ID: e.seed.hex("domain"), Name: e.options.DomainName}}})
+}
+
 // RevokeTokens makes every token issued so far invalid, as a changed password does. Options.Token stays valid.
 func (e *Emulator) RevokeTokens() {
 	e.mu.Lock()

@@ -71,6 +71,10 @@ type named struct {
 	Name string `json:"name"`
 }
 
+type domainList struct {
+	Domains []named `json:"domains"`
+}
+
 type tokenView struct {
 	Token tokenBody `json:"token"`
 }

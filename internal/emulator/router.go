@@ -59,6 +59,7 @@ func (e *Emulator) table() []route {
 		{method: "GET", path: "/v2/cloudimages", op: OpImage, do: e.listImages},
 		{method: "POST", path: "/v3/auth/tokens", op: OpToken, public: true, do: e.issueToken},
 		{method: "GET", path: "/v3/projects", op: OpProject, do: e.listProjects},
+		{method: "GET", path: "/v3/auth/domains", op: OpProject, do: e.listDomains},
 	}
 	if !e.options.Edition.V2Only {
 		routes = append(routes,
