@@ -22,13 +22,17 @@ type AccessKey struct {
 }
 
 // Authorize signs the request: what it carries, its time and the hash of its body. A query that cannot be read
-// to its end is refused: what is not read is not signed.
+// to its end is refused: what is not read is not signed. So is a header that states another hash, which the
+// gateway would believe in the body's place.
 func (k AccessKey) Authorize(req *http.Request, body []byte, now time.Time) error {
 	if err := k.validate(); err != nil {
 		return err
 	}
 	if _, err := url.ParseQuery(req.URL.RawQuery); err != nil {
 		return fmt.Errorf("the query cannot be signed: %w", err)
+	}
+	if stated := req.Header.Get(statedHash); stated != "" && stated != hashOf(body) {
+		return fmt.Errorf("the body cannot be signed: the header %s states another hash than the body has", statedHash)
 	}
 	req.Header.Set("X-Sdk-Date", now.UTC().Format(signatureTime))
 	if !k.SecurityToken.Empty() {

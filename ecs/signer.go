@@ -12,8 +12,12 @@ import (
 	"strings"
 )
 
-// signatureTime is the form of X-Sdk-Date, in UTC.
-const signatureTime = "20060102T150405Z"
+const (
+	// signatureTime is the form of X-Sdk-Date, in UTC.
+	signatureTime = "20060102T150405Z"
+	// statedHash is the header with the hash of the body. Nothing here sends it.
+	statedHash = "X-Sdk-Content-Sha256"
+)
 
 // sign returns the Authorization header of the scheme SDK-HMAC-SHA256. Unlike its relatives it has no
 // derived key and no scope: the secret key itself is the key of the HMAC.
@@ -42,15 +46,20 @@ func signedHeaders(header http.Header) []string {
 }
 
 func canonicalRequest(req *http.Request, body []byte, names []string) string {
-	bodyHash := sha256.Sum256(body)
 	return strings.Join([]string{
 		req.Method,
 		canonicalPath(req.URL),
 		canonicalQuery(req.URL),
 		canonicalHeaders(req.Header, names),
 		strings.Join(names, ";"),
-		hex.EncodeToString(bodyHash[:]),
+		hashOf(body),
 	}, "\n")
+}
+
+// hashOf is the SHA-256 of a body in hex.
+func hashOf(body []byte) string {
+	hash := sha256.Sum256(body)
+	return hex.EncodeToString(hash[:])
 }
 
 // canonicalPath ends with a slash, which the path on the wire does not. It is made of the path as the gateway

@@ -59,6 +59,20 @@ func TestAuthorizeRefusesWhatItWouldNotSign(t *testing.T) {
 	}
 }
 
+// TestStatedHashOfTheBody: the gateway takes the header for the hash of the body, whatever the body is.
+func TestStatedHashOfTheBody(t *testing.T) {
+	key := ecs.AccessKey{ID: "id", Secret: ecs.NewSecret("sk")}
+	const ofNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for _, stated := range []string{ofNothing, "UNSIGNED-PAYLOAD"} {
+		req := &http.Request{Method: "POST", URL: &url.URL{Scheme: "https", Host: "e"}, Header: http.Header{"X-Sdk-Content-Sha256": {stated}}}
+		require.ErrorContains(t, key.Authorize(req, []byte("{}"), time.Now()), "the body cannot be signed: the header X-Sdk-Content-Sha256 states another hash")
+		assert.Len(t, req.Header, 1)
+		if stated == ofNothing {
+			require.NoError(t, key.Authorize(req, nil, time.Now()))
+		}
+	}
+}
+
 // TestSignatureOfWhatArrives: the same request on the wire has the same signature, however it is put together.
 func TestSignatureOfWhatArrives(t *testing.T) {
 	sign := func(path, raw string, values ...string) string {

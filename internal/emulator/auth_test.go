@@ -204,12 +204,13 @@ func TestOfficialRequestsAreServed(t *testing.T) {
 		"ims ListImages id, imagetype":                                     200,
 		"custom headers through an invoker (X-Auth-Token, X-Client-Token)": 200,
 		"ShowJob": 400,
-		"ShowJob with a hostile job id (path escaping)":                                      404,
-		"ChangeServerOsWithCloudInit (v2) with password, user_data, mode":                    400, // its password holds < and >
-		"BatchStopServers SOFT, two servers":                                                 404, // the second one does not exist
-		"BatchStopServers HARD":                                                              400, // it is stopped
-		"BatchStartServers":                                                                  200,
-		"region without a project id: project look-up at IAM at build time, then ShowServer": 200,
+		"ShowJob with a hostile job id (path escaping)":                                         404,
+		"ChangeServerOsWithCloudInit (v2) with password, user_data, mode":                       400, // its password holds < and >
+		"BatchStopServers SOFT, two servers":                                                    404, // the second one does not exist
+		"BatchStopServers HARD":                                                                 400, // it is stopped
+		"BatchStartServers":                                                                     200,
+		"region without a project id: project look-up at IAM at build time, then ShowServer":    200,
+		"global credentials without a domain id: domain look-up, then IAM KeystoneListProjects": 200,
 	}
 	served := 0
 	for _, c := range capturedRequests(t) {
