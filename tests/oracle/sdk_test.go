@@ -26,8 +26,12 @@ import (
 	"github.com/reimage/reimage/internal/memnet"
 )
 
-// userAgent keeps the SDK from noting an id of its own in the home directory.
-const userAgent = "reimage-oracle"
+const (
+	host = "cloud.emulated"
+	// userAgent keeps the SDK from noting an id of its own in the home directory, and officialAgent is what it sends.
+	userAgent     = "reimage-oracle"
+	officialAgent = "huaweicloud-usdk-go/3.0; " + userAgent
+)
 
 // An account is where to send requests, and as whom.
 type account struct {
@@ -73,7 +77,7 @@ func (a account) sdkIMS(t *testing.T) *sdkims.ImsClient {
 func (a account) ours(t *testing.T) *ecs.Client {
 	t.Helper()
 	client, err := ecs.New(ecs.Config{
-		ProjectID: a.project, ECS: a.base, IMS: a.base, Dial: a.dial,
+		ProjectID: a.project, ECS: a.base, IMS: a.base, Dial: a.dial, UserAgent: officialAgent,
 		Credentials: ecs.AccessKey{ID: a.key, Secret: ecs.NewSecret(a.secret), SecurityToken: ecs.NewSecret(a.token)},
 	})
 	require.NoError(t, err)
@@ -89,19 +93,25 @@ func serve(t *testing.T, handler http.HandlerFunc) account {
 	return emulated(server.URL)
 }
 
-// inCloud runs the test at simulated time, with an account at an emulator. Real HTTP goes over connections in memory.
+// serveInBubble is an account at a handler, over connections in memory: for tests at simulated time.
+func serveInBubble(t *testing.T, handler http.Handler) account {
+	t.Helper()
+	listener := memnet.Listen()
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	a := emulated("http://" + host)
+	a.dial = listener.Dial
+	return a
+}
+
+// inCloud runs the test at simulated time, with an account at an emulator.
 func inCloud(t *testing.T, options emulator.Options, test func(t *testing.T, cloud *emulator.Emulator, a account)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cloud, err := emulator.New(options)
 		require.NoError(t, err)
-		listener := memnet.Listen()
-		server := &http.Server{Handler: cloud}
-		go func() { _ = server.Serve(listener) }()
-		t.Cleanup(func() { _ = server.Close() })
-		a := emulated("http://cloud.emulated")
-		a.dial = listener.Dial
-		test(t, cloud, a)
+		test(t, cloud, serveInBubble(t, cloud))
 	})
 }
 

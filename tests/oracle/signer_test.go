@@ -27,8 +27,6 @@ var (
 	firstSeed = flag.Uint64("seed", 1, "the seed of the first one; each has its own, one above the last")
 )
 
-const host = "cloud.emulated"
-
 // A message is a request before it is signed.
 type message struct {
 	method, path       string // the path is not escaped
