@@ -13,7 +13,7 @@ import (
 type fault struct {
 	code, message, requestID string
 	relayed                  relayedFault
-	foreign                  bool // not the JSON of a service
+	foreign                  bool // not the JSON of a service, or in no shape of its
 }
 
 // maxRelays bounds how often a fault may hold another one as text. One level was seen.
@@ -33,6 +33,26 @@ func parseFault(body []byte) fault {
 		f.message, f.foreign = summarize(body), true
 	}
 	return f
+}
+
+// lookBelow looks for the known shapes at any depth, as the official SDK does. No service is known to hide them so, so that what it
+// finds is for people, and for the sake of its code: the fault stays foreign.
+func (f *fault) lookBelow(body []byte) {
+	members, _ := parseObject(body)
+	below := fault{requestID: f.requestID, foreign: true}
+	if faultBelow(members, &below) {
+		below.unfold(maxRelays)
+		*f = below
+	}
+}
+
+func faultBelow(members map[string]json.RawMessage, f *fault) bool {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if inner, ok := parseObject(members[name]); ok && (faultIn(inner, f) || faultBelow(inner, f)) {
+			return true
+		}
+	}
+	return false
 }
 
 // faultIn looks for the known shapes, the most specific first.

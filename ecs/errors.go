@@ -27,7 +27,7 @@ type Error struct {
 
 	class   Class // when the call decided it; otherwise Class does, by code and status
 	relayed relayedFault
-	foreign bool // the answer was not the service's: an HTML page, text, nothing
+	foreign bool // the answer was not the service's, or in no shape of its: an HTML page, text, nothing
 }
 
 // relayedFault is a fault of Nova or Keystone inside the answer, with the HTTP status it claims.

@@ -76,9 +76,9 @@ func decodeJobID(body []byte) (string, error) {
 // kindOf sorts an answer that is not an acceptance. Refused needs proof; without it, Unknown.
 func kindOf(e *Error) OutcomeKind {
 	switch {
-	case e.Status == http.StatusTooManyRequests, turnedAway(e.Code):
+	case e.Status == http.StatusTooManyRequests, turnedAway(e.Code) && !e.foreign:
 		return Throttled
-	case e.Code == "Ecs.0603" && e.Status == http.StatusNotImplemented:
+	case e.Code == "Ecs.0603" && e.Status == http.StatusNotImplemented && !e.foreign:
 		return Refused // documented with this status: other commands run on the server
 	case e.Status < 400 || e.Status > 499, e.Status == http.StatusRequestTimeout, e.doubt() != "":
 		return Unknown
@@ -94,11 +94,10 @@ func turnedAway(code string) bool {
 
 // doubt returns why an answer with a 4xx status does not prove that nothing was started, "" when it does.
 func (e *Error) doubt() string {
+	if e.Status == http.StatusBadRequest && (e.Code == "" || e.foreign) {
+		return "HTTP 400 is also the status of failures behind the API, and there is no code of the service to tell"
+	}
 	switch e.Code {
-	case "":
-		if e.Status == http.StatusBadRequest {
-			return "HTTP 400 is also the status of failures behind the API, and there is no code to tell"
-		}
 	case "Ecs.0002", "Common.0022":
 		return "the job could not be submitted, so its submission was tried"
 	case "Common.0020", "Common.0021", "Common.0999":

@@ -26,6 +26,9 @@ func (r reply) failure(call request) *Error {
 	}
 	e.Status = r.status
 	f := parseFault(r.body)
+	if f.foreign && r.status >= http.StatusBadRequest { // below that, the body is no fault: a server may hold one
+		f.lookBelow(r.body)
+	}
 	if r.broken != nil {
 		f = fault{foreign: true} // part of a fault could be taken for another one
 		e.Err = r.scrub.cleanError(r.broken)
