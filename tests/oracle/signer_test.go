@@ -103,7 +103,7 @@ func TestSignersAgree(t *testing.T) {
 			"what the SDK sends for it": wire.Header.Get("Authorization"),
 		} {
 			if got != want {
-				t.Fatalf("seed %d: of %s\nthe SDK has %s\n    we have %s\n%+v\nto repeat it: go test -run TestSignersAgree -args -requests 1 -seed %d", seed, what, want, got, m, seed)
+				t.Fatalf("seed %d: of %s\nthe SDK has %s\n    we have %s\n%#v\nto repeat it: go test -run TestSignersAgree -args -requests 1 -seed %d", seed, what, want, got, m, seed)
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func TestEmulatorVerifiesBothSigners(t *testing.T) {
 			m.key, m.secret, m.token, m.date = a.key, a.secret, "", time.Now()
 			for who, req := range map[string]*http.Request{"the SDK": m.theirs(t), "us": m.ours(t)} {
 				status, answer := send(t, transport, req)
-				require.Equal(t, 400, status, "seed %d: signed by %s: %s\n%+v", seed, who, answer, m)
+				require.Equal(t, 400, status, "seed %d: signed by %s: %s\n%#v", seed, who, answer, m)
 				require.Contains(t, answer, "Common.0011", "seed %d", seed)
 			}
 		}
