@@ -96,7 +96,7 @@ func (c caller) systemVolume(server *model.ServerDetail) string {
 	return ""
 }
 
-// project is found by its name.
+// projectNamed returns the id of a project.
 func (c caller) projectNamed(name string) string {
 	c.Helper()
 	client := sdkiam.NewIamClient(c.client(c.T, sdkiam.IamClientBuilder(), c.credentials(c.T)))
