@@ -127,6 +127,7 @@ type Progress struct {
 	Name      string `json:"name"`
 	Reason    string `json:"reason,omitempty"`
 	ImageName string `json:"image_name,omitempty"`
+	ImageID   string `json:"image_id,omitempty"`
 	// Project holds the servers: with it and a server's id one finds the workflow that changes the server.
 	Project string `json:"project,omitempty"`
 	// StartedBy is who applied the plan.
@@ -135,7 +136,7 @@ type Progress struct {
 	End       RolloutEnd `json:"end,omitempty"`
 	// Why says in one sentence what the rollout does or waits for.
 	Why string `json:"why"`
-	// NeedsHuman is true when nothing goes on until somebody gives a command.
+	// NeedsHuman is true when nothing more is started until somebody gives a command.
 	NeedsHuman bool           `json:"needs_human,omitempty"`
 	Counts     Counts         `json:"counts"`
 	Waves      []WaveProgress `json:"waves"`

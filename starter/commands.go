@@ -162,7 +162,7 @@ func runCommandTo(ctx context.Context, io streams, o commandOptions, name string
 	if err := validBy(o.by); err != nil {
 		return err
 	}
-	command.By, command.Comment = o.by, o.comment
+	command.By, command.Comment = safetext.Line(o.by), safetext.Line(o.comment)
 	s, err := dial(ctx, "")
 	if err != nil {
 		return err

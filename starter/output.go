@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,7 +65,7 @@ func (o outputFormat) oneObject(io streams, run func(streams) error) error {
 	if err != nil && printed.Len() == 0 {
 		_ = printJSON(streams{out: &printed}, struct { // into memory
 			Error string `json:"error"`
-		}{err.Error()})
+		}{safetext.Lines(err.Error())})
 	}
 	_, failed := printed.WriteTo(io.out)
 	return errors.Join(err, failed)
@@ -122,7 +121,11 @@ func printResult(io streams, r rollout.ServerResult) {
 	if r.After.Exists {
 		safetext.Fprintf(io.out, "  image        %s -> %s\n", r.Before.ImageID, r.After.ImageID)
 		safetext.Fprintf(io.out, "  system disk  %s -> %s\n", r.Before.VolumeID, r.After.VolumeID)
-		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, cmp.Or(r.Left, r.After.Status))
+		status := r.After.Status
+		if r.Left != "" && r.Left != status {
+			status += ", then left " + r.Left
+		}
+		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, status)
 	}
 	if r.JobID != "" {
 		safetext.Fprintf(io.out, "  job          %s\n", r.JobID)

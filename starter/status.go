@@ -85,7 +85,7 @@ func (r *rolloutRun) print(ctx context.Context, io streams, output outputFormat,
 	if output == outputJSON {
 		return printJSON(io, p)
 	}
-	view := progressview.View{Progress: p, Now: time.Now()}
+	view := progressview.View{Progress: p, Now: time.Now(), Notice: r.notice}
 	var style progressview.Style
 	if screen, ok := newScreen(io.out); ok {
 		style.Colours = screen.colours

@@ -134,7 +134,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
 		}
-		if err == nil && p.NeedsHuman && p.Phase != rollout.PhaseEnded && !untilEnd {
+		if err == nil && p.NeedsHuman && p.Phase != rollout.PhaseEnded && !untilEnd { // at once: what is in flight may take long
 			return p, nil
 		}
 		select {
@@ -197,22 +197,24 @@ func (r *rolloutRun) last(ctx context.Context, d display, view progressview.View
 	if err != nil || p.Phase != rollout.PhaseEnded {
 		p = r.fromResult(e.result)
 	}
-	view.Progress, view.Now, view.Notice = p, time.Now(), ""
+	view.Progress, view.Now, view.Notice = p, time.Now(), r.notice
 	return p, d.show(view)
 }
 
 // fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result
 // tells, and nothing that may have changed since somebody last answered.
 func (r *rolloutRun) fromResult(result workflows.RolloutResult) rollout.Progress {
+	r.notice = "no worker answers, so only the totals are known: start reimage-worker for the servers and the log"
 	return rollout.Progress{
 		Name: r.name, ImageName: result.ImageName, Phase: rollout.PhaseEnded, End: result.End, Why: "ended: " + string(result.End),
 		Counts: result.Counts, Failed: result.Failed, Tolerated: result.Tolerated, StartedAt: result.StartedAt, EndedAt: result.EndedAt,
+		Waves: []rollout.WaveProgress{},
 	}
 }
 
 // broken is the error for a rollout whose workflow did not end by itself.
 func (r *rolloutRun) broken(err error) error {
-	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage server status ID", r.name, said(err))}
+	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage report %s names them, reimage server status ID tells of each", r.name, said(err), progressview.Word(r.name))}
 }
 
 // stepper finds out where the servers in flight are.

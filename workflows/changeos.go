@@ -294,9 +294,6 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		c.result.PowerTrouble = said(err)
 	}
 	c.result.Left = left.Status
-	if restore.On && c.result.After.Exists && left.Status != "" && left.Status != c.result.After.Status {
-		c.result.Reason += "; then left " + left.Status // the reason names the status in which it was judged
-	}
 }
 
 // end records how the server ended.

@@ -48,9 +48,6 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				if end != rollout.Done && job.Reason != "" {
 					why += "; " + job.Reason
 				}
-				if end == rollout.FailedIntact {
-					why += "; then left LEFT"
-				}
 				assert.Equal(t, end, result.End)
 				assert.Equal(t, why, result.Reason)
 				assert.Equal(t, after, result.After)

@@ -1,6 +1,7 @@
 package progressview
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,7 +40,11 @@ func Next(p rollout.Progress) []string {
 		// Unless somebody removes the reason, a server that was refused is refused again; one that has vanished
 		// stays away.
 		vain := failedOnly(p, rollout.NotStarted, rollout.Vanished)
-		if !vain {
+		switch gone := vanished(p); {
+		case vain:
+		case gone != "": // it would fail again at once: a retry of the others is offered when it is accepted
+			offer(rollout.Accept, gone)
+		default:
 			offer(rollout.Retry, retry)
 		}
 		offer(rollout.Accept, " --all"+then)
@@ -47,8 +52,26 @@ func Next(p rollout.Progress) []string {
 			offer(rollout.Retry, retry)
 		}
 	}
+	if p.Phase == rollout.PhaseRunning && p.SlotsHeldFailed > 0 && p.Slots >= p.SlotsCap {
+		offer(rollout.Concurrency, fmt.Sprintf(" %d", p.SlotsCap+1))
+	}
 	offer(rollout.Abort, "")
 	return commands
+}
+
+// vanished are the servers that have vanished, as the words of a command, when all failures are known and they are
+// few.
+func vanished(p rollout.Progress) string {
+	var words []string
+	for _, s := range p.Failures {
+		if s.End == rollout.Vanished {
+			words = append(words, " "+View{Progress: p}.ref(s))
+		}
+	}
+	if len(words) > 5 || len(p.Failures) < p.Failed {
+		return ""
+	}
+	return strings.Join(words, "")
 }
 
 // failedOnly is true when every failed server is known and has one of the ends.

@@ -73,7 +73,7 @@ func (v View) head() []line {
 	if len(about) > 0 {
 		lines = append(lines, line{}.add(faint, strings.Join(about, " · ")))
 	}
-	if p.Why != "" && p.Phase != rollout.PhaseEnded {
+	if p.Why != "" && p.Why != "ended: "+string(p.End) {
 		lines = append(lines, line{}.add(c, p.Why))
 	}
 	if v.Notice != "" {

@@ -164,7 +164,7 @@ func TestFrameFitsTheTerminal(t *testing.T) {
 		assert.Contains(t, text, "of 300 shown)", "what is left out is said")
 		assert.Contains(t, text, "> wave-197", "the current wave is shown")
 		assert.Contains(t, text, "web-399", "the server that takes longest is shown")
-		assert.Contains(t, text, "next  reimage retry web-fleet --all")
+		assert.Contains(t, text, "next  reimage accept web-fleet web-09")
 	}
 	assert.NotEmpty(t, progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{Width: 1, Height: 1}))
 }
@@ -182,7 +182,7 @@ func TestUsualTerminal(t *testing.T) {
 			assert.Contains(t, frame[2], p.Why)
 			assert.Equal(t, "  or  reimage abort web-fleet", frame[len(frame)-1])
 			text := strings.Join(frame, "\n")
-			assert.Contains(t, text, "next  reimage retry web-fleet --all")
+			assert.Contains(t, text, "next  reimage accept web-fleet web-09")
 			if height == 23 {
 				golden(t, strings.TrimSuffix("low-"+strings.ReplaceAll(notice, " ", "-"), "-"), text+"\n")
 				assert.Contains(t, text, "log (0 of 5 shown)")
@@ -237,10 +237,10 @@ func TestSameName(t *testing.T) {
 func TestNextByFailure(t *testing.T) {
 	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
 	for want, ends := range map[string][]rollout.ServerEnd{
-		retry + "; " + accept:                 {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
-		retry + "  # repair first; " + accept: {rollout.FailedIntact, rollout.FailedLost},
-		accept + "; " + retry:                 {rollout.NotStarted, rollout.Vanished},
-		accept:                                {rollout.Vanished, rollout.Vanished},
+		"reimage accept web-fleet web-01; " + accept: {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
+		retry + "  # repair first; " + accept:        {rollout.FailedIntact, rollout.FailedLost},
+		accept + "; " + retry:                        {rollout.NotStarted, rollout.Vanished},
+		accept:                                       {rollout.Vanished, rollout.Vanished},
 	} {
 		p := breached()
 		p.Failures, p.Failed = nil, len(ends)

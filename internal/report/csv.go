@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/reimage/reimage/internal/safetext"
 )
 
 // csv writes a line per server, after a line of column names.
@@ -38,10 +40,11 @@ func (r Report) csv(w io.Writer) error {
 }
 
 // cell keeps a spreadsheet from running a text of the cloud as a formula: a text that begins like one, also
-// behind blanks, gets an apostrophe in front.
+// behind blanks, gets an apostrophe in front. Nor does it steer a terminal.
 func cell(text string) string {
+	text = safetext.Line(text)
 	begins := strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
-	if begins != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(begins)[0]) || strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "\r") {
+	if begins != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(begins)[0]) {
 		return "'" + text
 	}
 	return text

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -62,6 +63,7 @@ func (s seconds) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 // an accepted failure is a failure, and so is a server that got its old image back. Of servers that had not ended
 // when the workflow was closed nobody knows: they are errors.
 func (r Report) junit(w io.Writer) error {
+	r.Name = safetext.Line(r.Name)
 	all := suites{Name: "reimage " + r.Name}
 	if !r.EndedAt.IsZero() {
 		all.Time = seconds(r.EndedAt.Sub(r.StartedAt))
@@ -121,6 +123,7 @@ func (s *suite) add(c testcase) {
 }
 
 func (r Report) testcase(s rollout.ServerProgress) testcase {
+	s.Name, s.Reason = safetext.Line(s.Name), safetext.Line(s.Reason)
 	c := testcase{Name: s.Name, ClassName: r.Name + "." + s.Wave, Time: seconds(took(s))}
 	if s.Name == "" {
 		c.Name = s.ID

@@ -66,12 +66,12 @@ func finished() report.Report {
 		server("web-05", "rest", rollout.FailedLost, "it has no system disk (status ERROR)"),
 		server("web-06", "rest", rollout.Vanished, "the cloud no longer knows this server"),
 		server("web-07", "rest", rollout.Skipped, "skipped by ina"),
-		server("web-08", "rest", rollout.Restored, "runs its previous image on a new system disk"),
+		server("web-08", "rest", rollout.Restored, "has its previous image again: runs the image on a new system disk"),
 		refused,
 		server("web-10", "rest", rollout.NotStarted, "aborted by ina"),
 	}
 	p := rollout.Progress{
-		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", Project: "p", StartedBy: "ina",
+		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", ImageID: newImage, Project: "p", StartedBy: "ina",
 		Phase: rollout.PhaseEnded, End: rollout.Aborted, Why: "ended: aborted",
 		Counts: rollout.Counts{Servers: 10, Done: 2, Failed: 5, Skipped: 1, RolledBack: 1, NotStarted: 1},
 		Waves: []rollout.WaveProgress{
@@ -97,8 +97,8 @@ func rolledBack() report.Report {
 	r.End, r.Why = rollout.RolledBack, "ended: rolled-back"
 	r.Counts = rollout.Counts{Servers: 3, RolledBack: 2, NotStarted: 1}
 	r.Servers = []rollout.ServerProgress{
-		server("web-01", "canary", rollout.Restored, "runs its previous image on a new system disk"),
-		server("web-03", "rest", rollout.Restored, "runs its previous image on a new system disk"),
+		server("web-01", "canary", rollout.Restored, "has its previous image again: runs the image on a new system disk"),
+		server("web-03", "rest", rollout.Restored, "has its previous image again: runs the image on a new system disk"),
 		server("web-10", "rest", rollout.NotStarted, "the rollout was rolled back before its turn"),
 	}
 	r.Log = append(r.Log, rollout.LogEntry{At: noon.Add(10 * time.Minute), What: "rolling back: 1 server failed and 0 tolerated: web-03"})
@@ -155,7 +155,7 @@ func TestNamesAreStable(t *testing.T) {
 // hostile are texts that a cloud or an operator may hold.
 var hostile = []string{
 	"=HYPERLINK(\"http://evil\",\"x\")", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1", "＝1", "\u200b=1",
-	"comma, \"quote\" and\nline", "]]> <failure/> & </testcase>", "\x00\x01\x1b[2J\ufffe", "not \xff UTF-8", "a\u2028b\u202e", strings.Repeat("long ", 2000),
+	"comma, \"quote\" and\nline", "]]> <failure/> & </testcase>", "\x00\x01\x1b[2J\ufffe", "not \xff UTF-8", "a\u2028b\u202e", "\u009b31mred", strings.Repeat("long ", 2000),
 }
 
 func withText(text string) report.Report {
@@ -252,12 +252,15 @@ func TestSameNameInJUnit(t *testing.T) {
 
 // TestTextCannotBeForged: no text of the cloud begins a line of its own, nor steers the terminal.
 func TestTextCannotBeForged(t *testing.T) {
-	lines := strings.Count(write(t, withText("x"), report.Text), "\n")
-	for _, text := range hostile {
-		got := write(t, withText(text), report.Text)
-		assert.Equal(t, lines, strings.Count(got, "\n"), "%q", text)
-		assert.NotContains(t, got, "\x1b")
-		assert.NotContains(t, got, "\u202e")
+	for _, format := range []report.Format{report.Text, report.CSV, report.JUnit} {
+		lines := strings.Count(write(t, withText("x"), format), "\n")
+		for _, text := range hostile {
+			got := write(t, withText(text), format)
+			assert.Equal(t, lines, strings.Count(got, "\n"), "%s %q", format, text)
+			assert.NotContains(t, got, "\x1b")
+			assert.NotContains(t, got, "\u202e")
+			assert.NotContains(t, got, "\u009b")
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ func (r Report) text(w io.Writer) error {
 	safetext.Fprintf(&b, "Rollout %s: %s\n\n", r.Name, r.verdict())
 	r.summary(&b)
 	r.waves(&b)
+	r.underWay(&b)
 	r.failures(&b)
 	r.restored(&b)
 	r.again(&b)
@@ -34,13 +35,14 @@ func (r Report) summary(b *strings.Builder) {
 		}
 	}
 	row("reason", r.Reason)
-	row("image", r.ImageName)
+	row("image", strings.TrimSpace(r.ImageName+" "+bracketed(r.ImageID)))
 	row("project", r.Project)
 	row("started", cmp.Or(moment(r.StartedAt), "never")+by(r.StartedBy))
 	if r.EndedAt.IsZero() {
 		row("now", moment(r.MadeAt)+": "+r.Why)
 	} else {
 		row("ended", fmt.Sprintf("%s, after %s", moment(r.EndedAt), r.EndedAt.Sub(r.StartedAt).Round(time.Second)))
+		row("note", r.note())
 	}
 	c := r.Counts
 	row("servers", fmt.Sprintf("%d: %s", c.Servers, c))
@@ -49,6 +51,14 @@ func (r Report) summary(b *strings.Builder) {
 		row("accepted", fmt.Sprintf("%d, which do not count", n))
 	}
 	row("rollback", r.rollback())
+}
+
+// note is what the rollout says of its end beyond the word for it.
+func (r Report) note() string {
+	if bare := "ended: " + string(r.End); r.Why != bare {
+		return strings.TrimPrefix(r.Why, bare+", ")
+	}
+	return ""
 }
 
 // rollback says when and why changed servers began to get their previous image again, as far back as the log
@@ -78,9 +88,23 @@ func (r Report) waves(b *strings.Builder) {
 	_ = table.Flush() // into memory
 }
 
+// underWay names the servers that had not ended, in flight or held by another workflow.
+func (r Report) underWay(b *strings.Builder) {
+	begun := func(s rollout.ServerProgress) bool { return s.State != rollout.Ended && s.State != rollout.Pending }
+	if r.count(begun) == 0 {
+		return
+	}
+	safetext.Fprintf(b, "\nServers that had not ended\n")
+	for _, s := range r.Servers {
+		if begun(s) {
+			safetext.Fprintf(b, "  %s (%s), wave %s: %s since %s\n", s.Name, s.ID, s.Wave, s.State, cmp.Or(moment(s.StartedAt), "?"))
+		}
+	}
+}
+
 func (r Report) failures(b *strings.Builder) {
 	if r.count(failed) == 0 {
-		if r.count(restored) == 0 { // what is rolled back may have failed first
+		if r.End != "" && r.count(restored) == 0 { // what is rolled back may have failed first
 			safetext.Fprintf(b, "\nNo server failed.\n")
 		}
 		return
@@ -188,6 +212,13 @@ func servers(n int) string {
 		return "1 server"
 	}
 	return fmt.Sprintf("%d servers", n)
+}
+
+func bracketed(id string) string {
+	if id == "" {
+		return ""
+	}
+	return "(" + id + ")"
 }
 
 func by(who string) string {

@@ -120,7 +120,7 @@ func (e *Engine) rolledBack(i int, out Outcome) {
 	s.State, s.Reason, s.Down = rollout.Ended, cut("rolling back: "+out.Reason), s.off(out)
 	switch {
 	case out.End == rollout.Done:
-		s.End, s.Reason, s.Accepted = rollout.Restored, cut(out.Reason), false
+		s.End, s.Reason, s.Accepted = rollout.Restored, cut("has its previous image again: "+out.Reason), false
 	case s.stays(out.End):
 		e.log("", fmt.Sprintf("%s was not rolled back: %s", e.called(i), cut(out.Reason)))
 	default:

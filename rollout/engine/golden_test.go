@@ -233,8 +233,8 @@ func (w *teller) table() {
 		if p.Accepted {
 			text += ", accepted"
 		}
-		if p.Reason != "" && p.Reason != "as expected" {
-			text += ": " + p.Reason
+		if reason := strings.TrimSuffix(p.Reason, "as expected"); reason != "" {
+			text += ": " + strings.TrimSuffix(reason, ": ")
 		}
 		fmt.Fprintln(&w.out, text)
 	}
