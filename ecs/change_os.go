@@ -72,6 +72,7 @@ func (c *Client) ChangeOS(ctx context.Context, serverID string, req ChangeOSRequ
 	return c.send(ctx, request{
 		op:       op,
 		resource: resource,
+		action:   ActionChangeOS,
 		url:      c.cloudServer(string(req.version()), serverID, "changeos"),
 		body:     encode(req.body()),
 		secrets:  []string{req.AdminPass.Reveal(), req.UserData.Reveal()},

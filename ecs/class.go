@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"errors"
 	"net/http"
 	"time"
 )
@@ -80,13 +79,9 @@ func (e *Error) classOfStatus() Class {
 	return ClassPermanent
 }
 
-// classOfIdentity is the class, and the wait asked for, of a request that was not sent because the identity service granted nothing. What
-// this service does not know is never a server that the cloud does not know.
-func classOfIdentity(err error) (Class, time.Duration) {
-	refusal, ok := errors.AsType[*Error](err)
-	if !ok {
-		return "", 0
-	}
+// classOfIdentity is the class, and the wait asked for, of a request that was not sent because the identity service
+// granted nothing. What this service does not know is never a server that the cloud does not know.
+func classOfIdentity(refusal *Error) (Class, time.Duration) {
 	switch class := refusal.Class(); class {
 	case ClassTransient, ClassThrottled, ClassUnclear:
 		return class, refusal.RetryAfter

@@ -34,7 +34,7 @@ func (k AccessKey) Authorize(req *http.Request, body []byte, now time.Time) erro
 	if stated := req.Header.Get(statedHash); stated != "" && stated != hashOf(body) {
 		return fmt.Errorf("the body cannot be signed: the header %s states another hash than the body has", statedHash)
 	}
-	req.Header.Set("X-Sdk-Date", now.UTC().Format(signatureTime))
+	req.Header.Set(signatureDate, now.UTC().Format(signatureTime))
 	if !k.SecurityToken.Empty() {
 		req.Header.Set("X-Security-Token", k.SecurityToken.Reveal())
 	}

@@ -27,7 +27,7 @@ func (c *Client) SystemDisk(ctx context.Context, serverID string) (Disk, error) 
 	if err := checkUUID("server id", serverID); err != nil {
 		return Disk{}, invalid(op, resource, err)
 	}
-	call := request{op: op, resource: resource, url: c.cloudServer("v1", serverID, "block_device")}
+	call := request{op: op, resource: resource, action: ActionReadDisks, url: c.cloudServer("v1", serverID, "block_device")}
 	found, err := read(ctx, c, call, decodeSystemDisks)
 	switch {
 	case err != nil:

@@ -19,15 +19,19 @@ type Error struct {
 	RequestID string // what the cloud's support asks for
 	// RetryAfter is how long the cloud asks to wait, 0 when it does not say.
 	RetryAfter time.Duration
-	// ClockSkew is set on HTTP 401 when the local clock is more than 5 minutes off, which spoils
-	// signatures. Above zero the local clock is ahead.
+	// ClockSkew is set on HTTP 401 for a signed request when the local clock is more than 5 minutes off,
+	// which spoils signatures. Above zero the local clock is ahead.
 	ClockSkew time.Duration
 	// Err is the cause when there was no answer, or none that can be used.
 	Err error
 
 	class   Class // when the call decided it; otherwise Class does, by code and status
 	relayed relayedFault
-	foreign bool // the answer was not the service's, or in no shape of its: an HTML page, text, nothing
+	foreign bool   // the answer was not the service's, or in no shape of its: an HTML page, text, nothing
+	action  string // that the call needs
+	// cause and remedy are set when the call decided them; otherwise Cause and Remedy do.
+	cause  Cause
+	remedy string
 }
 
 // relayedFault is a fault of Nova or Keystone inside the answer, with the HTTP status it claims.
@@ -41,8 +45,13 @@ func (f relayedFault) refusal() bool {
 	return f.status >= 400 && f.status <= 499 && f.status != 408
 }
 
-// Error says what was tried, on what, and how it ended.
-func (e *Error) Error() string {
+// Error says what was tried, on what, how it ended, and what to do about the cause.
+func (e *Error) Error() string { return e.text(e.Remedy()) }
+
+// What is Error without the remedy.
+func (e *Error) What() string { return e.text("") }
+
+func (e *Error) text(remedy string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s", e.Op, e.Resource)
 	if e.Status != 0 {
@@ -57,13 +66,8 @@ func (e *Error) Error() string {
 	if e.Err != nil {
 		fmt.Fprintf(&text, ": %s", strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
-	if e.ClockSkew != 0 {
-		direction := "ahead of"
-		if e.ClockSkew < 0 {
-			direction = "behind"
-		}
-		fmt.Fprintf(&text, " (the clock of the machine that sent this is %s %s the cloud's: set it right there)",
-			e.ClockSkew.Abs().Round(time.Second), direction)
+	if remedy != "" {
+		fmt.Fprintf(&text, " (%s)", remedy)
 	}
 	if e.RequestID != "" {
 		fmt.Fprintf(&text, " (request %s)", e.RequestID)

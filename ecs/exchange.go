@@ -22,6 +22,7 @@ type request struct {
 	body         []byte
 	secrets      []string // values in the body that no error may repeat
 	list         bool     // the answer holds many servers, so it may be larger
+	action       string   // of the identity service, that the credentials need for it
 }
 
 func (r request) write() bool { return r.method != http.MethodGet }
@@ -84,6 +85,9 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	return reply{answer: a, req: req, sent: start, begun: true, scrub: scrub}
 }
 
+// notAuthorized begins the error of a request that was not sent because there was no proof of identity for it.
+const notAuthorized = "cannot authorize the request"
+
 // httpRequest builds and authorizes the request. It returns the request even with an error, because
 // what it carries by then has to be kept out of the error's text.
 func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*http.Request, error) {
@@ -103,7 +107,7 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 		req.ContentLength = int64(len(r.body))
 	}
 	if err := c.credentials.Authorize(req, r.body, now); err != nil {
-		return req, fmt.Errorf("cannot authorize the request: %w", err)
+		return req, fmt.Errorf(notAuthorized+": %w", err)
 	}
 	return req, nil
 }
@@ -139,12 +143,21 @@ func read[T any](ctx context.Context, c *Client, r request, decode func(body []b
 }
 
 func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
-	var none T
 	r.method = http.MethodGet
+	return decodeReply(c.ask(ctx, r), r, decode)
+}
+
+// ask makes a call that changes nothing, and makes it again with renewed credentials.
+func (c *Client) ask(ctx context.Context, r request) reply {
 	reply := c.exchange(ctx, r)
 	if !reply.usable() && c.renewedFor(reply, r) {
 		reply = c.exchange(ctx, r)
 	}
+	return reply
+}
+
+func decodeReply[T any](reply reply, r request, decode func(body []byte) (T, error)) (T, error) {
+	var none T
 	if !reply.usable() {
 		return none, reply.failure(r)
 	}

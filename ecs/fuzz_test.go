@@ -35,8 +35,9 @@ func FuzzFault(f *testing.F) {
 	f.Add(400, []byte("{\"code\":\"my\\nlong pass\",\"message\":\"my \\u0000long\\npass\"}"), "my\tlong\tpass", "my long pass")
 	f.Fuzz(func(t *testing.T, status int, body []byte, head, secret string) {
 		header := http.Header{"Retry-After": {head}, "Date": {head}, "X-Request-Id": {head}}
+		signed := &http.Request{Header: http.Header{signatureDate: {"20260210T091502Z"}}}
 		build := func() *Error {
-			r := reply{answer: answer{status: status, header: header, body: body, at: time.Unix(0, 0)}, scrub: &scrubber{secrets: []string{secret}}}
+			r := reply{answer: answer{status: status, header: header, body: body, at: time.Unix(0, 0)}, req: signed, scrub: &scrubber{secrets: []string{secret}}}
 			return r.failure(request{op: "read", resource: "server x"})
 		}
 		var e *Error

@@ -33,7 +33,7 @@ func (c *Client) Image(ctx context.Context, imageID string) (Image, error) {
 	if err := checkUUID("image id", imageID); err != nil {
 		return Image{}, invalid(op, resource, err)
 	}
-	call := request{op: op, resource: resource, url: c.cloudImages(url.Values{"id": {imageID}})}
+	call := request{op: op, resource: resource, action: ActionListImages, url: c.cloudImages(url.Values{"id": {imageID}})}
 	found, err := read(ctx, c, call, func(body []byte) ([]Image, error) { return decodeImages(body, imageID) })
 	if err != nil {
 		return Image{}, err
@@ -60,7 +60,7 @@ func (c *Client) ImagesByName(ctx context.Context, name string) ([]Image, error)
 		id:     func(i Image) string { return i.ID },
 		call: func(page url.Values) request {
 			page.Set("name", name)
-			return request{op: op, resource: resource, url: c.cloudImages(page)}
+			return request{op: op, resource: resource, action: ActionListImages, url: c.cloudImages(page)}
 		},
 	}
 	all, err := pages.read(ctx, c)

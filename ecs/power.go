@@ -53,7 +53,7 @@ func (c *Client) StopServers(ctx context.Context, serverIDs []string, how StopTy
 		return refuse(op, resource, err)
 	}
 	body := stopBody{Stop: stopJSON{Servers: serverRefs(serverIDs), Type: how}}
-	return c.send(ctx, request{op: op, resource: resource, url: c.powerAction(), body: encode(body)})
+	return c.send(ctx, request{op: op, resource: resource, action: ActionStop, url: c.powerAction(), body: encode(body)})
 }
 
 // StartServers asks to start 1 to 100 servers. The job has one sub-job for each.
@@ -64,7 +64,7 @@ func (c *Client) StartServers(ctx context.Context, serverIDs []string) Outcome {
 		return refuse(op, resource, err)
 	}
 	body := startBody{Start: startJSON{Servers: serverRefs(serverIDs)}}
-	return c.send(ctx, request{op: op, resource: resource, url: c.powerAction(), body: encode(body)})
+	return c.send(ctx, request{op: op, resource: resource, action: ActionStart, url: c.powerAction(), body: encode(body)})
 }
 
 func (c *Client) powerAction() *url.URL {

@@ -1,16 +1,18 @@
 package ecs
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"strconv"
 	"time"
 )
 
+// ToleratedSkew is where the local clock becomes worth mentioning. Signatures that are more than 15 minutes off
+// are refused.
+const ToleratedSkew = 5 * time.Minute
+
 const (
-	// toleratedSkew is where the local clock becomes worth mentioning. Signatures that are more than 15
-	// minutes off are refused.
-	toleratedSkew = 5 * time.Minute
 	// maxRetryAfter bounds what an answer may ask for.
 	maxRetryAfter = time.Hour
 	maxRequestID  = 128
@@ -19,9 +21,15 @@ const (
 
 // failure is the error of a reply that is no usable success.
 func (r reply) failure(call request) *Error {
-	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err)}
+	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err), action: call.action}
+	if refusal, ok := errors.AsType[*Error](r.err); ok {
+		e.class, e.RetryAfter = classOfIdentity(refusal)
+		e.cause, e.remedy = refusal.Cause(), refusal.Remedy()
+		e.Err = &cleanError{text: r.scrub.clean(notAuthorized+": "+refusal.What(), maxMessage), err: r.err}
+		return e
+	}
 	if r.err != nil {
-		e.class, e.RetryAfter = classOfIdentity(r.err)
+		e.cause = causeOfSilence(r.err)
 		return e
 	}
 	e.Status = r.status
@@ -45,7 +53,7 @@ func (r reply) failure(call request) *Error {
 	if e.RetryAfter == 0 && e.Class() == ClassThrottled {
 		e.RetryAfter = throttleWindow(f.message)
 	}
-	if r.status == http.StatusUnauthorized {
+	if r.status == http.StatusUnauthorized && r.req.Header.Get(signatureDate) != "" {
 		e.ClockSkew = clockSkew(r.answer)
 	}
 	return e
@@ -109,12 +117,17 @@ func bound(count int64, unit time.Duration) time.Duration {
 
 // clockSkew is how far the local clock is ahead of the cloud's, 0 when it is close or unknown.
 func clockSkew(a answer) time.Duration {
-	cloud, err := http.ParseTime(a.header.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	if skew := a.at.Sub(cloud); skew.Abs() > toleratedSkew {
+	if skew, _ := skewOf(a); skew.Abs() > ToleratedSkew {
 		return skew
 	}
 	return 0
+}
+
+// skewOf is how far the local clock is ahead of the cloud's, if the answer has a date.
+func skewOf(a answer) (skew time.Duration, dated bool) {
+	cloud, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return 0, false
+	}
+	return a.at.Sub(cloud), true
 }

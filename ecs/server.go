@@ -54,7 +54,7 @@ func (c *Client) Server(ctx context.Context, serverID string) (Server, error) {
 	if err := checkUUID("server id", serverID); err != nil {
 		return Server{}, invalid(op, resource, err)
 	}
-	call := request{op: op, resource: resource, url: c.cloudServer("v1", serverID)}
+	call := request{op: op, resource: resource, action: ActionReadServer, url: c.cloudServer("v1", serverID)}
 	return read(ctx, c, call, func(body []byte) (Server, error) { return decodeServer(body, serverID) })
 }
 

@@ -26,7 +26,7 @@ func (c *Client) ServerGroups(ctx context.Context) ([]ServerGroup, error) {
 		id:     func(g ServerGroup) string { return g.ID },
 		call: func(page url.Values) request {
 			address := withQuery(c.cloudServer("v1", "os-server-groups"), page)
-			return request{op: "list", resource: "server groups", url: address, list: true}
+			return request{op: "list", resource: "server groups", action: ActionListGroups, url: address, list: true}
 		},
 	}
 	return pages.read(ctx, c)

@@ -37,7 +37,7 @@ func (c *Client) Servers(ctx context.Context, query ServerQuery) ([]Server, erro
 		reading := serverReading{known: map[string]bool{}}
 		for page := 1; !reading.ended(); page++ {
 			address := withQuery(c.cloudServer("v1", "detail"), query.page(page))
-			call := request{op: op, resource: resource, url: address, list: true}
+			call := request{op: op, resource: resource, action: ActionListServers, url: address, list: true}
 			next, err := read(ctx, c, call, decodeServerPage)
 			if err != nil {
 				return nil, err
@@ -157,7 +157,8 @@ func (c *Client) ServersByID(ctx context.Context, ids []string) (found []Server,
 	for chunk := range slices.Chunk(wanted, serversPage) {
 		query := url.Values{"server_id": {strings.Join(chunk, ",")}, "limit": {strconv.Itoa(serversPage)}}
 		call := request{
-			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), url: withQuery(c.cloudServer("v1", "detail"), query), list: true,
+			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), action: ActionListServers,
+			url: withQuery(c.cloudServer("v1", "detail"), query), list: true,
 		}
 		some, err := read(ctx, c, call, func(body []byte) (namedServers, error) { return decodeNamedServers(body, chunk) })
 		if err != nil {

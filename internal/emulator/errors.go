@@ -79,6 +79,8 @@ func meaning(code string) (status int, message string) {
 		return 202, "The flow limit has been exceeded."
 	case "Common.1503":
 		return 429, "The API is under flow control. Try again later."
+	case "Pdp.0001":
+		return 403, "The policy does not allow this operation."
 	case "APIGW.0101":
 		return 404, "The API does not exist or has not been published in the environment"
 	case "APIGW.0201":

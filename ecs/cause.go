@@ -1,0 +1,141 @@
+package ecs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The IAM actions that the credentials need, as the older, role-based policies name them. The query of a job has none
+// of its own.
+const (
+	ActionListServers = "ecs:cloudServers:list"
+	ActionReadServer  = "ecs:cloudServers:get" // ecs:cloudServers:showServer in identity policies
+	ActionReadDisks   = "ecs:cloudServers:listServerBlockDevices"
+	ActionListGroups  = "ecs:cloudServers:listServerGroups" // ecs:cloudServers:list does as well in most regions
+	ActionListImages  = "ims:images:list"
+	ActionStop        = "ecs:cloudServers:stop"
+	ActionStart       = "ecs:cloudServers:start"
+	ActionChangeOS    = "ecs:cloudServers:changeOS"
+)
+
+// Cause is what is set up wrong where the same call will be refused until somebody mends that.
+type Cause string
+
+// The causes of refusals.
+const (
+	CauseRegion      Cause = "region"      // no such service at the address
+	CauseClock       Cause = "clock"       // the local clock is off, which spoils signatures
+	CauseCredentials Cause = "credentials" // not accepted, or no longer
+	CauseProject     Cause = "project"     // not that of the credentials
+	CausePermission  Cause = "permission"  // the credentials may not make this call
+)
+
+// Cause is "" for trouble of any other kind. The codes: ECS error table, and that of the API gateway.
+func (e *Error) Cause() Cause {
+	switch {
+	case e.cause != "":
+		return e.cause
+	case e.ClockSkew != 0:
+		return CauseClock
+	case e.Class() == ClassAuth:
+		return CauseCredentials
+	}
+	switch number, gateway := gatewayCode(e.Code); {
+	case gateway:
+		return causeOfGateway(number)
+	case e.Code == "Ecs.0023" || e.Code == "Common.0018":
+		return CauseProject
+	case e.Code == "Ecs.0003" || e.Code == "Ecs.0110" || e.Code == "Pdp.0001":
+		return CausePermission
+	case e.foreign && e.Status == http.StatusNotFound:
+		return CauseRegion
+	case e.foreign || classOfCode(e.Code) != "":
+		return "" // a proxy's word, or a refusal for a reason of its own
+	case e.Status == http.StatusForbidden || relays(e.Code) && e.relayed.status == http.StatusForbidden:
+		return CausePermission
+	}
+	return ""
+}
+
+func causeOfGateway(number string) Cause {
+	switch number {
+	case
+		"0101", // no such API
+		"0103", // no backend for it
+		"0801", // region not opened
+		"0802": // region not opened
+		return CauseRegion
+	case
+		"0302", // user not let in
+		"0306": // API access denied
+		return CausePermission
+	}
+	return ""
+}
+
+// causeOfSilence is the cause of an error without an answer: a host that does not exist has a wrong region in its
+// name.
+func causeOfSilence(err error) Cause {
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
+		return CauseRegion
+	}
+	return ""
+}
+
+// Remedy says what to do about the cause, "" without one.
+func (e *Error) Remedy() string {
+	if e.remedy != "" {
+		return e.remedy
+	}
+	switch e.Cause() {
+	case CauseRegion:
+		return "nothing serves this call at that address: check the region, and the domain or endpoint"
+	case CauseClock:
+		return fmt.Sprintf("the clock of the machine that sent this is %s the cloud's: set it right there", skewed(e.ClockSkew))
+	case CauseCredentials:
+		return e.newCredentials()
+	case CauseProject:
+		return "the project is not that of the credentials: check its id, and the region: every region has projects of its own"
+	case CausePermission:
+		return e.newPermission()
+	}
+	return ""
+}
+
+// newCredentials follows the texts of the gateway where they tell more than its code.
+func (e *Error) newCredentials() string {
+	number, _ := gatewayCode(e.Code)
+	switch {
+	case number == "0307" || e.Code == "Common.0013":
+		return "the token has ended, or is one of another region: get a new one for this project"
+	case number != "" && strings.Contains(e.Message, "signature fail"):
+		return "the secret key is not that of the access key: set both anew"
+	case number != "" && strings.Contains(e.Message, "not exist"):
+		return "this cloud does not know the access key: check it, and the region and domain of the endpoints"
+	}
+	return "the credentials are not accepted: check the keys, or the user, password and account, and that they are of this cloud"
+}
+
+func (e *Error) newPermission() string {
+	remedy := "the credentials may not make this call in this project: grant them its action"
+	if e.action != "" {
+		remedy = "the credentials need the action " + e.action + " in this project"
+	}
+	if e.Code == "Ecs.0003" {
+		remedy += "; or the account is frozen, or has no balance"
+	}
+	return remedy
+}
+
+// skewed says how far the local clock is off: "20m0s ahead of".
+func skewed(skew time.Duration) string {
+	direction := "ahead of"
+	if skew < 0 {
+		direction = "behind"
+	}
+	return skew.Abs().Round(time.Second).String() + " " + direction
+}

@@ -1,0 +1,158 @@
+package ecs_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// TestCause: what is set up wrong, and what to do about it, behind every answer that says so.
+func TestCause(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		cause  ecs.Cause
+		says   string
+	}{
+		{"policy", 403, `{"error":{"code":"Pdp.0001","message":"denied"}}`, ecs.CausePermission, "need the action ecs:cloudServers:get"},
+		{"policy of the server service", 403, `{"error":{"code":"Ecs.0110","message":"denied"}}`, ecs.CausePermission, "need the action ecs:cloudServers:get"},
+		{"permission or account", 403, `{"error":{"code":"Ecs.0003","message":"denied"}}`, ecs.CausePermission, "or the account is frozen, or has no balance"},
+		{"user not let in", 403, `{"error_code":"APIGW.0302","error_msg":"no"}`, ecs.CausePermission, "need the action ecs:cloudServers:get"},
+		{"an unknown code", 403, `{"error":{"code":"Ecs.9999","message":"denied"}}`, ecs.CausePermission, "need the action ecs:cloudServers:get"},
+		{"relayed", 400, `{"error":{"code":"Ecs.1000","message":"{\"forbidden\":{\"message\":\"no\",\"code\":403}}"}}`, ecs.CausePermission, "need the action"},
+		{"an account restriction", 403, `{"error":{"code":"Ecs.0067","message":"no"}}`, "", ""},
+		{"an address that is barred", 403, `{"error_code":"APIGW.0401","error_msg":"black list"}`, "", ""},
+		{"a proxy", 403, `<html><title>Blocked</title></html>`, "", ""},
+		{"secret key", 401, `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: verify aksk signature fail"}`, ecs.CauseCredentials, "the secret key is not that of the access key"},
+		{"access key", 401, `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: ak AK1 not exist"}`, ecs.CauseCredentials, "this cloud does not know the access key"},
+		{"token", 401, `{"error_code":"APIGW.0307","error_msg":"The token must be updated."}`, ecs.CauseCredentials, "one of another region"},
+		{"token of the server service", 401, `{"error":{"code":"Common.0013","message":"invalid"}}`, ecs.CauseCredentials, "the token has ended"},
+		{"no word", 401, ``, ecs.CauseCredentials, "the credentials are not accepted"},
+		{"project", 400, `{"error":{"code":"Ecs.0023","message":"no"}}`, ecs.CauseProject, "every region has projects of its own"},
+		{"project of the token", 400, `{"error":{"code":"Common.0018","message":"no"}}`, ecs.CauseProject, "check its id"},
+		{"no such API", 404, `{"error_code":"APIGW.0101","error_msg":"The API does not exist"}`, ecs.CauseRegion, "check the region"},
+		{"region not opened", 403, `{"error_code":"APIG.0801","error_msg":"no"}`, ecs.CauseRegion, "check the region"},
+		{"a page at the address", 404, `<html><title>Not Found</title></html>`, ecs.CauseRegion, "check the region, and the domain or endpoint"},
+		{"no such server", 404, `{"error":{"code":"Ecs.0114","message":"no"}}`, "", ""},
+		{"trouble", 503, `{}`, "", ""},
+		{"busy", 400, `{"error":{"code":"Ecs.0100","message":"no"}}`, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cloud := newCloud(t, answering(test.status, test.body))
+			_, err := clientOf(t, cloud).Server(context.Background(), serverID)
+			var failed *ecs.Error
+			require.ErrorAs(t, err, &failed)
+			assert.Equal(t, test.cause, failed.Cause())
+			assert.Contains(t, failed.Remedy(), test.says)
+			if test.cause == "" {
+				assert.Empty(t, failed.Remedy())
+				assert.Equal(t, failed.What(), failed.Error())
+				return
+			}
+			assert.Contains(t, failed.Error(), "("+failed.Remedy()+") (request req-1)")
+			assert.NotContains(t, failed.What(), failed.Remedy())
+			assert.Contains(t, failed.What(), "read server "+serverID+": HTTP")
+		})
+	}
+}
+
+// TestEveryCallNamesItsAction, writes included.
+func TestEveryCallNamesItsAction(t *testing.T) {
+	c := clientOf(t, newCloud(t, answering(403, `{"error":{"code":"Pdp.0001","message":"denied"}}`)))
+	ctx := context.Background()
+	for action, call := range map[string]func() error{
+		ecs.ActionListServers: func() error { _, err := c.Servers(ctx, ecs.ServerQuery{}); return err },
+		ecs.ActionReadServer:  func() error { _, err := c.Server(ctx, serverID); return err },
+		ecs.ActionReadDisks:   func() error { _, err := c.SystemDisk(ctx, serverID); return err },
+		ecs.ActionListGroups:  func() error { _, err := c.ServerGroups(ctx); return err },
+		ecs.ActionListImages:  func() error { _, err := c.Image(ctx, imageID); return err },
+		ecs.ActionStop:        func() error { return c.StopServers(ctx, []string{serverID}, ecs.StopSoft).Err },
+		ecs.ActionStart:       func() error { return c.StartServers(ctx, []string{serverID}).Err },
+		ecs.ActionChangeOS:    func() error { return c.ChangeOS(ctx, serverID, ecs.ChangeOSRequest{ImageID: imageID}).Err },
+	} {
+		assert.ErrorContains(t, call(), "the credentials need the action "+action+" in this project")
+	}
+	_, _, err := c.ServersByID(ctx, []string{serverID})
+	assert.ErrorContains(t, err, ecs.ActionListServers)
+	_, err = c.ImagesByName(ctx, "base")
+	assert.ErrorContains(t, err, ecs.ActionListImages)
+	_, err = c.Glance(ctx)
+	assert.ErrorContains(t, err, ecs.ActionListServers)
+	_, err = c.Job(ctx, jobID)
+	assert.ErrorContains(t, err, "grant them its action", "it has none that is published")
+}
+
+// TestHostThatDoesNotExist has a wrong region in its name.
+func TestHostThatDoesNotExist(t *testing.T) {
+	c := config("http://ecs.eu-xx.example.test")
+	c.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "ecs.eu-xx.example.test", IsNotFound: true}
+	}
+	_, err := newClient(t, c).Server(context.Background(), serverID)
+	var failed *ecs.Error
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, ecs.CauseRegion, failed.Cause())
+	assert.ErrorContains(t, err, "lookup ecs.eu-xx.example.test: no such host (nothing serves this call at that address: check the region")
+
+	c.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "server misbehaving", Name: "ecs.eu-xx.example.test", IsTemporary: true}
+	}
+	_, err = newClient(t, c).Server(context.Background(), serverID)
+	require.ErrorAs(t, err, &failed)
+	assert.Empty(t, failed.Cause(), "who cannot look it up knows nothing")
+}
+
+// TestClockOnlySpoilsSignatures: a token that is refused has another reason.
+func TestClockOnlySpoilsSignatures(t *testing.T) {
+	now := time.Date(2026, 11, 23, 19, 28, 6, 0, time.UTC)
+	cloud := newCloud(t, answering(401, ``, "Date", now.Add(time.Hour).Format(http.TimeFormat)))
+	c := config(cloud.URL)
+	c.Now = func() time.Time { return now }
+	for cause, credentials := range map[ecs.Cause]ecs.Credentials{
+		ecs.CauseClock:       c.Credentials,
+		ecs.CauseCredentials: ecs.Token{Value: ecs.NewSecret("a-ready-made-token")},
+	} {
+		c.Credentials = credentials
+		_, err := newClient(t, c).Server(context.Background(), serverID)
+		var failed *ecs.Error
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, cause, failed.Cause())
+	}
+}
+
+// TestGlance tells the way and the clock from one request, whether it succeeds or not.
+func TestGlance(t *testing.T) {
+	now := time.Date(2026, 11, 23, 19, 28, 6, 0, time.UTC)
+	const one = `{"count":7,"servers":[{"id":"` + serverID + `","status":"ACTIVE","name":"web-01"}]}`
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		date   string
+		want   ecs.Glance
+	}{
+		{"servers", 200, one, now.Add(3 * time.Second).Format(http.TimeFormat), ecs.Glance{Servers: 7, First: ecs.Server{ID: serverID, Status: "ACTIVE", Name: "web-01"}, Skew: -3 * time.Second, Dated: true}},
+		{"none", 200, `{"count":0,"servers":[]}`, now.Format(http.TimeFormat), ecs.Glance{Dated: true}},
+		{"refused", 403, `{}`, now.Add(-time.Hour).Format(http.TimeFormat), ecs.Glance{Skew: time.Hour, Dated: true}},
+		{"an answer without a date", 403, `{}`, "yesterday", ecs.Glance{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cloud := newCloud(t, answering(test.status, test.body, "Date", test.date))
+			c := config(cloud.URL)
+			c.Now = func() time.Time { return now }
+			got, err := newClient(t, c).Patient().Glance(context.Background())
+			assert.Equal(t, test.status == 200, err == nil, "%v", err)
+			assert.Equal(t, test.want, got)
+			require.Len(t, cloud.seen(), 1)
+			assert.Equal(t, "/v1/"+projectID+"/cloudservers/detail?limit=1&offset=1", cloud.seen()[0].target)
+		})
+	}
+}

@@ -1,0 +1,40 @@
+package ecs
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Glance is what one small request shows of a project, and of the way to it.
+type Glance struct {
+	Servers int    // how many the project has
+	First   Server // any of them; zero when there is none
+	// Skew is how far the local clock is ahead of the cloud's, to a second; below zero it is behind. It is known
+	// when Dated, also beside an error.
+	Skew  time.Duration
+	Dated bool
+}
+
+// Glance lists one server. It is tried once, by a patient client too: it is for somebody who wants to know how
+// things are now.
+func (c *Client) Glance(ctx context.Context) (Glance, error) {
+	var g Glance
+	address := withQuery(c.cloudServer("v1", "detail"), url.Values{"limit": {"1"}, "offset": {"1"}})
+	call := request{op: "list", resource: "servers", url: address, list: true, method: http.MethodGet, action: ActionListServers}
+	reply := c.ask(ctx, call)
+	g.Skew, g.Dated = skewOf(reply.answer)
+	page, err := decodeReply(reply, call, decodeServerPage)
+	if err != nil {
+		return g, err
+	}
+	g.Servers = page.count
+	if len(page.servers) > 0 {
+		g.First = page.servers[0]
+	}
+	return g, nil
+}
+
+// Endpoints are the base URLs of the server and the image service.
+func (c *Client) Endpoints() (ecs, ims string) { return c.ecs.String(), c.ims.String() }
