@@ -37,6 +37,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		FindHolderName:     a.FindHolder,
 		MakePlanName:       a.MakePlan,
 		CheckPlanName:      a.CheckPlan,
+		DiagnoseName:       a.Diagnose,
 	} {
 		r.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
 	}

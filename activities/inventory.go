@@ -62,6 +62,9 @@ func failure(ctx context.Context, err error) error {
 	if stopping, ok := errors.AsType[*temporal.ApplicationError](context.Cause(ctx)); ok {
 		return stopping
 	}
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.Cause() == ecs.CauseRegion && ctx.Err() == nil {
+		return final(ErrRefused, cloud) // somebody waits, and no time gives a region another name
+	}
 	return cloudError(ctx, err)
 }
 

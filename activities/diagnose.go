@@ -1,0 +1,194 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// DiagnoseName is the name under which Diagnose is registered.
+const DiagnoseName = "Diagnose"
+
+// DiagnoseInput asks what stands in the way of working on a project.
+type DiagnoseInput struct {
+	// Profile is a profile of the worker. Empty is its only one, or the one called default.
+	Profile string `json:"profile,omitempty"`
+	// ImageID and ServerID are looked at closely when they are given.
+	ImageID  string `json:"image_id,omitempty"`
+	ServerID string `json:"server_id,omitempty"`
+}
+
+// DiagnoseResult has a finding for each of DiagnosedChecks, in their order.
+type DiagnoseResult struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is what one check has found. Seen and Fix are sentences for people and hold no secret.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	// Seen is what was found, or why nothing was looked for.
+	Seen string `json:"seen"`
+	// Fix is what to do when the check failed.
+	Fix string `json:"fix,omitempty"`
+}
+
+// Verdict is how a check ended.
+type Verdict string
+
+// The verdicts.
+const (
+	CheckOK      Verdict = "ok"
+	CheckFailed  Verdict = "failed"
+	CheckSkipped Verdict = "skipped" // neither good nor bad: it was not looked
+)
+
+// The checks of Diagnose.
+const (
+	CheckProfile     = "profile"
+	CheckCloud       = "cloud"
+	CheckClock       = "clock"
+	CheckCredentials = "credentials"
+	CheckProject     = "project"
+	CheckListServers = "list servers"
+	CheckReadServer  = "read a server"
+	CheckReadDisks   = "read its disks"
+	CheckQueryJobs   = "query jobs"
+	CheckListGroups  = "list groups"
+	CheckListImages  = "list images"
+	CheckImage       = "image"
+	CheckServer      = "server"
+	CheckChanges     = "change servers"
+)
+
+// diagnosisTime bounds all checks together. Somebody waits, and a cloud that is as slow as that is a finding.
+const diagnosisTime = 100 * time.Second
+
+// Diagnose asks the cloud one harmless question of every kind, and touches nothing. What is wrong is data: it has
+// no errors but the end of its context.
+func (a *Activities) Diagnose(ctx context.Context, in DiagnoseInput) (DiagnoseResult, error) {
+	d := diagnosis{in: in}
+	d.site, d.unknown = a.chosen(in.Profile)
+	within, cancel := context.WithTimeout(ctx, diagnosisTime)
+	defer cancel()
+	for _, step := range d.steps() {
+		finding := d.find(within, step)
+		if ctx.Err() != nil {
+			return DiagnoseResult{}, ctx.Err() // what a cancel looks like is no finding
+		}
+		d.findings = append(d.findings, finding)
+	}
+	return DiagnoseResult{Findings: d.findings}, nil
+}
+
+// DiagnosedChecks are the checks of Diagnose, for those who cannot ask a worker.
+func DiagnosedChecks() []string {
+	var checks []string
+	for _, step := range new(diagnosis).steps() {
+		checks = append(checks, step.check)
+	}
+	return checks
+}
+
+// diagnosis is what one check knows from those before it.
+type diagnosis struct {
+	site
+	unknown error // there is no such profile
+	in      DiagnoseInput
+
+	glance  ecs.Glance
+	trouble error      // with the glance
+	server  ecs.Server // the one that was read
+	disk    ecs.Disk   // its system disk
+	target  ecs.Image  // the one that was named
+
+	findings []Finding
+}
+
+// step is one check. It is skipped unless the check that it needs was ok.
+type step struct {
+	check, needs string
+	do           func(context.Context) Finding
+}
+
+func (d *diagnosis) steps() []step {
+	return []step{
+		{CheckProfile, "", d.profile},
+		{CheckCloud, CheckProfile, d.cloud},
+		{CheckClock, CheckCloud, d.clock},
+		{CheckCredentials, CheckCloud, d.credentials},
+		{CheckProject, CheckCredentials, d.project},
+		{CheckListServers, CheckProject, d.listServers},
+		{CheckReadServer, CheckProject, d.readServer},
+		{CheckReadDisks, CheckReadServer, d.readDisks},
+		{CheckQueryJobs, CheckProject, d.queryJobs},
+		{CheckListGroups, CheckProject, d.listGroups},
+		{CheckListImages, CheckProject, d.listImages},
+		{CheckImage, CheckListImages, d.image},
+		{CheckServer, CheckReadDisks, d.fit},
+		{CheckChanges, "", d.changes},
+	}
+}
+
+func (d *diagnosis) find(ctx context.Context, s step) Finding {
+	var finding Finding
+	switch {
+	case s.needs != "" && !d.wasOK(s.needs):
+		finding = NotChecked(s.needs)
+	case ctx.Err() != nil:
+		finding = skipped("not checked: the answers before took all the time")
+	default:
+		finding = s.do(ctx)
+	}
+	finding.Check = s.check
+	return finding
+}
+
+func (d *diagnosis) wasOK(check string) bool {
+	for _, f := range d.findings {
+		if f.Check == check {
+			return f.Verdict == CheckOK
+		}
+	}
+	return false
+}
+
+// NotChecked is for a check that makes no sense while the other one is not ok.
+func NotChecked(needs string) Finding {
+	return skipped("not checked: first comes " + needs)
+}
+
+func fine(format string, args ...any) Finding {
+	return Finding{Verdict: CheckOK, Seen: fmt.Sprintf(format, args...)}
+}
+
+func skipped(why string) Finding { return Finding{Verdict: CheckSkipped, Seen: why} }
+
+// refused is for an error of the cloud.
+func refused(err error) Finding {
+	finding := Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "try again; if it stays so, ask the cloud's support, and name the request"}
+	if judged, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		finding.Seen = judged.Message()
+	}
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	if !ok {
+		return finding
+	}
+	finding.Seen = cloud.What()
+	switch remedy := cloud.Remedy(); {
+	case remedy != "":
+		finding.Fix = remedy
+	case cloud.Class() == ecs.ClassInvalid:
+		finding.Fix = "nothing was sent: name it by its id"
+	case cloud.Class() == ecs.ClassThrottled:
+		finding.Fix = "too many requests, from here or from elsewhere in the project: wait a minute and try again"
+	case cloud.Status == 0 && cloud.Class() == ecs.ClassTransient:
+		finding.Fix = "see whether the worker's machine reaches that address: network, firewall, HTTPS_PROXY"
+	}
+	return finding
+}

@@ -1,0 +1,205 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reimage/reimage/ecs"
+)
+
+// profile also makes the first request. What comes back speaks for or against the checks up to the list of servers.
+func (d *diagnosis) profile(ctx context.Context) Finding {
+	if d.unknown != nil {
+		return Finding{Verdict: CheckFailed, Seen: d.unknown.Error(), Fix: "reimage doctor --profile NAME; the names are set by REIMAGE_PROFILES of the worker"}
+	}
+	d.glance, d.trouble = d.Cloud.Glance(ctx)
+	return fine("%s: project %s", d.Name, d.Cloud.ProjectID())
+}
+
+// blamed is the check that the first answer speaks against, "" for none. What no other cause is known for is laid
+// to the cloud, so that nothing is called good that nobody has seen.
+func (d *diagnosis) blamed() string {
+	switch cloud, ok := errors.AsType[*ecs.Error](d.trouble); {
+	case d.trouble == nil:
+		return ""
+	case !ok:
+		return CheckCloud
+	case cloud.Cause() == ecs.CauseClock:
+		return CheckClock
+	case cloud.Cause() == ecs.CauseCredentials:
+		return CheckCredentials
+	case cloud.Cause() == ecs.CauseProject:
+		return CheckProject
+	case cloud.Cause() == ecs.CausePermission:
+		return CheckListServers
+	}
+	return CheckCloud
+}
+
+func (d *diagnosis) cloud(context.Context) Finding {
+	address, _ := d.Cloud.Endpoints()
+	cloud, ok := errors.AsType[*ecs.Error](d.trouble)
+	switch {
+	case d.blamed() == CheckCloud:
+		finding := refused(d.trouble)
+		finding.Seen = address + ": " + finding.Seen
+		return finding
+	case ok && cloud.Status == 0: // the credentials are blamed, and by whoever grants them
+		return fine("its identity service answers; %s was not asked", address)
+	}
+	return fine("%s answers", address)
+}
+
+// clock holds the worker's clock against the date of the answer.
+func (d *diagnosis) clock(context.Context) Finding {
+	skew := d.glance.Skew.Round(time.Second)
+	seen := fmt.Sprintf("the worker's clock is %s ahead of the cloud's", skew)
+	if skew < 0 {
+		seen = fmt.Sprintf("the worker's clock is %s behind the cloud's", -skew)
+	}
+	switch {
+	case !d.glance.Dated:
+		return skipped("not checked: no answer of the cloud had a date")
+	case skew.Abs() > ecs.ToleratedSkew:
+		return Finding{Verdict: CheckFailed, Seen: seen, Fix: "set the clock of the worker's machine right (NTP): signatures that are 15 minutes off are refused"}
+	}
+	return fine("%s", seen)
+}
+
+func (d *diagnosis) credentials(context.Context) Finding {
+	switch d.blamed() {
+	case CheckClock:
+		return NotChecked(CheckClock)
+	case CheckCredentials:
+		finding := refused(d.trouble)
+		finding.Fix += "; docs/configuration.md names the variables of the worker"
+		return finding
+	}
+	return fine("the cloud accepts them")
+}
+
+func (d *diagnosis) project(context.Context) Finding {
+	if d.blamed() == CheckProject {
+		return refused(d.trouble)
+	}
+	return fine("%s is that of the credentials", d.Cloud.ProjectID())
+}
+
+func (d *diagnosis) listServers(context.Context) Finding {
+	if d.trouble != nil {
+		return refused(d.trouble)
+	}
+	return permitted(ecs.ActionListServers, fmt.Sprintf("; the project has %d", d.glance.Servers))
+}
+
+// readServer reads the server that was named, or else the first of the list.
+func (d *diagnosis) readServer(ctx context.Context) Finding {
+	id := cmp.Or(d.in.ServerID, d.glance.First.ID)
+	if id == "" {
+		return skipped("not checked: no server is known, name one with --server")
+	}
+	var err error
+	d.server, err = d.Cloud.Server(ctx, id)
+	if err != nil && !isNotFound(err) {
+		return refused(err)
+	}
+	return permitted(ecs.ActionReadServer, "")
+}
+
+func (d *diagnosis) readDisks(ctx context.Context) Finding {
+	id := cmp.Or(d.in.ServerID, d.glance.First.ID)
+	var err error
+	d.disk, err = d.systemDisk(ctx, id)
+	if err != nil && !isNotFound(err) {
+		return refused(err)
+	}
+	return permitted(ecs.ActionReadDisks, "")
+}
+
+// noJob is the id of a job that no cloud has.
+const noJob = "ffffffffffffffffffffffffffffffff"
+
+func (d *diagnosis) queryJobs(ctx context.Context) Finding {
+	if _, err := d.Cloud.Job(ctx, noJob); err != nil && !isNotFound(err) {
+		return refused(err)
+	}
+	return fine("permitted")
+}
+
+// listGroups matters to some rollouts only.
+func (d *diagnosis) listGroups(ctx context.Context) Finding {
+	if _, err := d.Cloud.ServerGroups(ctx); err != nil {
+		finding := refused(err)
+		finding.Fix += "; only rollouts with perGroup.serverGroup need it"
+		return finding
+	}
+	return permitted(ecs.ActionListGroups, "")
+}
+
+// noImage is the name of an image that nobody has, so that the list is short.
+const noImage = "reimage-doctor"
+
+func (d *diagnosis) listImages(ctx context.Context) Finding {
+	if _, err := d.Cloud.ImagesByName(ctx, noImage); err != nil {
+		return refused(err)
+	}
+	return permitted(ecs.ActionListImages, "")
+}
+
+func permitted(action, more string) Finding { return fine("permitted (%s)%s", action, more) }
+
+// image looks at the image by itself.
+func (d *diagnosis) image(ctx context.Context) Finding {
+	if d.in.ImageID == "" {
+		return skipped("not checked: name one with --image")
+	}
+	var err error
+	d.target, err = d.Cloud.Image(ctx, d.in.ImageID)
+	switch {
+	case isNotFound(err):
+		return Finding{Verdict: CheckFailed, Seen: "image " + d.in.ImageID + " does not exist in this region or is not shared with this project", Fix: "check the id and the region, or have the image shared"}
+	case err != nil:
+		return refused(err)
+	}
+	look := preflight{}
+	look.image(d.target, ecs.Server{})
+	return judged(look, fmt.Sprintf("%s is %s", d.target.Name, d.target.Status))
+}
+
+// fit looks at the server that was named, and at whether it takes the image, as the first step of a change does.
+func (d *diagnosis) fit(ctx context.Context) Finding {
+	switch {
+	case d.in.ServerID == "":
+		return skipped("not checked: name one with --server")
+	case d.server.ID == "":
+		return Finding{Verdict: CheckFailed, Seen: "server " + d.in.ServerID + " does not exist in project " + d.Cloud.ProjectID(), Fix: "check the id, the region and the profile"}
+	}
+	look := preflight{in: PreflightInput{ServerID: d.in.ServerID}}
+	look.server(d.server, d.disk)
+	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
+	if d.wasOK(CheckImage) {
+		look.image(d.target, d.server)
+		if err := d.compareImages(ctx, &look, d.target, d.server); err != nil {
+			return refused(err)
+		}
+		seen += " and fits the image"
+	}
+	return judged(look, seen)
+}
+
+// judged is the finding of a look: what it has against a change, or else what was seen.
+func judged(look preflight, seen string) Finding {
+	if len(look.result.Refusals) == 0 {
+		return fine("%s", seen)
+	}
+	return Finding{Verdict: CheckFailed, Seen: strings.Join(look.result.Refusals, "; "), Fix: "settle that before it is changed, or take another one"}
+}
+
+// changes cannot be asked for without being carried out.
+func (d *diagnosis) changes(context.Context) Finding {
+	return skipped(fmt.Sprintf("not checked: would change a server; needs %s, %s and %s", ecs.ActionChangeOS, ecs.ActionStop, ecs.ActionStart))
+}

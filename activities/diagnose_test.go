@@ -1,0 +1,406 @@
+package activities_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+// diagnosis is what Diagnose found, by check.
+type diagnosis struct {
+	*lab
+	found map[string]activities.Finding
+}
+
+// diagnose makes one attempt, and checks that it changed nothing, that every check has its finding in the order in
+// which they are announced, and that no finding shows a secret.
+func (l *lab) diagnose(in activities.DiagnoseInput) diagnosis {
+	l.Helper()
+	end := run(l, l.acts.Diagnose, in, attempt{})
+	require.NoError(l, end.err)
+	for _, account := range l.cloud.Ledger().Servers {
+		assert.Empty(l, account.Writes)
+	}
+	for request := range l.cloud.Ledger().Requests {
+		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$", request)
+	}
+	var checks []string
+	d := diagnosis{l, map[string]activities.Finding{}}
+	for _, f := range end.result.Findings {
+		checks = append(checks, f.Check)
+		d.found[f.Check] = f
+		assert.NotEmpty(l, f.Seen, f.Check)
+		assert.Equal(l, f.Verdict == activities.CheckFailed, f.Fix != "", "%s: what fails has a remedy, and nothing else: %q", f.Check, f.Fix)
+	}
+	assert.Equal(l, activities.DiagnosedChecks(), checks)
+	text, err := json.Marshal(end.result)
+	require.NoError(l, err)
+	l.showsNoSecret("the diagnosis", string(text))
+	assert.NotContains(l, string(text), emulator.DefaultPassword)
+	return d
+}
+
+// failed requires that these checks have failed and no other one, and gives the first of them.
+func (d diagnosis) failed(checks ...string) activities.Finding {
+	d.Helper()
+	var failed []string
+	for _, check := range activities.DiagnosedChecks() {
+		if d.found[check].Verdict == activities.CheckFailed {
+			failed = append(failed, check)
+		}
+	}
+	require.Equal(d, checks, failed, "%v", d.found)
+	return d.found[checks[0]]
+}
+
+// says requires a verdict and the sentence that goes with it.
+func (d diagnosis) says(check string, verdict activities.Verdict, seen string) {
+	d.Helper()
+	assert.Equal(d, verdict, d.found[check].Verdict, "%s: %s", check, d.found[check].Seen)
+	assert.Contains(d, d.found[check].Seen, seen, check)
+}
+
+// skipsFrom requires that a check and all after it were skipped, because of the other one or of one that was
+// skipped for its sake.
+func (d diagnosis) skipsFrom(check, because string) {
+	d.Helper()
+	d.says(check, activities.CheckSkipped, "not checked: first comes "+because)
+	reached := false
+	for _, later := range activities.DiagnosedChecks() {
+		reached = reached || later == check
+		if reached {
+			d.says(later, activities.CheckSkipped, "not checked")
+		}
+	}
+}
+
+func TestDiagnoseAllIsWell(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		d.says(activities.CheckProfile, activities.CheckOK, "default: project "+emulator.DefaultProjectID)
+		d.says(activities.CheckCloud, activities.CheckOK, "http://ecs.emulated answers")
+		d.says(activities.CheckClock, activities.CheckOK, "the worker's clock is 0s ahead of the cloud's")
+		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
+		d.says(activities.CheckProject, activities.CheckOK, emulator.DefaultProjectID)
+		d.says(activities.CheckListServers, activities.CheckOK, "permitted (ecs:cloudServers:list); the project has 1")
+		d.says(activities.CheckReadServer, activities.CheckOK, "permitted (ecs:cloudServers:get)")
+		d.says(activities.CheckReadDisks, activities.CheckOK, "permitted (ecs:cloudServers:listServerBlockDevices)")
+		d.says(activities.CheckQueryJobs, activities.CheckOK, "permitted")
+		d.says(activities.CheckListGroups, activities.CheckOK, "permitted (ecs:cloudServers:listServerGroups)")
+		d.says(activities.CheckListImages, activities.CheckOK, "permitted (ims:images:list)")
+		d.says(activities.CheckImage, activities.CheckOK, emulator.TargetImageName+" is active")
+		d.says(activities.CheckServer, activities.CheckOK, "one is SHUTOFF and fits the image")
+		d.says(activities.CheckChanges, activities.CheckSkipped, "not checked: would change a server; needs ecs:cloudServers:changeOS, ecs:cloudServers:stop and ecs:cloudServers:start")
+	})
+}
+
+// TestDiagnoseWithoutNames takes any server of the project for the calls, and judges none.
+func TestDiagnoseWithoutNames(t *testing.T) {
+	options := stopped()
+	options.Fleet[0].Locked = true
+	inLab(t, options, func(l *lab) {
+		d := l.diagnose(activities.DiagnoseInput{})
+		d.says(activities.CheckReadServer, activities.CheckOK, "permitted")
+		d.says(activities.CheckReadDisks, activities.CheckOK, "permitted")
+		d.says(activities.CheckImage, activities.CheckSkipped, "name one with --image")
+		d.says(activities.CheckServer, activities.CheckSkipped, "name one with --server")
+	})
+}
+
+// TestDiagnoseAnEmptyProject has no server to read.
+func TestDiagnoseAnEmptyProject(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			empty := r.URL.Query().Get("limit") == "1"
+			if empty {
+				_, _ = w.Write([]byte(`{"count":0,"servers":[]}`))
+			}
+			return empty
+		}
+		d := l.diagnose(activities.DiagnoseInput{})
+		d.says(activities.CheckReadServer, activities.CheckSkipped, "no server is known, name one with --server")
+		d.says(activities.CheckReadDisks, activities.CheckSkipped, "not checked: first comes read a server")
+		d.says(activities.CheckQueryJobs, activities.CheckOK, "permitted")
+	})
+}
+
+func TestDiagnoseCredentials(t *testing.T) {
+	key := ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)}
+	for name, test := range map[string]struct {
+		credentials ecs.Credentials
+		seen, fix   string
+	}{
+		"wrong secret key": {ecs.AccessKey{ID: key.ID, Secret: ecs.NewSecret(plantedPassword)}, "verify aksk signature fail", "the secret key is not that of the access key"},
+		"wrong access key": {ecs.AccessKey{ID: "ANOTHERACCESSKEY0000", Secret: key.Secret}, "not exist", "this cloud does not know the access key"},
+		"an old token":     {ecs.Token{Value: ecs.NewSecret(plantedPassword)}, "APIGW.0307", "the token has ended, or is one of another region"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.config.Credentials = test.credentials
+				l.acts.Profiles[0].Cloud = l.client(l.config)
+				d := l.diagnose(activities.DiagnoseInput{})
+				failed := d.failed(activities.CheckCredentials)
+				assert.Contains(l, failed.Seen, test.seen)
+				assert.Contains(l, failed.Fix, test.fix)
+				assert.Contains(l, failed.Fix, "docs/configuration.md")
+				d.says(activities.CheckClock, activities.CheckOK, "0s ahead")
+				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+				assert.Equal(l, map[string]int{serverLists: 1}, l.cloud.Ledger().Requests, "nothing else is asked in vain")
+			})
+		})
+	}
+	t.Run("wrong password", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			login := goodLogin()
+			login.Password = ecs.NewSecret(plantedPassword)
+			l.signIn(login)
+			d := l.diagnose(activities.DiagnoseInput{})
+			failed := d.failed(activities.CheckCredentials)
+			assert.Contains(l, failed.Seen, `get a token for user "operator": HTTP 401`)
+			assert.NotContains(l, failed.Seen, failed.Fix)
+			assert.Contains(l, failed.Fix, "the user, password and account")
+			d.says(activities.CheckCloud, activities.CheckOK, "its identity service answers; http://ecs.emulated was not asked")
+			d.says(activities.CheckClock, activities.CheckSkipped, "no answer of the cloud had a date")
+			d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+		})
+	})
+}
+
+func TestDiagnoseTheClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		ahead  time.Duration // of the cloud
+		seen   string
+		failed bool
+		worse  bool // so much that it is refused
+	}{
+		"a little off":     {2 * time.Second, "the worker's clock is 2s behind the cloud's", false, false},
+		"worth mentioning": {-6 * time.Minute, "the worker's clock is 6m0s ahead of the cloud's", true, false},
+		"behind":           {20 * time.Minute, "the worker's clock is 20m0s behind the cloud's", true, true},
+		"ahead":            {-20 * time.Minute, "the worker's clock is 20m0s ahead of the cloud's", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := stopped()
+			options.Skew = test.ahead
+			inLab(t, options, func(l *lab) {
+				d := l.diagnose(activities.DiagnoseInput{})
+				assert.Contains(l, d.found[activities.CheckClock].Seen, test.seen)
+				if !test.failed {
+					d.says(activities.CheckClock, activities.CheckOK, test.seen)
+					return
+				}
+				assert.Contains(l, d.failed(activities.CheckClock).Fix, "set the clock of the worker's machine right")
+				if test.worse {
+					d.skipsFrom(activities.CheckCredentials, activities.CheckClock)
+				} else {
+					d.says(activities.CheckListImages, activities.CheckOK, "permitted")
+				}
+			})
+		})
+	}
+}
+
+func TestDiagnoseTheProject(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.config.ProjectID = otherProject
+		l.acts.Profiles[0].Cloud = l.client(l.config)
+		d := l.diagnose(activities.DiagnoseInput{})
+		failed := d.failed(activities.CheckProject)
+		assert.Contains(l, failed.Seen, "Ecs.0023")
+		assert.Contains(l, failed.Fix, "check its id, and the region: every region has projects of its own")
+		d.says(activities.CheckProfile, activities.CheckOK, "project "+otherProject)
+		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
+		d.skipsFrom(activities.CheckListServers, activities.CheckProject)
+	})
+}
+
+// TestDiagnoseTheRegion: the name of the host is wrong, or nothing of the kind is there.
+func TestDiagnoseTheRegion(t *testing.T) {
+	noAPI := withFaults(stopped(), emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404})
+	inLab(t, noAPI, func(l *lab) {
+		d := l.diagnose(activities.DiagnoseInput{})
+		failed := d.failed(activities.CheckCloud)
+		assert.Contains(l, failed.Seen, "http://ecs.emulated: list servers: HTTP 404 APIGW.0101")
+		assert.Contains(l, failed.Fix, "check the region, and the domain or endpoint")
+		d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+	})
+	inLab(t, stopped(), func(l *lab) {
+		l.hostless()
+		d := l.diagnose(activities.DiagnoseInput{})
+		failed := d.failed(activities.CheckCloud)
+		assert.Contains(l, failed.Seen, "no such host")
+		assert.Contains(l, failed.Fix, "check the region")
+	})
+}
+
+// hostless gives the worker a cloud whose host has a name that nobody knows.
+func (l *lab) hostless() {
+	l.config.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "ecs.eu-xx.emulated", IsNotFound: true}
+	}
+	l.acts.Profiles[0].Cloud = l.client(l.config)
+}
+
+// TestPlanNamesWhatIsSetUpWrong as the doctor does, and in time.
+func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
+	denied := func(op string) emulator.Options {
+		return withFaults(stopped(), emulator.Fault{Op: op, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1})
+	}
+	late := stopped()
+	late.Skew = 20 * time.Minute
+	for name, test := range map[string]struct {
+		options emulator.Options
+		prepare func(*lab)
+		kind    string
+		says    string
+	}{
+		"region":  {stopped(), (*lab).hostless, activities.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
+		"project": {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "the project is not that of the credentials: check its id"},
+		"secret key": {stopped(), func(l *lab) {
+			l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(plantedPassword)}
+		}, activities.ErrCredentials, "the secret key is not that of the access key"},
+		"clock":              {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
+		"list of servers":    {denied(emulator.OpServers), nil, activities.ErrRefused, "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project)"},
+		"list of images":     {denied(emulator.OpImage), nil, activities.ErrRefused, "the credentials need the action ims:images:list"},
+		"disks of a server":  {denied(emulator.OpBlockDevice), nil, activities.ErrRefused, "the credentials need the action ecs:cloudServers:listServerBlockDevices"},
+		"list of the groups": {denied(emulator.OpServerGroups), nil, activities.ErrRefused, "the credentials need the action ecs:cloudServers:listServerGroups"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, test.options, func(l *lab) {
+				if test.prepare != nil {
+					test.prepare(l)
+					l.acts.Profiles[0].Cloud = l.client(l.config)
+				}
+				end := l.makePlan(l.planOf("", func(s *spec.Spec) {
+					s.Select = spec.Selection{Names: []string{"*"}}
+					s.PerGroup = spec.Group{ServerGroup: true, Count: new(1)}
+				}))
+				failed := failsWith(l, end.err, test.kind, true)
+				assert.Contains(l, failed.Message(), test.says)
+				l.showsNoSecret("the error", failed.Message())
+				assert.Less(l, end.took, time.Minute)
+			})
+		})
+	}
+}
+
+// TestDiagnosePermissions: each call by itself, with the action that is missing.
+func TestDiagnosePermissions(t *testing.T) {
+	for check, test := range map[string]struct{ op, fix string }{
+		activities.CheckListServers: {emulator.OpServers, "the credentials need the action ecs:cloudServers:list in this project"},
+		activities.CheckReadServer:  {emulator.OpServer, "the credentials need the action ecs:cloudServers:get in this project"},
+		activities.CheckReadDisks:   {emulator.OpBlockDevice, "the credentials need the action ecs:cloudServers:listServerBlockDevices in this project"},
+		activities.CheckQueryJobs:   {emulator.OpJob, "the credentials may not make this call in this project"},
+		activities.CheckListGroups:  {emulator.OpServerGroups, "the credentials need the action ecs:cloudServers:listServerGroups in this project; only rollouts with perGroup.serverGroup need it"},
+		activities.CheckListImages:  {emulator.OpImage, "the credentials need the action ims:images:list in this project"},
+	} {
+		t.Run(check, func(t *testing.T) {
+			fault := emulator.Fault{Op: test.op, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1}
+			inLab(t, withFaults(stopped(), fault), func(l *lab) {
+				d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+				failed := d.failed(check)
+				assert.Contains(l, failed.Seen, "HTTP 403 Pdp.0001: The policy does not allow this operation.")
+				assert.Contains(l, failed.Fix, test.fix)
+				d.says(activities.CheckProject, activities.CheckOK, "")
+			})
+		})
+	}
+}
+
+// TestDiagnoseTrouble: a cloud that does not answer as it should is no fault of the settings.
+func TestDiagnoseTrouble(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault     emulator.Fault
+		seen, fix string
+	}{
+		"throttled": {emulator.Fault{Kind: emulator.Throttle}, "HTTP 429", "wait a minute and try again"},
+		"500":       {emulator.Fault{Kind: emulator.ServerError}, "HTTP 500", "ask the cloud's support, and name the request"},
+		"a page":    {emulator.Fault{Kind: emulator.BadGatewayHTML}, "HTTP 502", "ask the cloud's support"},
+		"reset":     {emulator.Fault{Kind: emulator.DropBefore}, "http://ecs.emulated: list servers: ", "HTTPS_PROXY"},
+		"silence":   {emulator.Fault{Kind: emulator.HangBefore}, "http://ecs.emulated: list servers: ", "firewall"},
+		"barred":    {emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0401", Status: 403}, "APIGW.0401", "ask the cloud's support"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.fault.Op = emulator.OpServers
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				d := l.diagnose(activities.DiagnoseInput{})
+				failed := d.failed(activities.CheckCloud)
+				assert.Contains(l, failed.Seen, test.seen)
+				assert.Contains(l, failed.Fix, test.fix)
+				d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+			})
+		})
+	}
+}
+
+// TestDiagnoseTakesNoLongerThanSomebodyWaits: what there was no time for is not called wrong.
+func TestDiagnoseTakesNoLongerThanSomebodyWaits(t *testing.T) {
+	slow := emulator.Fault{Op: emulator.OpAny, Kind: emulator.Latency, Delay: 28 * time.Second, Times: -1}
+	inLab(t, withFaults(stopped(), slow), func(l *lab) {
+		end := run(l, l.acts.Diagnose, activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID}, attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, 100*time.Second, end.took)
+		last := end.result.Findings[len(end.result.Findings)-4]
+		assert.Equal(l, activities.CheckListImages, last.Check)
+		assert.Equal(l, activities.CheckSkipped, last.Verdict)
+		assert.Contains(l, last.Seen, "took all the time")
+	})
+}
+
+func TestDiagnoseNames(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		d := l.diagnose(activities.DiagnoseInput{ServerID: unknownID, ImageID: unknownID})
+		assert.Contains(l, d.failed(activities.CheckImage, activities.CheckServer).Seen, "image "+unknownID+" does not exist in this region")
+		d.says(activities.CheckServer, activities.CheckFailed, "server "+unknownID+" does not exist in project "+emulator.DefaultProjectID)
+		d.says(activities.CheckReadServer, activities.CheckOK, "permitted")
+
+		l.update(func(s *emulator.Server) { s.Locked, s.Frozen = true, true })
+		d = l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID})
+		failed := d.failed(activities.CheckServer)
+		assert.Contains(l, failed.Seen, "is locked")
+		assert.Contains(l, failed.Seen, "is frozen")
+
+		d = l.diagnose(activities.DiagnoseInput{ServerID: "web-07", ImageID: "ubuntu"})
+		d.failed(activities.CheckReadServer, activities.CheckImage)
+		assert.Contains(l, d.found[activities.CheckImage].Fix, "name it by its id")
+
+		d = l.diagnose(activities.DiagnoseInput{Profile: "edge"})
+		assert.Contains(l, d.failed(activities.CheckProfile).Seen, `profile "edge" is not one of the workers'`)
+		d.skipsFrom(activities.CheckCloud, activities.CheckProfile)
+	})
+}
+
+// TestDiagnoseWhetherTheImageFits says why not.
+func TestDiagnoseWhetherTheImageFits(t *testing.T) {
+	options := stopped()
+	options.Images = []emulator.Image{{Name: "small", MinDiskGB: 40}, {Name: "large", MinDiskGB: 1000}, {Name: "queued", Status: "queued", MinDiskGB: 40}, {Name: "uefi", Firmware: "uefi", MinDiskGB: 40}}
+	options.Fleet[0].SystemDiskGB = 40
+	inLab(t, options, func(l *lab) {
+		for name, check := range map[string]string{"large": activities.CheckServer, "uefi": activities.CheckServer, "queued": activities.CheckImage} {
+			d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.image(name).ID})
+			assert.Contains(l, d.failed(check).Seen, "image "+name)
+		}
+	})
+}
+
+// TestDiagnoseThatIsCancelled is no diagnosis.
+func TestDiagnoseThatIsCancelled(t *testing.T) {
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServers, Kind: emulator.HangBefore}), func(l *lab) {
+		ctx, cancel := context.WithCancel(l.Context())
+		defer cancel()
+		l.after(5*time.Second, cancel)
+		end := run(l, l.acts.Diagnose, activities.DiagnoseInput{}, attempt{ctx: ctx})
+		require.ErrorContains(l, end.err, "context canceled")
+		assert.Empty(l, end.result.Findings)
+	})
+}
