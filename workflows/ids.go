@@ -14,10 +14,14 @@ func CheckServerID(serverID, nonce string) string {
 	return "check/" + serverID + "/" + nonce
 }
 
+// DoctorID is the id of the workflow that checks what a worker needs.
+func DoctorID(nonce string) string { return "doctor/" + nonce }
+
 // The names under which the workflows are registered.
 const (
 	ChangeOSName    = "ChangeOS"
 	CheckServerName = "CheckServer"
+	DoctorName      = "Doctor"
 )
 
 // StatusQuery asks a ChangeOS workflow for its Status.

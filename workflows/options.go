@@ -21,7 +21,7 @@ func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
 }
 
-// lookOptions: at most four reads with a deadline of 30 s each; trouble is reported after five minutes,
+// lookOptions: at most four reads with a deadline of 30 s each, or a diagnosis, which ends by itself; trouble is reported after five minutes,
 // while somebody may still be watching and nothing has been touched.
 func lookOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

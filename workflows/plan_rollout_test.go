@@ -84,6 +84,20 @@ func TestEditedPlanIsNotCheckedTwice(t *testing.T) {
 	assert.Len(t, *given, 1)
 }
 
+// TestDoctor: what is wrong is data, and a worker that dies over it is followed by another one.
+func TestDoctor(t *testing.T) {
+	s := newStage(t)
+	in := activities.DiagnoseInput{Profile: "edge", ServerID: serverID, ImageID: newImage}
+	want := activities.DiagnoseResult{Findings: []activities.Finding{{Check: activities.CheckClock, Verdict: activities.CheckFailed, Seen: "1h ahead", Fix: "set it"}}}
+	given := answers[activities.DiagnoseInput](s, activities.DiagnoseName,
+		answer[activities.DiagnoseResult]{err: passing(activities.ErrWorkerStopping, "stopping")}, answer[activities.DiagnoseResult]{out: want})
+	got, err := run[activities.DiagnoseResult](s, workflows.DoctorName, in)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.Equal(t, []activities.DiagnoseInput{in, in}, *given)
+	assert.LessOrEqual(t, s.options.of(t, activities.DiagnoseName).ScheduleToCloseTimeout, 6*time.Minute, "somebody waits")
+}
+
 // TestPlanningGivesUp: somebody waits for a plan, so a cloud in trouble is reported.
 func TestPlanningGivesUp(t *testing.T) {
 	for name, input := range map[string]any{

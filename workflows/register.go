@@ -12,4 +12,5 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: PlanRolloutName})
 	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: CheckPlanName})
 	r.RegisterWorkflowWithOptions(CheckServer, workflow.RegisterOptions{Name: CheckServerName})
+	r.RegisterWorkflowWithOptions(Doctor, workflow.RegisterOptions{Name: DoctorName})
 }
