@@ -148,8 +148,9 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 	if o.replan {
 		return s.replan(ctx, io, plan, document)
 	}
-	checked, err := consult[workflows.CheckPlanResult](ctx, s, workflows.PlanID(plan.Name, uuid.NewString()), "check the plan of "+plan.Name,
-		workflows.CheckPlanName, workflows.CheckPlanInput{Plan: plan})
+	checked, err := consult[workflows.CheckPlanResult](ctx, s, consultation{
+		id: workflows.PlanID(plan.Name, uuid.NewString()), summary: "check the plan of " + plan.Name, workflow: workflows.CheckPlanName, timeout: planTimeout,
+	}, workflows.CheckPlanInput{Plan: plan})
 	if err != nil {
 		return plan, fmt.Errorf("the plan of rollout %s could not be checked, nothing was started: %w", plan.Name, err)
 	}

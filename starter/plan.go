@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
@@ -139,8 +138,9 @@ const planTimeout = 15 * time.Minute
 // plan has a worker look at the servers and make a plan. It touches nothing.
 func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan, error) {
 	name := document.Metadata.Name
-	result, err := consult[workflows.PlanRolloutResult](ctx, s, workflows.PlanID(name, uuid.NewString()), "plan "+name,
-		workflows.PlanRolloutName, workflows.PlanRolloutInput{Document: document})
+	result, err := consult[workflows.PlanRolloutResult](ctx, s, consultation{
+		id: workflows.PlanID(name, uuid.NewString()), summary: "plan " + name, workflow: workflows.PlanRolloutName, timeout: planTimeout,
+	}, workflows.PlanRolloutInput{Document: document})
 	switch {
 	case err != nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s could not be planned, nothing was touched: %w", name, err)
@@ -162,24 +162,4 @@ func indented(texts []string) string {
 		safetext.Fprintf(&lines, "\n  %s", text)
 	}
 	return lines.String()
-}
-
-// consult runs a workflow that looks at servers and touches nothing.
-func consult[Result, Input any](ctx context.Context, s *session, id, summary, workflow string, in Input) (Result, error) {
-	var result Result
-	if err := s.requireWorker(ctx); err != nil {
-		return result, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
-	defer cancel()
-	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: planTimeout, StaticSummary: summary,
-	}, workflow, in)
-	if err == nil {
-		err = s.await(ctx, run, &result)
-	}
-	if err != nil {
-		return result, err
-	}
-	return result, nil
 }

@@ -79,7 +79,8 @@ The server keeps its id, addresses and data disks. Its system disk is destroyed 
 replaced by a new one made from an image. The change runs as a Temporal workflow on
 the workers, so it goes on whatever happens to this command.
 
-A fleet: plan, apply, watch, report. One server: server.
+A fleet: plan, apply, watch, report. One server: server. When something does not work:
+doctor.
 ` + exitCodes,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -99,6 +100,7 @@ A fleet: plan, apply, watch, report. One server: server.
 	root.AddCommand(newRolloutCommands(io)...)
 	root.AddCommand(
 		newServerCommand(io),
+		newDoctorCommand(io),
 		newDemoCommand(io),
 		newEmulatorCommand(io),
 		newVersionCommand(io),

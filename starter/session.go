@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -76,37 +75,58 @@ func (s *session) servedSoon(ctx context.Context) (bool, error) {
 // served tells whether somebody polls for workflows and somebody for activities.
 func (s *session) served(ctx context.Context) (bool, error) {
 	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
-		queue, err := s.client.DescribeTaskQueue(ctx, s.taskQueue, kind)
-		if err != nil {
-			return false, fmt.Errorf("Temporal cannot tell who serves task queue %s: %w", s.taskQueue, err)
-		}
-		alive := slices.ContainsFunc(queue.GetPollers(), func(p *taskqueue.PollerInfo) bool {
-			return time.Since(p.GetLastAccessTime().AsTime()) < pollerAge
-		})
-		if !alive {
-			return false, nil
+		alive, err := s.pollers(ctx, kind)
+		if err != nil || len(alive) == 0 {
+			return false, err
 		}
 	}
 	return true, nil
 }
 
-// check has a worker look at the server. It touches nothing.
-func (s *session) check(ctx context.Context, in activities.PreflightInput) (activities.PreflightResult, error) {
-	var found activities.PreflightResult
-	if err := s.requireWorker(ctx); err != nil {
-		return found, err
+// pollers are the processes that ask for work of one kind: "4711@build-07".
+func (s *session) pollers(ctx context.Context, kind enums.TaskQueueType) ([]string, error) {
+	queue, err := s.client.DescribeTaskQueue(ctx, s.taskQueue, kind)
+	if err != nil {
+		return nil, fmt.Errorf("Temporal cannot tell who serves task queue %s: %w", s.taskQueue, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	var alive []string
+	for _, p := range queue.GetPollers() {
+		if time.Since(p.GetLastAccessTime().AsTime()) < pollerAge {
+			alive = append(alive, p.GetIdentity())
+		}
+	}
+	slices.Sort(alive)
+	return slices.Compact(alive), nil
+}
+
+// consultation is a workflow that looks and touches nothing.
+type consultation struct {
+	id, summary, workflow string
+	timeout               time.Duration
+}
+
+// consult has a worker look, and waits for what it has seen.
+func consult[Result, Input any](ctx context.Context, s *session, c consultation, in Input) (Result, error) {
+	var result Result
+	if err := s.requireWorker(ctx); err != nil {
+		return result, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                       workflows.CheckServerID(in.ServerID, uuid.NewString()),
-		TaskQueue:                s.taskQueue,
-		WorkflowExecutionTimeout: checkTimeout,
-		StaticSummary:            "look at " + in.ServerID,
-	}, workflows.CheckServerName, in)
+		ID: c.id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: c.timeout, StaticSummary: c.summary,
+	}, c.workflow, in)
 	if err == nil {
-		err = s.await(ctx, run, &found)
+		err = s.await(ctx, run, &result)
 	}
+	return result, err
+}
+
+// check has a worker look at the server.
+func (s *session) check(ctx context.Context, in activities.PreflightInput) (activities.PreflightResult, error) {
+	found, err := consult[activities.PreflightResult](ctx, s, consultation{
+		id: workflows.CheckServerID(in.ServerID, uuid.NewString()), summary: "look at " + in.ServerID, workflow: workflows.CheckServerName, timeout: checkTimeout,
+	}, in)
 	if err != nil {
 		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %w", in.ServerID, err)
 	}
@@ -132,7 +152,7 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, result any)
 			case errors.Is(ctx.Err(), context.Canceled):
 				return ctx.Err()
 			}
-			return errors.New(said(err))
+			return errors.New(said(err) + s.advice(err))
 		case <-ticker.C:
 			if served, err := s.served(ctx); err == nil && !served {
 				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
@@ -303,6 +323,17 @@ func (s *session) status(ctx context.Context, workflowID, runID string) (workflo
 		return status, err
 	}
 	return status, answer.Get(&status)
+}
+
+// advice is the command that finds out why a worker had trouble with the cloud.
+func (s *session) advice(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		switch app.Type() {
+		case activities.ErrCredentials, activities.ErrRefused, activities.ErrCloud:
+			return "; find out why with: reimage doctor" + taskQueueFlag(s.taskQueue)
+		}
+	}
+	return ""
 }
 
 // said is what went wrong in the worker's own words, or how the workflow closed, without Temporal's wrapping.

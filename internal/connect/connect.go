@@ -22,9 +22,9 @@ const dialTimeout = 10 * time.Second
 // Temporal connects and checks that the server answers. The error says where it was looked for and
 // what to set.
 func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
-	options, err := envconfig.LoadDefaultClientOptions()
+	options, err := options()
 	if err != nil {
-		return nil, fmt.Errorf("the Temporal settings cannot be used: %w", err)
+		return nil, err
 	}
 	options.Logger = logger
 	options.DataConverter = DataConverter()
@@ -33,7 +33,24 @@ func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("Temporal at %s (namespace %s) cannot be reached: %w; start it, or set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE",
-			cmp.Or(options.HostPort, client.DefaultHostPort), cmp.Or(options.Namespace, client.DefaultNamespace), err)
+			options.HostPort, options.Namespace, err)
 	}
 	return c, nil
+}
+
+// Where is the address and the namespace at which Temporal is looked for.
+func Where() (address, namespace string, err error) {
+	options, err := options()
+	return options.HostPort, options.Namespace, err
+}
+
+// options are the settings, with the defaults filled in.
+func options() (client.Options, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return options, fmt.Errorf("the Temporal settings cannot be used: %w", err)
+	}
+	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
+	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
+	return options, nil
 }

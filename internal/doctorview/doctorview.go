@@ -1,0 +1,76 @@
+// Package doctorview writes the findings of the doctor for people: one line for each check, and what to do below
+// those that failed.
+package doctorview
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/safetext"
+)
+
+// width is the longest line, in characters. A word that is longer stays whole.
+const width = 120
+
+// Print writes every finding, and how many there are of each kind.
+func Print(w io.Writer, findings []activities.Finding) error {
+	column := 0
+	for _, f := range findings {
+		column = max(column, utf8.RuneCountInString(f.Check))
+	}
+	var text strings.Builder
+	indent := strings.Repeat(" ", len(verdict(activities.CheckSkipped))+column+4)
+	for _, f := range findings {
+		fmt.Fprintf(&text, "%s  %-*s  %s\n", verdict(f.Verdict), column, safetext.Line(f.Check), wrapped(f.Seen, indent, ""))
+		if f.Fix != "" {
+			fmt.Fprintf(&text, "%s%s\n", indent, wrapped("-> "+f.Fix, indent, "   "))
+		}
+	}
+	fmt.Fprintf(&text, "\n%d checks: %d ok, %d failed, %d skipped\n", len(findings),
+		count(findings, activities.CheckOK), count(findings, activities.CheckFailed), count(findings, activities.CheckSkipped))
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// verdict is as wide as its column. What failed stands out.
+func verdict(v activities.Verdict) string {
+	word := safetext.Line(string(v))
+	if v == activities.CheckFailed {
+		word = "FAILED"
+	}
+	return fmt.Sprintf("%-7s", word)
+}
+
+// wrapped breaks a text between words. What does not fit goes below its beginning, and is indented by hang more.
+func wrapped(text, indent, hang string) string {
+	var out strings.Builder
+	used := len(indent)
+	for i, word := range strings.Fields(safetext.Line(text)) {
+		long := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case used+1+long > width:
+			out.WriteString("\n" + indent + hang)
+			used = len(indent) + len(hang)
+		default:
+			out.WriteString(" ")
+			used++
+		}
+		out.WriteString(word)
+		used += long
+	}
+	return out.String()
+}
+
+func count(findings []activities.Finding, v activities.Verdict) int {
+	n := 0
+	for _, f := range findings {
+		if f.Verdict == v {
+			n++
+		}
+	}
+	return n
+}

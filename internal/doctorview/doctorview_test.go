@@ -1,0 +1,76 @@
+package doctorview_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/doctorview"
+)
+
+func ok(check, seen string) activities.Finding {
+	return activities.Finding{Check: check, Verdict: activities.CheckOK, Seen: seen}
+}
+
+func skipped(check, seen string) activities.Finding {
+	return activities.Finding{Check: check, Verdict: activities.CheckSkipped, Seen: seen}
+}
+
+func printed(t *testing.T, findings []activities.Finding) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, doctorview.Print(&out, findings))
+	return out.String()
+}
+
+// TestFindingsAsTheyAreShown compares with testdata. REIMAGE_UPDATE=1 writes it anew.
+func TestFindingsAsTheyAreShown(t *testing.T) {
+	refused := "list servers: HTTP 403 Pdp.0001: User: iam::0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80:user:svc-rollout is not authorized to perform: " +
+		"ecs:cloudServers:list on resource: * because no identity-based policy allows it (request 8d2e4f6a800e5f8a4c3b2d4e6f9a1b7c)"
+	for name, findings := range map[string][]activities.Finding{
+		"well": {
+			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok("worker", "1 worker serves task queue reimage: 4711@build-07"),
+			ok(activities.CheckListServers, "permitted (ecs:cloudServers:list); the project has 24"),
+			skipped(activities.CheckImage, "not checked: name one with --image"),
+		},
+		"ill": {
+			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(activities.CheckCredentials, "the cloud accepts them"),
+			{Check: activities.CheckListServers, Verdict: activities.CheckFailed, Seen: refused, Fix: "the credentials need the action ecs:cloudServers:list in this project, and this is a remedy that does not fit into one line"},
+			{Check: activities.CheckServer, Verdict: activities.CheckFailed, Seen: "web-01\x1b[2J is locked\nby ORDER", Fix: "unlock it"},
+			skipped(activities.CheckChanges, "not checked: would change a server"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden := filepath.Join("testdata", name+".txt")
+			got := printed(t, findings)
+			for line := range strings.Lines(got) {
+				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 120)
+			}
+			if os.Getenv("REIMAGE_UPDATE") == "1" {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err, "REIMAGE_UPDATE=1 writes it")
+			assert.Equal(t, string(want), got, "REIMAGE_UPDATE=1 writes it anew")
+		})
+	}
+}
+
+// TestPrintTellsOfAFullDisk instead of showing half of the findings as all of them.
+func TestPrintTellsOfAFullDisk(t *testing.T) {
+	assert.ErrorIs(t, doctorview.Print(full{}, []activities.Finding{ok("Temporal", "there")}), errFull)
+}
+
+var errFull = errors.New("full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

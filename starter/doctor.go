@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/internal/doctorview"
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+type doctorOptions struct {
+	profile   string
+	image     string
+	server    string
+	output    outputFormat
+	taskQueue string
+}
+
+func (o *doctorOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.profile, "profile", "", "`name` of the workers' profile to check; their only one, or the one called default")
+	f.StringVar(&o.image, "image", "", "`id` of an image to look at")
+	f.StringVar(&o.server, "server", "", "`id` of a server to look at, and to hold against the image")
+	addFormatFlag(f, &o.output)
+	addTaskQueueFlag(f, &o.taskQueue)
+}
+
+func newDoctorCommand(io streams) *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check step by step what reimage needs, and say what to fix",
+		Long: `Check step by step what reimage needs, and say what to fix: Temporal, a worker, and as
+that worker sees them the clock, the credentials, the project and the permission for
+each call. Nothing is touched: what would change a server is not checked.
+` + exitCodes,
+		Example: `  reimage doctor
+  reimage doctor --profile edge --server 2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11 --image 7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2`,
+		Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), io, o) },
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runDoctor(ctx context.Context, io streams, o doctorOptions) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	d := doctor{io: io, options: o}
+	d.examine(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // what was cut short is no finding
+	}
+	if err := d.print(); err != nil {
+		return err
+	}
+	var failed []string
+	for _, f := range d.findings {
+		if f.Verdict == activities.CheckFailed {
+			failed = append(failed, safetext.Line(f.Check))
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d checks failed: %s", len(failed), len(d.findings), strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+func (o doctorOptions) validate() error {
+	var problems []error
+	if o.server != "" {
+		problems = append(problems, validServerID(o.server))
+	}
+	if o.image != "" && !rollout.IsUUID(o.image) {
+		problems = append(problems, fmt.Errorf("image id %q is not a UUID (in lower case)", o.image))
+	}
+	return errors.Join(problems...)
+}
+
+// The checks of the command line itself. A worker makes the others.
+const (
+	checkTemporal  = "Temporal"
+	checkNamespace = "namespace"
+	checkWorker    = "worker"
+)
+
+// doctor makes one check after the other, and ends where the next one needs what has failed.
+type doctor struct {
+	io       streams
+	options  doctorOptions
+	findings []activities.Finding
+}
+
+func (d *doctor) examine(ctx context.Context) {
+	s, err := dial(ctx, d.options.taskQueue)
+	if err != nil {
+		d.failed(checkTemporal, err, "TEMPORAL_ADDRESS, TEMPORAL_TLS and TEMPORAL_API_KEY or a configuration file say how it is reached: docs/configuration.md")
+		d.skipRest(checkTemporal)
+		return
+	}
+	defer s.close()
+	switch {
+	case !d.temporal(ctx, s):
+		d.skipRest(checkTemporal)
+	case !d.namespace(ctx, s):
+		d.skipRest(checkNamespace)
+	case !d.worker(ctx, s):
+		d.skipRest(checkWorker)
+	}
+}
+
+func (d *doctor) ok(check, seen string) bool {
+	d.findings = append(d.findings, activities.Finding{Check: check, Verdict: activities.CheckOK, Seen: seen})
+	return true
+}
+
+func (d *doctor) failed(check string, err error, fix string) bool {
+	d.findings = append(d.findings, activities.Finding{Check: check, Verdict: activities.CheckFailed, Seen: err.Error(), Fix: fix})
+	return false
+}
+
+// skipRest is for the checks that there is nobody to make.
+func (d *doctor) skipRest(because string) {
+	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, activities.DiagnosedChecks()...)[len(d.findings):] {
+		finding := activities.NotChecked(because)
+		finding.Check = check
+		d.findings = append(d.findings, finding)
+	}
+}
+
+func (d *doctor) temporal(ctx context.Context, s *session) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	address, _, err := connect.Where()
+	if err != nil {
+		return d.failed(checkTemporal, err, "mend the settings")
+	}
+	system, err := s.client.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+	if err != nil {
+		return d.failed(checkTemporal, fmt.Errorf("Temporal at %s: %w", address, err), "see whether it is well, and whether TEMPORAL_ADDRESS is its own")
+	}
+	return d.ok(checkTemporal, fmt.Sprintf("%s, server %s", address, system.GetServerVersion()))
+}
+
+func (d *doctor) namespace(ctx context.Context, s *session) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, name, err := connect.Where()
+	if err != nil {
+		return d.failed(checkNamespace, err, "mend the settings")
+	}
+	described, err := s.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
+	if _, unknown := errors.AsType[*serviceerror.NamespaceNotFound](err); unknown {
+		return d.failed(checkNamespace, fmt.Errorf("there is no namespace %s", name),
+			"set TEMPORAL_NAMESPACE, or create it with: temporal operator namespace create --namespace "+name)
+	}
+	if err != nil {
+		return d.failed(checkNamespace, fmt.Errorf("namespace %s: %w", name, err), "see whether TEMPORAL_API_KEY or the certificate may use that namespace")
+	}
+	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
+	return d.ok(checkNamespace, fmt.Sprintf("%s, keeps what has ended for %s", name, retention))
+}
+
+// worker has a worker make the other checks.
+func (d *doctor) worker(ctx context.Context, s *session) bool {
+	const start = "start reimage-worker; when it does not stay up, its first lines say why; REIMAGE_TASK_QUEUE and --task-queue have to agree"
+	served, err := s.servedSoon(ctx)
+	if err != nil {
+		return d.failed(checkWorker, err, "see whether Temporal is well")
+	}
+	if !served {
+		return d.failed(checkWorker, fmt.Errorf("no worker serves task queue %s", s.taskQueue), start)
+	}
+	workers, err := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return d.failed(checkWorker, err, "see whether Temporal is well")
+	}
+	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintln(d.io.err, "a worker is still asking the cloud") })
+	defer slow.Stop()
+	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
+		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName, timeout: checkTimeout,
+	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server})
+	if err != nil {
+		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
+	}
+	d.ok(checkWorker, fmt.Sprintf("task queue %s is served by %s", s.taskQueue, strings.Join(workers, ", ")))
+	d.findings = append(d.findings, result.Findings...)
+	return true
+}
+
+func (d *doctor) print() error {
+	if d.options.output == outputJSON {
+		return printJSON(d.io, activities.DiagnoseResult{Findings: d.findings})
+	}
+	return doctorview.Print(d.io.out, d.findings)
+}
