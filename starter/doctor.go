@@ -172,7 +172,7 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 		return d.failed(checkNamespace, fmt.Errorf("namespace %s: %w", name, err), "see whether TEMPORAL_API_KEY or the certificate may use that namespace")
 	}
 	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	return d.ok(checkNamespace, fmt.Sprintf("%s, keeps what has ended for %s", name, retention))
+	return d.ok(checkNamespace, fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours()))
 }
 
 // worker has a worker make the other checks.

@@ -19,9 +19,11 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
@@ -64,6 +66,7 @@ type fleet struct {
 	ends  map[string]rollout.ServerEnd // servers that end at once, by name; the others wait for finish
 	made  workflows.PlanRolloutResult  // what PlanRollout answers
 	drift []rollout.Drift              // what CheckPlan answers
+	found []activities.Finding         // what Doctor answers; none is a worker that cannot
 	works worker.Worker
 }
 
@@ -110,6 +113,7 @@ func (f *fleet) work() {
 	f.works.RegisterWorkflowWithOptions(f.changeOS, workflow.RegisterOptions{Name: workflows.ChangeOSName})
 	f.works.RegisterWorkflowWithOptions(f.planRollout, workflow.RegisterOptions{Name: workflows.PlanRolloutName})
 	f.works.RegisterWorkflowWithOptions(f.checkPlan, workflow.RegisterOptions{Name: workflows.CheckPlanName})
+	f.works.RegisterWorkflowWithOptions(f.doctor, workflow.RegisterOptions{Name: workflows.DoctorName})
 	f.works.RegisterActivityWithOptions(func(context.Context) error { return nil }, activity.RegisterOptions{Name: "so that activities are polled for"})
 	require.NoError(f.t, f.works.Start())
 	f.t.Cleanup(func() { f.stopWorking() })
@@ -132,6 +136,16 @@ func (f *fleet) checkPlan(workflow.Context, workflows.CheckPlanInput) (workflows
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	return workflows.CheckPlanResult{Drift: f.drift}, nil
+}
+
+func (f *fleet) doctor(_ workflow.Context, in activities.DiagnoseInput) (activities.DiagnoseResult, error) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	if len(f.found) == 0 {
+		return activities.DiagnoseResult{}, temporal.NewNonRetryableApplicationError("out of order", "Trouble", nil)
+	}
+	asked := activities.Finding{Check: activities.CheckProfile, Verdict: activities.CheckOK, Seen: fmt.Sprintf("asked for %+v", in)}
+	return activities.DiagnoseResult{Findings: append([]activities.Finding{asked}, f.found...)}, nil
 }
 
 // finishSignal tells the stand-in for ChangeOS how the server ended.

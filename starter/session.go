@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -92,7 +93,7 @@ func (s *session) pollers(ctx context.Context, kind enums.TaskQueueType) ([]stri
 	var alive []string
 	for _, p := range queue.GetPollers() {
 		if time.Since(p.GetLastAccessTime().AsTime()) < pollerAge {
-			alive = append(alive, p.GetIdentity())
+			alive = append(alive, strings.TrimRight(p.GetIdentity(), "@")) // the SDK adds an empty name
 		}
 	}
 	slices.Sort(alive)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+)
+
+func TestDoctor(t *testing.T) {
+	f := newFleet(t, "patient", 1)
+	f.found = []activities.Finding{{Check: activities.CheckCloud, Verdict: activities.CheckOK, Seen: "it answers"}}
+
+	ran := f.cli("doctor", "--task-queue", f.queue, "--profile", "edge", "--image", testImage, "--server", oldImage)
+	assert.Equal(t, exitDone, ran.code)
+	assert.Empty(t, ran.err)
+	assert.Regexp(t, `(?m)^ok       Temporal +`+temporalServer.Address+`, server [0-9.]+$`, ran.out)
+	assert.Regexp(t, `(?m)^ok       namespace +default, keeps what has ended for \d+h$`, ran.out)
+	assert.Regexp(t, `(?m)^ok       worker +task queue `+f.queue+` is served by \d+@[^@]+$`, ran.out)
+	assert.Contains(t, strings.Join(strings.Fields(ran.out), " "), "asked for {Profile:edge ImageID:"+testImage+" ServerID:"+oldImage+"}")
+	assert.Contains(t, ran.out, "\n5 checks: 5 ok, 0 failed, 0 skipped\n")
+
+	f.found = append(f.found,
+		activities.Finding{Check: activities.CheckClock, Verdict: activities.CheckFailed, Seen: "20m ahead", Fix: "set it right"},
+		activities.Finding{Check: activities.CheckCredentials, Verdict: activities.CheckSkipped, Seen: "not checked"})
+	ran = f.cli("doctor", "--task-queue", f.queue)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.out, "FAILED   clock")
+	assert.Contains(t, ran.out, "-> set it right")
+	assert.Equal(t, "reimage: 1 of 7 checks failed: clock\n", ran.err)
+
+	ran = f.cli("doctor", "--task-queue", f.queue, "--output", "json")
+	assert.Equal(t, exitUsage, ran.code)
+	var printed activities.DiagnoseResult
+	require.NoError(t, json.Unmarshal([]byte(ran.out), &printed))
+	assert.Equal(t, f.found[1], printed.Findings[5])
+}
+
+// TestDoctorWithoutHelp: whoever is missing is named, and every check that needs them is skipped and says so.
+func TestDoctorWithoutHelp(t *testing.T) {
+	f := newFleet(t, "alone", 1)
+	findings := func(ran ran) map[string]activities.Finding {
+		t.Helper()
+		assert.Equal(t, exitUsage, ran.code)
+		assert.Equal(t, 1, strings.Count(ran.err, "\n"), ran.err)
+		var printed activities.DiagnoseResult
+		require.NoError(t, json.Unmarshal([]byte(ran.out), &printed))
+		found := map[string]activities.Finding{}
+		for _, finding := range printed.Findings {
+			found[finding.Check] = finding
+		}
+		assert.Len(t, found, 3+len(activities.DiagnosedChecks()))
+		return found
+	}
+	skipped := func(found map[string]activities.Finding, because string, checks ...string) {
+		t.Helper()
+		for _, check := range append(checks, activities.DiagnosedChecks()...) {
+			assert.Equal(t, activities.Finding{Check: check, Verdict: activities.CheckSkipped, Seen: "not checked: first comes " + because}, found[check])
+		}
+	}
+
+	found := findings(f.cli("doctor", "--task-queue", f.queue, "--output", "json"))
+	assert.Equal(t, "no worker has made the checks: out of order", found[checkWorker].Seen)
+	assert.Contains(t, found[checkWorker].Fix, "look at its log")
+	skipped(found, checkWorker)
+
+	found = findings(f.cli("doctor", "--task-queue", "nobody-"+f.queue, "--output", "json"))
+	assert.Equal(t, activities.CheckOK, found[checkNamespace].Verdict)
+	assert.Equal(t, "no worker serves task queue nobody-"+f.queue, found[checkWorker].Seen)
+	assert.Contains(t, found[checkWorker].Fix, "start reimage-worker")
+	skipped(found, checkWorker)
+
+	t.Setenv("TEMPORAL_NAMESPACE", "nowhere")
+	found = findings(f.cli("doctor", "--task-queue", f.queue, "--output", "json"))
+	assert.Equal(t, activities.CheckOK, found[checkTemporal].Verdict)
+	assert.Equal(t, "there is no namespace nowhere", found[checkNamespace].Seen)
+	assert.Contains(t, found[checkNamespace].Fix, "temporal operator namespace create --namespace nowhere")
+	skipped(found, checkNamespace, checkWorker)
+
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	ran := f.cli("doctor", "--task-queue", f.queue)
+	for line := range strings.Lines(ran.out) {
+		assert.LessOrEqual(t, len(line), 121)
+	}
+	found = findings(f.cli("doctor", "--task-queue", f.queue, "--output", "json"))
+	assert.Contains(t, found[checkTemporal].Seen, "Temporal at 127.0.0.1:1 (namespace nowhere) cannot be reached")
+	assert.Contains(t, found[checkTemporal].Fix, "TEMPORAL_ADDRESS")
+	skipped(found, checkTemporal, checkNamespace, checkWorker)
+}
+
+// TestDoctorInterrupted finds nothing.
+func TestDoctorInterrupted(t *testing.T) {
+	f := newFleet(t, "hasty", 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ran := f.cliWith(ctx, "", "doctor", "--task-queue", f.queue)
+	assert.Equal(t, exitInterrupted, ran.code)
+	assert.Empty(t, ran.out)
+}
+
+// TestChecksHaveNamesOfTheirOwn: findings are told apart by them.
+func TestChecksHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, activities.DiagnosedChecks()...) {
+		assert.False(t, seen[check], check)
+		seen[check] = true
+	}
+}

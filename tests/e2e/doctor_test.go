@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// doctored is what reimage doctor found, by check.
+func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[string]activities.Finding {
+	t.Helper()
+	ran := machine.CLI(t, append([]string{"doctor", "--output", "json", "--task-queue", lab.Queue}, args...)...)
+	require.Equal(t, code, ran.Code)
+	assert.NotContains(t, ran.Out, emulator.DefaultSecretKey)
+	var result activities.DiagnoseResult
+	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
+	found := map[string]activities.Finding{}
+	for _, finding := range result.Findings {
+		found[finding.Check] = finding
+	}
+	return found
+}
+
+// TestDoctor on a project where all is well: the text for people, and nothing touched.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{})
+	found := doctored(t, lab, 1)
+	assert.Equal(t, activities.CheckFailed, found["worker"].Verdict)
+	assert.Contains(t, found["worker"].Fix, "start reimage-worker")
+
+	lab.StartWorker(nil)
+	server := lab.Server("ACTIVE")
+	ran := machine.CLI(t, "doctor", "--task-queue", lab.Queue, "--server", server.ID, "--image", lab.OtherImage(server).ID)
+	assert.Equal(t, 0, ran.Code)
+	assert.Contains(t, ran.Out, server.Name+" is ACTIVE and fits the image")
+	assert.Contains(t, ran.Out, "\n17 checks: 16 ok, 0 failed, 1 skipped\n")
+	for _, account := range lab.Cloud.Ledger().Servers {
+		assert.Empty(t, account.Writes)
+	}
+
+	var runs []*workflow.WorkflowExecutionInfo
+	lab.Eventually("the run is listed", func() bool {
+		listed, err := lab.Temporal.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "WorkflowType = '" + workflows.DoctorName + "' AND TaskQueue = '" + lab.Queue + "'",
+		})
+		require.NoError(t, err)
+		runs = listed.GetExecutions()
+		return len(runs) > 0
+	})
+	for _, run := range runs {
+		lab.Replay(lab.Temporal.Client.GetWorkflow(t.Context(), run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId()))
+	}
+}
+
+// TestDoctorAndPlanNameWhatIsSetUpWrong: the same cause and the same remedy, whoever is asked.
+func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cloud emulator.Options
+		env   map[string]string
+		check string
+		seen  string
+		fix   string // which the plan says as well, unless it has words of its own
+		plan  string
+	}{
+		"wrong key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"},
+			activities.CheckCredentials, "401", "the secret key is not that of the access key", ""},
+		"wrong project": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"},
+			activities.CheckProject, "Ecs.0023", "the project is not that of the credentials: check its id, and the region", ""},
+		"wrong region": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpAny, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404, Times: -1}}}, nil,
+			activities.CheckCloud, "APIGW.0101", "check the region, and the domain or endpoint", ""},
+		"missing permission": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1}}}, nil,
+			activities.CheckListServers, "Pdp.0001", "the credentials need the action ecs:cloudServers:list in this project", ""},
+		"skewed clock": {emulator.Options{Skew: 20 * time.Minute}, nil,
+			activities.CheckClock, "behind the cloud's", "set the clock of the worker's machine right", "behind the cloud's: set it right there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, test.cloud)
+			lab.StartWorker(test.env)
+			found := doctored(t, lab, 1)
+			for check, finding := range found {
+				assert.Equal(t, check == test.check, finding.Verdict == activities.CheckFailed, "%s: %s", check, finding.Seen)
+			}
+			assert.Contains(t, found[test.check].Seen, test.seen)
+			assert.Contains(t, found[test.check].Fix, test.fix)
+
+			document := filepath.Join(t.TempDir(), "rollout.yaml")
+			require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: ill}\nspec:\n  select: {names: ['*']}\n  image: {id: "+goodImage+"}\n"), 0o600))
+			ran := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
+			assert.Equal(t, 1, ran.Code)
+			says := test.fix
+			if test.plan != "" {
+				says = test.plan
+			}
+			assert.Contains(t, ran.ErrOut, says)
+			assert.Contains(t, ran.ErrOut, "; find out why with: reimage doctor --task-queue "+lab.Queue)
+			assert.NotContains(t, ran.ErrOut, "not-the-secret-key")
+		})
+	}
+}
