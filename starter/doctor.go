@@ -175,6 +175,9 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 	return d.ok(checkNamespace, fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours()))
 }
 
+// doctorTimeout is a little more than the time in which a worker ends its checks. One that does not know them is silent.
+const doctorTimeout = 150 * time.Second
+
 // worker has a worker make the other checks.
 func (d *doctor) worker(ctx context.Context, s *session) bool {
 	const start = "start reimage-worker; when it does not stay up, its first lines say why; REIMAGE_TASK_QUEUE and --task-queue have to agree"
@@ -192,7 +195,7 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintln(d.io.err, "a worker is still asking the cloud") })
 	defer slow.Stop()
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
-		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName, timeout: checkTimeout,
+		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName, timeout: doctorTimeout,
 	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server})
 	if err != nil {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
