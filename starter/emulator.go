@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -33,7 +34,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 1, "`seed` of every id, duration and fault; the same seed gives the same cloud")
 	f.Float64Var(&o.speed, "speed", 1, "emulated `seconds` that pass in a real one")
 	f.StringVar(&o.faults, "faults", "", "YAML `file` of faults to inject (docs/emulator.md)")
-	f.StringVar(&o.edition, "edition", "default", "`cloud` whose published documents to follow: default, otc, swiss, huawei")
+	f.StringVar(&o.edition, "edition", edition.Any, "`cloud` whose published documents to follow: any, huaweicloud, otc, swiss-otc and others (docs/editions.md)")
 	f.StringArrayVar(&o.switches, "edition-switch", nil, "`name=value` of one thing on which the documents differ, for instance busy_code=Ecs.0100; repeatable (docs/emulator.md)")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 }

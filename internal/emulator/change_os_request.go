@@ -155,6 +155,10 @@ func (e *Emulator) judgeRequest(version string, request osRequest) (change, *ref
 		return change{}, refuse("Ecs.0005", "mode must be withStopServer")
 	case request.IsAutoPay != "" && request.IsAutoPay != "true" && request.IsAutoPay != "false":
 		return change{}, refuse("Ecs.0005", `isAutoPay must be "true" or "false"`)
+	case request.IsAutoPay != "" && edition.NoAutoPay:
+		return change{}, refuse("Ecs.0005", "isAutoPay is not a parameter of this API")
+	case (metadata.Encrypted != "" || metadata.KMSKeyID != "") && edition.NoEncryption:
+		return change{}, refuse("Ecs.0005", "__system__encrypted and __system__cmkid are not parameters of this API")
 	case request.AdminPass != "" && edition.NoAdminPass:
 		return change{}, refuse("Ecs.0005", "adminpass is not a parameter of this API")
 	case request.AdminPass != "" && request.KeyName != "":
@@ -240,8 +244,12 @@ func (e *Emulator) judgeImage(m *machine, id string) (Image, *refusal) {
 		return Image{}, refuse("Ecs.0031", "image "+id)
 	case image.Status != "active":
 		return Image{}, refuse("Ecs.0032", "image "+id+" is "+image.Status)
-	case m.ChargingMode == prepaid && image.Type == "market":
+	case m.ChargingMode == prepaid && (image.Type == "market" || m.installed.Type == "market"):
 		return Image{}, refuse("Ecs.0510", "image "+id)
+	case image.OSType == "Windows" && e.options.Edition.NoWindows:
+		return Image{}, refuse("Ecs.0074", "image "+id)
+	case image.WholeImage:
+		return Image{}, refuse("Ecs.0007", "image "+id+" holds more than a system disk")
 	case image.VirtualEnvType != "FusionCompute":
 		return Image{}, refuse("Ecs.0007", "virtual_env_type is "+image.VirtualEnvType)
 	case image.ARM != m.ARM:

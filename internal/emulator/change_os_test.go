@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -105,10 +106,10 @@ func TestModeStopsARunningServerFirst(t *testing.T) {
 }
 
 func TestEditionsDecideAboutRunningServers(t *testing.T) {
-	for name, edition := range map[string]emulator.Edition{"stopped only": {StoppedOnly: true}, "no mode": {NoMode: true}} {
+	for name, restriction := range map[string]edition.Edition{"stopped only": {StoppedOnly: true}, "no mode": {NoMode: true}} {
 		t.Run(name, func(t *testing.T) {
 			o := running()
-			o.Edition = edition
+			o.Edition = documented(restriction)
 			c := newCloud(t, o)
 			assert.Equal(t, "Ecs.0100", c.changeOS(c.only(), c.target(), `,"mode":"withStopServer"`).code())
 		})

@@ -7,18 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/reimage/reimage/ecs/edition"
 )
 
 // Edition decides what the published editions of the API contradict each other about, or do not say at all.
 // The zero value is the default edition.
 type Edition struct {
-	StrictKeyName    bool // keyname is mandatory (OTC, Swiss OTC, Ankara tables)
-	NoAdminPass      bool // adminpass does not exist and is refused with Ecs.0005 (same editions)
-	StoppedOnly      bool // a running server is refused even with mode withStopServer (OTC)
-	NoMode           bool // mode does not exist and is ignored (OTC changeos table)
-	V2Only           bool // the v1 pages are not published: 404 APIGW.0101 (OTC)
-	RefuseOtherBYOL  bool // BYOL other than "true" is a parameter error (SDK), else it means "not BYOL"
-	V1NeedsLogin     bool // v1 without password and key pair is refused (docs), else accepted (a published test)
+	edition.Edition // what the documents of the clouds say: docs/editions.md
+
 	NoHardOverSoft   bool // a HARD stop while a SOFT one runs is refused as busy, else it takes over
 	NoTemporary      bool // the platform's temporary server stays out of lists
 	StartedIsSuccess bool // stopping a stopped or starting a running server is an empty success, else Ecs.0100
@@ -26,39 +23,30 @@ type Edition struct {
 	UnknownJob         string // status of an unknown job: "400" (default, Common.0011) or "404"
 	BusyCode           string // a write while another runs: "Ecs.0603" (default, HTTP 501) or "Ecs.0100" (HTTP 400)
 	RebuildView        string // view during a change: "rebuild" (default) or "shutoff": SHUTOFF, task_state null, all the time
-	ThrottleStatus     int    // HTTP status of Common.1503: 429 (default, OTC) or 503 (Huawei China)
 	JobShape           string // entities of a change: "flat" (default) or "sub_jobs"
 	JobType            string // job_type of a change; published nowhere; default "changeOs"
 	PowerStateShutdown int    // OS-EXT-STS:power_state of a stopped server: 4 (default) or 3
 }
 
-// NamedEdition returns the edition of a cloud: "default", "otc", "swiss" or "huawei".
+// NamedEdition returns the edition of a cloud: docs/editions.md has the names.
 func NamedEdition(name string) (Edition, error) {
-	switch name {
-	case "", "default":
-		return Edition{}, nil
-	case "otc":
-		return Edition{StrictKeyName: true, NoAdminPass: true, StoppedOnly: true, NoMode: true, V2Only: true}, nil
-	case "swiss":
-		return Edition{StrictKeyName: true, NoAdminPass: true}, nil
-	case "huawei":
-		return Edition{RefuseOtherBYOL: true, V1NeedsLogin: true, ThrottleStatus: 503}, nil
-	}
-	return Edition{}, fmt.Errorf("edition %q is not known; use default, otc, swiss or huawei", name)
+	documented, err := edition.Named(name)
+	return Edition{Edition: documented}, err
 }
 
 // Set turns one switch, by its name in snake case: "strict_key_name", "busy_code". A switch that is on or off takes
 // "true" or "false". New checks the values of the others.
 func (e *Edition) Set(name, value string) error {
 	flags := map[string]*bool{
-		"strict_key_name": &e.StrictKeyName, "no_admin_pass": &e.NoAdminPass, "stopped_only": &e.StoppedOnly, "no_mode": &e.NoMode,
-		"v2_only": &e.V2Only, "refuse_other_byol": &e.RefuseOtherBYOL, "v1_needs_login": &e.V1NeedsLogin,
 		"no_hard_over_soft": &e.NoHardOverSoft, "no_temporary": &e.NoTemporary, "started_is_success": &e.StartedIsSuccess,
+	}
+	for _, documented := range e.Switches() {
+		flags[documented.Name] = documented.On
 	}
 	texts := map[string]*string{
 		"unknown_job": &e.UnknownJob, "busy_code": &e.BusyCode, "rebuild_view": &e.RebuildView, "job_shape": &e.JobShape, "job_type": &e.JobType,
 	}
-	numbers := map[string]*int{"throttle_status": &e.ThrottleStatus, "power_state_shutdown": &e.PowerStateShutdown}
+	numbers := map[string]*int{"power_state_shutdown": &e.PowerStateShutdown}
 
 	if field, ok := texts[name]; ok {
 		*field = value
@@ -93,9 +81,6 @@ func (e Edition) withDefaults() Edition {
 	text(&e.RebuildView, "rebuild")
 	text(&e.JobShape, "flat")
 	text(&e.JobType, "changeOs")
-	if e.ThrottleStatus == 0 {
-		e.ThrottleStatus = 429
-	}
 	if e.PowerStateShutdown == 0 {
 		e.PowerStateShutdown = 4
 	}
@@ -113,7 +98,6 @@ func (e Edition) validate() error {
 	among("busy code", e.BusyCode, "Ecs.0603", "Ecs.0100")
 	among("rebuild view", e.RebuildView, "rebuild", "shutoff")
 	among("job shape", e.JobShape, "flat", "sub_jobs")
-	among("throttle status", fmt.Sprint(e.ThrottleStatus), "429", "503")
 	among("power state of a stopped server", fmt.Sprint(e.PowerStateShutdown), "4", "3")
 	return errors.Join(problems...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -39,27 +40,37 @@ func TestOptionsNameEveryProblem(t *testing.T) {
 		Servers: -1, Speed: -2,
 		Fleet:   []emulator.Server{{ID: "x", Name: "a"}, {ID: "x", Name: "b", Status: "DELETED"}},
 		Images:  []emulator.Image{{ID: "i"}, {ID: "i"}},
-		Edition: emulator.Edition{UnknownJob: "500", BusyCode: "x", RebuildView: "x", JobShape: "x", ThrottleStatus: 1, PowerStateShutdown: 9},
+		Edition: emulator.Edition{UnknownJob: "500", BusyCode: "x", RebuildView: "x", JobShape: "x", PowerStateShutdown: 9},
 		Timing:  emulator.Timing{Stop: emulator.Span{Median: 1, Spread: 2}, Lag: -1},
 		Faults:  []emulator.Fault{{Op: "fly", Kind: "explode"}},
 	})
 	require.Error(t, err)
 	for _, want := range []string{
 		"servers: -1", "speed: -2", "fleet[1] (b): id x is used twice", `status "DELETED"`, "images[1] (): id i is used twice",
-		"unknown job", "busy code", "rebuild view", "job shape", "throttle status", "power state", "timing of stop", "lag", `faults[0]: kind "explode"`, `op "fly"`,
+		"unknown job", "busy code", "rebuild view", "job shape", "power state", "timing of stop", "lag", `faults[0]: kind "explode"`, `op "fly"`,
 	} {
 		assert.ErrorContains(t, err, want)
 	}
 }
 
+// documented is an edition with some of what the documents of clouds say.
+func documented(e edition.Edition) emulator.Edition { return emulator.Edition{Edition: e} }
+
+// TestNamedEditions: the emulator knows the clouds that the worker knows.
 func TestNamedEditions(t *testing.T) {
-	for _, name := range []string{"", "default", "otc", "swiss", "huawei"} {
-		edition, err := emulator.NamedEdition(name)
+	for _, name := range []string{"", edition.Any} {
+		named, err := emulator.NamedEdition(name)
 		require.NoError(t, err)
-		newCloud(t, emulator.Options{Edition: edition})
+		assert.Equal(t, documented(edition.Edition{Name: edition.Any}), named)
+	}
+	for _, row := range edition.Rows() {
+		named, err := emulator.NamedEdition(row.Name)
+		require.NoError(t, err)
+		assert.Equal(t, documented(row.Edition), named)
+		newCloud(t, emulator.Options{Edition: named})
 	}
 	_, err := emulator.NamedEdition("mars")
-	assert.ErrorContains(t, err, "use default, otc, swiss or huawei")
+	assert.ErrorContains(t, err, `edition "mars" is not known: it is one of any, huaweicloud,`)
 }
 
 // TestEditionSwitches turns every switch by its name.
@@ -68,36 +79,40 @@ func TestEditionSwitches(t *testing.T) {
 		name, value string
 		want        emulator.Edition
 	}{
-		{"strict_key_name", "true", emulator.Edition{StrictKeyName: true}},
-		{"no_admin_pass", "true", emulator.Edition{NoAdminPass: true}},
-		{"stopped_only", "true", emulator.Edition{StoppedOnly: true}},
-		{"no_mode", "true", emulator.Edition{NoMode: true}},
-		{"v2_only", "true", emulator.Edition{V2Only: true}},
-		{"refuse_other_byol", "true", emulator.Edition{RefuseOtherBYOL: true}},
-		{"v1_needs_login", "true", emulator.Edition{V1NeedsLogin: true}},
+		{"strict_key_name", "true", documented(edition.Edition{StrictKeyName: true})},
+		{"no_admin_pass", "true", documented(edition.Edition{NoAdminPass: true})},
+		{"stopped_only", "true", documented(edition.Edition{StoppedOnly: true})},
+		{"no_mode", "true", documented(edition.Edition{NoMode: true})},
+		{"v2_only", "true", documented(edition.Edition{V2Only: true})},
+		{"refuse_other_byol", "true", documented(edition.Edition{RefuseOtherBYOL: true})},
+		{"v1_needs_login", "true", documented(edition.Edition{V1NeedsLogin: true})},
 		{"no_hard_over_soft", "true", emulator.Edition{NoHardOverSoft: true}},
 		{"no_temporary", "true", emulator.Edition{NoTemporary: true}},
 		{"started_is_success", "true", emulator.Edition{StartedIsSuccess: true}},
 		{"unknown_job", "404", emulator.Edition{UnknownJob: "404"}},
 		{"busy_code", "Ecs.0100", emulator.Edition{BusyCode: "Ecs.0100"}},
 		{"rebuild_view", "shutoff", emulator.Edition{RebuildView: "shutoff"}},
-		{"throttle_status", "503", emulator.Edition{ThrottleStatus: 503}},
+		{"no_auto_pay", "true", documented(edition.Edition{NoAutoPay: true})},
+		{"no_encryption", "true", documented(edition.Edition{NoEncryption: true})},
+		{"no_windows", "true", documented(edition.Edition{NoWindows: true})},
+		{"throttle_with_503", "true", documented(edition.Edition{ThrottleWith503: true})},
 		{"job_shape", "sub_jobs", emulator.Edition{JobShape: "sub_jobs"}},
 		{"job_type", "rebuild", emulator.Edition{JobType: "rebuild"}},
 		{"power_state_shutdown", "3", emulator.Edition{PowerStateShutdown: 3}},
 	}
-	assert.Len(t, tests, reflect.TypeFor[emulator.Edition]().NumField(), "every switch has a name")
+	documentedOnes := reflect.TypeFor[edition.Edition]().NumField() - 1 // all but its name
+	assert.Len(t, tests, documentedOnes+reflect.TypeFor[emulator.Edition]().NumField()-1, "every switch has a name")
 	for _, test := range tests {
-		var edition emulator.Edition
-		require.NoError(t, edition.Set(test.name, test.value), test.name)
-		assert.Equal(t, test.want, edition, test.name)
-		newCloud(t, emulator.Options{Edition: edition})
+		var switched emulator.Edition
+		require.NoError(t, switched.Set(test.name, test.value), test.name)
+		assert.Equal(t, test.want, switched, test.name)
+		newCloud(t, emulator.Options{Edition: switched})
 	}
-	edition := emulator.Edition{V2Only: true}
-	require.NoError(t, edition.Set("v2_only", "false"))
-	assert.Zero(t, edition)
-	assert.ErrorContains(t, edition.Set("throttle_status", "often"), "is not a number")
-	assert.ErrorContains(t, edition.Set("V2Only", "true"), "known are busy_code, job_shape")
+	switched := documented(edition.Edition{V2Only: true})
+	require.NoError(t, switched.Set("v2_only", "false"))
+	assert.Zero(t, switched)
+	assert.ErrorContains(t, switched.Set("power_state_shutdown", "often"), "is not a number")
+	assert.ErrorContains(t, switched.Set("V2Only", "true"), "known are busy_code, job_shape")
 }
 
 func TestUpdateByHand(t *testing.T) {

@@ -51,6 +51,8 @@ func meaning(code string) (status int, message string) {
 		return 400, "The image does not exist."
 	case "Ecs.0032":
 		return 400, "The image is not active."
+	case "Ecs.0074":
+		return 400, "Windows images are not available."
 	case "Ecs.0100":
 		return 400, "The ECS status does not meet requirements. Make the ECS in the required status and try again."
 	case "Ecs.0105":

@@ -44,7 +44,7 @@ const (
 // Faults of the answer.
 const (
 	Throttle        FaultKind = "throttle"          // 429 APIGW.0308, nothing is done
-	Throttle1503    FaultKind = "throttle_1503"     // Common.1503 with Edition.ThrottleStatus, nothing is done
+	Throttle1503    FaultKind = "throttle_1503"     // Common.1503, flow control, nothing is done
 	ServerError     FaultKind = "server_error"      // 500 Common.0001, nothing is done
 	BadGatewayHTML  FaultKind = "bad_gateway_html"  // 502 with an HTML page, nothing is done
 	BadGatewayAfter FaultKind = "bad_gateway_after" // 502 with an HTML page, although it is carried out

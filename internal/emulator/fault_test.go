@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -113,7 +114,7 @@ func TestFaultsOfTheAnswer(t *testing.T) {
 		{fault: emulator.Fault{Kind: "throttle"}, status: 429, code: "APIGW.0308", contains: "The throttling threshold has been reached"},
 		{fault: emulator.Fault{Kind: "throttle", RetryAfter: 1500 * time.Millisecond}, status: 429, code: "APIGW.0308", retryAfter: "2"},
 		{fault: emulator.Fault{Kind: "throttle_1503"}, status: 429, code: "Common.1503"},
-		{fault: emulator.Fault{Kind: "throttle_1503"}, edition: emulator.Edition{ThrottleStatus: 503}, status: 503, code: "Common.1503"},
+		{fault: emulator.Fault{Kind: "throttle_1503"}, edition: documented(edition.Edition{ThrottleWith503: true}), status: 503, code: "Common.1503"},
 		{fault: emulator.Fault{Kind: "server_error"}, status: 500, code: "Common.0001"},
 		{fault: emulator.Fault{Kind: "bad_gateway_html"}, status: 502, contains: "<html>"},
 		{fault: emulator.Fault{Kind: "bad_gateway_html", Status: 504}, status: 504, contains: "<html>"},

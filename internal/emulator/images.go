@@ -27,6 +27,10 @@ type Image struct {
 	Type           string `json:"type"`             // gold, private, shared, market
 	ARM            bool   `json:"arm"`
 	Encrypted      bool   `json:"encrypted"`
+	EncryptionKey  string `json:"encryption_key"` // id of the KMS key of an encrypted image
+	WholeImage     bool   `json:"whole_image"`    // a full-server image, data disks and all
+	FCInject       string `json:"fc_inject"`      // __support_fc_inject: "true", of which the documents say: no Cloud-Init
+	PasswordLater  bool   `json:"password_later"` // __os_feature_list holds onekey_resetpasswd
 }
 
 func generatedImages() []Image {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -23,6 +24,7 @@ const (
 	ramImage    = "00000000-0000-4000-8000-000000000007"
 	marketImage = "00000000-0000-4000-8000-000000000008"
 	windows     = "00000000-0000-4000-8000-000000000009"
+	wholeImage  = "00000000-0000-4000-8000-00000000000a"
 	noImage     = "00000000-0000-4000-8000-00000000000f"
 )
 
@@ -30,7 +32,7 @@ func refusalImages() []emulator.Image {
 	return []emulator.Image{
 		{ID: goodImage}, {ID: savingImage, Status: "saving"}, {ID: armImage, ARM: true}, {ID: uefiImage, Firmware: "uefi"},
 		{ID: dataImage, VirtualEnvType: "DataImage"}, {ID: largeImage, MinDiskGB: 80}, {ID: ramImage, MinRAMMB: 65536},
-		{ID: marketImage, Type: "market"}, {ID: windows, OSType: "Windows"},
+		{ID: marketImage, Type: "market"}, {ID: windows, OSType: "Windows"}, {ID: wholeImage, WholeImage: true},
 	}
 }
 
@@ -86,13 +88,19 @@ func TestChangeIsRefused(t *testing.T) {
 		{name: "disk of a prepaid server does not grow", server: func(s *emulator.Server) { s.ChargingMode = "1" }, body: imageID(largeImage), status: 400, code: "Ecs.0007"},
 		{name: "prepaid and market", server: func(s *emulator.Server) { s.ChargingMode = "1" }, body: imageID(marketImage), status: 400, code: "Ecs.0510"},
 
-		{name: "strict key name", edition: emulator.Edition{StrictKeyName: true}, body: imageID(goodImage), status: 400, code: "Ecs.0005"},
-		{name: "no password field", edition: emulator.Edition{NoAdminPass: true}, body: with(`"adminpass":"Corr3ct-Horse"`), status: 400, code: "Ecs.0005"},
-		{name: "other BYOL refused", edition: emulator.Edition{RefuseOtherBYOL: true}, body: with(`"metadata":{"BYOL":"false"}`), status: 400, code: "Ecs.0005"},
+		{name: "whole image", body: imageID(wholeImage), status: 400, code: "Ecs.0007"},
+		{name: "prepaid on a market image", server: func(s *emulator.Server) { s.ChargingMode, s.ImageID = "1", marketImage }, body: imageID(goodImage), status: 400, code: "Ecs.0510"},
+
+		{name: "strict key name", edition: documented(edition.Edition{StrictKeyName: true}), body: imageID(goodImage), status: 400, code: "Ecs.0005"},
+		{name: "no password field", edition: documented(edition.Edition{NoAdminPass: true}), body: with(`"adminpass":"Corr3ct-Horse"`), status: 400, code: "Ecs.0005"},
+		{name: "no encryption", edition: documented(edition.Edition{NoEncryption: true}), body: with(`"metadata":{"__system__encrypted":"0"}`), status: 400, code: "Ecs.0005"},
+		{name: "no automatic payment", edition: documented(edition.Edition{NoAutoPay: true}), body: with(`"isAutoPay":"false"`), status: 400, code: "Ecs.0005"},
+		{name: "no Windows", edition: documented(edition.Edition{NoWindows: true}), body: imageID(windows), status: 400, code: "Ecs.0074"},
+		{name: "other BYOL refused", edition: documented(edition.Edition{RefuseOtherBYOL: true}), body: with(`"metadata":{"BYOL":"false"}`), status: 400, code: "Ecs.0005"},
 		{name: "other BYOL means no", body: with(`"metadata":{"BYOL":"false"}`), status: 200},
 		{name: "v1 without login", version: "v1", body: imageID(goodImage), status: 200},
-		{name: "v1 needs a login", version: "v1", edition: emulator.Edition{V1NeedsLogin: true}, body: imageID(goodImage), status: 400, code: "Ecs.0005"},
-		{name: "v2 only", version: "v1", edition: emulator.Edition{V2Only: true}, body: imageID(goodImage), status: 404, code: "APIGW.0101"},
+		{name: "v1 needs a login", version: "v1", edition: documented(edition.Edition{V1NeedsLogin: true}), body: imageID(goodImage), status: 400, code: "Ecs.0005"},
+		{name: "v2 only", version: "v1", edition: documented(edition.Edition{V2Only: true}), body: imageID(goodImage), status: 404, code: "APIGW.0101"},
 		{name: "unknown members are ignored", body: with(`"colour":"red"`), status: 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -23,6 +23,10 @@ type imageView struct {
 	SupportARM     string `json:"__support_arm,omitempty"`
 	SupportAMD     string `json:"__support_amd,omitempty"`
 	Encrypted      string `json:"__system__encrypted,omitempty"`
+	EncryptionKey  string `json:"__system__cmkid,omitempty"`
+	WholeImage     string `json:"__whole_image,omitempty"`
+	FCInject       string `json:"__support_fc_inject,omitempty"`
+	Features       string `json:"__os_feature_list,omitempty"`
 	Registered     string `json:"__isregistered"`
 	ImageSize      string `json:"__image_size"`
 	Visibility     string `json:"visibility"`
@@ -49,7 +53,14 @@ func viewImage(i Image, projectID string, made time.Time) imageView {
 		v.SupportAMD = "true"
 	}
 	if i.Encrypted {
-		v.Encrypted = "1"
+		v.Encrypted, v.EncryptionKey = "1", i.EncryptionKey
+	}
+	if i.WholeImage {
+		v.WholeImage = "true"
+	}
+	v.FCInject = i.FCInject
+	if i.PasswordLater {
+		v.Features = `{"onekey_resetpasswd":"true"}`
 	}
 	return v
 }

@@ -96,7 +96,9 @@ func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 		r = refuseGateway("APIGW.0308", "")
 	case Throttle1503:
 		r = refuse("Common.1503", "")
-		r.status = e.options.Edition.ThrottleStatus
+		if e.options.Edition.ThrottleWith503 {
+			r.status = http.StatusServiceUnavailable
+		}
 	case Flow202:
 		r = refuse("Common.0024", "")
 	case BadGatewayHTML:

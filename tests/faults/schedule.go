@@ -112,9 +112,11 @@ func pick[T any](d draw, from ...T) T { return from[d.IntN(len(from))] }
 func (d draw) cloud(seed uint64) emulator.Options {
 	o := emulator.Options{Seed: seed, Edition: emulator.Edition{
 		RebuildView: pick(d, "rebuild", "rebuild", "shutoff"), BusyCode: pick(d, "Ecs.0603", "Ecs.0100"), UnknownJob: pick(d, "400", "404"),
-		JobShape: pick(d, "flat", "sub_jobs"), ThrottleStatus: pick(d, 429, 503), PowerStateShutdown: pick(d, 4, 3),
-		NoHardOverSoft: d.chance(0.5), StartedIsSuccess: d.chance(0.5), StoppedOnly: d.chance(0.3),
+		JobShape: pick(d, "flat", "sub_jobs"),
 	}}
+	o.Edition.ThrottleWith503 = pick(d, false, true)
+	o.Edition.PowerStateShutdown = pick(d, 4, 3)
+	o.Edition.NoHardOverSoft, o.Edition.StartedIsSuccess, o.Edition.StoppedOnly = d.chance(0.5), d.chance(0.5), d.chance(0.3)
 	if d.chance(0.4) {
 		o.Timing.Lag = d.between(time.Second, 90*time.Second)
 	}

@@ -19,7 +19,7 @@ const (
 func drawCloud(d *dice) Cloud {
 	c := Cloud{HardStop: d.chance(0.5)}
 	for _, option := range []string{
-		"rebuild_view=shutoff", "busy_code=Ecs.0100", "unknown_job=404", "job_shape=sub_jobs", "throttle_status=503",
+		"rebuild_view=shutoff", "busy_code=Ecs.0100", "unknown_job=404", "job_shape=sub_jobs", "throttle_with_503=true",
 		"started_is_success=true", "no_hard_over_soft=true", "power_state_shutdown=3", "no_temporary=true", "job_type=rebuildServer",
 	} {
 		if d.chance(0.25) {
