@@ -40,7 +40,7 @@ func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) 
 	g := &gathering{
 		site:      s,
 		heart:     startHeart(ctx, ReadingProgress{}),
-		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID()},
+		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID(), Edition: s.restrictions()},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := activity.GetWorkerStopChannel(ctx)
@@ -247,6 +247,12 @@ func inventoryImage(image ecs.Image) rollout.InventoryImage {
 		MinDiskGB: image.MinDiskGB,
 		MinRAMMB:  image.MinRAMMB,
 		ARM:       image.ARM,
+
+		Encrypted:       image.Encrypted,
+		EncryptionKeyID: image.CMKID,
+		Whole:           image.Whole,
+		NoInjection:     image.NoInjection,
+		PasswordLater:   image.PasswordLater,
 	}
 }
 

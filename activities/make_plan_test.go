@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
@@ -256,6 +257,23 @@ func TestMakePlanChecksTheSecrets(t *testing.T) {
 		says = l.problems(l.planOf(selectsWeb, missing, nobody))
 		assert.Contains(l, says, "the selection is empty")
 		assert.Contains(l, says, "env:REIMAGE_SECRET_NOT_THERE")
+	})
+}
+
+// TestMakePlanForTheEdition of the profile, with the facts that the image service serves.
+func TestMakePlanForTheEdition(t *testing.T) {
+	options := fleetSized(12)
+	options.Images = []emulator.Image{{Name: emulator.CurrentImageName}, {Name: emulator.TargetImageName, FCInject: "true"}}
+	inLab(t, options, func(l *lab) {
+		key := func(s *spec.Spec) { s.Login.KeyPair = "fleet-key-01" }
+		assert.Contains(l, l.problems(l.planOf(selectsWeb, key)), "api: auto cannot tell what image "+emulator.TargetImageName)
+
+		otc, err := edition.Named("otc")
+		require.NoError(l, err)
+		l.acts.Profiles[0].Edition = otc
+		says := l.problems(l.planOf(selectsWeb, func(s *spec.Spec) { s.API, s.AutoPay = "v1", new(true) }))
+		assert.Equal(l, 3, strings.Count(says, "the API of edition otc"), says)
+		assert.Contains(l, l.plan(l.planOf(selectsWeb, key)).Warnings, "api v2: the API of edition otc has no other version")
 	})
 }
 

@@ -56,7 +56,9 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	}
 	check.result.Project = s.Cloud.ProjectID()
 	check.wellFormed(a)
-	if len(check.result.Refusals) > 0 {
+	malformed := len(check.result.Refusals) > 0
+	check.refuseAll(s.restrictions().Objections(in.Change))
+	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
 	server, err := s.Cloud.Server(ctx, in.ServerID)
@@ -80,7 +82,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case err != nil:
 		return PreflightResult{}, cloudError(ctx, err)
 	default:
-		check.image(image, server)
+		check.image(image, server, s.restrictions())
 		if check.result.Before.Exists {
 			if err := s.compareImages(ctx, &check, image, server); err != nil {
 				return PreflightResult{}, err
@@ -117,6 +119,9 @@ func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Ima
 	if old.ARM != image.ARM {
 		check.refuse("%s and image %s are of different processor architectures (ARM: %t and %t)", check.called(), image.Name, old.ARM, image.ARM)
 	}
+	if server.Prepaid() && old.Type == "market" && image.Type != "market" {
+		check.refuse("%s is paid by the year or month and runs %s, a marketplace image: the cloud refuses that (Ecs.0510)", check.called(), old.Name)
+	}
 	return nil
 }
 
@@ -133,6 +138,10 @@ type preflight struct {
 
 func (p *preflight) refuse(format string, args ...any) {
 	p.result.Refusals = append(p.result.Refusals, fmt.Sprintf(format, args...))
+}
+
+func (p *preflight) refuseAll(reasons []string) {
+	p.result.Refusals = append(p.result.Refusals, reasons...)
 }
 
 func (p *preflight) note(format string, args ...any) {
@@ -200,14 +209,11 @@ func by(lockSource string) string {
 }
 
 // image checks the image by itself and against the server. A zero server means that it was not found.
-func (p *preflight) image(image ecs.Image, server ecs.Server) {
+func (p *preflight) image(image ecs.Image, server ecs.Server, edition rollout.Edition) {
 	p.result.ImageName = image.Name
-	if image.Status != "active" {
-		p.refuse("image %s (%s) has status %s and must be active", image.Name, image.ID, image.Status)
-	}
-	if image.VirtualEnvType != "" && image.VirtualEnvType != "FusionCompute" {
-		p.refuse("image %s (%s) is of type %s: only FusionCompute images are system images for servers", image.Name, image.ID, image.VirtualEnvType)
-	}
+	shown := inventoryImage(image)
+	p.refuseAll(shown.Objections(p.in.Change, edition))
+	p.result.Notes = append(p.result.Notes, shown.Doubts(p.in.Change)...)
 	if !p.result.Before.Exists {
 		return
 	}
@@ -217,11 +223,8 @@ func (p *preflight) image(image ecs.Image, server ecs.Server) {
 	if ram := server.Flavor.RAMMB; ram > 0 && image.MinRAMMB > ram {
 		p.refuse("image %s needs %d MB of memory and %s has %d MB", image.Name, image.MinRAMMB, p.called(), ram)
 	}
-	if image.OSType == "Windows" && p.in.Change.Login.KeyPair != "" && p.in.Change.API == rollout.APIv1 {
-		p.refuse("image %s is a Windows image without Cloudbase-Init: it takes a password, not a key pair", image.Name)
-	}
 	if server.Prepaid() && image.Type == "market" {
-		p.refuse("%s is paid by the year or month and image %s is a marketplace image: the cloud refuses that", p.called(), image.Name)
+		p.refuse("%s is paid by the year or month and image %s is a marketplace image: the cloud refuses that (Ecs.0510)", p.called(), image.Name)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -96,7 +97,9 @@ func gallery() emulator.Options {
 	for _, image := range []emulator.Image{
 		{Name: "present"}, {Name: "good"}, {Name: "arm", ARM: true}, {Name: "uefi", Firmware: "uefi"}, {Name: "saving", Status: "saving"},
 		{Name: "data", VirtualEnvType: "DataImage"}, {Name: "large", MinDiskGB: 100}, {Name: "hungry", MinRAMMB: 8192},
-		{Name: "market", Type: "market"}, {Name: "windows", OSType: "Windows"},
+		{Name: "market", Type: "market"}, {Name: "windows", OSType: "Windows"}, {Name: "whole", WholeImage: true},
+		{Name: "encrypted", Encrypted: true, EncryptionKey: unknownID}, {Name: "uninjected", FCInject: "true"},
+		{Name: "public", Type: "gold"}, {Name: "resettable", Type: "gold", PasswordLater: true},
 	} {
 		image.ID = imageNamed(image.Name)
 		options.Images = append(options.Images, image)
@@ -108,6 +111,7 @@ func gallery() emulator.Options {
 func imageNamed(name string) string {
 	names := map[string]string{
 		"present": "0", "good": "1", "arm": "2", "uefi": "3", "saving": "4", "data": "5", "large": "6", "hungry": "7", "market": "8", "windows": "9",
+		"whole": "a", "encrypted": "b", "uninjected": "c", "public": "d", "resettable": "e",
 	}
 	return "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d" + names[name]
 }
@@ -127,7 +131,11 @@ func TestPreflightRefusesTheImage(t *testing.T) {
 		{"large", nothing, nil, "needs a system disk of 100 GB and that of one"},
 		{"hungry", nothing, nil, "needs 8192 MB of memory and one"},
 		{"market", func(s *emulator.Server) { s.ChargingMode = "1" }, nil, "is a marketplace image"},
+		{"good", func(s *emulator.Server) { s.ChargingMode, s.ImageID = "1", imageNamed("market") }, nil, "runs market, a marketplace image"},
 		{"windows", nothing, func(c *rollout.Change) { c.API, c.Login.KeyPair = rollout.APIv1, "fleet-key-01" }, "takes a password, not a key pair"},
+		{"windows", nothing, nil, "nobody could log in"},
+		{"whole", nothing, nil, "is a full-server image, with data disks"},
+		{"encrypted", nothing, func(c *rollout.Change) { c.Encrypted, c.EncryptionKeyID = new(true), imageNamed("good") }, "is encrypted with key " + unknownID},
 	}
 	for _, test := range tests {
 		t.Run(test.image, func(t *testing.T) {
@@ -145,6 +153,17 @@ func TestPreflightRefusesTheImage(t *testing.T) {
 			})
 		})
 	}
+	t.Run("the edition and a server that is not fit", func(t *testing.T) {
+		inLab(t, gallery(), func(l *lab) {
+			l.acts.Profiles[0].Edition = edition.Edition{Name: "otc", StrictKeyName: true}
+			l.update(func(s *emulator.Server) { s.Locked = true })
+			in := l.question()
+			in.Change.ImageID = imageNamed("saving")
+			refusals := l.preflight(in).result.Refusals
+			require.Len(l, refusals, 3)
+			assert.Equal(l, "the API of edition otc demands a key pair: write login.keyPair, or --key-pair (docs/editions.md)", refusals[0])
+		})
+	})
 	t.Run("a market image for a server paid by use", func(t *testing.T) {
 		inLab(t, gallery(), func(l *lab) {
 			in := l.question()
@@ -152,6 +171,82 @@ func TestPreflightRefusesTheImage(t *testing.T) {
 			assert.Empty(l, l.preflight(in).result.Refusals)
 		})
 	})
+}
+
+// TestPreflightNotesWhatIsInDoubt: what the image service serves of an image reaches whoever has to consent.
+func TestPreflightNotesWhatIsInDoubt(t *testing.T) {
+	for image, says := range map[string]string{
+		"encrypted":  "while its key " + unknownID + " is disabled none can be made",
+		"uninjected": `carries __support_fc_inject "true"`,
+		"public":     "nobody may be able to log in",
+		"resettable": "",
+		"good":       "",
+	} {
+		t.Run(image, func(t *testing.T) {
+			inLab(t, gallery(), func(l *lab) {
+				in := l.question()
+				in.Change.ImageID = imageNamed(image)
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				assert.Empty(l, end.result.Refusals)
+				if says == "" {
+					assert.Empty(l, end.result.Notes)
+					return
+				}
+				require.Len(l, end.result.Notes, 1)
+				assert.Contains(l, end.result.Notes[0], says)
+			})
+		})
+	}
+}
+
+// TestEditionOfTheProfile: what a cloud cannot carry out is refused in a plan and for one server, with all other
+// reasons; and what is not refused, the emulator of that edition accepts.
+func TestEditionOfTheProfile(t *testing.T) {
+	for _, row := range edition.Rows() {
+		t.Run(row.Name, func(t *testing.T) {
+			options := gallery()
+			options.Edition.Edition = row.Edition
+			inLab(t, options, func(l *lab) {
+				l.acts.Profiles[0].Edition = row.Edition
+				for name, change := range map[string]func(*rollout.Change){
+					"nothing":  func(*rollout.Change) {},
+					"key pair": func(c *rollout.Change) { c.Login.KeyPair = "fleet-key-01" },
+					"password": func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" },
+					"v1":       func(c *rollout.Change) { c.API, c.Login.KeyPair = rollout.APIv1, "fleet-key-01" },
+					"auto pay": func(c *rollout.Change) { c.AutoPay, c.Login.KeyPair = new(true), "fleet-key-01" },
+					"encryption": func(c *rollout.Change) {
+						c.Encrypted, c.EncryptionKeyID, c.Login.KeyPair = new(true), unknownID, "fleet-key-01"
+					},
+					"windows":       func(c *rollout.Change) { c.ImageID, c.Login.KeyPair = imageNamed("windows"), "fleet-key-01" },
+					"platform stop": func(c *rollout.Change) { c.WithStopServer, c.Login.KeyPair = true, "fleet-key-01" },
+				} {
+					l.update(func(s *emulator.Server) {
+						s.Status, s.VMState = "SHUTOFF", "stopped"
+						if name == "platform stop" {
+							s.Status, s.VMState = "ACTIVE", "active"
+						}
+					})
+					in := l.question()
+					in.Change.ImageID = imageNamed("good")
+					change(&in.Change)
+					end := run(l, l.acts.Preflight, in, attempt{})
+					require.NoError(l, end.err)
+
+					request := ecs.ChangeOSRequest{
+						API: ecs.APIVersion(in.Change.API), ImageID: in.Change.ImageID, KeyName: in.Change.Login.KeyPair, AutoPay: in.Change.AutoPay,
+						Encrypted: in.Change.Encrypted, CMKID: in.Change.EncryptionKeyID, WithStopServer: in.Change.WithStopServer,
+					}
+					if in.Change.Login.PasswordFrom != "" {
+						request.AdminPass = ecs.NewSecret(plantedPassword)
+					}
+					outcome := l.acts.Profiles[0].Cloud.ChangeOS(l.Context(), l.server.ID, request)
+					assert.Equal(l, len(end.result.Refusals) == 0, outcome.Kind == ecs.Accepted, "%s: %v, and the cloud: %v", name, end.result.Refusals, outcome.Err)
+					time.Sleep(time.Hour)
+				}
+			})
+		})
+	}
 }
 
 // TestPreflightGivesEveryReasonAtOnce: nobody should have to fix one thing to learn of the next.

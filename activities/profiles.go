@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/ecs/edition"
+	"github.com/reimage/reimage/rollout"
 )
 
 // Profile is one project of one cloud, as a worker serves it. Its name is how rollouts and commands choose it;
@@ -13,6 +15,23 @@ import (
 type Profile struct {
 	Name  string
 	Cloud *ecs.Client
+	// Edition is what the documents of that cloud say. The zero value restricts nothing.
+	Edition edition.Edition
+}
+
+// restrictions are what of the edition decides whether a change can be carried out.
+func (p Profile) restrictions() rollout.Edition {
+	return rollout.Edition{
+		Name:          p.Edition.Name,
+		StrictKeyName: p.Edition.StrictKeyName,
+		NoAdminPass:   p.Edition.NoAdminPass,
+		StoppedOnly:   p.Edition.StoppedOnly,
+		NoMode:        p.Edition.NoMode,
+		V2Only:        p.Edition.V2Only,
+		NoAutoPay:     p.Edition.NoAutoPay,
+		NoEncryption:  p.Edition.NoEncryption,
+		NoWindows:     p.Edition.NoWindows,
+	}
 }
 
 // site is the worker's activities at one project.

@@ -23,7 +23,16 @@ type Image struct {
 	MinDiskGB      int
 	MinRAMMB       int
 	ARM            bool
-	Encrypted      bool
+	// Encrypted images make encrypted disks, with their own key: CMKID.
+	Encrypted bool
+	CMKID     string
+	// Whole is a full-server image. It needs its backup, and holds data disks.
+	Whole bool
+	// NoInjection is __support_fc_inject "true". What it means is contradicted: the documents of the image service say
+	// that the image lacks Cloud-Init, the official Terraform provider takes it for having it.
+	NoInjection bool
+	// PasswordLater is true when the console can set a password afterwards.
+	PasswordLater bool
 }
 
 // Image reads an image. The service answers an unknown id with an empty list: ClassNotFound.
@@ -87,6 +96,10 @@ type imageJSON struct {
 	MinRAM         number `json:"min_ram"`
 	ARM            flag   `json:"__support_arm"`
 	Encrypted      flag   `json:"__system__encrypted"`
+	CMKID          text   `json:"__system__cmkid"`
+	Whole          flag   `json:"__whole_image"`
+	FCInject       flag   `json:"__support_fc_inject"`
+	Features       prose  `json:"__os_feature_list"` // JSON, as text
 }
 
 // decodeImages returns the images of that id. A list of others only is an error and not "unknown": then
@@ -138,5 +151,17 @@ func (i imageJSON) image() Image {
 		MinRAMMB:       int(i.MinRAM),
 		ARM:            bool(i.ARM),
 		Encrypted:      bool(i.Encrypted),
+		CMKID:          string(i.CMKID),
+		Whole:          bool(i.Whole),
+		NoInjection:    bool(i.FCInject),
+		PasswordLater:  i.passwordLater(),
 	}
+}
+
+func (i imageJSON) passwordLater() bool {
+	var features struct {
+		Reset flag `json:"onekey_resetpasswd"`
+	}
+	// Features that cannot be read are none: then an operator is asked for a login.
+	return unmarshal([]byte(i.Features), &features) == nil && bool(features.Reset)
 }

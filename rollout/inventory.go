@@ -4,6 +4,7 @@ package rollout
 // they run and shall run. A worker gathers it; the planner reads nothing else.
 type Inventory struct {
 	Project string            `json:"project"`
+	Edition Edition           `json:"edition,omitzero"` // of the cloud
 	Servers []InventoryServer `json:"servers"`
 	Images  []InventoryImage  `json:"images"`
 }
@@ -27,18 +28,4 @@ type InventoryServer struct {
 	DataDisks int      `json:"data_disks,omitempty"`
 	// Temporary is true for the server that the cloud itself shows while it changes another one.
 	Temporary bool `json:"temporary,omitempty"`
-}
-
-// InventoryImage is an image as the image service shows it.
-type InventoryImage struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Status    string `json:"status"`
-	OSType    string `json:"os_type,omitempty"`
-	Type      string `json:"type,omitempty"` // gold, private, shared, market
-	VirtEnv   string `json:"virt_env,omitempty"`
-	Firmware  string `json:"firmware,omitempty"` // bios when empty
-	MinDiskGB int    `json:"min_disk_gb,omitempty"`
-	MinRAMMB  int    `json:"min_ram_mb,omitempty"`
-	ARM       bool   `json:"arm,omitempty"`
 }

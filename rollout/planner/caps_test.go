@@ -156,7 +156,7 @@ func TestWarnings(t *testing.T) {
 		"the rollout is estimated to take 7m0s and pauses after 5m0s",
 		"rolling back makes new disks from the previous images with the login and user data of this rollout, not with those from before",
 		"12 servers cannot be rolled back, the previous image is gone or not active: web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more",
-		"api: auto is v2, for images with Cloud-Init: whether it suits this image is proven by the first wave",
+		"api v2: nothing says that image ubuntu-24.04 lacks Cloud-Init, which is no proof that it has it: the first wave is; api: v1 is for images without",
 		"the present image of 1 server cannot be read, so firmware and architecture were not compared: web-01",
 		"stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md",
 	}, plan.Warnings)

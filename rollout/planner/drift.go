@@ -17,7 +17,7 @@ func Drift(plan rollout.Plan, inv rollout.Inventory) []rollout.Drift {
 	switch image, ok := imagesByID(inv.Images)[strings.ToLower(plan.Change.ImageID)]; {
 	case !ok:
 		drift = append(drift, rollout.Drift{Name: plan.ImageName, What: fmt.Sprintf("image %s (%s) is gone", plan.ImageName, plan.Change.ImageID)})
-	case image.Status != imageActive:
+	case image.Status != rollout.ImageActive:
 		drift = append(drift, rollout.Drift{Name: plan.ImageName, What: fmt.Sprintf("image %s (%s) has status %s and must be active", plan.ImageName, plan.Change.ImageID, image.Status)})
 	}
 	servers := make(map[string]rollout.InventoryServer, len(inv.Servers))

@@ -73,7 +73,7 @@ func (s state) sentence() sentence {
 	case otherProcessor:
 		return sentence{"is of another processor architecture", "", " of another processor architecture than the image", "choose an image for it", unfit}
 	case prepaidMarket:
-		return sentence{"is paid by the year or month, for which the cloud refuses a marketplace image", "", " paid by the year or month", "the cloud refuses marketplace images for those", unfit}
+		return sentence{"is paid by the year or month, for which the cloud refuses a marketplace image", "", " paid by the year or month", "the cloud refuses marketplace images for those (Ecs.0510)", unfit}
 	}
 	return sentence{}
 }
@@ -174,8 +174,11 @@ func (p *planner) misfits(s rollout.InventoryServer, image rollout.InventoryImag
 			found = append(found, objection{otherProcessor, fmt.Sprintf(" (ARM: %t, that of the image: %t)", present.ARM, image.ARM)})
 		}
 	}
-	if s.Prepaid && image.Type == "market" {
+	switch {
+	case s.Prepaid && image.Type == "market":
 		found = append(found, objection{prepaidMarket, ""})
+	case s.Prepaid && p.imageOf(s).Type == "market":
+		found = append(found, objection{prepaidMarket, " (it runs a marketplace image)"})
 	}
 	return found
 }

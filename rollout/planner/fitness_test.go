@@ -66,7 +66,12 @@ func unfits() map[string]unfitness {
 		"prepaid and marketplace": {
 			server: func(s *rollout.InventoryServer) { s.Prepaid = true },
 			image:  func(i *rollout.InventoryImage) { i.Type = "market" },
-			says:   "is paid by the year or month", refuse: "1 server paid by the year or month: web-02; the cloud refuses marketplace images for those",
+			says:   "is paid by the year or month", refuse: "1 server paid by the year or month: web-02; the cloud refuses marketplace images for those (Ecs.0510)",
+		},
+		"prepaid on a marketplace image": {
+			server: func(s *rollout.InventoryServer) { s.Prepaid, s.Observation.ImageID = true, uuid(3, 2) },
+			says:   "is paid by the year or month, for which the cloud refuses a marketplace image (it runs a marketplace image)",
+			refuse: "1 server paid by the year or month: web-02 (it runs a marketplace image); the cloud refuses marketplace images for those (Ecs.0510)",
 		},
 	}
 }
@@ -78,7 +83,8 @@ func TestUnfitServers(t *testing.T) {
 			inv := fleet(3)
 			inv.Images = append(inv.Images,
 				rollout.InventoryImage{ID: noble2, Name: "uefi", Status: "active", Firmware: "uefi"},
-				rollout.InventoryImage{ID: uuid(3, 1), Name: "arm", Status: "active", ARM: true})
+				rollout.InventoryImage{ID: uuid(3, 1), Name: "arm", Status: "active", ARM: true},
+				rollout.InventoryImage{ID: uuid(3, 2), Name: "market", Status: "active", Type: "market"})
 			c.server(&inv.Servers[1])
 			if c.image != nil {
 				c.image(&inv.Images[1])
@@ -110,6 +116,8 @@ func TestWhatFits(t *testing.T) {
 	assert.Contains(t, plan.Warnings, "the present image of 1 server cannot be read, so firmware and architecture were not compared: web-03")
 	assert.Contains(t, plan.Warnings, "1 server paid by the year or month may wait until somebody pays a price difference, without autoPay: web-04")
 	assert.NotContains(t, strings.Join(mustMake(t, with(func(s *spec.Spec) { s.AutoPay = new(true) }), inv).Warnings, "\n"), "price difference")
+	inv.Images[1].Type = "shared"
+	assert.Contains(t, mustMake(t, document(), inv).Warnings, "a shared image for 1 server paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: web-04")
 }
 
 // TestStateRules: what the document says about a state is done, and by default the careful thing.

@@ -27,7 +27,7 @@ func uuid(kind, n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", 
 func images() []rollout.InventoryImage {
 	return []rollout.InventoryImage{
 		{ID: jammy, Name: "ubuntu-22.04", Status: "active", OSType: "Linux", Type: "gold", VirtEnv: "FusionCompute", MinDiskGB: 10},
-		{ID: noble, Name: "ubuntu-24.04", Status: "active", OSType: "Linux", Type: "gold", VirtEnv: "FusionCompute", MinDiskGB: 20, MinRAMMB: 1024},
+		{ID: noble, Name: "ubuntu-24.04", Status: "active", OSType: "Linux", Type: "private", VirtEnv: "FusionCompute", MinDiskGB: 20, MinRAMMB: 1024},
 	}
 }
 

@@ -7,12 +7,7 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
-)
-
-const (
-	imageActive = "active"
-	// systemImage is the type of images that servers boot from. Images that do not say are taken for it.
-	systemImage = "FusionCompute"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 func imagesByID(images []rollout.InventoryImage) map[string]rollout.InventoryImage {
@@ -23,28 +18,19 @@ func imagesByID(images []rollout.InventoryImage) map[string]rollout.InventoryIma
 	return byID
 }
 
-// chooseImage finds the image to install and checks what can be said of it without a server.
+// chooseImage finds the image to install.
 func (p *planner) chooseImage(images []rollout.InventoryImage) {
-	if id := p.spec.Image.ID; id != "" {
-		image, ok := p.images[strings.ToLower(id)]
-		if !ok {
-			p.problem("image %s does not exist in this region or is not shared with this project", id)
-			return
-		}
-		p.image = &image
-	} else if p.image = p.imageNamed(p.spec.Image.Name, images); p.image == nil {
+	id := p.spec.Image.ID
+	if id == "" {
+		p.image = p.imageNamed(p.spec.Image.Name, images)
 		return
 	}
-	image := *p.image
-	if image.Status != imageActive {
-		p.problem("image %s (%s) has status %s and must be active", image.Name, image.ID, image.Status)
+	image, ok := p.images[strings.ToLower(id)]
+	if !ok {
+		p.problem("image %s does not exist in this region or is not shared with this project", id)
+		return
 	}
-	if image.VirtEnv != "" && image.VirtEnv != systemImage {
-		p.problem("image %s (%s) is of type %s: only %s images are system images for servers", image.Name, image.ID, image.VirtEnv, systemImage)
-	}
-	if image.OSType == "Windows" && p.spec.Login.KeyPair != "" && p.spec.API == string(rollout.APIv1) {
-		p.problem("image %s is a Windows image without Cloudbase-Init (API v1): it takes a password, not a key pair", image.Name)
-	}
+	p.image = &image
 }
 
 // imageNamed is the one active image of that name. More than one, or none, is a problem that lists what
@@ -60,7 +46,7 @@ func (p *planner) imageNamed(name string, images []rollout.InventoryImage) *roll
 			continue
 		}
 		candidates = append(candidates, fmt.Sprintf("%s (%s)", image.ID, strings.Trim(image.Type+", "+image.Status, ", ")))
-		if image.Status == imageActive {
+		if image.Status == rollout.ImageActive {
 			active = append(active, image)
 		}
 	}
@@ -77,14 +63,31 @@ func (p *planner) imageNamed(name string, images []rollout.InventoryImage) *roll
 	return nil
 }
 
-// describeChange says what is done to every server, with the image pinned.
+// describeChange says what is done to every server, with the image pinned, and whether cloud and image allow it.
 func (p *planner) describeChange() {
 	if p.image == nil {
 		p.plan.Change = p.spec.Change("")
-		return
+	} else {
+		p.plan.Change, p.plan.ImageName = p.spec.Change(p.image.ID), p.image.Name
+		p.problems = append(p.problems, p.image.Objections(p.plan.Change, p.edition)...)
+		if err := p.plan.Change.Validate(); err != nil {
+			p.problems = append(p.problems, strings.Split(err.Error(), "\n")...)
+		}
+		p.settleAPI()
 	}
-	p.plan.Change, p.plan.ImageName = p.spec.Change(p.image.ID), p.image.Name
-	if err := p.plan.Change.Validate(); err != nil {
-		p.problems = append(p.problems, strings.Split(err.Error(), "\n")...)
+	p.problems = append(p.problems, p.edition.Objections(p.plan.Change)...)
+}
+
+// settleAPI says why api: auto is v2, which spec.Change makes of it, or that nobody can tell. No fact of the cloud
+// proves that an image holds Cloud-Init (docs/editions.md#which-api), so the plan never chooses in silence.
+func (p *planner) settleAPI() {
+	switch {
+	case p.spec.API != spec.APIAuto:
+	case p.edition.V2Only:
+		p.whyAPI = fmt.Sprintf("api v2: the API of edition %s has no other version", p.edition.Name)
+	case p.image.NoInjection:
+		p.problem(`api: auto cannot tell what image %s (%s) needs: it carries __support_fc_inject "true", by the documents a sign that it lacks Cloud-Init, and by a widely used client of the opposite; write api: v2 if it has Cloud-Init or Cloudbase-Init, api: v1 if not`, p.image.Name, p.image.ID)
+	default:
+		p.whyAPI = fmt.Sprintf("api v2: nothing says that image %s lacks Cloud-Init, which is no proof that it has it: the first wave is; api: v1 is for images without", p.image.Name)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
@@ -31,7 +32,7 @@ func TestImageThatCannotBeChosen(t *testing.T) {
 		"image " + noble2 + " does not exist in this region or is not shared with this project": {spec.Image{ID: noble2}, nil},
 		"no image is named \"ubuntu-26.04\" in this region: check the name, or give the id":     {spec.Image{Name: "ubuntu-26.04"}, nil},
 		"no image named \"old\" is active: there is " + noble2 + " (private, deleted)":          {spec.Image{Name: "old"}, []rollout.InventoryImage{{ID: noble2, Name: "old", Type: "private", Status: "deleted"}}},
-		"2 active images are named \"ubuntu-24.04\": give the id of one of " + noble + " (gold, active), " + noble2 + " (private, active)": {
+		"2 active images are named \"ubuntu-24.04\": give the id of one of " + noble + " (private, active), " + noble2 + " (private, active)": {
 			spec.Image{Name: "ubuntu-24.04"}, []rollout.InventoryImage{{ID: noble2, Name: "ubuntu-24.04", Type: "private", Status: "active"}},
 		},
 	} {
@@ -39,10 +40,151 @@ func TestImageThatCannotBeChosen(t *testing.T) {
 		inv.Images = append(inv.Images, c.more...)
 		assert.Equal(t, []string{want}, problems(t, with(func(s *spec.Spec) { s.Image = c.image }), inv))
 	}
+}
+
+// TestImageThatNoServerGets: what is known of the image, and of the cloud, is said before anything starts.
+func TestImageThatNoServerGets(t *testing.T) {
+	const image, otherKey = "image ubuntu-24.04 (" + noble + ") ", "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	windows := func(i *rollout.InventoryImage) { i.OSType = "Windows" }
+	for want, c := range map[string]struct {
+		image   func(*rollout.InventoryImage)
+		spec    func(*spec.Spec)
+		edition rollout.Edition
+	}{
+		"has status saving and must be active":                                          {image: func(i *rollout.InventoryImage) { i.Status = "saving" }},
+		"is of type DataImage: only FusionCompute images are system images for servers": {image: func(i *rollout.InventoryImage) { i.VirtEnv = "DataImage" }},
+		"is a full-server image, with data disks: a change of OS takes a system disk image, make one of the server": {
+			image: func(i *rollout.InventoryImage) { i.Whole = true },
+		},
+		"is encrypted with key " + noble2 + ", and so are its disks: key " + otherKey + " cannot be theirs; name none": {
+			image: func(i *rollout.InventoryImage) { i.Encrypted, i.EncryptionKeyID = true, noble2 },
+			spec:  func(s *spec.Spec) { s.Disk.EncryptWith = otherKey },
+		},
+		"is a Windows image without Cloudbase-Init (API v1): it takes a password, not a key pair": {
+			image: windows, spec: func(s *spec.Spec) { s.API, s.Login.KeyPair = "v1", "k" },
+		},
+		"is a Windows image, which keeps no password: nobody could log in; give a password or a key pair": {image: windows},
+		"is a Windows image: the API of edition huaweicloud changes no server to Windows (docs/editions.md)": {
+			image: windows, spec: func(s *spec.Spec) { s.Login.KeyPair = "k" }, edition: rollout.Edition{Name: "huaweicloud", NoWindows: true},
+		},
+	} {
+		inv := fleet(2)
+		c.image(&inv.Images[1])
+		inv.Edition = c.edition
+		doc := document()
+		if c.spec != nil {
+			c.spec(&doc.Spec)
+		}
+		assert.Equal(t, []string{image + want}, problems(t, doc, inv))
+	}
+}
+
+// TestImageInDoubt: what nobody can tell refuses nothing, and is said.
+func TestImageInDoubt(t *testing.T) {
+	login := func(s *spec.Spec) { s.Login.KeyPair = "k" }
+	for name, c := range map[string]struct {
+		image func(*rollout.InventoryImage)
+		spec  func(*spec.Spec)
+		want  []string
+	}{
+		"nothing": {func(*rollout.InventoryImage) {}, func(*spec.Spec) {}, nil},
+		"encrypted": {
+			func(i *rollout.InventoryImage) { i.Encrypted, i.EncryptionKeyID = true, noble2 }, login,
+			[]string{"image ubuntu-24.04 is encrypted, and so are the disks made from it: while its key " + noble2 + " is disabled none can be made"},
+		},
+		"encrypted with the same key": {
+			func(i *rollout.InventoryImage) { i.Encrypted, i.EncryptionKeyID = true, noble2 }, func(s *spec.Spec) { s.Disk.EncryptWith = noble2 },
+			[]string{"image ubuntu-24.04 is encrypted, and so are the disks made from it: while its key " + noble2 + " is disabled none can be made"},
+		},
+		"public": {
+			func(i *rollout.InventoryImage) { i.Type = "gold" }, func(*spec.Spec) {},
+			[]string{"image ubuntu-24.04 is public and no login is given: the documents allow that for private images only, and nobody may be able to log in"},
+		},
+		"public with a login":        {func(i *rollout.InventoryImage) { i.Type = "gold" }, login, nil},
+		"public, a password follows": {func(i *rollout.InventoryImage) { i.Type, i.PasswordLater = "gold", true }, func(*spec.Spec) {}, nil},
+		"Windows, a password follows": {
+			func(i *rollout.InventoryImage) { i.OSType, i.PasswordLater = "Windows", true }, func(*spec.Spec) {}, nil,
+		},
+		"Windows with user data": {
+			func(i *rollout.InventoryImage) { i.OSType = "Windows" }, func(s *spec.Spec) { s.UserDataFrom = "file:init.yaml" },
+			[]string{"image ubuntu-24.04 is a Windows image and only user data is given: the documents know user data as a login for Linux only"},
+		},
+		"no injection over v2": {
+			func(i *rollout.InventoryImage) { i.NoInjection = true }, login,
+			[]string{`image ubuntu-24.04 carries __support_fc_inject "true", by the documents a sign that it lacks Cloud-Init, which API v2 needs: try it on one server first`},
+		},
+		"no injection over v1": {func(i *rollout.InventoryImage) { i.NoInjection = true }, func(s *spec.Spec) { s.API = "v1" }, nil},
+	} {
+		inv := fleet(2)
+		c.image(&inv.Images[1])
+		assert.Equal(t, c.want, mustMake(t, with(c.spec), inv).Warnings, name)
+	}
+}
+
+// TestAPIAuto is settled by what is known, never in silence, and refused when the facts contradict each other.
+func TestAPIAuto(t *testing.T) {
+	auto := func(s *spec.Spec) { s.API = "auto" }
+	otc := rollout.Edition{Name: "otc", V2Only: true}
+
+	plan := mustMake(t, with(auto), fleet(2))
+	assert.Equal(t, rollout.APIv2, plan.Change.API)
+	assert.Equal(t, []string{"api v2: nothing says that image ubuntu-24.04 lacks Cloud-Init, which is no proof that it has it: the first wave is; api: v1 is for images without"}, plan.Warnings)
+
 	inv := fleet(2)
-	inv.Images[1].OSType = "Windows"
-	doc := with(func(s *spec.Spec) { s.API, s.Login.KeyPair = "v1", "k" })
-	assert.Equal(t, []string{"image ubuntu-24.04 is a Windows image without Cloudbase-Init (API v1): it takes a password, not a key pair"}, problems(t, doc, inv))
+	inv.Edition = otc
+	plan = mustMake(t, with(auto), inv)
+	assert.Equal(t, rollout.APIv2, plan.Change.API)
+	assert.Equal(t, []string{"api v2: the API of edition otc has no other version"}, plan.Warnings)
+
+	inv.Images[1].NoInjection = true
+	plan = mustMake(t, with(auto), inv)
+	assert.Equal(t, []string{
+		"api v2: the API of edition otc has no other version",
+		`image ubuntu-24.04 carries __support_fc_inject "true", by the documents a sign that it lacks Cloud-Init, which API v2 needs: try it on one server first`,
+	}, plan.Warnings)
+
+	inv.Edition = rollout.Edition{}
+	found := problems(t, with(auto), inv)
+	require.Len(t, found, 1)
+	assert.Contains(t, found[0], `api: auto cannot tell what image ubuntu-24.04 (`+noble+`) needs: it carries __support_fc_inject "true"`)
+	assert.Contains(t, found[0], "write api: v2 if it has Cloud-Init or Cloudbase-Init, api: v1 if not")
+	for _, api := range []rollout.API{rollout.APIv1, rollout.APIv2} {
+		plan = mustMake(t, with(func(s *spec.Spec) { s.API = string(api) }), inv)
+		assert.Equal(t, api, plan.Change.API, "what is written is followed")
+	}
+}
+
+// TestEditionThatCannot refuses everything at once, and says what to write instead.
+func TestEditionThatCannot(t *testing.T) {
+	inv := fleet(2)
+	inv.Edition = rollout.Edition{
+		Name: "otc", StrictKeyName: true, NoAdminPass: true, StoppedOnly: true, NoMode: true, V2Only: true, NoAutoPay: true, NoEncryption: true, NoWindows: true,
+	}
+	wrong := func(s *spec.Spec) {
+		s.API, s.AutoPay, s.Stop.Platform = "v1", new(false), true
+		s.Login.PasswordFrom, s.Disk.EncryptWith = "env:REIMAGE_SECRET_PW", noble2
+	}
+	assert.Equal(t, []string{
+		"the API of edition otc sets no passwords: log in with a key pair, login.keyPair or --key-pair (docs/editions.md)",
+		"the API of edition otc does not stop a running server: leave out stop.platform, or --platform-stop, and reimage stops it (docs/editions.md)",
+		"the API of edition otc has no version 1: write api: v2, or --api v2, with an image that has Cloud-Init (docs/editions.md)",
+		"the API of edition otc pays nothing: leave out autoPay, or --auto-pay (docs/editions.md)",
+		"the API of edition otc takes no key for the disk: leave out disk.encryptWith, or --encrypt-with (docs/editions.md)",
+	}, problems(t, with(wrong), inv))
+	assert.Equal(t, []string{"the API of edition otc demands a key pair: write login.keyPair, or --key-pair (docs/editions.md)"}, problems(t, document(), inv))
+
+	inv.Images = inv.Images[:1]
+	assert.Len(t, problems(t, with(wrong), inv), 6, "beside an image that is not there")
+
+	inv.Images = images()
+	inv.Servers[0].Prepaid = true
+	plan := mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair = "k" }), inv)
+	assert.Empty(t, plan.Warnings, "nothing about a payment that this cloud does not know")
+
+	inv.Edition = rollout.Edition{Name: "kuala-lumpur", StoppedOnly: true}
+	assert.Len(t, problems(t, with(func(s *spec.Spec) { s.Stop.Platform = true }), inv), 1, "a mode that would be refused")
+	inv.Edition = rollout.Edition{}
+	mustMake(t, with(wrong), inv)
 }
 
 // TestChangeOfThePlan is what the document asks for.

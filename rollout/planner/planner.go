@@ -18,7 +18,7 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
-	p := planner{spec: doc.WithDefaults().Spec, images: imagesByID(inv.Images)}
+	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images)}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
 		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),
@@ -44,11 +44,14 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 
 // planner carries a plan in the making. Each step adds its part, and its problems.
 type planner struct {
-	spec spec.Spec // with every default filled in
+	spec    spec.Spec // with every default filled in
+	edition rollout.Edition
 	// images are those of the inventory by their id in lower case.
 	images map[string]rollout.InventoryImage
 	// image is the one to install. Nil when it could not be chosen, which is a problem already.
 	image *rollout.InventoryImage
+	// whyAPI says why api: auto is what it is in this plan.
+	whyAPI string
 	// selected are the servers that the document selects, sorted by name, then id.
 	selected []rollout.InventoryServer
 	// label is what selected servers are called in sentences.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // warn adds what an operator should know before applying the plan, and only that.
@@ -45,15 +44,18 @@ func (p *planner) warnOfRollback() {
 	} else {
 		p.warning("rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks")
 	}
-	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).Status != imageActive })
+	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).Status != rollout.ImageActive })
 	if len(gone) > 0 {
 		p.warning("%s cannot be rolled back, the previous image is gone or not active: %s", count(len(gone), "server"), p.names(gone))
 	}
 }
 
 func (p *planner) warnOfChange() {
-	if p.spec.API == spec.APIAuto {
-		p.warning("api: auto is v2, for images with Cloud-Init: whether it suits this image is proven by the first wave")
+	if p.whyAPI != "" {
+		p.warning("%s", p.whyAPI)
+	}
+	for _, doubt := range p.image.Doubts(p.plan.Change) {
+		p.warning("%s", doubt)
 	}
 	unread := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
 	if len(unread) > 0 {
@@ -62,11 +64,19 @@ func (p *planner) warnOfChange() {
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
 	}
-	if pay := p.plan.Change.AutoPay; pay == nil || !*pay {
-		prepaid := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Prepaid })
-		if len(prepaid) > 0 {
-			p.warning("%s paid by the year or month may wait until somebody pays a price difference, without autoPay: %s", count(len(prepaid), "server"), p.names(prepaid))
-		}
+	p.warnOfPrepaid()
+}
+
+func (p *planner) warnOfPrepaid() {
+	prepaid := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Prepaid })
+	if len(prepaid) == 0 {
+		return
+	}
+	if pay := p.plan.Change.AutoPay; !p.edition.NoAutoPay && (pay == nil || !*pay) {
+		p.warning("%s paid by the year or month may wait until somebody pays a price difference, without autoPay: %s", count(len(prepaid), "server"), p.names(prepaid))
+	}
+	if p.image.Type == "shared" {
+		p.warning("a shared image for %s paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: %s", count(len(prepaid), "server"), p.names(prepaid))
 	}
 }
 
