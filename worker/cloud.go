@@ -11,6 +11,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/ecs/edition"
 )
 
 // cloudConfig is the cloud as the settings name it. Whose token it takes, and which project a name means, only
@@ -18,6 +19,7 @@ import (
 type cloudConfig struct {
 	ecs.Config
 	Profile  string
+	Edition  edition.Edition
 	Identity ecs.IdentityConfig
 	// Login signs in. Nil means that Credentials are complete.
 	Login *ecs.Login
@@ -90,7 +92,7 @@ func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, e
 			errs = append(errs, fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", other, c.Profile, client.ProjectID()))
 		}
 		owner[client.ProjectID()] = c.Profile
-		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client})
+		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client, Edition: c.Edition})
 	}
 	return profiles, errors.Join(errs...)
 }
@@ -105,6 +107,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
 		ProjectName: s.first(projectNameVars),
 	}
+	c.Edition = s.edition(c.ECS)
 	if c.ProjectName == "" {
 		c.ProjectName = s.first(regionVars) // the project that every account has in a region
 	}
@@ -187,11 +190,11 @@ func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, confi
 	return nil
 }
 
-// described says which profile leads where: "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com".
+// described says which profile leads where: "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com, edition otc".
 func described(clouds []cloudConfig, profiles []activities.Profile) []string {
 	var lines []string
 	for i, p := range profiles {
-		lines = append(lines, fmt.Sprintf("%s: project %s at %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS))
+		lines = append(lines, fmt.Sprintf("%s: project %s at %s, edition %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS, p.Edition.Name))
 	}
 	return lines
 }

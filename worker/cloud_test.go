@@ -131,6 +131,7 @@ func TestProfiles(t *testing.T) {
 	_, edge := emulated(t)
 	env := with(prefixed("EU_WEB_", with(web, aUser)), prefixed("EDGE_", with(edge, with(aKey, map[string]string{"OS_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"}))))
 	env["REIMAGE_PROFILES"] = "eu-web, edge"
+	env["EU_WEB_REIMAGE_EDITION"] = "swiss-otc"
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
 	profiles, err := openAll(t.Context(), cfg.Clouds)
@@ -139,8 +140,8 @@ func TestProfiles(t *testing.T) {
 	assert.Equal(t, [2]string{"eu-web", emulator.DefaultProjectID}, [2]string{profiles[0].Name, profiles[0].Cloud.ProjectID()})
 	assert.Equal(t, [2]string{"edge", "6af1c92eaf7e471fb35c82eecd4b7b5d"}, [2]string{profiles[1].Name, profiles[1].Cloud.ProjectID()})
 	assert.Equal(t, []string{
-		"eu-web: project " + emulator.DefaultProjectID + " at " + web["REIMAGE_ECS_ENDPOINT"],
-		"edge: project 6af1c92eaf7e471fb35c82eecd4b7b5d at " + edge["REIMAGE_ECS_ENDPOINT"],
+		"eu-web: project " + emulator.DefaultProjectID + " at " + web["REIMAGE_ECS_ENDPOINT"] + ", edition swiss-otc",
+		"edge: project 6af1c92eaf7e471fb35c82eecd4b7b5d at " + edge["REIMAGE_ECS_ENDPOINT"] + ", edition any",
 	}, described(cfg.Clouds, profiles))
 }
 
@@ -148,12 +149,14 @@ func TestProfiles(t *testing.T) {
 func TestProfilesThatAreWrong(t *testing.T) {
 	_, web := emulated(t)
 	env := with(with(web, aUser), prefixed("WEB_", with(web, aUser)))
-	env["REIMAGE_PROFILES"] = "web,web,Edge,core,reimage-secret"
+	env["REIMAGE_PROFILES"] = "web,web,Edge,core,reimage-secret,lab"
+	env = with(env, prefixed("LAB_", with(web, with(aUser, map[string]string{"REIMAGE_EDITION": "mars"}))))
 	_, err := loadConfig(lookup(env))
 	require.Error(t, err)
 	for _, says := range []string{
 		"names web twice", `"Edge" is no name of a profile`, `"reimage-secret" cannot be the name of a profile`,
 		"profile core, whose variables begin with CORE_: there are no cloud credentials", "CORE_: the project is not known",
+		`LAB_: REIMAGE_EDITION: edition "mars" is not known: it is one of any, huaweicloud,`,
 	} {
 		assert.ErrorContains(t, err, says)
 	}

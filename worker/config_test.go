@@ -60,6 +60,27 @@ func TestDefaultsFollowTheRegion(t *testing.T) {
 	}
 }
 
+// TestEditionFollowsTheEndpoint unless it is given.
+func TestEditionFollowsTheEndpoint(t *testing.T) {
+	for _, test := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{nil, "otc"},
+		{map[string]string{"HW_REGION_NAME": "cn-north-4"}, "huaweicloud-china"},
+		{map[string]string{"HW_CLOUD": "cloud.example"}, "any"},
+		{map[string]string{"REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1"}, "any"},
+		{map[string]string{"REIMAGE_EDITION": "any"}, "any"},
+		{map[string]string{"REIMAGE_EDITION": "flexibleengine"}, "flexibleengine"},
+	} {
+		cfg, err := load(t, test.env)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, cfg.Clouds[0].Edition.Name, test.env)
+	}
+	_, err := load(t, map[string]string{"REIMAGE_EDITION": "mars"})
+	assert.ErrorContains(t, err, `REIMAGE_EDITION: edition "mars" is not known: it is one of any, huaweicloud,`)
+}
+
 func TestEndpointsOverrideTheRegion(t *testing.T) {
 	cfg, err := load(t, map[string]string{"HW_REGION_NAME": "", "REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1/ecs", "REIMAGE_IMS_ENDPOINT": "http://127.0.0.1:1/ims"})
 	require.NoError(t, err)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/url"
 	"strings"
+
+	"github.com/reimage/reimage/ecs/edition"
 )
 
 // defaultDomain is the cloud of the tools whose variables the worker reads.
@@ -33,4 +35,20 @@ func domainOf(identity, region string) string {
 		return ""
 	}
 	return domain
+}
+
+// edition is the given one, or that of the cloud whose host serves the ECS API.
+func (s *settings) edition(endpoint string) edition.Edition {
+	if given := s.text("REIMAGE_EDITION", ""); given != "" {
+		named, err := edition.Named(given)
+		if err != nil {
+			s.wrong("REIMAGE_EDITION: %w", err)
+		}
+		return named
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return edition.Of("") // the client says what is wrong with it
+	}
+	return edition.Of(u.Hostname())
 }
