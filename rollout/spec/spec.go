@@ -43,8 +43,8 @@ type Spec struct {
 	Select Selection `yaml:"select" json:"select"`
 	// Image is what the new system disks are made from.
 	Image Image `yaml:"image" json:"image"`
-	// API is the change OS operation: v2 for images with Cloud-Init, v1 for the others, auto for v2. No
-	// fact of the cloud tells reliably, so auto is proven by the first wave and not by a guess per image.
+	// API is the change OS operation: v2 for images with Cloud-Init, v1 for the others. auto is v2, and the plan
+	// says why, or refuses it for an image whose facts contradict each other.
 	API string `yaml:"api,omitempty" json:"api,omitempty" one:"auto v1 v2"`
 	// Login is how the new systems are entered. Without it the credentials of the image stay.
 	Login Login `yaml:"login,omitempty" json:"login,omitzero"`
