@@ -28,9 +28,9 @@ type MakePlanResult struct {
 // MakePlan reads the servers and images and plans the rollout. It touches nothing. Reasons against the
 // rollout are data; its errors are trouble with asking: CredentialsRefused, Refused, Throttled, CloudTrouble.
 //
-// Its requests: one for a hundred servers, one for each image in use and one or two for the target; with
-// server groups, one for a thousand of these; and one for each planned server of a small plan, or else for each
-// whose present image does not prove that its disk is large enough.
+// Its requests: one for a thousand servers, or for a hundred that are named by their ids; one for each image in
+// use and one or two for the target; with server groups, one for a thousand of these; and one for each planned
+// server of a small plan, or else for each whose present image does not prove that its disk is large enough.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {

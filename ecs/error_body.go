@@ -173,7 +173,7 @@ func httpStatus(code string) (int, bool) {
 
 // parseObject reads the members of a JSON object.
 func parseObject(raw []byte) (map[string]json.RawMessage, bool) {
-	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !measured(raw) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !measured(raw, maxValues) {
 		return nil, false
 	}
 	var members map[string]json.RawMessage

@@ -112,6 +112,9 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 	return req, nil
 }
 
+// errTooLarge is the cause when an answer is more than this package reads. Asking again does not make it less.
+var errTooLarge = errors.New("the answer is larger")
+
 func readAnswer(response *http.Response, limit int64) answer {
 	defer response.Body.Close()
 	a := answer{status: response.StatusCode, header: response.Header}
@@ -122,7 +125,7 @@ func readAnswer(response *http.Response, limit int64) answer {
 	switch encoding := response.Header.Get("Content-Encoding"); {
 	case a.broken != nil:
 	case int64(len(a.body)) > limit:
-		a.broken = fmt.Errorf("the answer is larger than %d MB", limit>>20)
+		a.broken = fmt.Errorf("%w than %d MB", errTooLarge, limit>>20)
 	case encoding != "" && encoding != "identity":
 		a.broken = errors.New("the answer is encoded although that was not asked for")
 	}

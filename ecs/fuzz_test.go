@@ -146,7 +146,7 @@ func FuzzServerMember(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, i uint, value []byte) {
-		if !json.Valid(value) || !measured(fmt.Appendf(nil, `{"":{"":0,"":0,"":%s}}`, value)) {
+		if !json.Valid(value) || !measured(fmt.Appendf(nil, `{"":{"":0,"":0,"":%s}}`, value), maxValues) {
 			return
 		}
 		name := names[i%uint(len(names))]

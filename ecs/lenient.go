@@ -95,11 +95,20 @@ func (l *list[T]) UnmarshalJSON(raw []byte) error {
 	}
 	for _, element := range elements {
 		var value T
-		if !isNull(element) && json.Unmarshal(element, &value) == nil {
+		if !isNull(element) && decodeElement(element, &value) == nil {
 			*l = append(*l, value)
 		}
 	}
 	return nil
+}
+
+// decodeElement is json.Unmarshal for JSON that has been read before: what decodes itself needs no decoder, which
+// would be most of what a long list takes from the heap.
+func decodeElement(raw []byte, value any) error {
+	if own, ok := value.(json.Unmarshaler); ok {
+		return own.UnmarshalJSON(raw)
+	}
+	return json.Unmarshal(raw, value)
 }
 
 func isNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }

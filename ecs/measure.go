@@ -3,26 +3,34 @@ package ecs
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 )
 
-// maxDepth and maxValues bound what is made of an answer; its size alone does not. Decoded, {}, is a whole
-// server: 16 MB of them filled 7 GB. And each list of sub-jobs copies what is inside of it: 300 KB nested
-// without end filled 2 GB. A job is nested seven deep, and a list of a hundred servers has some 20,000 values.
+// maxDepth, maxValues and maxListValues bound what is made of an answer; its size alone does not. Decoded, {}, is a
+// whole server: 16 MB of them filled 7 GB. And each list of sub-jobs copies what is inside of it: 300 KB nested
+// without end filled 2 GB. A job is nested seven deep, and a list of a thousand servers has some 200,000 values.
 const (
-	maxDepth  = 32
-	maxValues = 1 << 17
+	maxDepth      = 32
+	maxValues     = 1 << 17
+	maxListValues = 1 << 18
 )
 
 // unmarshal reads the JSON of an answer.
-func unmarshal(body []byte, answer any) error {
-	if !measured(body) || json.Unmarshal(body, answer) != nil {
+func unmarshal(body []byte, answer any) error { return unmarshalUpTo(maxValues, body, answer) }
+
+// unmarshalUpTo reads the JSON of an answer that may hold so many values.
+func unmarshalUpTo(values int, body []byte, answer any) error {
+	switch {
+	case !measured(body, values):
+		return fmt.Errorf("%w than can be read: more than %d values, or nested deeper than %d", errTooLarge, values, maxDepth)
+	case json.Unmarshal(body, answer) != nil:
 		return errors.New("the answer cannot be read")
 	}
 	return nil
 }
 
-// measured is true for JSON within maxDepth and maxValues. What is no JSON is left to the decoder.
-func measured(raw []byte) bool {
+// measured is true for JSON within maxDepth and with at most so many values. What is no JSON is left to the decoder.
+func measured(raw []byte, most int) bool {
 	depth, values, quoted := 0, 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
@@ -39,7 +47,7 @@ func measured(raw []byte) bool {
 		case c == ',':
 			values++
 		}
-		if depth > maxDepth || values > maxValues {
+		if depth > maxDepth || values > most {
 			return false
 		}
 	}

@@ -18,6 +18,10 @@ func TestLargeAnswersTakeBoundedMemory(t *testing.T) {
 	most := func(head, tail string) []byte {
 		return []byte(head + strings.Repeat("{},", maxValues/2-10) + "{}" + tail)
 	}
+	mostTags := func(tag string) []byte { // of servers that are servers
+		one := `{"id":"616fb98f-46ca-475e-917e-2563e5a8cd19","status":"A","tags":[` + strings.Repeat(tag+",", maxListValues/largestPage-10) + tag + `]}`
+		return []byte(`{"count":1000,"servers":[` + strings.Repeat(one+",", largestPage-1) + one + `]}`)
+	}
 	deep := func(levels, fill int) []byte {
 		inner := `{"sub_jobs":[{"status":"FAIL","fail_reason":"` + strings.Repeat("x", fill) + `"}]}`
 		return []byte(`{"status":"FAIL","entities":` + strings.Repeat(`{"sub_jobs":[{"status":"FAIL","entities":`, levels) + inner + strings.Repeat("}]}", levels) + "}")
@@ -46,9 +50,14 @@ func TestLargeAnswersTakeBoundedMemory(t *testing.T) {
 		"fault, in fault": func() {
 			parseFault(wide(`{"code":"Ecs.1000","message":"{\"internalError\":[`, `{}`, `]}"}`, maxBodyBytes))
 		},
-		"job, the most":     func() { _, _ = decodeJob(most(`{"status":"FAIL","entities":{"sub_jobs":[`, `]}}`), "x") },
-		"servers, the most": func() { _, _ = decodeServerPage(most(`{"count":1,"servers":[`, `]}`)) },
-		"fault, the most":   func() { parseFault(most(`{"internalError":[`, `]}`)) },
+		"job, the most":              func() { _, _ = decodeJob(most(`{"status":"FAIL","entities":{"sub_jobs":[`, `]}}`), "x") },
+		"servers, the most":          func() { _, _ = decodeServerPage(most(`{"count":1,"servers":[`, `]}`)) },
+		"servers, the most tags":     func() { _, _ = decodeServerPage(mostTags(`"k=v"`)) },
+		"servers, the most odd tags": func() { _, _ = decodeServerPage(mostTags(`{}`)) },
+		"named servers, the most": func() {
+			_, _ = decodeNamedServers(most(`{"servers":[`, `]}`), []string{"x"})
+		},
+		"fault, the most": func() { parseFault(most(`{"internalError":[`, `]}`)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Less(t, allocs.Of(call), uint64(256<<20))
@@ -70,6 +79,6 @@ func TestMeasure(t *testing.T) {
 		`]]]{"`:                                                                  true,
 		`"\`:                                                                     true,
 	} {
-		assert.Equal(t, want, measured([]byte(raw)), "%.40s", raw)
+		assert.Equal(t, want, measured([]byte(raw), maxValues), "%.40s", raw)
 	}
 }

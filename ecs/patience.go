@@ -31,7 +31,7 @@ func (c *Client) Patient() *Client {
 // askAgain waits, if the error may pass and tries are left, and tells whether to ask again.
 func (c *Client) askAgain(ctx context.Context, err error, try int) bool {
 	e, ok := errors.AsType[*Error](err)
-	if !ok || try >= c.tries {
+	if !ok || try >= c.tries || errors.Is(err, errTooLarge) {
 		return false
 	}
 	pause := firstPause << (try - 1)

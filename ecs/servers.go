@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,10 +12,14 @@ import (
 )
 
 const (
-	// serversPage is the page size that the documents advise, and the most ids that one request may name.
-	serversPage = 100
-	// maxServersPages bounds a list: a hundred thousand servers.
-	maxServersPages = 1000
+	// largestPage is the most servers of a page. The fewer pages a list has, the less can shift while it is read.
+	largestPage = 1000
+	// advisedPage is the page size that the documents advise. It is taken where the largest is too much to read.
+	advisedPage = 100
+	// idsAtOnce is the most ids that one request may name.
+	idsAtOnce = 100
+	// maxServers bounds a list.
+	maxServers = 100_000
 )
 
 // ServerQuery narrows a list of servers. The zero value asks for all servers of the project.
@@ -27,23 +32,33 @@ type ServerQuery struct {
 	EnterpriseProject string
 }
 
-// Servers reads every server that the query fits. Pages are counted and not marked, so they shift when
-// servers come and go in between, and hide some. The list is then read once more; if it does not hold still
-// either, the error has ClassTransient: half a fleet is never an answer.
+// Servers reads every server that the query fits, by the largest pages, or where such a page is more than is read of
+// an answer, as with much user data, by those that the documents advise.
 func (c *Client) Servers(ctx context.Context, query ServerQuery) ([]Server, error) {
+	servers, err := c.serversInPages(ctx, query, largestPage)
+	if errors.Is(err, errTooLarge) {
+		return c.serversInPages(ctx, query, advisedPage)
+	}
+	return servers, err
+}
+
+// serversInPages reads the list. Pages are counted and not marked, so they shift when servers come and go in between,
+// and hide some. The list is then read once more; if it does not hold still either, the error has ClassTransient: half
+// a fleet is never an answer.
+func (c *Client) serversInPages(ctx context.Context, query ServerQuery, size int) ([]Server, error) {
 	const op, resource = "list", "servers"
 	var moved error
 	for range 2 {
-		reading := serverReading{known: map[string]bool{}}
+		reading := serverReading{size: size, known: map[string]bool{}}
 		for page := 1; !reading.ended(); page++ {
-			address := withQuery(c.cloudServer("v1", "detail"), query.page(page))
+			address := withQuery(c.cloudServer("v1", "detail"), query.page(page, size))
 			call := request{op: op, resource: resource, action: ActionListServers, url: address, list: true}
 			next, err := read(ctx, c, call, decodeServerPage)
 			if err != nil {
 				return nil, err
 			}
-			if next.count > maxServersPages*serversPage {
-				err := fmt.Errorf("there are %d servers and no more than %d are read: name them by their ids", next.count, maxServersPages*serversPage)
+			if next.count > maxServers {
+				err := fmt.Errorf("there are %d servers and no more than %d are read: name them by their ids", next.count, maxServers)
 				return nil, &Error{Op: op, Resource: resource, Err: err, class: ClassPermanent}
 			}
 			reading.add(next)
@@ -56,8 +71,8 @@ func (c *Client) Servers(ctx context.Context, query ServerQuery) ([]Server, erro
 }
 
 // page is the query of one page. They are counted from 1.
-func (q ServerQuery) page(number int) url.Values {
-	query := url.Values{"limit": {strconv.Itoa(serversPage)}, "offset": {strconv.Itoa(number)}}
+func (q ServerQuery) page(number, size int) url.Values {
+	query := url.Values{"limit": {strconv.Itoa(size)}, "offset": {strconv.Itoa(number)}}
 	for name, value := range map[string]string{
 		"tags":                  strings.Join(q.Tags, ","),
 		"not-tags":              strings.Join(q.NotTags, ","),
@@ -73,6 +88,7 @@ func (q ServerQuery) page(number int) url.Values {
 
 // serverReading is one reading of a list from its first page to its last.
 type serverReading struct {
+	size    int // of a page
 	servers []Server
 	known   map[string]bool // ids in lower case
 	pages   int
@@ -99,7 +115,7 @@ func (r *serverReading) add(page serverPage) {
 }
 
 func (r *serverReading) ended() bool {
-	return r.pages > 0 && (len(r.last.servers) < serversPage || r.pages*serversPage >= r.last.count)
+	return r.pages > 0 && (len(r.last.servers) < r.size || r.pages*r.size >= r.last.count)
 }
 
 // moved says why the reading may have missed a server. A server that goes while another comes leaves the
@@ -115,10 +131,14 @@ func (r *serverReading) moved() error {
 // decodeServerPage reads one page. Without a count nothing proves that the list is whole.
 func decodeServerPage(body []byte) (serverPage, error) {
 	var answer struct {
-		Count   *number          `json:"count"`
-		Servers list[serverJSON] `json:"servers"`
+		Count   *number               `json:"count"`
+		Servers list[json.RawMessage] `json:"servers"`
 	}
-	if err := unmarshal(body, &answer); err != nil {
+	if err := unmarshalUpTo(maxListValues, body, &answer); err != nil {
+		return serverPage{}, err
+	}
+	entries, err := serverEntries(answer.Servers, largestPage)
+	if err != nil {
 		return serverPage{}, err
 	}
 	switch {
@@ -128,13 +148,29 @@ func decodeServerPage(body []byte) (serverPage, error) {
 		return serverPage{}, errors.New("the answer does not say how many servers there are")
 	}
 	page := serverPage{count: int(*answer.Count)}
-	for _, s := range answer.Servers {
+	for _, s := range entries {
 		if !isUUID(string(s.ID)) || s.Status == "" {
 			return serverPage{}, errors.New("the answer lists a server without an id or a status")
 		}
 		page.servers = append(page.servers, s.server())
 	}
 	return page, nil
+}
+
+// serverEntries decodes the entries of a list. More of them than were asked for are not decoded: a whole server
+// would be made of each.
+func serverEntries(raw list[json.RawMessage], most int) ([]serverJSON, error) {
+	if len(raw) > most {
+		return nil, fmt.Errorf("the answer lists %d servers and at most %d were asked for", len(raw), most)
+	}
+	entries := make([]serverJSON, 0, len(raw))
+	for _, entry := range raw {
+		var s serverJSON
+		if json.Unmarshal(entry, &s) == nil {
+			entries = append(entries, s)
+		}
+	}
+	return entries, nil
 }
 
 // ServersByID reads the servers with these ids, a hundred with each request, in the order of the ids. An id
@@ -154,8 +190,8 @@ func (c *Client) ServersByID(ctx context.Context, ids []string) (found []Server,
 	if err := errors.Join(wrong...); err != nil {
 		return nil, nil, invalid(op, "servers", err)
 	}
-	for chunk := range slices.Chunk(wanted, serversPage) {
-		query := url.Values{"server_id": {strings.Join(chunk, ",")}, "limit": {strconv.Itoa(serversPage)}}
+	for chunk := range slices.Chunk(wanted, idsAtOnce) {
+		query := url.Values{"server_id": {strings.Join(chunk, ",")}, "limit": {strconv.Itoa(idsAtOnce)}}
 		call := request{
 			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), action: ActionListServers,
 			url: withQuery(c.cloudServer("v1", "detail"), query), list: true,
@@ -178,13 +214,17 @@ type namedServers struct {
 // but a fault is a server that the cloud does not know. Silence about an id is no evidence of that.
 func decodeNamedServers(body []byte, ids []string) (namedServers, error) {
 	var answer struct {
-		Servers list[serverJSON] `json:"servers"`
+		Servers list[json.RawMessage] `json:"servers"`
 	}
-	if err := unmarshal(body, &answer); err != nil {
+	if err := unmarshalUpTo(maxListValues, body, &answer); err != nil {
+		return namedServers{}, err
+	}
+	listed, err := serverEntries(answer.Servers, idsAtOnce)
+	if err != nil {
 		return namedServers{}, err
 	}
 	entries := map[string]serverJSON{}
-	for _, s := range answer.Servers {
+	for _, s := range listed {
 		entries[strings.ToLower(string(s.ID))] = s
 	}
 	var named namedServers

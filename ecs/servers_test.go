@@ -42,6 +42,8 @@ type fleet struct {
 	requests int
 	// before changes the fleet before the request of that number, counted from 1.
 	before func(f *fleet, request int)
+	// userData is how many bytes of it each server has.
+	userData int
 }
 
 func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
@@ -52,9 +54,10 @@ func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
 	page, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	first := min((page-1)*limit, len(f.ids))
+	data := strings.Repeat("x", f.userData)
 	var entries []string
 	for _, id := range f.ids[first:min(first+limit, len(f.ids))] {
-		entries = append(entries, `{"id":"`+id+`","name":"s","status":"ACTIVE"}`)
+		entries = append(entries, `{"id":"`+id+`","name":"s","status":"ACTIVE","OS-EXT-SRV-ATTR:user_data":"`+data+`"}`)
 	}
 	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(f.ids), strings.Join(entries, ","))
 }
@@ -67,7 +70,7 @@ func (f *fleet) insert(position int) {
 }
 
 func TestServersReadsEveryPage(t *testing.T) {
-	for servers, pages := range map[int]int{0: 1, 1: 1, 99: 1, 100: 1, 101: 2, 200: 2, 250: 3} {
+	for servers, pages := range map[int]int{0: 1, 1: 1, 999: 1, 1000: 1, 1001: 2, 2000: 2, 2500: 3} {
 		f := &fleet{ids: numberedIDs(0, servers)}
 		cloud := newCloud(t, f.answer)
 		got, err := clientOf(t, cloud).Servers(context.Background(), ecs.ServerQuery{})
@@ -75,15 +78,16 @@ func TestServersReadsEveryPage(t *testing.T) {
 		assert.Equal(t, f.ids, slices.Concat([]string{}, idsOf(got)))
 		require.Len(t, cloud.seen(), pages, "%d servers", servers)
 		for i, request := range cloud.seen() {
-			assert.Equal(t, fmt.Sprintf("/v1/%s/cloudservers/detail?limit=100&offset=%d", projectID, i+1), request.target)
+			assert.Equal(t, fmt.Sprintf("/v1/%s/cloudservers/detail?limit=1000&offset=%d", projectID, i+1), request.target)
 		}
 	}
 }
 
-// TestListOfServersAsTheOfficialSDKSendsIt: the capture is of a second page.
+// TestListOfServersAsTheOfficialSDKSendsIt: the capture is of the second page of a hundred servers, which is what is
+// read of a fleet with much user data.
 func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
 	want, _ := captured(t, "list-servers")
-	f := &fleet{ids: numberedIDs(0, 101)}
+	f := &fleet{ids: numberedIDs(0, 300), userData: 60 << 10}
 	cloud := newCloud(t, f.answer)
 	c := config(cloud.URL)
 	c.Credentials = capturedKey(want)
@@ -93,9 +97,10 @@ func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
 		Tags: []string{"env=prod", "role=w b+1"}, NotTags: []string{"__type_baremetal"}, Status: "ACTIVE", EnterpriseProject: "all_granted_eps",
 	})
 	require.NoError(t, err)
-	require.Len(t, cloud.seen(), 2)
-	assert.Equal(t, want.RequestURI, cloud.seen()[1].target)
-	assert.Equal(t, want.Header.Get("Authorization"), cloud.seen()[1].header.Get("Authorization"))
+	require.Len(t, cloud.seen(), 4)
+	assert.Contains(t, cloud.seen()[0].target, "limit=1000&")
+	assert.Equal(t, want.RequestURI, cloud.seen()[2].target)
+	assert.Equal(t, want.Header.Get("Authorization"), cloud.seen()[2].header.Get("Authorization"))
 }
 
 // TestPagesThatShift: a server that goes while the list is read moves another one out of sight.
@@ -107,24 +112,24 @@ func TestPagesThatShift(t *testing.T) {
 	}{
 		"one goes":            {func(f *fleet, n int) { at(n == 2, f.remove, 0) }, 6, false},
 		"one comes":           {func(f *fleet, n int) { at(n == 2, f.insert, 0) }, 6, false},
-		"one comes at an end": {func(f *fleet, n int) { at(n == 3, f.insert, 250) }, 6, false},
+		"one comes at an end": {func(f *fleet, n int) { at(n == 3, f.insert, 2500) }, 6, false},
 		"one goes, then one comes: the sum is right": {func(f *fleet, n int) {
 			at(n == 2, f.remove, 0)
-			at(n == 3, f.insert, 249)
+			at(n == 3, f.insert, 2499)
 		}, 6, false},
 		"one goes as another comes": {func(f *fleet, n int) {
-			at(n == 2, f.remove, 150)
+			at(n == 2, f.remove, 1500)
 			at(n == 2, f.insert, 0)
 		}, 6, false},
 		"both readings": {func(f *fleet, n int) { at(n == 2 || n == 5, f.remove, 0) }, 6, true},
 		"all the time": {func(f *fleet, n int) {
-			f.remove(249)
+			f.remove(2499)
 			f.insert(0)
 		}, 6, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := &fleet{ids: numberedIDs(0, 250), before: test.before}
+			f := &fleet{ids: numberedIDs(0, 2500), before: test.before}
 			got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
 			assert.Equal(t, test.requests, f.requests)
 			if test.moved {
@@ -155,15 +160,17 @@ func TestListsThatAreNoProof(t *testing.T) {
 		`{"servers":[` + one + `]}`: ecs.ClassUnclear,
 		`{"count":-1,"servers":[]}`: ecs.ClassUnclear,
 		`{"count":1,"servers":{}}`:  ecs.ClassUnclear,
-		`{"count":1,"servers":[{"id":"../x","status":"ACTIVE"}]}`:       ecs.ClassUnclear,
-		`{"count":1,"servers":[{"id":"` + serverID + `"}]}`:             ecs.ClassUnclear,
-		`{"count":2,"servers":[` + one + `]}`:                           ecs.ClassTransient,
-		`{"count":2,"servers":[` + one + `,` + one + `]}`:               ecs.ClassTransient,
-		`{"count":2,"servers":[` + one + `,7]}`:                         ecs.ClassTransient,
-		`{"count":0,"servers":[` + one + `]}`:                           ecs.ClassTransient,
-		`{"count":100001,"servers":[` + one + `]}`:                      ecs.ClassPermanent,
-		`{"count":"1","servers":[` + one + `],"request_id":"r","x":[]}`: "",
-		`{"count":0,"servers":null}`:                                    "",
+		`{"count":1,"servers":[{"id":"../x","status":"ACTIVE"}]}`:                                         ecs.ClassUnclear,
+		`{"count":1,"servers":[{"id":"` + serverID + `"}]}`:                                               ecs.ClassUnclear,
+		`{"count":1001,"servers":[` + one + strings.Repeat(","+one, 1000) + `]}`:                          ecs.ClassUnclear,
+		`{"count":1,"servers":[` + one[:len(one)-1] + `,"tags":[0` + strings.Repeat(",0", 1<<18) + `]}]}`: ecs.ClassUnclear,
+		`{"count":2,"servers":[` + one + `]}`:                                                             ecs.ClassTransient,
+		`{"count":2,"servers":[` + one + `,` + one + `]}`:                                                 ecs.ClassTransient,
+		`{"count":2,"servers":[` + one + `,7]}`:                                                           ecs.ClassTransient,
+		`{"count":0,"servers":[` + one + `]}`:                                                             ecs.ClassTransient,
+		`{"count":100001,"servers":[` + one + `]}`:                                                        ecs.ClassPermanent,
+		`{"count":"1","servers":[` + one + `],"request_id":"r","x":[]}`:                                   "",
+		`{"count":0,"servers":null}`:                                                                      "",
 	} {
 		_, err := clientOf(t, newCloud(t, answering(200, body))).Servers(context.Background(), ecs.ServerQuery{})
 		if want == "" {
@@ -187,8 +194,10 @@ func TestAPageOfLargeServers(t *testing.T) {
 	got, err := clientOf(t, newCloud(t, answering(200, page(100)))).Servers(context.Background(), ecs.ServerQuery{})
 	require.NoError(t, err)
 	assert.Len(t, got, 100)
-	_, err = clientOf(t, newCloud(t, answering(200, page(400)))).Servers(context.Background(), ecs.ServerQuery{})
+	cloud := newCloud(t, answering(200, page(400)))
+	_, err = clientOf(t, cloud).Patient().Servers(context.Background(), ecs.ServerQuery{})
 	assert.ErrorContains(t, err, "larger than 16 MB")
+	assert.Len(t, cloud.seen(), 2, "smaller pages are tried, and no page twice")
 }
 
 // named answers a list by id, in reverse order, as if only even ids were known.

@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxHeaderBytes and maxBodyBytes bound an answer. A server with all its attributes and 32 KB of
-	// user data takes below 100 KB, and a list holds a hundred of them.
+	// user data takes below 100 KB, and a list holds a hundred of them, or a thousand without.
 	maxHeaderBytes = 64 << 10
 	maxBodyBytes   = 4 << 20
 	maxListBytes   = 16 << 20
