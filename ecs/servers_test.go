@@ -42,8 +42,8 @@ type fleet struct {
 	requests int
 	// before changes the fleet before the request of that number, counted from 1.
 	before func(f *fleet, request int)
-	// userData is how many bytes of it each server has.
-	userData int
+	// tags is how many of them each server has.
+	tags int
 }
 
 func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
@@ -54,10 +54,10 @@ func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
 	page, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	first := min((page-1)*limit, len(f.ids))
-	data := strings.Repeat("x", f.userData)
+	tags := strings.Repeat("0,", f.tags) + "0"
 	var entries []string
 	for _, id := range f.ids[first:min(first+limit, len(f.ids))] {
-		entries = append(entries, `{"id":"`+id+`","name":"s","status":"ACTIVE","OS-EXT-SRV-ATTR:user_data":"`+data+`"}`)
+		entries = append(entries, `{"id":"`+id+`","name":"s","status":"ACTIVE","tags":[`+tags+`]}`)
 	}
 	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(f.ids), strings.Join(entries, ","))
 }
@@ -84,10 +84,10 @@ func TestServersReadsEveryPage(t *testing.T) {
 }
 
 // TestListOfServersAsTheOfficialSDKSendsIt: the capture is of the second page of a hundred servers, which is what is
-// read of a fleet with much user data.
+// read of servers that have much to tell.
 func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
 	want, _ := captured(t, "list-servers")
-	f := &fleet{ids: numberedIDs(0, 300), userData: 60 << 10}
+	f := &fleet{ids: numberedIDs(0, 300), tags: 1000}
 	cloud := newCloud(t, f.answer)
 	c := config(cloud.URL)
 	c.Credentials = capturedKey(want)
