@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err != nil && !ok {
 		return MakePlanResult{}, err
 	}
-	problems = append(problems, a.secretProblems(doc.Spec, plan)...)
+	problems = append(problems, a.secretProblems(doc.Spec, plan, g.Images)...)
 	if len(problems) > 0 {
 		return MakePlanResult{Problems: problems}, nil
 	}
@@ -105,10 +106,14 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 
 // secretProblems resolves the secrets behind the references, as Preflight does, so that no rollout finds out
 // at its first server. Without a plan there is no whole request to check, only the references.
-func (a *Activities) secretProblems(s spec.Spec, plan rollout.Plan) []string {
+func (a *Activities) secretProblems(s spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
 	var err error
 	if plan.Digest != "" {
-		_, err = a.request(plan.Change)
+		var image rollout.InventoryImage
+		if at := slices.IndexFunc(images, func(i rollout.InventoryImage) bool { return i.ID == plan.Change.ImageID }); at >= 0 {
+			image = images[at]
+		}
+		_, err = a.requestFor(plan.Change, image)
 	} else {
 		_, _, err = a.resolve(s.Login.PasswordFrom, s.UserDataFrom)
 	}

@@ -83,6 +83,9 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return PreflightResult{}, cloudError(ctx, err)
 	default:
 		check.image(image, server, s.restrictions())
+		if _, err := a.requestFor(in.Change, inventoryImage(image)); err != nil {
+			check.refuseAll(strings.Split(err.Error(), "\n")) // what does not depend on the image is right by now
+		}
 		if check.result.Before.Exists {
 			if err := s.compareImages(ctx, &check, image, server); err != nil {
 				return PreflightResult{}, err

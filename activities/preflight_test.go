@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 const unknownID = "00000000-1111-4222-8333-444455556666"
@@ -171,6 +173,34 @@ func TestPreflightRefusesTheImage(t *testing.T) {
 			assert.Empty(l, l.preflight(in).result.Refusals)
 		})
 	})
+}
+
+// TestPasswordOfWindows: a rule that depends on the image is checked with the image, in a plan and for one server.
+func TestPasswordOfWindows(t *testing.T) {
+	for password, fits := range map[string]bool{"Quaint-7Badmint": false, plantedPassword: true} {
+		inLab(t, gallery(), func(l *lab) {
+			l.acts.Secrets.LookupEnv = func(string) (string, bool) { return password, true }
+			l.update(func(s *emulator.Server) { s.Tags = []string{selectsWeb} })
+			login := rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
+			for image, refused := range map[string]bool{"windows": !fits, "good": false} {
+				in := l.question()
+				in.Change.ImageID, in.Change.Login = imageNamed(image), login
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				planned := l.makePlan(l.planOf(selectsWeb, func(s *spec.Spec) {
+					s.Image.ID, s.Login.PasswordFrom = imageNamed(image), login.PasswordFrom
+				}))
+				require.NoError(l, planned.err)
+				if !refused {
+					assert.Empty(l, slices.Concat(end.result.Refusals, planned.result.Problems))
+					continue
+				}
+				says := []string{"AdminPass: of a Windows image may hold neither three characters in a row of Administrator, nor that backwards"}
+				assert.Equal(l, says, end.result.Refusals)
+				assert.Equal(l, says, planned.result.Problems)
+			}
+		})
+	}
 }
 
 // TestPreflightNotesWhatIsInDoubt: what the image service serves of an image reaches whoever has to consent.

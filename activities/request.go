@@ -32,6 +32,15 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 	return request, request.Validate()
 }
 
+// requestFor is request, when the image is known.
+func (a *Activities) requestFor(change rollout.Change, image rollout.InventoryImage) (ecs.ChangeOSRequest, error) {
+	request, err := a.request(change)
+	if image.OSType == rollout.Windows {
+		err = errors.Join(err, request.ValidateForWindows())
+	}
+	return request, err
+}
+
 // resolve reads both secrets of a change and reports what is wrong with either.
 func (a *Activities) resolve(passwordFrom, userDataFrom rollout.SecretRef) (password, userData ecs.Secret, err error) {
 	password, wrongPassword := a.Secrets.Resolve(passwordFrom)

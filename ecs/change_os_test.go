@@ -70,6 +70,20 @@ func TestChangeOSRules(t *testing.T) {
 	}
 }
 
+// TestPasswordForWindows gives the password away to nobody.
+func TestPasswordForWindows(t *testing.T) {
+	for password, fits := range map[string]bool{
+		"": true, "Corr3ct-Horse": true, "Ad-Mi-Ni5-Str": false, "xADMx-12345": false, "1-Administrator": false, "1-rotartsinimdA": false, "Ad12-mi-Ni5-St": true,
+	} {
+		err := ecs.ChangeOSRequest{AdminPass: ecs.NewSecret(password)}.ValidateForWindows()
+		if fits {
+			assert.NoError(t, err, password)
+			continue
+		}
+		assert.EqualError(t, err, "AdminPass: of a Windows image may hold neither three characters in a row of Administrator, nor that backwards", password)
+	}
+}
+
 func TestPasswordRules(t *testing.T) {
 	for password, problems := range map[string][]string{
 		"Passw0rd":                      nil,

@@ -1,6 +1,9 @@
 package ecs
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	minPassword = 8
@@ -11,7 +14,7 @@ const (
 )
 
 // passwordProblems names each rule of the change-OS pages that the password breaks, without giving the
-// password away. Rules about the user name of a Windows image cannot be checked here: the image is not known.
+// password away.
 func passwordProblems(password string) []string {
 	var upper, lower, digit, special, other bool
 	for _, r := range password {
@@ -39,6 +42,24 @@ func passwordProblems(password string) []string {
 		problems = append(problems, "may only contain letters, digits and "+passwordSpecials)
 	}
 	return problems
+}
+
+const administrator = "administrator" // of Windows
+
+// ValidateForWindows reports the rule that the password breaks if the image is a Windows image: it may hold neither
+// the name of its user backwards, nor more than two characters in a row of it.
+func (r ChangeOSRequest) ValidateForWindows() error {
+	password := strings.ToLower(r.AdminPass.Reveal())
+	backwards := []byte(administrator)
+	slices.Reverse(backwards)
+	bad := strings.Contains(password, string(backwards))
+	for i := range len(administrator) - 2 {
+		bad = bad || strings.Contains(password, administrator[i:i+3])
+	}
+	if !bad {
+		return nil
+	}
+	return &FieldError{Field: "AdminPass", Problem: "of a Windows image may hold neither three characters in a row of Administrator, nor that backwards"}
 }
 
 func count(flags ...bool) int {
