@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
 )
 
 // profile also makes the first request. What comes back speaks for or against the checks up to the list of servers.
@@ -165,8 +166,8 @@ func (d *diagnosis) image(ctx context.Context) Finding {
 	case err != nil:
 		return refused(err)
 	}
-	look := preflight{}
-	look.image(d.target, ecs.Server{})
+	look := preflight{in: PreflightInput{Change: anyLogin()}}
+	look.image(d.target, ecs.Server{}, d.restrictions())
 	return judged(look, fmt.Sprintf("%s is %s", d.target.Name, d.target.Status))
 }
 
@@ -178,11 +179,11 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	case d.server.ID == "":
 		return Finding{Verdict: CheckFailed, Seen: "server " + d.in.ServerID + " does not exist in project " + d.Cloud.ProjectID(), Fix: "check the id, the region and the profile"}
 	}
-	look := preflight{in: PreflightInput{ServerID: d.in.ServerID}}
+	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
 	if d.wasOK(CheckImage) {
-		look.image(d.target, d.server)
+		look.image(d.target, d.server, d.restrictions())
 		if err := d.compareImages(ctx, &look, d.target, d.server); err != nil {
 			return refused(err)
 		}
@@ -190,6 +191,9 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	}
 	return judged(look, seen)
 }
+
+// anyLogin is a change with a login, of which a diagnosis knows nothing: a plan judges that.
+func anyLogin() rollout.Change { return rollout.Change{Login: rollout.Login{KeyPair: "any"}} }
 
 // judged is the finding of a look: what it has against a change, or else what was seen.
 func judged(look preflight, seen string) Finding {
