@@ -169,12 +169,12 @@ func TestOfficialSDKChangesAnOperatingSystem(t *testing.T) {
 		edition, version string
 		change           func(c caller, id, imageID string) (*string, error)
 	}{
-		{"default", "v2", withCloudInit},
-		{"default", "v1", withoutCloudInit},
+		{"any", "v2", withCloudInit},
+		{"any", "v1", withoutCloudInit},
 		{"otc", "v2", withCloudInit},
-		{"swiss", "v2", withCloudInit},
-		{"huawei", "v2", withCloudInit},
-		{"huawei", "v1", withoutCloudInit},
+		{"swiss-otc", "v2", withCloudInit},
+		{"huaweicloud-china", "v2", withCloudInit},
+		{"huaweicloud-china", "v1", withoutCloudInit},
 	} {
 		t.Run(test.edition+" "+test.version, func(t *testing.T) {
 			edition, err := emulator.NamedEdition(test.edition)

@@ -308,7 +308,7 @@ func TestReadsAreSentAsTheSDKSendsThem(t *testing.T) {
 				{"server", func() { _, _ = sdk.ShowServer(&model.ShowServerRequest{ServerId: serverID}) }, func() { _, _ = client.Server(ctx, serverID) }},
 				{"servers", func() {
 					_, _ = sdk.ListServersDetails(&model.ListServersDetailsRequest{
-						Limit: &limit, Offset: &page, Status: &status, Tags: &tags, NotTags: &notTags, EnterpriseProjectId: &everywhere,
+						Limit: &all, Offset: &page, Status: &status, Tags: &tags, NotTags: &notTags, EnterpriseProjectId: &everywhere,
 					})
 				}, func() {
 					_, _ = client.Servers(ctx, ecs.ServerQuery{
