@@ -45,23 +45,30 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 
 // observe reads a server. A server that the cloud does not know is an observation, not an error.
 func (s site) observe(ctx context.Context, serverID string) (rollout.Observation, error) {
+	now, _, err := s.observeAt(ctx, serverID)
+	return now, err
+}
+
+// observeAt also tells as of when the observation is, for looks that justify a write. While the question waited
+// for its turn nothing got old.
+func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Observation, asOf time.Time, err error) {
 	server, err := s.Cloud.Server(ctx, serverID)
 	if isNotFound(err) || err == nil && server.Status == "DELETED" {
-		return rollout.Observation{}, nil
+		return rollout.Observation{}, time.Now(), nil
 	}
 	if err != nil {
-		return rollout.Observation{}, readError(ctx, err)
+		return rollout.Observation{}, time.Time{}, readError(ctx, err)
 	}
-	now := observation(server)
+	now = observation(server)
 	if now.VolumeID == "" && !now.Rebuilding() {
 		// The server's detail names no system disk. Only the disks themselves tell whether there is none.
 		disk, err := s.systemDisk(ctx, serverID)
 		if err != nil {
-			return rollout.Observation{}, readError(ctx, err)
+			return rollout.Observation{}, time.Time{}, readError(ctx, err)
 		}
 		now.VolumeID = disk.VolumeID
 	}
-	return now, nil
+	return now, server.AsOf, nil
 }
 
 func gone(serverID string) error {

@@ -60,8 +60,7 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	}
 	steady := p.steadiness()
 	for {
-		lookedAt := time.Now()
-		server, err := p.observe(ctx, p.serverID)
+		server, lookedAt, err := p.observeAt(ctx, p.serverID)
 		if err != nil {
 			return server, err
 		}

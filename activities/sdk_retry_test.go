@@ -29,7 +29,7 @@ func TestSubmitUnderTheSDKsOwnRetries(t *testing.T) {
 		starts  int32
 		settles bool
 	}{
-		{"throttled", []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.Throttle, Times: 3}}, 4, false},
+		{"throttled", []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.Throttle, Times: 3, RetryAfter: time.Second}}, 4, false},
 		{"lost", []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.DropBefore}}, 2, true},
 	}
 	for _, test := range tests {

@@ -211,12 +211,11 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 }
 
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
-// also tells when it began to look.
+// also tells as of when that is.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
 	steady := s.steadiness()
 	for {
-		lookedAt := time.Now()
-		server, err := s.observe(ctx, s.in.ServerID)
+		server, lookedAt, err := s.observeAt(ctx, s.in.ServerID)
 		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
 			return server, lookedAt, err
 		}

@@ -30,7 +30,7 @@ func BenchmarkRead(b *testing.B) {
 	}))
 	defer server.Close()
 	client, err := ecs.New(ecs.Config{
-		ProjectID: "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80", ECS: server.URL, IMS: server.URL,
+		ProjectID: "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80", ECS: server.URL, IMS: server.URL, CallsPerSecond: 1_000_000,
 		Credentials: ecs.AccessKey{ID: "AK", Secret: ecs.NewSecret("SK")},
 	})
 	require.NoError(b, err)

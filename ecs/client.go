@@ -23,8 +23,12 @@ type Config struct {
 	// signed as it is sent.
 	ECS, IMS    string
 	Credentials Credentials
-	// RequestTimeout bounds one request from the call to the last byte of the answer. Default 30 s.
+	// RequestTimeout bounds one request to the last byte of the answer: a write from the call on, a read from its
+	// turn on. Default 30 s.
 	RequestTimeout time.Duration
+	// CallsPerSecond is how many calls are made in any one second at most, to both services together. When the
+	// cloud throttles it becomes fewer for a while. Default DefaultCallsPerSecond, at least MinCallsPerSecond.
+	CallsPerSecond int
 	// UserAgent defaults to "reimage/ecs".
 	UserAgent string
 	// RootCAs verify the services' certificates. Nil means those of the system.
@@ -45,7 +49,9 @@ type Client struct {
 	userAgent   string
 	transport   *transport
 	now         func() time.Time
-	tries       int // of each read; below two means one
+	turns       *turns // shared by all copies of the client
+	tries       int    // of each read; below two means one
+	unhurried   bool   // its reads let those of others pass
 }
 
 // New checks the configuration and reports every problem with it at once. It sends nothing.
@@ -54,11 +60,13 @@ func New(config Config) (*Client, error) {
 	ims, imsErr := parseBase("IMS", config.IMS)
 	timeout := cmp.Or(config.RequestTimeout, defaultRequestTimeout)
 	agent := cmp.Or(config.UserAgent, defaultUserAgent)
+	calls := cmp.Or(config.CallsPerSecond, DefaultCallsPerSecond)
 	err := errors.Join(
 		checkToken("project id", config.ProjectID),
 		ecsErr, imsErr,
 		checkCredentials(config.Credentials),
 		checkTimeout(timeout),
+		checkCallsPerSecond(calls),
 		checkUserAgent(agent),
 	)
 	if err != nil {
@@ -73,6 +81,7 @@ func New(config Config) (*Client, error) {
 		userAgent:   agent,
 		transport:   newTransport(config.Dial, config.RootCAs, timeout),
 		now:         config.Now,
+		turns:       newTurns(calls),
 	}
 	if c.now == nil {
 		c.now = time.Now

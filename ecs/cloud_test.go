@@ -96,10 +96,11 @@ func answering(status int, body string, headers ...string) http.HandlerFunc {
 
 func config(base string) ecs.Config {
 	return ecs.Config{
-		ProjectID:   projectID,
-		ECS:         base,
-		IMS:         base,
-		Credentials: ecs.AccessKey{ID: "EXAMPLEAK00000000000", Secret: ecs.NewSecret("EXAMPLESK0000000000000000000000000000000")},
+		ProjectID:      projectID,
+		ECS:            base,
+		IMS:            base,
+		CallsPerSecond: 100_000, // nothing waits, but for tests of that
+		Credentials:    ecs.AccessKey{ID: "EXAMPLEAK00000000000", Secret: ecs.NewSecret("EXAMPLESK0000000000000000000000000000000")},
 	}
 }
 

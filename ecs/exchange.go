@@ -56,9 +56,22 @@ type reply struct {
 	scrub *scrubber
 }
 
-// exchange sends the request once and reads the answer.
+// exchange waits for the client's turn, sends the request once and reads the answer. The time of a write begins
+// with the call: what justifies a write gets old while it waits. That of a read begins with its turn.
 func (c *Client) exchange(ctx context.Context, r request) reply {
 	start := c.now()
+	if r.write() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	if err := c.awaitTurn(ctx, r); err != nil {
+		return reply{err: err, sent: start, scrub: c.newScrubber(r, nil)}
+	}
+	sent := c.now()
+	if !r.write() {
+		start = sent
+	}
 	watch := &delivery{now: c.now, deadline: start.Add(c.timeout)}
 	if earlier, ok := ctx.Deadline(); ok && earlier.Before(watch.deadline) {
 		watch.deadline = earlier
@@ -66,10 +79,10 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 
-	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, start)
+	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, sent)
 	scrub := c.newScrubber(r, req)
 	if err != nil {
-		return reply{err: err, req: req, sent: start, scrub: scrub}
+		return reply{err: err, req: req, sent: sent, scrub: scrub}
 	}
 	via := c.transport.reads
 	if r.write() {
@@ -77,12 +90,32 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	}
 	response, err := via.RoundTrip(req)
 	if err != nil {
-		return reply{err: err, req: req, sent: start, begun: watch.finish(), scrub: scrub}
+		return reply{err: err, req: req, sent: sent, begun: watch.finish(), scrub: scrub}
 	}
 	a := readAnswer(response, r.limit())
 	a.at = c.now()
 	watch.finish()
-	return reply{answer: a, req: req, sent: start, begun: true, scrub: scrub}
+	answered := reply{answer: a, req: req, sent: sent, begun: true, scrub: scrub}
+	c.heed(answered, r)
+	return answered
+}
+
+// awaitTurn waits until the call may be sent. The identity service is asked too seldom for that.
+func (c *Client) awaitTurn(ctx context.Context, r request) error {
+	if c.turns == nil {
+		return nil
+	}
+	return c.turns.wait(ctx, r.write(), c.unhurried)
+}
+
+// heed slows the client down when the answer asks for it. Flow control may hide behind a success: HTTP 202.
+func (c *Client) heed(r reply, call request) {
+	if c.turns == nil || r.usable() && r.status != http.StatusAccepted {
+		return
+	}
+	if e := r.failure(call); e.Class() == ClassThrottled {
+		c.turns.throttled(r.sent, e.RetryAfter, quotaIn(parseFault(r.body).message))
+	}
 }
 
 // notAuthorized begins the error of a request that was not sent because there was no proof of identity for it.
@@ -137,17 +170,25 @@ func readAnswer(response *http.Response, limit int64) answer {
 
 // read makes a call that changes nothing, and decodes its answer. A patient client asks again.
 func read[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
+	value, _, err := readAt(ctx, c, r, decode)
+	return value, err
+}
+
+// readAt also tells when the call was sent: what it shows is no older.
+func readAt[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, time.Time, error) {
 	for try := 1; ; try++ {
-		value, err := readOnce(ctx, c, r, decode)
+		value, sent, err := readOnce(ctx, c, r, decode)
 		if err == nil || !c.askAgain(ctx, err, try) {
-			return value, err
+			return value, sent, err
 		}
 	}
 }
 
-func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, error) {
+func readOnce[T any](ctx context.Context, c *Client, r request, decode func(body []byte) (T, error)) (T, time.Time, error) {
 	r.method = http.MethodGet
-	return decodeReply(c.ask(ctx, r), r, decode)
+	reply := c.ask(ctx, r)
+	value, err := decodeReply(reply, r, decode)
+	return value, reply.sent, err
 }
 
 // ask makes a call that changes nothing, and makes it again with renewed credentials.

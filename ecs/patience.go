@@ -21,11 +21,19 @@ const (
 
 // Patient is the same client for reading in bulk: each of its reads is tried a few times before it fails
 // with trouble that may pass. A list of a hundred pages would hardly ever be read to its end if one refused
-// page spoilt it. Writes are sent once, as ever.
+// page spoilt it. Its reads are in no hurry. Writes are sent once, as ever.
 func (c *Client) Patient() *Client {
 	patient := *c
-	patient.tries = patientTries
+	patient.tries, patient.unhurried = patientTries, true
 	return &patient
+}
+
+// Unhurried is the same client for reads about what has not begun: while calls wait for their turn, those about
+// what is under way go first. All writes are in a hurry.
+func (c *Client) Unhurried() *Client {
+	unhurried := *c
+	unhurried.unhurried = true
+	return &unhurried
 }
 
 // askAgain waits, if the error may pass and tries are left, and tells whether to ask again.

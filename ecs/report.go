@@ -51,7 +51,7 @@ func (r reply) failure(call request) *Error {
 	e.RequestID = r.scrub.clean(e.RequestID, maxRequestID)
 	e.RetryAfter = retryAfter(r.answer)
 	if e.RetryAfter == 0 && e.Class() == ClassThrottled {
-		e.RetryAfter = throttleWindow(f.message)
+		e.RetryAfter = quotaIn(f.message).window
 	}
 	if r.status == http.StatusUnauthorized && r.req.Header.Get(signatureDate) != "" {
 		e.ClockSkew = clockSkew(r.answer)
@@ -90,25 +90,32 @@ func retryAfter(a answer) time.Duration {
 }
 
 // throttleText is how the gateway words its limit: "limit:200,time:1 minute".
-var throttleText = regexp.MustCompile(`limit:\s*\d+,\s*time:\s*(\d+)\s*(second|minute|hour)`)
+var throttleText = regexp.MustCompile(`limit:\s*(\d+),\s*time:\s*(\d+)\s*(second|minute|hour)`)
 
-// throttleWindow is the window of the limit: after it, the quota is whole again. 0 when the text has none.
-func throttleWindow(text string) time.Duration {
+// quota is a limit of the gateway: so many calls in each window. After the window, it is whole again.
+type quota struct {
+	calls  int64
+	window time.Duration
+}
+
+// quotaIn reads the limit that a text names, the zero value when it names none.
+func quotaIn(text string) quota {
 	match := throttleText.FindStringSubmatch(text)
 	if match == nil {
-		return 0
+		return quota{}
 	}
-	count, err := strconv.ParseInt(match[1], 10, 64)
+	calls, _ := strconv.ParseInt(match[1], 10, 64) // beyond its range it is the largest number: no limit to heed
+	count, err := strconv.ParseInt(match[2], 10, 64)
 	if err != nil {
-		return maxRetryAfter
+		return quota{calls, maxRetryAfter}
 	}
-	switch match[2] {
+	switch match[3] {
 	case "second":
-		return bound(count, time.Second)
+		return quota{calls, bound(count, time.Second)}
 	case "minute":
-		return bound(count, time.Minute)
+		return quota{calls, bound(count, time.Minute)}
 	}
-	return bound(count, time.Hour)
+	return quota{calls, bound(count, time.Hour)}
 }
 
 func bound(count int64, unit time.Duration) time.Duration {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Server is a server as the cloud shows it. Statuses are passed on as they are, unknown ones included.
@@ -34,6 +35,8 @@ type Server struct {
 	HostStatus     string   // UP, UNKNOWN, DOWN, MAINTENANCE
 	// Updated is when the cloud last worked on it, as it says: "2026-02-10T09:11:31Z".
 	Updated string
+	// AsOf is when the question was sent, after it got its turn: what the answer shows is no older. Only Server sets it.
+	AsOf time.Time
 }
 
 // Flavor is the size of a server.
@@ -55,7 +58,11 @@ func (c *Client) Server(ctx context.Context, serverID string) (Server, error) {
 		return Server{}, invalid(op, resource, err)
 	}
 	call := request{op: op, resource: resource, action: ActionReadServer, url: c.cloudServer("v1", serverID)}
-	return read(ctx, c, call, func(body []byte) (Server, error) { return decodeServer(body, serverID) })
+	server, sent, err := readAt(ctx, c, call, func(body []byte) (Server, error) { return decodeServer(body, serverID) })
+	if err == nil {
+		server.AsOf = sent
+	}
+	return server, err
 }
 
 // SystemVolumeID is the disk the server boots from: the volume with boot index 0, or else the one on

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,8 @@ func TestServer(t *testing.T) {
 	cloud := newCloud(t, answering(200, serverAnswer))
 	got, err := clientOf(t, cloud).Server(context.Background(), serverID)
 	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now(), got.AsOf, time.Minute)
+	got.AsOf = time.Time{}
 	assert.Equal(t, ecs.Server{
 		ID: serverID, Name: "edge-017", Status: "SHUTOFF", VMState: "stopped",
 		ImageID: "51e0c8a2-66d1-4f6e-9b53-0c9d0b8a7f10", KeyName: "fleet-key-01", Zone: "eu-de-01",
@@ -81,6 +84,7 @@ func TestOddServers(t *testing.T) {
 			cloud := newCloud(t, answering(200, `{"server":{`+id+`"status":"ACTIVE",`+members+`}}`))
 			got, err := clientOf(t, cloud).Server(context.Background(), serverID)
 			require.NoError(t, err, members)
+			got.AsOf = time.Time{}
 			assert.Equal(t, want, got, members)
 		}
 	}

@@ -1,0 +1,175 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// DefaultCallsPerSecond stays well below the 71 calls a second at which one report saw the gateway begin to
+	// throttle (nothing is published), so that there is room for a few workers and a console beside this client.
+	DefaultCallsPerSecond = 20
+	// MinCallsPerSecond is the least that can be asked for.
+	MinCallsPerSecond = 2
+
+	// recovery is how long it takes from a standstill back to the full pace: a limit that nobody names is then
+	// tried again every few minutes and not every few seconds.
+	recovery = 10 * time.Minute
+	// slowest is the least pace, in calls per second.
+	slowest rate.Limit = 0.2
+	// breather is for a cloud that throttles without saying for how long.
+	breather = time.Second
+	// remembered is how long a limit that the cloud named is kept to.
+	remembered = time.Hour
+)
+
+// errNoTurn is why a call was not sent.
+var errNoTurn = errors.New("it did not get its turn in time: the client makes no more calls per second than it may, and fewer when the cloud throttles")
+
+func noTurn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errNoTurn, err)
+	}
+	return errNoTurn // there is no use in waiting: the context will end first
+}
+
+// turns are what the calls of a client wait for, so that it never makes more per second than it may. It slows down
+// by half when the cloud throttles, and recovers by and by.
+//
+// Writes go first: a write waits for one read at most, besides other writes, because of all reads only the one in
+// the gate has a turn coming. Reads in no hurry go last: of them only one at a time waits at the gate.
+type turns struct {
+	full    rate.Limit
+	limiter *rate.Limiter
+	// gate and antechamber hold a value while somebody is inside.
+	gate, antechamber chan struct{}
+
+	mu sync.Mutex
+	// slowed is when the client slowed down last, and slow its pace then. Zero for never.
+	slowed time.Time
+	slow   rate.Limit
+	// shut is until when the cloud asked for silence.
+	shut time.Time
+	// named is the pace that fits the limit which the cloud named, until forgotten.
+	named     rate.Limit
+	forgotten time.Time
+}
+
+// newTurns allows that many calls in any one second: a quarter of them at once, the others evenly.
+func newTurns(callsPerSecond int) *turns {
+	burst := max(1, callsPerSecond/4)
+	full := rate.Limit(callsPerSecond - burst)
+	return &turns{
+		full: full, limiter: rate.NewLimiter(full, burst),
+		gate: make(chan struct{}, 1), antechamber: make(chan struct{}, 1),
+	}
+}
+
+func checkCallsPerSecond(calls int) error {
+	if calls < MinCallsPerSecond {
+		return fmt.Errorf("%d calls per second are too few: at least %d", calls, MinCallsPerSecond)
+	}
+	return nil
+}
+
+// wait returns when a call may be sent, or an error when the context ends first. It never outlasts the context:
+// whoever sends then would send on an old view.
+func (t *turns) wait(ctx context.Context, write, unhurried bool) error {
+	if unhurried && !write {
+		if !enter(ctx, t.antechamber) {
+			return noTurn(ctx)
+		}
+		defer leave(t.antechamber)
+	}
+	if !write {
+		if !enter(ctx, t.gate) {
+			return noTurn(ctx)
+		}
+		defer leave(t.gate)
+	}
+	for {
+		t.adjust(time.Now())
+		if t.limiter.Wait(ctx) != nil {
+			return noTurn(ctx)
+		}
+		silence := t.silence(time.Now())
+		if silence <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(silence)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return noTurn(ctx)
+		}
+	}
+}
+
+func enter(ctx context.Context, room chan struct{}) bool {
+	select {
+	case room <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func leave(room chan struct{}) { <-room }
+
+// throttled slows down after an answer to a call that was sent at that time. The pace halves once for all the
+// calls that were under way together. Silence is what the cloud asked for, 0 for nothing; limit is what it named.
+func (t *turns) throttled(sent time.Time, silence time.Duration, limit quota) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if sent.After(t.slowed) {
+		t.slow, t.slowed = max(slowest, t.pace(now)/2), now
+	}
+	if silence == 0 {
+		silence = breather
+	}
+	// Nobody is kept waiting for longer than one limit of the gateway lasts: after that, a call finds out.
+	if until := now.Add(min(silence, longestPause)); until.After(t.shut) {
+		t.shut = until
+	}
+	if limit.calls > 0 && limit.window > 0 {
+		// Three quarters: others use the account too, and the windows of the cloud are not ours.
+		t.named = max(slowest, rate.Limit(0.75*float64(limit.calls)/limit.window.Seconds()))
+		t.forgotten = now.Add(remembered)
+	}
+}
+
+// pace is the one of this moment, in calls per second.
+func (t *turns) pace(now time.Time) rate.Limit {
+	pace := t.full
+	if !t.slowed.IsZero() {
+		pace = min(pace, t.slow+t.full*rate.Limit(now.Sub(t.slowed).Seconds()/recovery.Seconds()))
+	}
+	if now.Before(t.forgotten) {
+		pace = min(pace, t.named)
+	}
+	return pace
+}
+
+func (t *turns) adjust(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pace := t.pace(now)
+	if pace == t.limiter.Limit() {
+		return
+	}
+	t.limiter.SetLimitAt(now, pace)
+	t.limiter.SetBurstAt(now, max(1, int(pace/3))) // at the full pace a quarter of all calls, as in newTurns
+}
+
+func (t *turns) silence(now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shut.Sub(now)
+}
