@@ -172,8 +172,8 @@ func (d *demo) startWorker(ctx context.Context) error {
 			"HUAWEICLOUD_SDK_AK": emulator.DefaultAccessKey, "HUAWEICLOUD_SDK_SK": emulator.DefaultSecretKey,
 			"HUAWEICLOUD_SDK_PROJECT_ID": emulator.DefaultProjectID,
 			"REIMAGE_ECS_ENDPOINT":       d.cloudURL, "REIMAGE_IMS_ENDPOINT": d.cloudURL,
-			"REIMAGE_POLL_INTERVAL": "1s",
-			// This cloud answers at once and its view does not lag, so a verdict need not wait as long.
+			"REIMAGE_POLL_INTERVAL": "1s", "REIMAGE_CALLS_PER_SECOND": "200",
+			// This cloud answers at once, bears any number of calls, and its view does not lag: a verdict need not wait as long.
 			"REIMAGE_REQUEST_TIMEOUT": "5s", "REIMAGE_MAX_LAG": "5s", "REIMAGE_SETTLE_TIME": "12s",
 		},
 	})

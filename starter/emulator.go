@@ -26,6 +26,7 @@ type emulatorOptions struct {
 	edition  string
 	switches []string
 	lag      time.Duration
+	calls    int
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -36,6 +37,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.faults, "faults", "", "YAML `file` of faults to inject (docs/emulator.md)")
 	f.StringVar(&o.edition, "edition", edition.Any, "`cloud` whose published documents to follow: any, huaweicloud, otc, swiss-otc and others (docs/editions.md)")
 	f.StringArrayVar(&o.switches, "edition-switch", nil, "`name=value` of one thing on which the documents differ, for instance busy_code=Ecs.0100; repeatable (docs/emulator.md)")
+	f.IntVar(&o.calls, "calls-per-second", 0, "largest `number` of calls in any one second, beyond which they are answered with HTTP 429; 0 is no limit")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 }
 
@@ -44,7 +46,7 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	if o.speed <= 0 {
 		return emulator.Options{}, fmt.Errorf("a speed of %g does not go forward: it has to be above 0", o.speed)
 	}
-	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}}
+	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls}
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {
 		return options, err

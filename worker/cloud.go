@@ -104,7 +104,10 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		return cloudConfig{} // whatever else is missing may be in that file
 	}
 	c := cloudConfig{
-		Config:      ecs.Config{ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims")},
+		Config: ecs.Config{
+			ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
+			CallsPerSecond: s.calls("REIMAGE_CALLS_PER_SECOND", ecs.DefaultCallsPerSecond),
+		},
 		ProjectName: s.first(projectNameVars),
 	}
 	c.Edition = s.edition(c.ECS)

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/connect"
 )
 
@@ -16,11 +19,13 @@ type config struct {
 	Clouds []cloudConfig // one for each profile
 	// RequestTimeout bounds one request to any of them.
 	RequestTimeout time.Duration
-	Timing         activities.Timing
-	TaskQueue      string
-	SecretsDir     string
-	Listen         string
-	LogLevel       string
+	// ActivitiesPerSecond is for the task queue, all workers together. Zero is no limit.
+	ActivitiesPerSecond float64
+	Timing              activities.Timing
+	TaskQueue           string
+	SecretsDir          string
+	Listen              string
+	LogLevel            string
 }
 
 const (
@@ -64,6 +69,7 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 		},
 	}
 	cfg.RequestTimeout = s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second)
+	cfg.ActivitiesPerSecond = s.rate("REIMAGE_ACTIVITIES_PER_SECOND")
 	cfg.Clouds = s.clouds(cfg.RequestTimeout)
 	if cfg.RequestTimeout > 30*time.Second {
 		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.RequestTimeout)
@@ -108,6 +114,34 @@ func (s *settings) duration(name string, fallback time.Duration) time.Duration {
 	if err != nil || value <= 0 {
 		s.wrong("%s: %q is not a time such as 30s or 2m", name, text)
 		return fallback
+	}
+	return value
+}
+
+// calls is a whole number of calls per second.
+func (s *settings) calls(name string, fallback int) int {
+	text, _ := s.env(name)
+	if text == "" {
+		return fallback
+	}
+	value, err := strconv.Atoi(text)
+	if err != nil || value < ecs.MinCallsPerSecond {
+		s.wrong("%s: %q is not a whole number of calls per second, at least %d", name, text, ecs.MinCallsPerSecond)
+		return fallback
+	}
+	return value
+}
+
+// rate is a number above zero, or zero when it is not set.
+func (s *settings) rate(name string) float64 {
+	text, _ := s.env(name)
+	if text == "" {
+		return 0
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(value > 0) || math.IsInf(value, 0) {
+		s.wrong("%s: %q is not a number above 0 such as 0.5 or 10", name, text)
+		return 0
 	}
 	return value
 }

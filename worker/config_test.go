@@ -40,6 +40,8 @@ func TestDefaultsFollowTheRegion(t *testing.T) {
 	assert.Equal(t, "https://ims.eu-de.otc.t-systems.com", cfg.Clouds[0].IMS)
 	assert.Equal(t, "reimage", cfg.TaskQueue)
 	assert.Equal(t, 30*time.Second, cfg.RequestTimeout)
+	assert.Equal(t, ecs.DefaultCallsPerSecond, cfg.Clouds[0].CallsPerSecond)
+	assert.Zero(t, cfg.ActivitiesPerSecond, "no limit")
 	require.NoError(t, cfg.Timing.Validate(cfg.RequestTimeout), "the defaults keep the never-twice rule")
 	_, err = cfg.Clouds[0].open(t.Context())
 	require.NoError(t, err, "the client accepts what the worker loads")
@@ -114,16 +116,28 @@ func TestCredentialNames(t *testing.T) {
 func TestEverythingWrongIsNamed(t *testing.T) {
 	_, err := loadConfig(lookup(map[string]string{
 		"HUAWEICLOUD_SDK_SK": "the-secret-key", "REIMAGE_POLL_INTERVAL": "soon", "REIMAGE_SETTLE_TIME": "1m", "REIMAGE_REQUEST_TIMEOUT": "45s",
+		"REIMAGE_CALLS_PER_SECOND": "1", "REIMAGE_ACTIVITIES_PER_SECOND": "-3",
 	}))
 	require.Error(t, err)
 	for _, says := range []string{
 		"the project is not known: set its id in HUAWEICLOUD_SDK_PROJECT_ID", "access key and its secret key go together",
 		"ECS service is not known", "IMS service is not known", "REIMAGE_POLL_INTERVAL", "REIMAGE_REQUEST_TIMEOUT",
-		"settle time (1m0s) must be longer",
+		"settle time (1m0s) must be longer", `REIMAGE_CALLS_PER_SECOND: "1" is not a whole number`, "REIMAGE_ACTIVITIES_PER_SECOND",
 	} {
 		assert.ErrorContains(t, err, says)
 	}
 	assert.NotContains(t, err.Error(), "the-secret-key")
+}
+
+func TestLimits(t *testing.T) {
+	cfg, err := load(t, map[string]string{"REIMAGE_CALLS_PER_SECOND": "7", "REIMAGE_ACTIVITIES_PER_SECOND": "0.5"})
+	require.NoError(t, err)
+	assert.Equal(t, 7, cfg.Clouds[0].CallsPerSecond)
+	assert.InDelta(t, 0.5, cfg.ActivitiesPerSecond, 0)
+	for _, number := range []string{"NaN", "+Inf", "0", "many"} {
+		_, err = load(t, map[string]string{"REIMAGE_ACTIVITIES_PER_SECOND": number})
+		assert.ErrorContains(t, err, "REIMAGE_ACTIVITIES_PER_SECOND", number)
+	}
 }
 
 func TestWorkerRefusesToStart(t *testing.T) {

@@ -79,6 +79,8 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		// A rollout that continued as new waits for each server in flight in an activity, beside the activities
 		// that work on that server. With fewer places the waits could keep the work out.
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,
+		// Temporal keeps this limit for all workers of the queue; the calls per second are each worker's own.
+		TaskQueueActivitiesPerSecond: cfg.ActivitiesPerSecond,
 		OnFatalError: func(err error) {
 			select {
 			case fatal <- err:

@@ -34,6 +34,7 @@ type Emulator struct {
 	rules    []*rule
 	ruled    int // rules ever added
 	late     []deed
+	recent   []time.Time // calls of the last second, by the wall clock; kept only under a limit
 	ledger   Ledger
 	arrived  int // requests so far; makes request ids distinct
 }
@@ -186,6 +187,9 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 		if refused := e.judgeProject(r, vars); refused != nil {
 			return requestID, refused.answer(requestID), nil
 		}
+		if refused := e.judgePace(wall); refused != nil {
+			return requestID, refused.answer(requestID), nil
+		}
 	}
 	c := &call{
 		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, requestID: requestID,
@@ -216,6 +220,23 @@ func (e *Emulator) underFault(c *call, f *Fault) answer {
 		return e.insteadOf(*f, c.requestID)
 	}
 	return afterwards(*f, c.route.do(c))
+}
+
+// judgePace refuses a call for which the last second has no room.
+func (e *Emulator) judgePace(wall time.Time) *refusal {
+	limit := e.options.CallsPerSecond
+	if limit == 0 {
+		return nil
+	}
+	e.recent = slices.DeleteFunc(e.recent, func(at time.Time) bool { return wall.Sub(at) >= time.Second })
+	e.recent = append(e.recent, wall)
+	if len(e.recent) <= limit {
+		return nil
+	}
+	e.ledger.Throttled++
+	r := refuseGateway("APIGW.0308", "")
+	r.message = fmt.Sprintf("The throttling threshold has been reached: policy user over ratelimit,limit:%d,time:1 second", limit)
+	return r
 }
 
 // judgeProject refuses a request whose path or header names another project than the credentials'.

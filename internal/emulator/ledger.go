@@ -12,6 +12,8 @@ type Ledger struct {
 	// Requests counts everything that arrived, also refused requests, by "METHOD /path/with/{names}". What fits no route
 	// counts as "unmatched"; the admin surface does not count.
 	Requests map[string]int `json:"requests"`
+	// Throttled counts the calls beyond Options.CallsPerSecond.
+	Throttled int `json:"throttled,omitempty"`
 	// Faults counts the faults that struck, by kind.
 	Faults map[FaultKind]int `json:"faults,omitempty"`
 }
@@ -55,5 +57,7 @@ func (e *Emulator) Ledger() Ledger {
 		c.Writes = slices.Clone(s.Writes)
 		servers[id] = &c
 	}
-	return Ledger{Servers: servers, Requests: maps.Clone(e.ledger.Requests), Faults: maps.Clone(e.ledger.Faults)}
+	return Ledger{
+		Servers: servers, Requests: maps.Clone(e.ledger.Requests), Throttled: e.ledger.Throttled, Faults: maps.Clone(e.ledger.Faults),
+	}
 }

@@ -30,6 +30,9 @@ type Options struct {
 	Edition Edition
 	Timing  Timing
 	Faults  []Fault
+	// CallsPerSecond is how many calls the gateway lets through in any one second of real time; 0 is no limit.
+	// Calls that it refuses count too.
+	CallsPerSecond int
 
 	ProjectID, ProjectName string
 	AccessKey, SecretKey   string
@@ -112,6 +115,9 @@ func (o Options) validate() error {
 	}
 	if !(o.Speed > 0) {
 		problem("speed: %v is not above 0", o.Speed)
+	}
+	if o.CallsPerSecond < 0 {
+		problem("calls per second: %d is negative", o.CallsPerSecond)
 	}
 	if o.TokenLifetime < 0 {
 		problem("token lifetime: %v is negative", o.TokenLifetime)

@@ -44,7 +44,7 @@ var workerEnv = map[string]string{
 	"HUAWEICLOUD_SDK_AK": emulator.DefaultAccessKey, "HUAWEICLOUD_SDK_SK": emulator.DefaultSecretKey,
 	"HUAWEICLOUD_SDK_PROJECT_ID": emulator.DefaultProjectID,
 	"REIMAGE_POLL_INTERVAL":      "200ms", "REIMAGE_REQUEST_TIMEOUT": "3s", "REIMAGE_MAX_LAG": "1s", "REIMAGE_SETTLE_TIME": "5s",
-	"REIMAGE_SOFT_STOP_TIME": "20s",
+	"REIMAGE_SOFT_STOP_TIME": "20s", "REIMAGE_CALLS_PER_SECOND": "1000",
 }
 
 // NewLab serves an emulated cloud for the test. Every test has its own seed and so its own server ids.
