@@ -22,6 +22,11 @@ type Activities struct {
 	Profiles []Profile
 	Secrets  Secrets
 	Timing   Timing
+
+	// What they know together spares the cloud calls.
+	images    images
+	durations durations
+	rounds    rounds
 }
 
 // Register adds every activity under its exact name.

@@ -23,8 +23,11 @@ type PowerProgress struct {
 	Status string `json:"status,omitempty"`
 }
 
-// taskPoweringOff is the task state of a server that shuts down; its status is still ACTIVE then.
-const taskPoweringOff = "powering-off"
+// The task states of a server that shuts down or starts; its status is still the one from before then.
+const (
+	taskPoweringOff = "powering-off"
+	taskPoweringOn  = "powering-on"
+)
 
 // powerChange brings one server to a power state and waits until it is there with nothing under way.
 // Stopping or starting twice is harmless, so a doubtful outcome is settled by looking again.
@@ -45,6 +48,7 @@ type powerChange struct {
 	progress PowerProgress
 	lost     bool // an answer was lost, so a request may arrive yet
 	heart    *heart
+	job      *watch // nil when there is none
 }
 
 func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
@@ -73,15 +77,38 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 		case !server.Exists: // not found once, it may be found again
 		case settled || !p.unsettled || p.progress.Acted:
 			if over, err := p.over(server); over || err != nil {
+				p.noteEnd(server)
 				return server, err
 			}
 			if err := p.step(ctx, server, lookedAt); err != nil {
 				return server, err
 			}
 		}
-		if err := pause(ctx, p.Timing.Poll); err != nil {
+		if err := p.wait(ctx); err != nil {
 			return server, err
 		}
+	}
+}
+
+// wait is until the next look. The end of a job of ours can be foreseen; nothing else is.
+func (p *powerChange) wait(ctx context.Context) error {
+	if p.progress.JobID == "" {
+		return pause(ctx, p.Timing.Poll)
+	}
+	if p.job == nil || p.job.since != p.progress.Since {
+		kind := starting
+		if p.want == rollout.StatusShutoff {
+			kind = stopping
+		}
+		p.job = p.watch(kind, p.serverID, p.progress.Since)
+	}
+	return p.job.next(ctx, time.Time{})
+}
+
+// noteEnd remembers how long the job took, when it was one and did what it should.
+func (p *powerChange) noteEnd(server rollout.Observation) {
+	if p.job != nil && p.job.since == p.progress.Since && !p.progress.Hard && server.Status == p.want {
+		p.job.ended(time.Since(p.job.since))
 	}
 }
 
@@ -112,6 +139,8 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
+	case p.progress.JobID != "" && server.TaskState == p.ownTask():
+		return nil // the server itself shows that the job is under way
 	case p.progress.JobID != "":
 		return p.follow(ctx, lookedAt)
 	case server.Idle() && (server.Status == rollout.StatusActive || server.Status == rollout.StatusShutoff):
@@ -119,6 +148,14 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 	default:
 		return nil // somebody else's operation or state, or an operation of ours whose answer was lost
 	}
+}
+
+// ownTask is the task state of a server on which the job works.
+func (p *powerChange) ownTask() string {
+	if p.want == rollout.StatusShutoff {
+		return taskPoweringOff
+	}
+	return taskPoweringOn
 }
 
 // follow reads the job. When it is over, the next look at the server decides.

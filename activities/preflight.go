@@ -55,6 +55,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return check.result, nil
 	}
 	check.result.Project = s.Cloud.ProjectID()
+	s.Cloud = s.Cloud.Unhurried() // servers that are under way go first
 	check.wellFormed(a)
 	malformed := len(check.result.Refusals) > 0
 	check.refuseAll(s.restrictions().Objections(in.Change))
@@ -75,7 +76,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
 	}
-	image, err := s.Cloud.Image(ctx, in.Change.ImageID)
+	image, err := s.image(ctx, in.Change.ImageID)
 	switch {
 	case isNotFound(err):
 		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
@@ -107,7 +108,7 @@ func (a *Activities) meant(in PreflightInput) (site, error) {
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot
 // change. The old image may be gone; then only the cloud can tell.
 func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
-	old, err := s.Cloud.Image(ctx, server.ImageID)
+	old, err := s.image(ctx, server.ImageID)
 	if passes(err) || err != nil && ctx.Err() != nil {
 		return cloudError(ctx, err)
 	}

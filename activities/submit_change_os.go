@@ -211,11 +211,18 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 }
 
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
-// also tells as of when that is.
+// also tells as of when that is, but no later than a request may take after it began to look: an attempt whose look
+// had to wait for its turn for long may have a successor by now, and nothing to say any more.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
 	steady := s.steadiness()
+	urgent := s.site
+	urgent.Cloud = s.Cloud.Urgent()
 	for {
-		server, lookedAt, err := s.observeAt(ctx, s.in.ServerID)
+		latest := time.Now().Add(s.Cloud.RequestTimeout())
+		server, lookedAt, err := urgent.observeAt(ctx, s.in.ServerID)
+		if lookedAt.After(latest) {
+			lookedAt = latest
+		}
 		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
 			return server, lookedAt, err
 		}

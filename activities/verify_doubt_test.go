@@ -100,7 +100,8 @@ func TestReadsThatAreRefusedPass(t *testing.T) {
 		})
 		inLab(t, withFaults(stopped(), refused), func(l *lab) { once(l.restore(attempt{}, true).err) })
 		inLab(t, withFaults(running(), refused), func(l *lab) { once(l.stop(attempt{}, false).err) })
-		refused.Op = emulator.OpJob
-		inLab(t, withFaults(running(), refused), func(l *lab) { once(l.stop(attempt{}, false).err) })
+		refused.Op = emulator.OpJob // it is asked about when the server itself shows nothing
+		hidden := emulator.Fault{Op: emulator.OpStop, Kind: emulator.LagStart, Delay: time.Minute}
+		inLab(t, withFaults(running(), refused, hidden), func(l *lab) { once(l.stop(attempt{}, false).err) })
 	}
 }

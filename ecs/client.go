@@ -51,7 +51,7 @@ type Client struct {
 	now         func() time.Time
 	turns       *turns // shared by all copies of the client
 	tries       int    // of each read; below two means one
-	unhurried   bool   // its reads let those of others pass
+	reads       hurry  // of its reads
 }
 
 // New checks the configuration and reports every problem with it at once. It sends nothing.

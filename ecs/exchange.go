@@ -105,7 +105,10 @@ func (c *Client) awaitTurn(ctx context.Context, r request) error {
 	if c.turns == nil {
 		return nil
 	}
-	return c.turns.wait(ctx, r.write(), c.unhurried)
+	if r.write() {
+		return c.turns.wait(ctx, urgent)
+	}
+	return c.turns.wait(ctx, c.reads)
 }
 
 // heed slows the client down when the answer asks for it. Flow control may hide behind a success: HTTP 202.

@@ -24,16 +24,24 @@ const (
 // page spoilt it. Its reads are in no hurry. Writes are sent once, as ever.
 func (c *Client) Patient() *Client {
 	patient := *c
-	patient.tries, patient.unhurried = patientTries, true
+	patient.tries, patient.reads = patientTries, unhurried
 	return &patient
 }
 
 // Unhurried is the same client for reads about what has not begun: while calls wait for their turn, those about
 // what is under way go first. All writes are in a hurry.
 func (c *Client) Unhurried() *Client {
-	unhurried := *c
-	unhurried.unhurried = true
-	return &unhurried
+	later := *c
+	later.reads = unhurried
+	return &later
+}
+
+// Urgent is the same client for the look that justifies a write: while calls wait for their turn, it goes first, as
+// the write does.
+func (c *Client) Urgent() *Client {
+	first := *c
+	first.reads = urgent
+	return &first
 }
 
 // askAgain waits, if the error may pass and tries are left, and tells whether to ask again.

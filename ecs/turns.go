@@ -38,11 +38,20 @@ func noTurn(ctx context.Context) error {
 	return errNoTurn // there is no use in waiting: the context will end first
 }
 
+// hurry is which calls let which others pass.
+type hurry int
+
+const (
+	hurried   hurry = iota // about what is under way
+	unhurried              // about what has not begun
+	urgent                 // a write, and the look that justifies one
+)
+
 // turns are what the calls of a client wait for, so that it never makes more per second than it may. It slows down
 // by half when the cloud throttles, and recovers by and by.
 //
-// Writes go first: a write waits for one read at most, besides other writes, because of all reads only the one in
-// the gate has a turn coming. Reads in no hurry go last: of them only one at a time waits at the gate.
+// Urgent calls go first: each waits for one other at most, besides its like, because of all others only the one in
+// the gate has a turn coming. Unhurried ones go last: of them only one at a time waits at the gate.
 type turns struct {
 	full    rate.Limit
 	limiter *rate.Limiter
@@ -79,14 +88,14 @@ func checkCallsPerSecond(calls int) error {
 
 // wait returns when a call may be sent, or an error when the context ends first. It never outlasts the context:
 // whoever sends then would send on an old view.
-func (t *turns) wait(ctx context.Context, write, unhurried bool) error {
-	if unhurried && !write {
+func (t *turns) wait(ctx context.Context, how hurry) error {
+	if how == unhurried {
 		if !enter(ctx, t.antechamber) {
 			return noTurn(ctx)
 		}
 		defer leave(t.antechamber)
 	}
-	if !write {
+	if how != urgent {
 		if !enter(ctx, t.gate) {
 			return noTurn(ctx)
 		}

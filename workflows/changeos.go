@@ -233,7 +233,7 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 	}
 	c.enter(ctx, StepWait)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
-		Project: c.in.Project, JobID: c.result.JobID, Change: c.in.Change, Deadline: until,
+		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: until,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)

@@ -37,7 +37,7 @@ func TestServerIsChanged(t *testing.T) {
 	assert.Equal(t, []activities.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
 	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
 	assert.Equal(t, []activities.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
-	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
+	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, ServerID: serverID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
 	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
 }
 

@@ -1,0 +1,109 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+const (
+	// crowd is from how many servers on one call for all of them is cheap enough to be made often.
+	crowd = 50
+	// rarely is how many polls a wait lets pass at most before the cloud is asked about the job itself, whatever
+	// the server shows and however long others took: a job may have failed.
+	rarely = 12
+)
+
+// watch waits for the end of one operation on one server with few calls, by this schedule:
+//
+//   - While nothing is known of such operations, the cloud is asked each Poll.
+//   - Otherwise first when the soonest of them would be over, then each third of Poll until the slowest would be over,
+//     and each Poll after that.
+//   - When several activities of the worker look at the same time, one call reads all their servers. Then the cloud is
+//     asked only about a job whose server shows a change, or that is late.
+//   - While nothing is known and a crowd waits, its servers are read each third of Poll.
+type watch struct {
+	site
+	of       operation
+	serverID string    // empty when it is not known: then there are no rounds
+	since    time.Time // when the operation began
+	asked    time.Time // when the cloud was asked about it last
+	others   int       // how many servers the last round asked for
+	shown    rollout.Observation
+}
+
+func (s site) watch(kind, serverID string, since time.Time) *watch {
+	return &watch{site: s, of: operation{s.Cloud.ProjectID(), kind}, serverID: serverID, since: since, asked: time.Now()}
+}
+
+// next waits until it is worth asking the cloud about the operation, and no longer than until. Zero is no limit.
+func (w *watch) next(ctx context.Context, until time.Time) error {
+	for {
+		now := time.Now()
+		wait := w.interval(now)
+		left := until.Sub(now)
+		last := !until.IsZero() && left <= wait
+		if last {
+			wait = max(0, left)
+		}
+		if last || w.serverID == "" {
+			err := pause(ctx, wait)
+			w.asked = time.Now()
+			return err
+		}
+		if rest := wait - w.Timing.between(); rest > 0 {
+			if err := pause(ctx, rest); err != nil {
+				return err
+			}
+		}
+		seen, asked, err := w.glance(ctx, w.serverID)
+		if err != nil {
+			return err
+		}
+		w.others = asked
+		if asked == 0 || w.isNews(seen) || w.isLate(time.Now()) {
+			w.asked = time.Now()
+			return nil
+		}
+	}
+}
+
+// interval is how long to wait before the next look.
+func (w *watch) interval(now time.Time) time.Duration {
+	from, to, known := w.durations.expected(w.of)
+	elapsed := now.Sub(w.since)
+	switch {
+	case known && elapsed < from:
+		return max(w.Timing.between(), min(from-elapsed, rarely*w.Timing.Poll))
+	case known && elapsed <= to, !known && w.others >= crowd:
+		return w.Timing.between()
+	case !known && w.others > 0: // all at the same moment
+		return now.Truncate(w.Timing.Poll).Add(w.Timing.Poll).Sub(now)
+	}
+	return w.Timing.Poll
+}
+
+// isNews is true when the server shows something else than before, and nothing that is under way.
+func (w *watch) isNews(seen *rollout.Observation) bool {
+	if seen == nil {
+		return false
+	}
+	news := *seen != w.shown && (seen.Idle() || !seen.Exists)
+	w.shown = *seen
+	return news
+}
+
+// isLate is true when the server should show something by now. Some editions show nothing of a change of OS, and of
+// a job that has failed.
+func (w *watch) isLate(now time.Time) bool {
+	from, to, known := w.durations.expected(w.of)
+	elapsed, silent := now.Sub(w.since), now.Sub(w.asked)
+	if known && elapsed > to {
+		return silent >= w.Timing.Poll
+	}
+	return silent >= rarely*w.Timing.Poll && (!known || elapsed < from)
+}
+
+// ended notes how long the operation took.
+func (w *watch) ended(took time.Duration) { w.durations.note(w.of, took) }

@@ -1,0 +1,111 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// watching gives a wait that began at a time, and of whose like the given durations were seen.
+func watching(t *testing.T, since time.Time, seen ...time.Duration) *watch {
+	t.Helper()
+	s, _ := scrubbing(t)
+	s.Timing = DefaultTiming()
+	w := s.watch(changing, "server", since)
+	w.asked = since
+	for _, took := range seen {
+		w.ended(took)
+	}
+	return w
+}
+
+func TestDurationsThatAreExpected(t *testing.T) {
+	var d durations
+	of := operation{"project", changing}
+	_, _, known := d.expected(of)
+	assert.False(t, known)
+
+	for range 100 {
+		d.note(of, time.Hour) // long ago
+	}
+	for i := range durationsKept {
+		d.note(of, time.Duration(60+i)*time.Second)
+	}
+	d.note(operation{"project", stopping}, time.Second)
+	from, to, known := d.expected(of)
+	assert.True(t, known)
+	assert.Equal(t, 63*time.Second*19/20, from, "but for the soonest tenth")
+	assert.Equal(t, 88*time.Second*5/4, to, "but for the slowest tenth")
+}
+
+// TestIntervals: seldom before the end can come, often when it may, and each poll when it should have.
+func TestIntervals(t *testing.T) {
+	const poll = 10 * time.Second
+	minute := []time.Duration{time.Minute}
+	tests := []struct {
+		name    string
+		seen    []time.Duration
+		elapsed time.Duration
+		others  int
+		want    time.Duration
+	}{
+		{"nothing known", nil, 0, 0, poll},
+		{"nothing known, later", nil, time.Hour, 0, poll},
+		{"nothing known, in company", nil, 3 * time.Second, 2, 7 * time.Second},
+		{"nothing known, in a crowd", nil, 0, crowd, poll / 3},
+		{"before the soonest", minute, 0, 0, 57 * time.Second},
+		{"just before the soonest", minute, 56 * time.Second, 0, poll / 3},
+		{"when it may end", minute, 58 * time.Second, 0, poll / 3},
+		{"late", minute, 76 * time.Second, 0, poll},
+		{"long before the soonest: it may have failed", []time.Duration{time.Hour}, 0, 0, 2 * time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			now := time.Now().Truncate(poll).Add(test.elapsed)
+			w := watching(t, now.Add(-test.elapsed), test.seen...)
+			w.others = test.others
+			assert.Equal(t, test.want, w.interval(now))
+		})
+	}
+}
+
+// TestLate: what the server shows is not waited for for ever.
+func TestLate(t *testing.T) {
+	now := time.Now()
+	tests := []struct {
+		name            string
+		seen            []time.Duration
+		elapsed, silent time.Duration
+		want            bool
+	}{
+		{"nothing known", nil, time.Minute, time.Minute, false},
+		{"nothing known, two minutes", nil, 2 * time.Minute, 2 * time.Minute, true},
+		{"it may end", []time.Duration{3 * time.Minute}, 3 * time.Minute, 3 * time.Minute, false},
+		{"overdue", []time.Duration{time.Minute}, 2 * time.Minute, 10 * time.Second, true},
+		{"overdue, just asked", []time.Duration{time.Minute}, 2 * time.Minute, 9 * time.Second, false},
+		{"a long job", []time.Duration{time.Hour}, 30 * time.Minute, 2 * time.Minute, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := watching(t, now.Add(-test.elapsed), test.seen...)
+			w.asked = now.Add(-test.silent)
+			assert.Equal(t, test.want, w.isLate(now))
+		})
+	}
+}
+
+// TestNews: a change to a server at rest is worth a question, once.
+func TestNews(t *testing.T) {
+	w := watching(t, time.Now())
+	rebuilding := &rollout.Observation{Exists: true, Status: rollout.StatusRebuild, TaskState: "rebuilding"}
+	done := &rollout.Observation{Exists: true, Status: rollout.StatusActive}
+	for i, look := range []struct {
+		seen *rollout.Observation
+		news bool
+	}{{nil, false}, {rebuilding, false}, {done, true}, {done, false}, {nil, false}, {rebuilding, false}, {done, true}, {&rollout.Observation{}, true}} {
+		assert.Equal(t, look.news, w.isNews(look.seen), "look %d", i)
+	}
+}
