@@ -49,6 +49,7 @@ type world struct {
 	beats     map[string]*commonpb.Payloads
 	asked     map[string]time.Time
 	limit     map[string]workflow.ActivityOptions // by activity
+	noticed   map[string]time.Time                // when the job of a server was known to be over
 	over      bool
 	timers    []*time.Timer
 	outcome   Outcome
@@ -64,10 +65,13 @@ type Outcome struct {
 	Struck     map[Point]map[Blow]int
 	Ends       map[rollout.ServerEnd]int
 	End        rollout.RolloutEnd
-	Took       time.Duration // simulated
-	story      []string      // what happened, with the time in front
-	worst      int           // most servers out of service
-	cap        int           // the highest cap in force
+	Took       time.Duration  // simulated
+	Requests   map[string]int // by endpoint
+	Throttled  int
+	Delays     []time.Duration // from the end of a job until it was noticed, in order
+	story      []string        // what happened, with the time in front
+	worst      int             // most servers out of service
+	cap        int             // the highest cap in force
 }
 
 func (o *Outcome) tell(at time.Time, format string, args ...any) {
@@ -89,7 +93,7 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 	w := &world{
 		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), ran: map[string]bool{}, operator: s.Operator,
 		crashes: newCrashes(s.Crashes), draws: rand.New(rand.NewPCG(s.Seed, 0xd1ce)), changed: make(chan struct{}),
-		beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(),
+		beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
 	w.refusalDelay = time.Duration(w.draws.Int64N(int64(throttle)))
 	if err := w.plan.Seal(); err != nil {
@@ -200,9 +204,14 @@ func (w *world) judge() error {
 		return err
 	}
 	a.Servers = page.Servers
+	o.Requests, o.Throttled = ledger.Requests, ledger.Throttled
 	for _, server := range w.cloud.Servers() {
 		a.Truth[server.ID] = server
+		if at, ok := w.noticed[server.ID]; ok {
+			o.Delays = append(o.Delays, at.Sub(server.Updated)) // last worked on when the change was done
+		}
 	}
+	slices.Sort(o.Delays)
 	for _, entry := range a.Progress.Log {
 		o.tell(entry.At, "the rollout noted: %s %s", entry.By, entry.What)
 	}
@@ -385,9 +394,19 @@ func (w *world) register() {
 	on(w, activities.PreflightName, (*activities.Activities).Preflight)
 	on(w, activities.StopIfNeededName, (*activities.Activities).StopIfNeeded)
 	on(w, activities.SubmitChangeOSName, (*activities.Activities).SubmitChangeOS)
-	on(w, activities.PollJobName, (*activities.Activities).PollJob)
+	on(w, activities.PollJobName, w.pollJob)
 	on(w, activities.VerifyServerName, (*activities.Activities).VerifyServer)
 	on(w, activities.RestorePowerName, (*activities.Activities).RestorePower)
+}
+
+func (w *world) pollJob(acts *activities.Activities, ctx context.Context, in activities.PollJobInput) (activities.PollJobResult, error) {
+	result, err := acts.PollJob(ctx, in)
+	if result.End == activities.JobSucceeded {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.noticed[in.ServerID] = time.Now()
+	}
+	return result, err
 }
 
 func on[In, Out any](w *world, name string, method func(*activities.Activities, context.Context, In) (Out, error)) {
