@@ -55,14 +55,14 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return check.result, nil
 	}
 	check.result.Project = s.Cloud.ProjectID()
-	s.Cloud = s.Cloud.Unhurried() // servers that are under way go first
 	check.wellFormed(a)
 	malformed := len(check.result.Refusals) > 0
 	check.refuseAll(s.restrictions().Objections(in.Change))
 	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
-	server, err := s.Cloud.Server(ctx, in.ServerID)
+	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
+	server, err := s.Cloud.Unhurried().Server(ctx, in.ServerID)
 	switch {
 	case isNotFound(err):
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
