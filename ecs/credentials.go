@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -52,6 +53,11 @@ func (k AccessKey) validate() error {
 
 func (k AccessKey) secrets() []string {
 	return []string{k.Secret.Reveal(), k.SecurityToken.Reveal()}
+}
+
+// isOn is true for a request that was signed with this key.
+func (k AccessKey) isOn(req *http.Request) bool {
+	return strings.HasPrefix(req.Header.Get("Authorization"), signatureScheme+" Access="+k.ID+",")
 }
 
 // Token is a project-scoped token of the identity service.

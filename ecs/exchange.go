@@ -138,6 +138,8 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 	req.Header.Set("Content-Type", "application/json")
 	if r.write() {
 		req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	}
+	if len(r.body) > 0 { // without one, net/http says that its length is 0
 		// Not through http.NewRequest: it would add GetBody, with which the transport can send again.
 		req.Body = io.NopCloser(bytes.NewReader(r.body))
 		req.ContentLength = int64(len(r.body))

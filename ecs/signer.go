@@ -14,8 +14,9 @@ import (
 
 // A signed request carries its date in this header, in this form, in UTC.
 const (
-	signatureDate = "X-Sdk-Date"
-	signatureTime = "20060102T150405Z"
+	signatureScheme = "SDK-HMAC-SHA256"
+	signatureDate   = "X-Sdk-Date"
+	signatureTime   = "20060102T150405Z"
 	// statedHash is the header with the hash of the body. Nothing here sends it.
 	statedHash = "X-Sdk-Content-Sha256"
 )
@@ -26,8 +27,8 @@ func sign(req *http.Request, body []byte, keyID, secretKey string) string {
 	names := signedHeaders(req.Header)
 	canonical := sha256.Sum256([]byte(canonicalRequest(req, body, names)))
 	mac := hmac.New(sha256.New, []byte(secretKey))
-	fmt.Fprintf(mac, "SDK-HMAC-SHA256\n%s\n%x", req.Header.Get(signatureDate), canonical)
-	return fmt.Sprintf("SDK-HMAC-SHA256 Access=%s, SignedHeaders=%s, Signature=%x",
+	fmt.Fprintf(mac, signatureScheme+"\n%s\n%x", req.Header.Get(signatureDate), canonical)
+	return fmt.Sprintf(signatureScheme+" Access=%s, SignedHeaders=%s, Signature=%x",
 		keyID, strings.Join(names, ";"), mac.Sum(nil))
 }
 

@@ -28,8 +28,7 @@ type keyPair struct {
 // authenticate checks the signature or, where there is none, the token. It returns nil when the request may pass.
 func (e *Emulator) authenticate(r *http.Request, body []byte, wall time.Time) *refusal {
 	if strings.HasPrefix(r.Header.Get("Authorization"), signatureScheme) {
-		pair := keyPair{e.options.AccessKey, e.options.SecretKey, e.options.SecurityToken}
-		return pair.verify(r, body, wall)
+		return e.verify(r, body, wall)
 	}
 	token := r.Header.Get("X-Auth-Token")
 	if token == "" {
@@ -42,6 +41,19 @@ func (e *Emulator) authenticate(r *http.Request, body []byte, wall time.Time) *r
 		return refuseGateway("APIGW.0307", "")
 	}
 	return nil
+}
+
+// verify checks the signature with the key that it names.
+func (e *Emulator) verify(r *http.Request, body []byte, wall time.Time) *refusal {
+	access, _, _, _ := parseAuthorization(r.Header.Get("Authorization"))
+	key, temporary := e.temporary[access]
+	switch {
+	case !temporary:
+		key.keyPair = keyPair{e.options.AccessKey, e.options.SecretKey, e.options.SecurityToken}
+	case !wall.Before(key.expires):
+		return refuseGateway("APIGW.0301", "security token has expired")
+	}
+	return key.verify(r, body, wall)
 }
 
 // verify recomputes the signature from the headers that the client says it signed. Scheme: SDK-HMAC-SHA256, AK/SK

@@ -16,9 +16,10 @@ import (
 type Edition struct {
 	edition.Edition // what the documents of the clouds say: docs/editions.md
 
-	NoHardOverSoft   bool // a HARD stop while a SOFT one runs is refused as busy, else it takes over
-	NoTemporary      bool // the platform's temporary server stays out of lists
-	StartedIsSuccess bool // stopping a stopped or starting a running server is an empty success, else Ecs.0100
+	NoHardOverSoft    bool // a HARD stop while a SOFT one runs is refused as busy, else it takes over
+	NoTemporary       bool // the platform's temporary server stays out of lists
+	NoMetadataSession bool // the metadata service is of version 1 and knows no session (a fallback of the SDK)
+	StartedIsSuccess  bool // stopping a stopped or starting a running server is an empty success, else Ecs.0100
 
 	UnknownJob         string // status of an unknown job: "400" (default, Common.0011) or "404"
 	BusyCode           string // a write while another runs: "Ecs.0603" (default, HTTP 501) or "Ecs.0100" (HTTP 400)
@@ -39,6 +40,7 @@ func NamedEdition(name string) (Edition, error) {
 func (e *Edition) Set(name, value string) error {
 	flags := map[string]*bool{
 		"no_hard_over_soft": &e.NoHardOverSoft, "no_temporary": &e.NoTemporary, "started_is_success": &e.StartedIsSuccess,
+		"no_metadata_session": &e.NoMetadataSession,
 	}
 	for _, documented := range e.Switches() {
 		flags[documented.Name] = documented.On

@@ -24,19 +24,21 @@ type Emulator struct {
 	started time.Time        // by the wall clock; emulated time begins here
 	routes  []route
 
-	mu       sync.Mutex
-	machines []*machine // by name
-	byID     map[string]*machine
-	images   []Image
-	jobs     map[string]*job
-	tokens   map[string]time.Time // issued tokens and when they expire, by the wall clock
-	issued   int                  // tokens so far
-	rules    []*rule
-	ruled    int // rules ever added
-	late     []deed
-	recent   []time.Time // calls of the last second, by the wall clock; kept only under a limit
-	ledger   Ledger
-	arrived  int // requests so far; makes request ids distinct
+	mu        sync.Mutex
+	machines  []*machine // by name
+	byID      map[string]*machine
+	images    []Image
+	jobs      map[string]*job
+	tokens    map[string]time.Time    // issued tokens and when they expire, by the wall clock
+	issued    int                     // tokens and temporary keys so far
+	agency    temporaryKey            // what the metadata service shows
+	temporary map[string]temporaryKey // by access key
+	rules     []*rule
+	ruled     int // rules ever added
+	late      []deed
+	recent    []time.Time // calls of the last second, by the wall clock; kept only under a limit
+	ledger    Ledger
+	arrived   int // requests so far; makes request ids distinct
 }
 
 // A deed is what a fault holds back.
@@ -64,7 +66,7 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	skewed := func() time.Time { return clock().Add(o.Skew) }
 	e := &Emulator{
 		options: o, seed: seed(o.Seed), clock: skewed, started: skewed(),
-		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{},
+		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{}, temporary: map[string]temporaryKey{},
 		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}, Faults: map[FaultKind]int{}},
 	}
 	e.routes = e.table()
@@ -193,6 +195,7 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 	}
 	c := &call{
 		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, requestID: requestID,
+		session: r.Header.Get("X-Metadata-Token"),
 	}
 	c.op, c.targets = e.identify(c)
 	fault, work := e.strike(c)

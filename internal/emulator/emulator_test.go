@@ -89,6 +89,7 @@ func TestEditionSwitches(t *testing.T) {
 		{"no_hard_over_soft", "true", emulator.Edition{NoHardOverSoft: true}},
 		{"no_temporary", "true", emulator.Edition{NoTemporary: true}},
 		{"started_is_success", "true", emulator.Edition{StartedIsSuccess: true}},
+		{"no_metadata_session", "true", emulator.Edition{NoMetadataSession: true}},
 		{"unknown_job", "404", emulator.Edition{UnknownJob: "404"}},
 		{"busy_code", "Ecs.0100", emulator.Edition{BusyCode: "Ecs.0100"}},
 		{"rebuild_view", "shutoff", emulator.Edition{RebuildView: "shutoff"}},

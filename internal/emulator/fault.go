@@ -24,6 +24,7 @@ const (
 	OpImage        = "image"
 	OpToken        = "token"
 	OpProject      = "project" // look-ups of the project and of its domain
+	OpMetadata     = "metadata"
 	OpAny          = "*"
 )
 
@@ -123,7 +124,7 @@ func (k FaultKind) phase() faultPhase {
 func ops() []string {
 	return []string{
 		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpServerGroups, OpBlockDevice, OpImage, OpToken,
-		OpProject, OpAny,
+		OpProject, OpMetadata, OpAny,
 	}
 }
 

@@ -70,9 +70,10 @@ func (e *Emulator) listDomains(*call) answer {
 	return jsonAnswer(200, domainList{Domains: []named{{ID: e.seed.hex("domain"), Name: e.options.DomainName}}})
 }
 
-// RevokeTokens makes every token issued so far invalid, as a changed password does. Options.Token stays valid.
+// RevokeTokens makes every token issued and every temporary key granted so far invalid, as a changed password does.
+// Options.Token stays valid, and so does the access key.
 func (e *Emulator) RevokeTokens() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.tokens = map[string]time.Time{}
+	e.tokens, e.temporary, e.agency = map[string]time.Time{}, map[string]temporaryKey{}, temporaryKey{}
 }

@@ -40,7 +40,8 @@ type Options struct {
 	Token                  string // always valid, besides the tokens issued by POST /v3/auth/tokens
 	UserName, Password     string
 	DomainName             string
-	TokenLifetime          time.Duration // of issued tokens, by the wall clock; 0 means 24h
+	TokenLifetime          time.Duration // of issued tokens and temporary keys, by the wall clock; 0 means 24h
+	NoAgency               bool          // the metadata service has no keys to grant
 	Skew                   time.Duration // how far the cloud's clock is ahead of this machine's; below 0 it is behind
 }
 

@@ -32,6 +32,7 @@ type call struct {
 	targets   []string // ids of the servers it is about
 	wall, now time.Time
 	requestID string
+	session   string // of the metadata service
 
 	fault *Fault                     // strikes the work that this call starts, nil for none
 	aimed func(serverID string) bool // which of the servers it strikes; set with fault
@@ -60,6 +61,8 @@ func (e *Emulator) table() []route {
 		{method: "POST", path: "/v3/auth/tokens", op: OpToken, public: true, do: e.issueToken},
 		{method: "GET", path: "/v3/projects", op: OpProject, do: e.listProjects},
 		{method: "GET", path: "/v3/auth/domains", op: OpProject, do: e.listDomains},
+		{method: "PUT", path: "/meta-data/latest/api/token", op: OpMetadata, public: true, do: e.openSession},
+		{method: "GET", path: "/openstack/latest/securitykey", op: OpMetadata, public: true, do: e.showKeys},
 	}
 	if !e.options.Edition.V2Only {
 		routes = append(routes,
