@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,11 @@ type cloudConfig struct {
 	Profile  string
 	Edition  edition.Edition
 	Identity ecs.IdentityConfig
-	// Login signs in. Nil means that Credentials are complete.
-	Login *ecs.Login
+	// Login signs in, and Agency asks the metadata service. Without them, Credentials are complete.
+	Login  *ecs.Login
+	Agency *ecs.MetadataConfig
+	// Source says where the credentials come from, and never what they are.
+	Source string
 	// ProjectName is looked up when there is no ProjectID.
 	ProjectName string
 }
@@ -60,7 +64,7 @@ func (s *settings) clouds(timeout time.Duration) []cloudConfig {
 
 // profile reads the settings of one profile.
 func (s *settings) profile(name, prefix string, timeout time.Duration) cloudConfig {
-	own := settings{env: func(variable string) (string, bool) {
+	own := settings{prefix: prefix, env: func(variable string) (string, bool) {
 		if variable == "HOME" {
 			return s.env(variable)
 		}
@@ -99,9 +103,11 @@ func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, e
 
 // cloud reads the settings of one cloud.
 func (s *settings) cloud(timeout time.Duration) cloudConfig {
-	if err := s.withCloudsFile(); err != nil {
-		s.errs = append(s.errs, err)
-		return cloudConfig{} // whatever else is missing may be in that file
+	for _, withFile := range []func() error{s.withCloudsFile, s.withCredentialsFile} {
+		if err := withFile(); err != nil {
+			s.errs = append(s.errs, err)
+			return cloudConfig{} // whatever else is missing may be in that file
+		}
 	}
 	c := cloudConfig{
 		Config: ecs.Config{
@@ -121,30 +127,45 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 	if c.Login != nil || c.ProjectID == "" {
 		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
 	}
+	if c.Agency != nil && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
+		s.wrong("%s; without any, those of an agency that this server has are used", noCredentials())
+	}
 	return c
 }
 
 // credentials prefers an access key, then a user with a password. A ready-made token is taken when there is neither:
-// nobody renews it.
+// nobody renews it. Last comes the agency of the server that the worker runs on: of one that has a single profile,
+// because several would share its account unasked.
 func (s *settings) credentials(c *cloudConfig) {
 	key, secret, token := s.first(accessKeyVars), s.first(secretKeyVars), s.first(tokenVars)
+	securityToken, metadata := s.first(securityTokenVars), s.text("REIMAGE_METADATA_ENDPOINT", "")
 	user, password, domain := s.first(userVars), s.first(passwordVars), s.first(domainVars)
 	switch {
 	case key != "" && secret != "":
-		c.Credentials = ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(s.first(securityTokenVars))}
-	case key != "" || secret != "":
+		c.Source = s.source("access key", accessKeyVars)
+		c.Credentials = ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(securityToken)}
+	case key != "" || secret != "" || securityToken != "":
 		s.wrong("an access key and its secret key go together: set one of %s and one of %s", strings.Join(accessKeyVars, ", "), strings.Join(secretKeyVars, ", "))
 	case user != "" && password != "" && domain != "":
+		c.Source = s.source("user", userVars)
 		c.Login = &ecs.Login{User: user, Domain: domain, Password: ecs.NewSecret(password), ProjectID: c.ProjectID, ProjectName: c.ProjectName}
 	case user != "" || password != "":
 		s.wrong("a user, a password and the name of the account go together: set one of %s, one of %s and one of %s",
 			strings.Join(userVars, ", "), strings.Join(passwordVars, ", "), strings.Join(domainVars, ", "))
 	case token != "":
+		c.Source = s.source("token", tokenVars)
 		c.Credentials = ecs.Token{Value: ecs.NewSecret(token)}
+	case metadata != "" || s.prefix == "" && s.from == "":
+		c.Source = "agency of this server"
+		c.Agency = &ecs.MetadataConfig{URL: cmp.Or(metadata, ecs.MetadataURL)}
 	default:
-		s.wrong("there are no cloud credentials: set %s and %s, or %s, %s and %s, or %s",
-			accessKeyVars[0], secretKeyVars[0], userVars[0], passwordVars[0], domainVars[0], tokenVars[0])
+		s.wrong("%s", noCredentials())
 	}
+}
+
+func noCredentials() string {
+	return fmt.Sprintf("there are no cloud credentials: set %s and %s, or %s, %s and %s, or %s",
+		accessKeyVars[0], secretKeyVars[0], userVars[0], passwordVars[0], domainVars[0], tokenVars[0])
 }
 
 // identity is the base URL of the identity service.
@@ -155,9 +176,20 @@ func (s *settings) identity() string {
 	return s.endpoint("iam")
 }
 
-// open makes the client. It asks the identity service when the project is known by its name only.
+// open makes the client. It asks the identity service when the project is known by its name only, and the metadata
+// service when nobody gave credentials.
 func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
 	config := c.Config
+	if c.Agency != nil {
+		agency, err := ecs.NewAgency(*c.Agency)
+		if err != nil {
+			return nil, err
+		}
+		if err := agency.Check(ctx); err != nil {
+			return nil, fmt.Errorf("%s; the metadata service at %s has none either: %w", noCredentials(), c.Agency.URL, err)
+		}
+		config.Credentials = agency
+	}
 	if c.Identity.URL != "" {
 		identity, err := ecs.NewIdentity(c.Identity)
 		if err != nil {
@@ -173,7 +205,7 @@ func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
 
 func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, config *ecs.Config) error {
 	lookUp := func(ctx context.Context) (string, error) {
-		return identity.ProjectID(ctx, c.Credentials, c.ProjectName)
+		return identity.ProjectID(ctx, config.Credentials, c.ProjectName)
 	}
 	if c.Login != nil {
 		user, err := ecs.NewUserToken(identity, *c.Login)
@@ -193,11 +225,12 @@ func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, confi
 	return nil
 }
 
-// described says which profile leads where: "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com, edition otc".
+// described says which profile leads where, and as whom: "web: project 0e5f... at
+// https://ecs.eu-de.otc.t-systems.com, edition otc, access key of HW_ACCESS_KEY".
 func described(clouds []cloudConfig, profiles []activities.Profile) []string {
 	var lines []string
 	for i, p := range profiles {
-		lines = append(lines, fmt.Sprintf("%s: project %s at %s, edition %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS, p.Edition.Name))
+		lines = append(lines, fmt.Sprintf("%s: project %s at %s, edition %s, %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS, p.Edition.Name, clouds[i].Source))
 	}
 	return lines
 }

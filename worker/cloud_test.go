@@ -140,8 +140,8 @@ func TestProfiles(t *testing.T) {
 	assert.Equal(t, [2]string{"eu-web", emulator.DefaultProjectID}, [2]string{profiles[0].Name, profiles[0].Cloud.ProjectID()})
 	assert.Equal(t, [2]string{"edge", "6af1c92eaf7e471fb35c82eecd4b7b5d"}, [2]string{profiles[1].Name, profiles[1].Cloud.ProjectID()})
 	assert.Equal(t, []string{
-		"eu-web: project " + emulator.DefaultProjectID + " at " + web["REIMAGE_ECS_ENDPOINT"] + ", edition swiss-otc",
-		"edge: project 6af1c92eaf7e471fb35c82eecd4b7b5d at " + edge["REIMAGE_ECS_ENDPOINT"] + ", edition any",
+		"eu-web: project " + emulator.DefaultProjectID + " at " + web["REIMAGE_ECS_ENDPOINT"] + ", edition swiss-otc, user of EU_WEB_OS_USERNAME",
+		"edge: project 6af1c92eaf7e471fb35c82eecd4b7b5d at " + edge["REIMAGE_ECS_ENDPOINT"] + ", edition any, access key of EDGE_HW_ACCESS_KEY",
 	}, described(cfg.Clouds, profiles))
 }
 

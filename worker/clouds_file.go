@@ -40,7 +40,7 @@ func (s *settings) withCloudsFile() error {
 		return fmt.Errorf("OS_CLOUD: %w", err)
 	}
 	env := s.env
-	s.env = func(variable string) (string, bool) {
+	s.from, s.env = s.prefix+"OS_CLOUD="+name, func(variable string) (string, bool) {
 		if strings.HasPrefix(variable, "REIMAGE_") || variable == "HW_CLOUD" {
 			return env(variable)
 		}

@@ -84,6 +84,8 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 type settings struct {
 	env  func(string) (string, bool)
 	errs []error
+	// prefix is what the variables of a profile begin with, and from the file that answers in their place.
+	prefix, from string
 }
 
 func (s *settings) wrong(format string, args ...any) {
@@ -103,6 +105,17 @@ func (s *settings) first(names []string) string {
 		}
 	}
 	return ""
+}
+
+// source says where credentials come from, and never what they are.
+func (s *settings) source(what string, names []string) string {
+	from := s.from
+	for _, name := range names {
+		if value, _ := s.env(name); value != "" && from == "" {
+			from = s.prefix + name
+		}
+	}
+	return what + " of " + from
 }
 
 func (s *settings) duration(name string, fallback time.Duration) time.Duration {
