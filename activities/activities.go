@@ -62,14 +62,14 @@ func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Obser
 		return rollout.Observation{}, time.Now(), nil
 	}
 	if err != nil {
-		return rollout.Observation{}, time.Time{}, readError(ctx, err)
+		return rollout.Observation{}, time.Time{}, s.readError(ctx, err)
 	}
 	now = observation(server)
 	if now.VolumeID == "" && !now.Rebuilding() {
 		// The server's detail names no system disk. Only the disks themselves tell whether there is none.
 		disk, err := s.systemDisk(ctx, serverID)
 		if err != nil {
-			return rollout.Observation{}, time.Time{}, readError(ctx, err)
+			return rollout.Observation{}, time.Time{}, s.readError(ctx, err)
 		}
 		now.VolumeID = disk.VolumeID
 	}

@@ -38,10 +38,10 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 		ids[i] = s.ID
 	}
 	if err := g.named(ctx, ids); err != nil {
-		return CheckPlanResult{}, failure(ctx, err)
+		return CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {
-		return CheckPlanResult{}, failure(ctx, err)
+		return CheckPlanResult{}, g.failure(ctx, err)
 	}
 	return CheckPlanResult{Drift: planner.Drift(plan, g.Inventory)}, nil
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -34,7 +35,7 @@ const throttlePause = 20 * time.Second
 
 // cloudError is the one mapper from the client's errors to Temporal's. A cancelled context wins: then
 // the error is only the echo of the cancellation.
-func cloudError(ctx context.Context, err error) error {
+func (s site) cloudError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -49,7 +50,7 @@ func cloudError(ctx context.Context, err error) error {
 	case ecs.ClassInvalid:
 		return final(ErrInvalid, cloud)
 	case ecs.ClassAuth:
-		return final(ErrCredentials, cloud)
+		return final(ErrCredentials, s.credentialsRefused(cloud))
 	case ecs.ClassNotFound:
 		return final(ErrVanished, cloud)
 	case ecs.ClassPermanent, ecs.ClassState:
@@ -64,18 +65,23 @@ func cloudError(ctx context.Context, err error) error {
 // readError is the mapper for questions about a server that was touched already: apart from a question
 // that cannot be asked, everything may pass. Credentials get renewed, and no answer is no reason to leave a
 // server without its power or its disk unwatched.
-func readError(ctx context.Context, err error) error {
+func (s site) readError(ctx context.Context, err error) error {
 	cloud, ok := errors.AsType[*ecs.Error](err)
 	if !ok || ctx.Err() != nil {
-		return cloudError(ctx, err)
+		return s.cloudError(ctx, err)
 	}
 	switch cloud.Class() {
 	case ecs.ClassInvalid, ecs.ClassThrottled:
-		return cloudError(ctx, err)
+		return s.cloudError(ctx, err)
 	case ecs.ClassAuth:
-		return again(ErrCredentials, cloud, 0)
+		return again(ErrCredentials, s.credentialsRefused(cloud), 0)
 	}
 	return again(ErrCloud, cloud, 0)
+}
+
+// credentialsRefused names what whoever mends it has to look for.
+func (s site) credentialsRefused(err *ecs.Error) error {
+	return fmt.Errorf("the cloud refuses the credentials of profile %s: %w", s.Name, err)
 }
 
 // throttled is retried after the pause that the cloud asked for.

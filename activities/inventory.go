@@ -58,14 +58,14 @@ func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) 
 }
 
 // failure is the error of the activity for an error of the gathering.
-func failure(ctx context.Context, err error) error {
+func (g *gathering) failure(ctx context.Context, err error) error {
 	if stopping, ok := errors.AsType[*temporal.ApplicationError](context.Cause(ctx)); ok {
 		return stopping
 	}
 	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.Cause() == ecs.CauseRegion && ctx.Err() == nil {
 		return final(ErrRefused, cloud) // somebody waits, and no time gives a region another name
 	}
-	return cloudError(ctx, err)
+	return g.cloudError(ctx, err)
 }
 
 func (g *gathering) reading(ctx context.Context, what string) {

@@ -45,12 +45,12 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	g, ctx, end := s.gather(ctx)
 	defer end()
 	if err := g.forPlan(ctx, doc); err != nil {
-		return MakePlanResult{}, failure(ctx, err)
+		return MakePlanResult{}, g.failure(ctx, err)
 	}
 	plan, err := planner.Make(doc, g.Inventory, time.Now())
 	if unproven := g.disksToMeasure(plan); len(unproven) > 0 {
 		if err := g.disks(ctx, unproven); err != nil {
-			return MakePlanResult{}, failure(ctx, err)
+			return MakePlanResult{}, g.failure(ctx, err)
 		}
 		plan, err = planner.Make(doc, g.Inventory, time.Now())
 	}

@@ -71,7 +71,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case isNotFound(err):
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case err != nil:
-			return PollJobResult{}, readError(ctx, err)
+			return PollJobResult{}, s.readError(ctx, err)
 		case now.Succeeded():
 			job.ended(took(now, job.since))
 			return PollJobResult{End: JobSucceeded}, nil

@@ -166,7 +166,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 		p.forget()
 		return nil
 	case err != nil:
-		return readError(ctx, err)
+		return p.readError(ctx, err)
 	case !job.Final():
 		return nil
 	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
@@ -218,5 +218,5 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	if out.Err.Busy() || isNotFound(out.Err) {
 		return nil // the next look decides
 	}
-	return cloudError(ctx, out.Err)
+	return p.cloudError(ctx, out.Err)
 }

@@ -67,11 +67,11 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err):
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
-		return PreflightResult{}, cloudError(ctx, err)
+		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		disk, err := s.systemDisk(ctx, in.ServerID)
 		if err != nil {
-			return PreflightResult{}, cloudError(ctx, err)
+			return PreflightResult{}, s.cloudError(ctx, err)
 		}
 		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
@@ -81,7 +81,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err):
 		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
 	case err != nil:
-		return PreflightResult{}, cloudError(ctx, err)
+		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		check.image(image, server, s.restrictions())
 		if _, err := a.requestFor(in.Change, inventoryImage(image)); err != nil {
@@ -110,7 +110,7 @@ func (a *Activities) meant(in PreflightInput) (site, error) {
 func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
 	old, err := s.image(ctx, server.ImageID)
 	if passes(err) || err != nil && ctx.Err() != nil {
-		return cloudError(ctx, err)
+		return s.cloudError(ctx, err)
 	}
 	if err != nil {
 		check.note("the server's present image %s cannot be read, so firmware and architecture were not compared", server.ImageID)

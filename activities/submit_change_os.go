@@ -263,7 +263,7 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
 		return s.clean(ctx, again(ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
 	}
-	return cloudError(ctx, refusal)
+	return s.cloudError(ctx, refusal)
 }
 
 // clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one
@@ -272,7 +272,11 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 func (s *submission) clean(ctx context.Context, err error) error {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
-		return final(ErrGivenUp, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))
+		kind := ErrGivenUp
+		if app.Type() == ErrCredentials {
+			kind = ErrCredentials // which says as much, and what to mend
+		}
+		return final(kind, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))
 	}
 	s.progress.Clean = s.attempt
 	s.heart.say(ctx, s.progress)

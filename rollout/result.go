@@ -17,6 +17,9 @@ type ServerResult struct {
 	// Foreign is true when the server has a disk that somebody else gave it: nothing of ours was accepted, and
 	// that disk is not ours to lose.
 	Foreign bool `json:"foreign,omitempty"`
+	// CredentialsRefused says how the cloud refused the credentials of the worker, before the disk was touched. It is
+	// no fault of the server, which can be changed once they are mended.
+	CredentialsRefused string `json:"credentials_refused,omitempty"`
 	// Left is the status in which the server was left, when its power was given back or taken after that.
 	Left string `json:"left,omitempty"`
 	// PowerTrouble says why the server could not be left running or stopped as asked.

@@ -135,6 +135,7 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		return false, ctx.Err()
 	case err != nil:
 		c.end(rollout.NotStarted, "the server could not be looked at, nothing was touched: "+said(err))
+		c.noteCredentials(err)
 	case c.in.Earlier != nil && found.Before.Proven(*c.in.Earlier, c.in.Change.ImageID):
 		c.result.After = found.Before
 		c.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
@@ -174,10 +175,20 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	case kind(err) == activities.ErrForeignDisk:
 		c.result.Foreign = true
 		c.end(rollout.FailedChanged, "somebody else changed it, nothing was sent: "+said(err))
+	case kind(err) == activities.ErrCredentials:
+		c.end(rollout.NotStarted, "it could not be stopped, its disk was not touched: "+said(err))
+		c.noteCredentials(err)
 	default:
 		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
 	}
 	return false, nil
+}
+
+// noteCredentials tells credentials that the cloud does not accept from what is wrong with a server.
+func (c *changeOS) noteCredentials(err error) {
+	if kind(err) == activities.ErrCredentials {
+		c.result.CredentialsRefused = said(err)
+	}
 }
 
 // cancelled obeys a cancel while the old disk is still there.
@@ -204,7 +215,14 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	case activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return false
-	case activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials:
+	case activities.ErrCredentials:
+		if tookTooLong(err) && since(ctx, credentialsDoubt) {
+			break
+		}
+		c.end(rollout.NotStarted, "the change was refused, its disk was not touched: "+said(err))
+		c.noteCredentials(err)
+		return false
+	case activities.ErrRefused, activities.ErrInvalid:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
 		return false
 	case activities.ErrGivenUp:

@@ -14,6 +14,12 @@ func kind(err error) string {
 	return ""
 }
 
+// tookTooLong is true for an activity that was given up, whatever its last trouble was.
+func tookTooLong(err error) bool {
+	_, ok := errors.AsType[*temporal.TimeoutError](err)
+	return ok
+}
+
 // said is what went wrong in the activity's own words, without Temporal's wrapping.
 func said(err error) string {
 	// First: a timeout carries the last failure, which would be taken for the whole story.

@@ -49,6 +49,7 @@ func TestServerThatCannotBeLookedAtIsNotStarted(t *testing.T) {
 	assert.Equal(t, []string{activities.PreflightName}, s.started, "asked once")
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.Equal(t, "the server could not be looked at, nothing was touched: the cloud does not accept the key", result.Reason)
+	assert.Equal(t, "the cloud does not accept the key", result.CredentialsRefused)
 	assert.Equal(t, serverID, result.ServerID)
 }
 

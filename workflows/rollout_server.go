@@ -129,7 +129,18 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		}
 	}
 	r.running = slices.DeleteFunc(r.running, func(other Running) bool { return other.Server == running.Server })
+	if refused(ctx, result) {
+		r.engine.CredentialsRefused(running.Server, out.Up, result.CredentialsRefused, workflow.Now(ctx))
+		return
+	}
 	r.engine.Finished(running.Server, out, workflow.Now(ctx))
+}
+
+// refused is true for a server to which nothing happened but that the cloud refused the worker's credentials. One that
+// did not get its power back has failed.
+func refused(ctx workflow.Context, result *rollout.ServerResult) bool {
+	return result != nil && result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" &&
+		since(ctx, credentialsPause)
 }
 
 // judge looks at a server whose workflow left no result. A change may be under way that nobody follows any

@@ -26,6 +26,18 @@ func TestServerThatCannotBeStoppedGetsItsPowerBack(t *testing.T) {
 	assert.Zero(t, result.After)
 }
 
+// TestStopThatCredentialsKeepOut is no failure of the server.
+func TestStopThatCredentialsKeepOut(t *testing.T) {
+	s := newStage(t)
+	s.stop.fails(final(activities.ErrCredentials, "no such key"))
+
+	result := s.ended()
+
+	assert.Equal(t, backOn(true), s.leave.inputs)
+	assert.Equal(t, rollout.NotStarted, result.End)
+	assert.Equal(t, "no such key", result.CredentialsRefused)
+}
+
 func TestServerThatDidNotRunIsNotStartedAfterAFailedStop(t *testing.T) {
 	for _, status := range []string{rollout.StatusShutoff, rollout.StatusError} {
 		t.Run(status, func(t *testing.T) {

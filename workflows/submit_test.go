@@ -15,7 +15,7 @@ import (
 
 // TestRefusedChangeLeavesTheServerAsItWas: the closed list of errors that prove that nothing was accepted.
 func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
-	for _, kind := range []string{activities.ErrRefused, activities.ErrInvalid, activities.ErrCredentials} {
+	for _, kind := range []string{activities.ErrRefused, activities.ErrInvalid} {
 		t.Run(kind, func(t *testing.T) {
 			s := newStage(t)
 			s.submit.fails(final(kind, "the quota is used up"))
@@ -31,6 +31,19 @@ func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
 			assert.Empty(t, result.JobID)
 		})
 	}
+}
+
+// TestChangeThatCredentialsKeepOut is no failure of the server, which gets its power back and waits.
+func TestChangeThatCredentialsKeepOut(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrCredentials, "no such key"))
+
+	result := s.ended()
+
+	assert.Equal(t, backOn(false), s.leave.inputs)
+	assert.Equal(t, rollout.NotStarted, result.End)
+	assert.Equal(t, "the change was refused, its disk was not touched: no such key", result.Reason)
+	assert.Equal(t, "no such key", result.CredentialsRefused)
 }
 
 // TestChangeThatWasGivenUpLeavesTheServerAsItWas: nothing was accepted, and that is known.
@@ -118,6 +131,7 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 		"in doubt":                        {final(activities.ErrInDoubt, "nobody knows"), "submitting ended in doubt: nobody knows"},
 		"took too long, in doubt":         {overdue(passing(activities.ErrInDoubt, "nobody knows")), "submitting ended in doubt: it took too long; last trouble: nobody knows"},
 		"took too long, throttled":        {overdue(passing(activities.ErrThrottled, "slow down")), "submitting ended in doubt: it took too long; last trouble: slow down"},
+		"took too long, credentials":      {overdue(passing(activities.ErrCredentials, "no such key")), "submitting ended in doubt: it took too long; last trouble: no such key"},
 		"took too long without a word":    {overdue(nil), "submitting ended in doubt: it took too long (ScheduleToClose)"},
 		"an error outside of the list":    {final("Surprise", "out of paper"), "submitting ended in doubt: out of paper"},
 		"the last worker stopped beating": {overdue(temporal.NewHeartbeatTimeoutError()), "submitting ended in doubt: it took too long; last trouble: it took too long (Heartbeat)"},

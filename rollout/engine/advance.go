@@ -65,13 +65,28 @@ func (e *Engine) passDeadline() {
 
 func (e *Engine) pause(p PauseState) {
 	p.From = e.state.Phase
-	if e.state.Pause != nil {
-		p.From = e.state.Pause.From
+	if before := e.state.Pause; before != nil {
+		p.From, p.Credentials = before.From, before.Credentials
 	}
 	e.state.Phase, e.state.Pause = rollout.PhasePaused, &p
 	if p.Breach || p.Deadline {
 		e.log("", "paused: "+p.Why)
 	}
+}
+
+// pauseForCredentials pauses what would start more servers, or says once in a pause what else there is to mend. An
+// abort starts none.
+func (e *Engine) pauseForCredentials(refusal string) {
+	if e.state.Phase == rollout.PhaseAborting || e.state.Pause != nil && e.state.Pause.Credentials != "" {
+		return
+	}
+	if e.state.Pause == nil {
+		e.pause(PauseState{})
+	}
+	p := *e.state.Pause
+	p.Credentials = refusal + ": mend them on the workers, then resume"
+	e.state.Pause = &p
+	e.log("", "paused: "+p.Credentials)
 }
 
 // watchBudget acts on a breach. A pause does not hide one: a plan that aborts, aborts. But nothing is
@@ -91,13 +106,15 @@ func (e *Engine) watchBudget() {
 		e.log("", "aborted: "+why)
 		e.stop(rollout.PhaseAborting)
 	case rollout.BreachRollback:
-		e.stop(rollout.PhaseRollingBack)
 		if p == nil {
+			e.stop(rollout.PhaseRollingBack)
 			e.log("", "rolling back: "+why)
 			return
 		}
+		paused := e.whyPaused()
+		e.stop(rollout.PhaseRollingBack)
 		e.log("", "to be rolled back when resumed: "+why)
-		e.pause(PauseState{Why: p.Why + "; resume to roll back: " + why})
+		e.pause(PauseState{Why: paused + "; resume to roll back: " + why})
 	default:
 		e.pause(PauseState{Why: why, Breach: true})
 	}

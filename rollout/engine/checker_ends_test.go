@@ -89,6 +89,33 @@ func (c *checker) busy(i int) {
 	c.endedAt[i] = c.latest
 }
 
+// refused notes credentials that were refused before the engine is told of it.
+func (c *checker) refused(i int) {
+	c.attempts[i]--
+	c.tried[i] = false
+	c.busySince[i] = time.Time{}
+	c.endedAt[i] = c.latest
+}
+
+// unblamed checks, after credentials were refused, that no server failed for it, and that nothing is started before
+// somebody has mended them.
+func (c *checker) unblamed(before engine.State, i int, refusal string) {
+	after := c.read()
+	require.Equal(c.t, c.failures(before, anywhere)+c.failedBefore(before, i), c.failures(after, anywhere))
+	if before.Phase != rollout.PhaseAborting {
+		require.Equal(c.t, rollout.PhasePaused, after.Phase)
+		require.Contains(c.t, c.restored().Progress().Why, refusal+": mend them on the workers, then resume")
+	}
+}
+
+// failedBefore is 1 for a server in flight that failed before, and is given up or was to be rolled back.
+func (c *checker) failedBefore(before engine.State, i int) int {
+	if after := c.read().Servers[i]; failed(after) && before.Servers[i].End.Failed() && before.Servers[i].Attempts > 1 {
+		return 1
+	}
+	return 0
+}
+
 // patience checks, after a busy answer, that the server is waited for no longer than the plan says.
 func (c *checker) patience(i int) {
 	if c.read().Servers[i].State == rollout.Busy {

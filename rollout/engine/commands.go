@@ -113,7 +113,7 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 	case rollout.Pause:
 		switch s.Phase {
 		case rollout.PhasePaused:
-			return "it is paused already: " + s.Pause.Why
+			return "it is paused already: " + e.whyPaused()
 		case rollout.PhaseAborting:
 			return "it is aborting and starts nothing any more"
 		}

@@ -137,13 +137,8 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 	if s.State != rollout.InFlight {
 		return
 	}
-	s.Attempts--
+	s.turnedAway(e.state.Now)
 	s.Holder = cut(holder)
-	if s.Attempts == 0 {
-		s.StartedAt = time.Time{}
-	} else {
-		s.EndedAt = e.state.Now
-	}
 	if s.BusySince.IsZero() {
 		s.BusySince = e.state.Now
 	}
@@ -157,6 +152,38 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 		return
 	}
 	s.State, s.Until = rollout.Busy, e.state.Now.Add(busyRetry)
+}
+
+// CredentialsRefused takes in that the cloud refused the credentials of the workers and did nothing to the server.
+// That is no failure: the server waits for its next turn, and the rollout pauses, because the next servers would be
+// refused, too. Up is as in Outcome.
+func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Time) {
+	e.tick(now)
+	s := &e.state.Servers[i]
+	if s.State != rollout.InFlight {
+		return
+	}
+	s.turnedAway(e.state.Now)
+	s.BusySince, s.Down = time.Time{}, s.Down && !up
+	switch {
+	case s.RollingBack:
+		s.State, s.RollingBack = rollout.Ended, false
+	case e.stopped():
+		e.giveUp(i, rollout.NotStarted, cut(refusal))
+	default:
+		s.State = rollout.Pending
+	}
+	e.pauseForCredentials(cut(refusal))
+}
+
+// turnedAway takes back an attempt that touched nothing.
+func (s *Server) turnedAway(now time.Time) {
+	s.Attempts--
+	if s.Attempts == 0 {
+		s.StartedAt = time.Time{}
+	} else {
+		s.EndedAt = now
+	}
 }
 
 // giveUp ends a server that is not in flight. One that failed before, and was to be tried again, stays

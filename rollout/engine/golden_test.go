@@ -33,7 +33,9 @@ type attempt struct {
 	reason string
 	holder string
 	down   bool
-	has    fate // of a server that failed changed; a new disk when it is not said
+	// refused is true when the cloud does not accept the workers' credentials.
+	refused bool
+	has     fate // of a server that failed changed; a new disk when it is not said
 }
 
 // told is a command at a time after the start.
@@ -42,7 +44,10 @@ type told struct {
 	rollout.Command
 }
 
-const usual = 5 * time.Minute
+const (
+	usual = 5 * time.Minute
+	noKey = "the cloud refuses the credentials of profile web: HTTP 401"
+)
 
 // TestStories plays every story and compares it with its golden file. REIMAGE_UPDATE=1 writes them anew:
 // read them then, they are the specification.
@@ -148,6 +153,10 @@ func (w *teller) land() {
 			w.line("busy", "%s: %s", w.name(f.server), f.holder)
 			w.busy(f.server, f.holder)
 			w.entries()
+		case f.refused:
+			w.line("refused", "%s: %s", w.name(f.server), noKey)
+			w.refuse(f.server, false, noKey)
+			w.entries()
 		default:
 			w.line("ended", "%s %s: %s", w.name(f.server), f.end, f.reason)
 			w.tell(f.server, engine.Outcome{End: f.end, Reason: f.reason, Down: f.down}, cmp.Or(f.has, newDisk), false)
@@ -192,7 +201,7 @@ func (w *teller) starts(d engine.Decision) {
 			a, w.attempts[w.name(start.Server)] = left[0], left[1:]
 		}
 		a.end, a.after, a.reason = cmp.Or(a.end, rollout.Done), cmp.Or(a.after, usual), cmp.Or(a.reason, "as expected")
-		if a.holder != "" {
+		if a.holder != "" || a.refused {
 			a.after = time.Second
 		}
 		w.flights = append(w.flights, flight{start.Server, w.now.Add(a.after), a})

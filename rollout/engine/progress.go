@@ -165,13 +165,19 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 // whyPaused is why the rollout is paused. A breach is told as it is now.
 func (e *Engine) whyPaused() string {
 	p := e.state.Pause
-	if !p.Breach {
-		return p.Why
+	why := p.Why
+	if p.Breach {
+		if why = e.breach(); why == "" {
+			why = p.Why + " (dealt with: resume goes on)"
+		}
 	}
-	if now := e.breach(); now != "" {
-		return now
+	switch {
+	case p.Credentials == "":
+		return why
+	case why == "":
+		return p.Credentials
 	}
-	return p.Why + " (dealt with: resume goes on)"
+	return why + "; " + p.Credentials
 }
 
 func (e *Engine) pendingInWave() int {

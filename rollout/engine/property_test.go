@@ -39,6 +39,7 @@ func TestAnyRollout(t *testing.T) {
 			"finish":    s.drawEnd,
 			"finishes":  s.drawEnds,
 			"busy":      s.drawBusy,
+			"refuse":    s.drawRefusal,
 			"repeat":    s.drawRepeat,
 			"come late": s.drawLate,
 			"later":     func(t *rapid.T) { s.now = s.now.Add(drawDuration(t, 90*time.Minute)) },
@@ -61,6 +62,7 @@ func TestAbortAlwaysEnds(t *testing.T) {
 			"advance": func(t *rapid.T) { s.wake(t); s.advance() },
 			"finish":  s.drawEnds,
 			"command": s.drawCommand,
+			"refuse":  s.drawRefusal,
 		})
 		if s.advance().Over {
 			return
@@ -131,6 +133,12 @@ func (s *sim) drawLate(t *rapid.T) {
 func (s *sim) drawBusy(t *rapid.T) {
 	if flying := s.inFlight(); len(flying) > 0 {
 		s.busy(rapid.SampledFrom(flying).Draw(t, "busy"), "rollout/other")
+	}
+}
+
+func (s *sim) drawRefusal(t *rapid.T) {
+	if flying := s.inFlight(); len(flying) > 0 {
+		s.refuse(rapid.SampledFrom(flying).Draw(t, "refused"), rapid.Bool().Draw(t, "runs"), noKey)
 	}
 }
 

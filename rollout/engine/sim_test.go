@@ -185,6 +185,7 @@ func (s *sim) repeat(i int, end rollout.ServerEnd) {
 	do(s, func(e *engine.Engine) bool {
 		e.Finished(i, engine.Outcome{End: end, Reason: "told twice"}, s.now)
 		e.Busy(i, "told twice", s.now)
+		e.CredentialsRefused(i, true, "told twice", s.now)
 		return true
 	})
 	after := s.read()
@@ -197,6 +198,17 @@ func (s *sim) busy(i int, holder string) {
 	s.checker.busy(i)
 	do(s, func(e *engine.Engine) bool { e.Busy(i, holder, s.now); return true })
 	s.checker.patience(i)
+}
+
+// refuse lets the cloud refuse the credentials of the workers: nothing happens to the server, but that one which an
+// attempt before had left off may be found running.
+func (s *sim) refuse(i int, up bool, refusal string) {
+	s.tick()
+	s.world[i].down = s.world[i].down && !up
+	s.checker.refused(i)
+	before := s.read()
+	do(s, func(e *engine.Engine) bool { e.CredentialsRefused(i, up, refusal, s.now); return true })
+	s.checker.unblamed(before, i, refusal)
 }
 
 // command gives a command and returns what the engine says to it, or why it refuses.

@@ -41,11 +41,14 @@ type State struct {
 
 // PauseState says why a rollout is paused and what it goes back to.
 type PauseState struct {
-	Why  string        `json:"why"`
+	Why  string        `json:"why,omitempty"`
 	From rollout.Phase `json:"from"`
 	// Breach and Deadline tell what paused it, if it was not an operator.
 	Breach   bool `json:"breach,omitempty"`
 	Deadline bool `json:"deadline,omitempty"`
+	// Credentials says that the cloud refused the workers' credentials. It may be all there is to say, or come to a
+	// pause that has another reason.
+	Credentials string `json:"credentials,omitempty"`
 }
 
 // Server is one server of a rollout.

@@ -96,6 +96,36 @@ func controlStories() []story {
 			},
 		},
 		{
+			name:  "credentials-refused",
+			tells: "The key is revoked in mid-wave. The servers whose turn it is are not touched and wait, what is in flight is finished, nothing has failed. Whoever resumes too early gets the same answer; once the key is mended, the rollout carries on.",
+			plan:  plan(5, 2, 0),
+			attempts: map[string][]attempt{
+				"web-01": {{after: 4 * time.Minute}}, "web-03": {{refused: true}, {refused: true}},
+			},
+			commands: []told{{6 * time.Minute, by("ben", rollout.Resume)}, {20 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:     "credentials-refused-to-a-retry",
+			tells:    "A failed server is tried again and the credentials are refused: it stays a failure that waits for its retry.",
+			plan:     plan(2, 1, 1),
+			attempts: map[string][]attempt{"web-01": {intact, {refused: true}}},
+			commands: []told{{6 * time.Minute, by("ben", rollout.Retry)}, {20 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:     "credentials-refused-while-paused",
+			tells:    "What comes to a pause that has another reason is told beside it; an abort needs no credentials mended.",
+			plan:     plan(3, 2, 0),
+			attempts: map[string][]attempt{"web-01": {{refused: true}}},
+			commands: []told{{time.Second / 2, by("ben", rollout.Pause)}, {10 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:     "credentials-refused-to-a-rollback",
+			tells:    "A rollback is refused, too: it pauses, and goes on with the same server.",
+			plan:     plan(3, 1, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{"web-01": {{}, {refused: true}}, "web-02": {intact}},
+			commands: []told{{20 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
 			name:     "nobody-comes",
 			tells:    "A rollout that is paused by a breach and that nobody helps stands still and says so.",
 			plan:     plan(2, 1, 0),

@@ -1,0 +1,59 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// noKey is a server that credentials have kept from being changed.
+func noKey() rollout.ServerResult {
+	return rollout.ServerResult{
+		End: rollout.NotStarted, Reason: "the server could not be looked at, nothing was touched: no such key",
+		CredentialsRefused: "the cloud refuses the credentials of profile web: no such key",
+	}
+}
+
+// TestRefusedCredentialsPauseTheRollout, whoever was in flight: no server has failed, and with the credentials
+// mended resume carries on.
+func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
+	f := newFleet(t, 4, 2, 4)
+	f.ends["web-00"], f.ends["web-01"] = noKey(), noKey()
+	var paused rollout.Progress
+	f.at(time.Hour, func() {
+		paused = f.progress()
+		f.tell(rollout.Command{Kind: rollout.Resume})
+	})
+
+	result := f.result()
+
+	assert.Equal(t, rollout.PhasePaused, paused.Phase)
+	assert.True(t, paused.NeedsHuman)
+	assert.Equal(t, "paused: the cloud refuses the credentials of profile web: no such key: mend them on the workers, then resume; 0 servers in flight", paused.Why)
+	assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
+	assert.Zero(t, paused.Failed)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
+	require.Len(t, f.orders, 6)
+	assert.Equal(t, f.orders[0], f.orders[2], "asked for again as if it had not been")
+	assert.Equal(t, 1, f.server(0).Attempts)
+}
+
+// TestServerLeftOffByRefusedCredentialsHasFailed: it ran before and does not run now, which somebody has to see.
+func TestServerLeftOffByRefusedCredentialsHasFailed(t *testing.T) {
+	f := newFleet(t, 1, 1, 1)
+	left := noKey()
+	left.Before, left.PowerTrouble = seen(rollout.StatusActive, oldImage, oldDisk), "no such key for a day"
+	f.ends["web-00"] = left
+	f.abortLate()
+
+	f.run()
+
+	p := f.progress()
+	require.Len(t, p.Failures, 1)
+	assert.True(t, p.Failures[0].Down)
+}

@@ -1,0 +1,18 @@
+package workflows
+
+import "go.temporal.io/sdk/workflow"
+
+// The changes of workflow code after which a history that was begun before decides otherwise than a new one.
+const (
+	// credentialsPause: a server to which nothing happened but that the worker's credentials were refused waits, and
+	// the rollout pauses. Before, it had failed.
+	credentialsPause = "credentials-pause"
+	// credentialsDoubt: a submit that took too long is in doubt, though its last trouble was refused credentials: they may
+	// have been those of a look after a lost answer. Before, it counted as refused.
+	credentialsDoubt = "credentials-doubt"
+)
+
+// since is false in a history that was begun before the change.
+func since(ctx workflow.Context, change string) bool {
+	return workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) >= 1
+}
