@@ -54,6 +54,9 @@ func TestErrorTypes(t *testing.T) {
 				assert.Equal(l, test.delay, failed.NextRetryDelay())
 				assert.Equal(l, test.benign, failed.Category() == temporal.ApplicationErrorCategoryBenign)
 				assert.Contains(l, failed.Message(), "read server "+l.server.ID, "it says what was tried, on what")
+				if test.kind == activities.ErrCredentials {
+					assert.Contains(l, failed.Message(), "the cloud refuses the credentials of profile "+activities.DefaultProfile)
+				}
 			})
 		})
 	}

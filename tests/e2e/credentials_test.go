@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// TestRevokedCredentialsPauseARollout: the cloud refuses the key while servers are in flight. Nothing fails for it,
+// and once the key is accepted again resume carries on to the end.
+func TestRevokedCredentialsPauseARollout(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 8})
+	lab.StartWorker(nil)
+	plan := lab.Plan("revoked", 2, 8)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	lab.Await(run, "a server that is done", func(p rollout.Progress) bool { return p.Counts.Done > 0 })
+
+	require.NoError(t, lab.Cloud.AddFault(emulator.Fault{Op: emulator.OpAny, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401, Times: -1}))
+	// Those in flight wait for the key with their disks in the air, so one more turn is made for the next server.
+	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Concurrency, InFlight: 4})
+	require.NoError(t, err)
+	paused := lab.Await(run, "a pause", func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused })
+	assert.Contains(t, paused.Why, "the cloud refuses the credentials of profile default: ")
+	assert.Contains(t, paused.Why, "HTTP 401 APIGW.0301")
+	assert.Contains(t, paused.Why, "mend them on the workers, then resume")
+	assert.True(t, paused.NeedsHuman)
+	assert.Zero(t, paused.Counts.Failed)
+	ran := machine.CLI(t, "status", "revoked")
+	assert.Contains(t, ran.Out, "mend them on the workers, then resume")
+
+	lab.Cloud.ClearFaults()
+	ran = machine.CLI(t, "resume", "revoked", "--by", "the test")
+	assert.Equal(t, 0, ran.Code)
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, rollout.Counts{Servers: 8, Done: 8}, result.Counts)
+	requireFleetChangedOnce(t, lab, plan)
+	lab.ReplayRuns(run)
+}
+
+// TestWrongKeysAreMendedOnTheWorker: a worker that was started with the wrong key changes nothing and fails no server;
+// one with the right key takes over.
+func TestWrongKeysAreMendedOnTheWorker(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 4})
+	wrong := lab.StartWorker(map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"})
+	plan := lab.Plan("mended", 4, 4)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
+		return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
+	})
+	assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
+	assert.NotContains(t, paused.Why, "not-the-secret-key")
+	require.NoError(t, wrong.Stop())
+
+	lab.StartWorker(nil)
+	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Resume})
+	require.NoError(t, err)
+	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
+	requireFleetChangedOnce(t, lab, plan)
+	lab.ReplayRuns(run)
+}
+
+// TestAgencyCarriesARollout: the worker has no keys but those of its server's agency, which expire all the time.
+func TestAgencyCarriesARollout(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 4, TokenLifetime: 40 * time.Second})
+	lab.StartWorker(map[string]string{"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": "", "REIMAGE_METADATA_ENDPOINT": lab.URL})
+	plan := lab.Plan("by-agency", 1, 4)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
+	requireFleetChangedOnce(t, lab, plan)
+}
