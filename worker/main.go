@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.uber.org/zap"
@@ -76,6 +77,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DisableRegistrationAliasing:      true,
+		Interceptors:                     []interceptor.WorkerInterceptor{&activities.TellRollout{}},
 		// A rollout that continued as new waits for each server in flight in an activity, beside the activities
 		// that work on that server. With fewer places the waits could keep the work out.
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,

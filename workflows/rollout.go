@@ -5,6 +5,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/engine"
 )
@@ -86,6 +87,7 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 			r.adopt(always, server)
 		}
 	}
+	workflow.Go(always, r.hearOfCredentials)
 	for {
 		r.heedCancel(ctx)
 		decision := r.engine.Advance(workflow.Now(ctx))
@@ -144,6 +146,19 @@ func (r *rolloutRun) heedCancel(ctx workflow.Context) {
 	command := rollout.Command{Kind: rollout.Abort, By: "a cancel of its workflow"}
 	if _, err := r.engine.Do(command, workflow.Now(ctx)); err != nil {
 		workflow.GetLogger(ctx).Info("The cancel came too late.", "Reason", err.Error())
+	}
+}
+
+// hearOfCredentials pauses the rollout when a server in flight waits for credentials: it does not end meanwhile.
+func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
+	signals := workflow.GetSignalChannel(ctx, activities.CredentialsSignal)
+	for {
+		var refusal string
+		signals.Receive(ctx, &refusal)
+		if since(ctx, credentialsPause) {
+			r.engine.CredentialsAwaited(refusal, workflow.Now(ctx))
+			r.told()
+		}
 	}
 }
 

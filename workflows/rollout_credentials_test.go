@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -41,6 +42,28 @@ func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
 	require.Len(t, f.orders, 6)
 	assert.Equal(t, f.orders[0], f.orders[2], "asked for again as if it had not been")
 	assert.Equal(t, 1, f.server(0).Attempts)
+}
+
+// TestServersInFlightThatWaitForCredentialsPauseTheRollout: each tells of it, once is enough, and each goes on by itself.
+func TestServersInFlightThatWaitForCredentialsPauseTheRollout(t *testing.T) {
+	f := newFleet(t, 4, 2, 4)
+	var paused rollout.Progress
+	for range 2 {
+		f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+	}
+	f.at(6*time.Minute, func() { paused = f.progress() })
+	f.at(time.Hour, func() {
+		assert.Equal(t, rollout.Counts{Servers: 4, Done: 2, Pending: 2}, f.progress().Counts, "nothing is started in a pause")
+		f.env.SignalWorkflow(activities.CredentialsSignal, "of before")
+		f.tell(rollout.Command{Kind: rollout.Resume})
+	})
+
+	result := f.result()
+
+	assert.Equal(t, "paused: no such key: mend them on the workers, then resume; 2 servers in flight", paused.Why)
+	assert.Len(t, paused.Log, 2)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
 }
 
 // TestServerLeftOffByRefusedCredentialsHasFailed: it ran before and does not run now, which somebody has to see.

@@ -176,6 +176,15 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	e.pauseForCredentials(cut(refusal))
 }
 
+// CredentialsAwaited takes in that the cloud refuses the credentials of the workers to a server in flight, which waits
+// for them. The rollout pauses: the next servers would be refused, too.
+func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
+	e.tick(now)
+	if e.tally().inFlight > 0 { // else it is over by now
+		e.pauseForCredentials(cut(refusal))
+	}
+}
+
 // turnedAway takes back an attempt that touched nothing.
 func (s *Server) turnedAway(now time.Time) {
 	s.Attempts--

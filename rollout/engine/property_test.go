@@ -40,6 +40,7 @@ func TestAnyRollout(t *testing.T) {
 			"finishes":  s.drawEnds,
 			"busy":      s.drawBusy,
 			"refuse":    s.drawRefusal,
+			"await":     func(*rapid.T) { s.await(noKey) },
 			"repeat":    s.drawRepeat,
 			"come late": s.drawLate,
 			"later":     func(t *rapid.T) { s.now = s.now.Add(drawDuration(t, 90*time.Minute)) },

@@ -211,6 +211,20 @@ func (s *sim) refuse(i int, up bool, refusal string) {
 	s.checker.unblamed(before, i, refusal)
 }
 
+// await lets a server in flight wait for credentials.
+func (s *sim) await(refusal string) {
+	s.tick()
+	before := s.read()
+	do(s, func(e *engine.Engine) bool { e.CredentialsAwaited(refusal, s.now); return true })
+	after := s.read()
+	require.Equal(s.t, before.Servers, after.Servers, "it is nobody's failure")
+	if len(s.inFlight()) > 0 && before.Phase != rollout.PhaseAborting {
+		require.Equal(s.t, rollout.PhasePaused, after.Phase)
+	} else {
+		require.Equal(s.t, before.Phase, after.Phase)
+	}
+}
+
 // command gives a command and returns what the engine says to it, or why it refuses.
 func (s *sim) command(c rollout.Command) (said string, err error) {
 	s.tick()

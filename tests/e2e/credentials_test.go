@@ -12,26 +12,25 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-// TestRevokedCredentialsPauseARollout: the cloud refuses the key while servers are in flight. Nothing fails for it,
-// and once the key is accepted again resume carries on to the end.
+// TestRevokedCredentialsPauseARollout: the cloud refuses the key while every slot is taken by a server that is half
+// way and waits for it. Nothing fails, the rollout pauses all the same, and once the key is accepted again resume carries on to the end.
 func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{Servers: 8})
 	lab.StartWorker(nil)
 	plan := lab.Plan("revoked", 2, 8)
 	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	lab.Await(run, "a server that is done", func(p rollout.Progress) bool { return p.Counts.Done > 0 })
+	lab.Eventually("two changes under way", func() bool {
+		return lab.Accepted(plan.Servers[0].ID)+lab.Accepted(plan.Servers[1].ID) == 2
+	})
 
 	require.NoError(t, lab.Cloud.AddFault(emulator.Fault{Op: emulator.OpAny, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401, Times: -1}))
-	// Those in flight wait for the key with their disks in the air, so one more turn is made for the next server.
-	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Concurrency, InFlight: 4})
-	require.NoError(t, err)
 	paused := lab.Await(run, "a pause", func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused })
 	assert.Contains(t, paused.Why, "the cloud refuses the credentials of profile default: ")
 	assert.Contains(t, paused.Why, "HTTP 401 APIGW.0301")
 	assert.Contains(t, paused.Why, "mend them on the workers, then resume")
 	assert.True(t, paused.NeedsHuman)
-	assert.Zero(t, paused.Counts.Failed)
+	assert.Equal(t, rollout.Counts{Servers: 8, InFlight: 2, Pending: 6}, paused.Counts)
 	ran := machine.CLI(t, "status", "revoked")
 	assert.Contains(t, ran.Out, "mend them on the workers, then resume")
 
