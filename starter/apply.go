@@ -233,18 +233,11 @@ func samePlan(old, new rollout.Plan) (bool, error) {
 func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
-		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
+		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", planview.Count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
 			return nil, err
 		}
 	}
 	return s.startRollout(ctx, plan, o.by)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // losses are the totals of what is lost and what is kept.
@@ -260,14 +253,14 @@ func losses(plan rollout.Plan) string {
 		size = fmt.Sprintf("%d GB, %s", gigabytes, size)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, safetext.Line(plan.ImageName), plan.Change.ImageID)
-	fmt.Fprintf(&text, "  lost: %s and everything on them (%s)\n", count(len(plan.Servers), "system disk"), size)
-	fmt.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", count(data, "data disk"))
+	safetext.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, plan.ImageName, plan.Change.ImageID)
+	safetext.Fprintf(&text, "  lost: %s and everything on them (%s)\n", planview.Count(len(plan.Servers), "system disk"), size)
+	safetext.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", planview.Count(data, "data disk"))
 	if len(plan.Skipped) > 0 {
-		fmt.Fprintf(&text, "  left alone: %s\n", count(len(plan.Skipped), "server"))
+		safetext.Fprintf(&text, "  left alone: %s\n", planview.Count(len(plan.Skipped), "server"))
 	}
 	for _, warning := range plan.Warnings {
-		fmt.Fprintf(&text, "  warning: %s\n", safetext.Line(warning))
+		safetext.Fprintf(&text, "  warning: %s\n", warning)
 	}
 	return text.String()
 }
@@ -301,7 +294,7 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("%s to %s", count(len(plan.Servers), "server"), plan.ImageName),
+		StaticSummary:                            fmt.Sprintf("%s to %s", planview.Count(len(plan.Servers), "server"), plan.ImageName),
 	}, workflows.RolloutName, workflows.RolloutInput{Plan: plan, StartedBy: by})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, inUse(plan.Name, started.RunId)

@@ -64,7 +64,8 @@ func TestHostileTexts(t *testing.T) {
 		End: rollout.Done, Name: hostile, Reason: hostile, Left: hostile, PowerTrouble: hostile, After: rollout.Observation{Exists: true, Status: hostile},
 	})
 	found := activities.PreflightResult{Name: hostile, ImageName: hostile, Notes: []string{hostile}, Refusals: []string{hostile, hostile}}
-	for _, text := range []string{out.String(), err.Error(), loss("id", found), refusal(found).Error()} {
+	plan := rollout.Plan{Name: hostile, ImageName: hostile, Change: rollout.Change{ImageID: hostile}, Warnings: []string{hostile}}
+	for _, text := range []string{out.String(), err.Error(), loss("id", found), refusal(found).Error(), losses(plan)} {
 		assert.Contains(t, text, "web-07 reimage: all is well")
 		assert.NotContains(t, text, "\nreimage:")
 		assert.NotContains(t, text, "\x1b")

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -35,16 +36,16 @@ type view struct {
 	showIDs bool
 }
 
-func (v view) printf(format string, args ...any) { fmt.Fprintf(v.w, format, args...) }
+func (v view) printf(format string, args ...any) { safetext.Fprintf(v.w, format, args...) }
 
 func (v view) header() {
 	p := v.plan
-	v.printf("Plan of rollout %s", plain(p.Name))
+	v.printf("Plan of rollout %s", p.Name)
 	if p.Reason != "" {
-		v.printf(": %s", plain(p.Reason))
+		v.printf(": %s", p.Reason)
 	}
-	v.printf("\nMade %s for project %s, digest %.12s\n\n", p.MadeAt.UTC().Format("2006-01-02 15:04:05 MST"), plain(p.Project), p.Digest)
-	v.printf("  image   %s (%s), API %s\n", plain(p.ImageName), p.Change.ImageID, cmp.Or(p.Change.API, rollout.APIv2))
+	v.printf("\nMade %s for project %s, digest %.12s\n\n", p.MadeAt.UTC().Format("2006-01-02 15:04:05 MST"), p.Project, p.Digest)
+	v.printf("  image   %s (%s), API %s\n", p.ImageName, p.Change.ImageID, string(cmp.Or(p.Change.API, rollout.APIv2)))
 	v.printf("  login   %s\n", login(p.Change))
 	for _, option := range options(p.Change) {
 		v.printf("          %s\n", option)
@@ -56,15 +57,15 @@ func login(c rollout.Change) string {
 	how := "the credentials of the image"
 	switch {
 	case c.Login.KeyPair != "":
-		how = "key pair " + plain(c.Login.KeyPair)
+		how = "key pair " + c.Login.KeyPair
 		if c.Login.UserID != "" {
-			how += " of user " + plain(c.Login.UserID)
+			how += " of user " + c.Login.UserID
 		}
 	case c.Login.PasswordFrom != "":
-		how = "the password in " + plain(string(c.Login.PasswordFrom))
+		how = "the password in " + string(c.Login.PasswordFrom)
 	}
 	if c.UserDataFrom != "" {
-		how += ", user data in " + plain(string(c.UserDataFrom))
+		how += ", user data in " + string(c.UserDataFrom)
 	}
 	return how
 }
@@ -77,7 +78,7 @@ func options(c rollout.Change) []string {
 			said = append(said, text)
 		}
 	}
-	say(c.EncryptionKeyID != "", "system disks are encrypted with key "+plain(c.EncryptionKeyID))
+	say(c.EncryptionKeyID != "", "system disks are encrypted with key "+c.EncryptionKeyID)
 	say(c.BYOL, "the licence comes with the image")
 	say(c.AutoPay != nil && *c.AutoPay, "price differences are paid without asking")
 	say(c.AllowHardStop, "power is cut when a guest does not shut down")
@@ -91,12 +92,12 @@ func options(c rollout.Change) []string {
 func (v view) waves() {
 	n, begin := len(v.plan.Servers), 0
 	for i, w := range v.plan.Waves {
-		v.printf("\nWave %d of %d: %s, ", i+1, len(v.plan.Waves), plain(w.Name))
+		v.printf("\nWave %d of %d: %s, ", i+1, len(v.plan.Waves), w.Name)
 		if w.End == begin {
 			v.printf("empty\n")
 			continue
 		}
-		v.printf("%s (%d of %d after it)", count(w.End-begin, "server"), w.End, n)
+		v.printf("%s (%d of %d after it)", Count(w.End-begin, "server"), w.End, n)
 		if w.Bake > 0 {
 			v.printf(", then bakes %s", short(w.Bake))
 		}
@@ -111,7 +112,7 @@ func (v view) waves() {
 
 func (v view) servers(servers []rollout.PlannedServer) {
 	table := tabwriter.NewWriter(v.w, 0, 0, 2, ' ', 0)
-	after := cmp.Or(plain(v.plan.ImageName), v.plan.Change.ImageID)
+	after := cmp.Or(v.plan.ImageName, v.plan.Change.ImageID)
 	for _, s := range servers {
 		lost := s.Before.VolumeID
 		if s.DiskGB > 0 {
@@ -119,10 +120,10 @@ func (v view) servers(servers []rollout.PlannedServer) {
 		}
 		kept := "no data disks"
 		if s.DataDisks > 0 {
-			kept = "keeps " + count(s.DataDisks, "data disk")
+			kept = "keeps " + Count(s.DataDisks, "data disk")
 		}
-		before := plain(cmp.Or(s.ImageName, s.Before.ImageID, "unknown image"))
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s -> %s\tloses %s\t%s\n", Verb, v.name(s.ID, s.Name), plain(s.Zone), s.Status, before, after, lost, kept)
+		before := cmp.Or(s.ImageName, s.Before.ImageID, "unknown image")
+		safetext.Fprintf(table, "  %s\t%s\t%s\t%s\t%s -> %s\tloses %s\t%s\n", Verb, v.name(s.ID, s.Name), s.Zone, s.Status, before, after, lost, kept)
 	}
 	table.Flush()
 }
@@ -133,19 +134,19 @@ func (v view) name(id, name string) string {
 	case name == "":
 		return id
 	case v.showIDs:
-		return plain(name) + " " + id
+		return name + " " + id
 	}
-	return plain(name)
+	return name
 }
 
 func (v view) skipped() {
 	if len(v.plan.Skipped) == 0 {
 		return
 	}
-	v.printf("\nSkipped: %s\n", count(len(v.plan.Skipped), "server"))
+	v.printf("\nSkipped: %s\n", Count(len(v.plan.Skipped), "server"))
 	table := tabwriter.NewWriter(v.w, 0, 0, 2, ' ', 0)
 	for _, s := range v.plan.Skipped {
-		fmt.Fprintf(table, "  - %s\t%s\n", v.name(s.ID, s.Name), plain(s.Reason))
+		safetext.Fprintf(table, "  - %s\t%s\n", v.name(s.ID, s.Name), s.Reason)
 	}
 	table.Flush()
 }
@@ -179,7 +180,7 @@ func (v view) caps(what string, caps []rollout.GroupCap) {
 	table := tabwriter.NewWriter(v.w, 0, 0, 2, ' ', 0)
 	for _, c := range caps {
 		if c.Cap < c.Servers || what == "zone" {
-			fmt.Fprintf(table, "  %s %s\tat most %d of %d\n", what, cmp.Or(plain(c.Name), "(none)"), c.Cap, c.Servers)
+			safetext.Fprintf(table, "  %s %s\tat most %d of %d\n", what, cmp.Or(c.Name, "(none)"), c.Cap, c.Servers)
 		}
 	}
 	table.Flush()
@@ -189,9 +190,9 @@ func (v view) caps(what string, caps []rollout.GroupCap) {
 func budget(p rollout.Plan) string {
 	b := p.Budget
 	early, atLast := b.Tolerated(0), b.Tolerated(max(len(p.Servers), b.MinSample))
-	text := count(early, "failure") + " tolerated"
+	text := Count(early, "failure") + " tolerated"
 	if early != atLast {
-		text += fmt.Sprintf(" until %s have ended, then %d", count(b.MinSample, "server"), atLast)
+		text += fmt.Sprintf(" until %s have ended, then %d", Count(b.MinSample, "server"), atLast)
 	}
 	if b.PerGroup != nil {
 		text += fmt.Sprintf(", %d in any one group", *b.PerGroup)
@@ -219,7 +220,7 @@ func (v view) warnings() {
 	}
 	v.printf("\nWarnings:\n")
 	for _, warning := range v.plan.Warnings {
-		v.printf("  * %s\n", plain(warning))
+		v.printf("  * %s\n", warning)
 	}
 }
 
@@ -232,5 +233,5 @@ func (v view) totals() {
 	if kept == 1 {
 		stay = "stays"
 	}
-	v.printf("\n%d to re-image, %d skipped; %s will be lost, %s %s\n", n, len(v.plan.Skipped), count(n, "system disk"), count(kept, "data disk"), stay)
+	v.printf("\n%d to re-image, %d skipped; %s will be lost, %s %s\n", n, len(v.plan.Skipped), Count(n, "system disk"), Count(kept, "data disk"), stay)
 }

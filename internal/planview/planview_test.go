@@ -131,16 +131,32 @@ func TestLongPlansAreShownWhole(t *testing.T) {
 	assert.Contains(t, text, "\n2000 to re-image, 0 skipped; 2000 system disks will be lost, 1999 data disks stay\n")
 }
 
-// TestTextOfOthersStaysInItsLine: names are chosen by whoever made the server.
+// TestTextOfOthersStaysInItsLine: names are chosen by whoever made the server, and whatever else stands in a plan came
+// from a cloud or a file.
 func TestTextOfOthersStaysInItsLine(t *testing.T) {
 	inv := inventory(2)
 	inv.Servers[0].Name = "web\n\x1b[2K\tdb\u202e"
 	made := plan(t, document(func(*spec.Spec) {}), inv)
 	made.Reason = "a\nb"
 	text := printed(t, made)
-	assert.Contains(t, text, "  web ?[2K db?  ")
+	assert.Contains(t, text, "  web [2K db  ")
 	assert.Contains(t, text, "web-noble: a b\n")
 	assert.NotContains(t, text, "\x1b")
+
+	const hostile = "\x1b[2Jx\n\u202ey\v\f"
+	lines := strings.Count(text, "\n")
+	for _, field := range []*string{
+		&made.Name, &made.Project, &made.Digest, &made.ImageName, &made.Change.ImageID, (*string)(&made.Change.API), &made.Change.Login.KeyPair,
+		(*string)(&made.Change.UserDataFrom), &made.Waves[0].Name, &made.Servers[0].ID, &made.Servers[0].Name, &made.Servers[0].Zone,
+		&made.Servers[0].Status, &made.Servers[0].Before.VolumeID, &made.Servers[0].Before.ImageID, &made.Servers[0].ImageName,
+	} {
+		*field = hostile
+	}
+	text = printed(t, made)
+	assert.Equal(t, lines, strings.Count(text, "\n"))
+	for _, steers := range []string{"\x1b", "\u202e", "\v", "\f"} {
+		assert.NotContains(t, text, steers)
+	}
 }
 
 // TestPrintTellsOfAFullDisk instead of showing half a plan as a whole one.

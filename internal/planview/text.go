@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -27,19 +26,6 @@ func namesRepeat(p rollout.Plan) bool {
 	return false
 }
 
-// plain keeps a text that others chose from moving the cursor, colouring the terminal or breaking a line.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, text)
-}
-
 // short writes a duration without what is zero: "1h30m", "6m", "45s".
 func short(d time.Duration) string {
 	text := d.String()
@@ -51,7 +37,8 @@ func short(d time.Duration) string {
 	return text
 }
 
-func count(n int, noun string) string {
+// Count is a number of things: "1 server", "3 servers".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
