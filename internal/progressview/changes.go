@@ -11,31 +11,38 @@ import (
 )
 
 // Changes tells what is new since before, a line for each change, in the time zone of now. The first time
-// before is the zero Progress.
+// before is the zero Progress. Nothing is told twice: the log of the rollout has failures and states too.
 func Changes(before, after rollout.Progress, now time.Time) []string {
 	var lines []string
 	say := func(at time.Time, format string, args ...any) {
 		lines = append(lines, at.In(now.Location()).Format(time.TimeOnly)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
 	}
+	failed, stands := newFailures(before, after), newStanding(before, after)
 	entries, whole := newEntries(before.Log, after.Log)
 	if !whole {
 		say(now, "log: some entries are left out; see: reimage report %s", Word(after.Name))
 	}
 	for _, entry := range entries {
-		if entry.By == "" {
-			say(entry.At, "log: %s", entry.What)
-		} else {
+		isIt := func(s rollout.ServerProgress) bool {
+			return entry.What == fmt.Sprintf("%s: %s: %s", called(s), s.End, s.Reason)
+		}
+		switch {
+		case entry.By != "":
 			say(entry.At, "log: %s: %s", entry.By, entry.What)
+		case stands != "" && strings.HasPrefix(stands, entry.What), slices.ContainsFunc(failed, isIt): // told below
+		default:
+			say(entry.At, "log: %s", entry.What)
 		}
 	}
 	if started := newcomers(before.InFlight, after.InFlight); len(started) > 0 {
 		say(now, "in flight: %s", strings.Join(started, ", "))
 	}
-	for _, s := range after.Failures {
-		known := func(old rollout.ServerProgress) bool { return old.ID == s.ID && old.Attempts == s.Attempts }
-		if !slices.ContainsFunc(before.Failures, known) {
-			say(now, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
+	for _, s := range failed {
+		at := s.EndedAt
+		if at.IsZero() {
+			at = now
 		}
+		say(at, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
 	}
 	if more := after.Failed - len(after.Failures); more > 0 && after.Failed > before.Failed {
 		say(now, "failed: %d servers, of which %d are not named; see: reimage report %s", after.Failed, more, Word(after.Name))
@@ -51,10 +58,34 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 			say(now, "wave %s: %s%s", wave.Name, wave.Counts, prefixed(", ", note))
 		}
 	}
-	if after.Phase != before.Phase || after.Why != before.Why || after.NeedsHuman != before.NeedsHuman {
-		say(now, "%s", standing(after))
+	if stands != "" {
+		say(now, "%s", stands)
 	}
 	return lines
+}
+
+// newFailures are the servers that had not failed before, or fewer times.
+func newFailures(before, after rollout.Progress) []rollout.ServerProgress {
+	var failed []rollout.ServerProgress
+	for _, s := range after.Failures {
+		known := func(old rollout.ServerProgress) bool { return old.ID == s.ID && old.Attempts == s.Attempts }
+		if !slices.ContainsFunc(before.Failures, known) {
+			failed = append(failed, s)
+		}
+	}
+	return failed
+}
+
+// newStanding is how the rollout stands, if that is new. The numbers of a wave that moves are told by its own line;
+// whom it waits for is not.
+func newStanding(before, after rollout.Progress) string {
+	if after.Phase == before.Phase && after.Why == before.Why && after.NeedsHuman == before.NeedsHuman {
+		return ""
+	}
+	if after.Phase == rollout.PhaseRunning && !after.NeedsHuman && strings.HasPrefix(after.Why, "wave ") && !strings.Contains(after.Why, ": waits for ") {
+		return ""
+	}
+	return standing(after)
 }
 
 // standing is the state and the reason for it, which mostly begins with the state.

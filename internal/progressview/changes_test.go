@@ -40,6 +40,46 @@ func TestRepeatedFailure(t *testing.T) {
 	assert.Contains(t, changes[0], "failed: web-03 ("+serverID(3)+") is failed-changed")
 }
 
+// TestFailuresAreToldOnce, at the time when they came. What has left the list of failures is told by the log alone.
+func TestFailuresAreToldOnce(t *testing.T) {
+	after := running()
+	after.Failures[0].EndedAt = noon.Add(-2 * time.Minute)
+	after.Log = []rollout.LogEntry{
+		{At: noon.Add(-2 * time.Minute), What: "web-03: failed-changed: " + after.Failures[0].Reason},
+		{At: noon.Add(-time.Minute), What: "web-08: failed-lost: it has no system disk"},
+	}
+	var told []string
+	for _, change := range progressview.Changes(rollout.Progress{}, after, noon) {
+		if strings.Contains(change, "failed-") {
+			told = append(told, change)
+		}
+	}
+	assert.Equal(t, []string{
+		"11:59:00  log: web-08: failed-lost: it has no system disk",
+		"11:58:00  failed: web-03 (" + serverID(3) + ") is failed-changed: it has the image on a new system disk, but does not run (status ERROR: No valid host was found)",
+		"12:00:00  failed: web-04 (" + serverID(4) + ") is failed-lost: it has no system disk (status ERROR)",
+	}, told)
+}
+
+// TestWhoIsWaitedForIsSaid: no wave tells it. That one moves, each wave tells itself.
+func TestWhoIsWaitedForIsSaid(t *testing.T) {
+	before, after := running(), running()
+	after.Why = "wave half: 3 servers in flight, 15 pending"
+	assert.Empty(t, progressview.Changes(before, after, noon))
+	after.Why = "wave half: waits for web-20, busy: held by rollout other"
+	assert.Equal(t, []string{"12:00:00  running: " + after.Why}, progressview.Changes(before, after, noon))
+}
+
+// TestPausedAgain: a pause within one look is in the log, though the state is the same.
+func TestPausedAgain(t *testing.T) {
+	before, after := breached(), breached()
+	after.Log = append(after.Log, rollout.LogEntry{At: noon, By: "ina", What: "resumed"}, rollout.LogEntry{At: noon.Add(time.Second), What: "paused: 4 servers have failed and 3 are tolerated"})
+	assert.Equal(t, []string{
+		"12:00:00  log: ina: resumed",
+		"12:00:01  log: paused: 4 servers have failed and 3 are tolerated",
+	}, progressview.Changes(before, after, noon.Add(2*time.Second)))
+}
+
 // TestWhatIsLeftOutIsSaid: a rollout tells its last log entries and its first failures only.
 func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	before, after := running(), running()
