@@ -59,6 +59,14 @@ func runPlan(ctx context.Context, io streams, o planOptions) error {
 	if err := notAFormat("plan", o.out, "--output", []string{string(outputText), string(outputJSON)}); err != nil {
 		return err
 	}
+	if err := makePlan(ctx, io, o); err != nil {
+		return stillPlanned(o.out, err)
+	}
+	return nil
+}
+
+// makePlan shows the plan, keeps it if that is wanted, and says what to do next.
+func makePlan(ctx context.Context, io streams, o planOptions) error {
 	document, err := readDocument(o.file)
 	if err != nil {
 		return err

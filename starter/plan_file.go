@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -34,6 +36,19 @@ func readPlan(path string) (rollout.Plan, error) {
 		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", path, progressview.Word(path))
 	}
 	return plan, fmt.Errorf("%s is not a plan, or was edited: %w; make one with: reimage plan", path, err)
+}
+
+// stillPlanned adds to the error of a plan that was not made which plan the file holds all the same, for apply would
+// take that one.
+func stillPlanned(path string, failed error) error {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe holds no plan, and would be waited for
+		return failed
+	}
+	old, err := readPlan(path)
+	if err != nil {
+		return failed
+	}
+	return fmt.Errorf("%w\n%s still holds the plan of %s", failed, path, old.MadeAt.Local().Format(time.DateTime))
 }
 
 // looksLikePlan and looksLikeDocument tell the two files of a rollout apart, should somebody give the one for

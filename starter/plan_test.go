@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -72,6 +73,29 @@ func TestPlanRefused(t *testing.T) {
 	ran = f.cli("plan", "-f", f.document(), "-o", filepath.Join(t.TempDir(), "no", "plan.json"), "--task-queue", "nobody-"+f.queue)
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, "no worker serves task queue nobody-")
+}
+
+// TestPlanThatStays: a plan that fails leaves the file as it was, and says that it holds an earlier plan.
+func TestPlanThatStays(t *testing.T) {
+	f := newFleet(t, "stays", 3)
+	out := f.planFile()
+	f.made = workflows.PlanRolloutResult{Problems: []string{"no server matches web-*"}}
+	says := out + " still holds the plan of " + f.plan.MadeAt.Local().Format(time.DateTime) + "\n"
+	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "no server matches web-*\n"+says)
+	ran = f.cli("plan", "-f", "none.yaml", "-o", out)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, says, "whatever it failed of")
+	plan, err := readPlan(out)
+	require.NoError(t, err)
+	assert.Equal(t, f.plan, plan)
+
+	for _, other := range []string{f.file("other.json", "{}"), filepath.Join(t.TempDir(), "none.json"), os.DevNull} {
+		ran = f.cli("plan", "-f", "none.yaml", "-o", other)
+		assert.Equal(t, exitUsage, ran.code)
+		assert.NotContains(t, ran.err, "still holds")
+	}
 }
 
 // TestNothingToDo is no failure: somebody has done it before.

@@ -270,11 +270,11 @@ func TestDisplayWithoutTerminal(t *testing.T) {
 	var out bytes.Buffer
 	d := newDisplay(&out)
 	assert.IsType(t, &lines{}, d)
-	view := progressview.View{Now: time.Now(), Notice: "nobody answers", Progress: rollout.Progress{Phase: rollout.PhaseRunning, Why: "wave canary"}}
+	view := progressview.View{Now: time.Now(), Notice: "nobody answers", Progress: rollout.Progress{Phase: rollout.PhaseRunning, Why: "all waves are over"}}
 	require.NoError(t, d.show(view))
 	require.NoError(t, d.show(view))
 	assert.Equal(t, 1, strings.Count(out.String(), "nobody answers"))
-	assert.Equal(t, 1, strings.Count(out.String(), "wave canary"))
+	assert.Equal(t, 1, strings.Count(out.String(), "all waves are over"))
 }
 
 // TestStepsTakeTurns: with more servers in flight than are asked at once, everybody's turn comes.
