@@ -63,13 +63,15 @@ the rollout: see "reimage watch", "reimage pause" and "reimage abort".
   reimage apply plan.json --replan -f rollout.yaml`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case o.detach && cmd.Flags().Changed("wait"):
-				return errWaitAndDetach
-			case o.replan != (o.file != ""):
-				return errors.New("--replan and -f go together: what is planned anew is read from the file")
-			}
-			return o.output.oneObject(io, func(io streams) error { return runApply(cmd.Context(), io, o, args[0]) })
+			return o.output.oneObject(io, func(io streams) error {
+				switch {
+				case o.detach && cmd.Flags().Changed("wait"):
+					return errWaitAndDetach
+				case o.replan != (o.file != ""):
+					return errors.New("--replan and -f go together: what is planned anew is read from the file")
+				}
+				return runApply(cmd.Context(), io, o, args[0])
+			})
 		},
 	}
 	o.addFlags(cmd.Flags())

@@ -103,7 +103,29 @@ func TestApplyDetached(t *testing.T) {
 	assert.ErrorContains(t, err, "the name is in use", "the start itself refuses too")
 }
 
-// TestNoConsent: anything but a whole yes starts nothing.
+// TestApplyRefusedInJSON: flags that do not go together are an object too. A command line that cannot be read is none.
+func TestApplyRefusedInJSON(t *testing.T) {
+	for says, flags := range map[string][]string{
+		"--replan and -f go together":            {"--replan"},
+		"go together: what is planned anew":      {"-f", "web.yaml"},
+		"--wait and --detach exclude each other": {"--detach", "--wait"},
+		"plan.json: no such file":                {},
+	} {
+		code, out, errOut := runCommand(t, append([]string{"apply", "plan.json", "--output", "json"}, flags...)...)
+		assert.Equal(t, exitUsage, code)
+		var refused map[string]string
+		require.NoError(t, json.Unmarshal([]byte(out), &refused), says)
+		assert.Contains(t, refused["error"], says)
+		assert.Contains(t, errOut, says)
+	}
+	for _, args := range [][]string{{"apply", "--output", "json"}, {"apply", "plan.json", "--output", "json", "--nope"}} {
+		code, out, _ := runCommand(t, args...)
+		assert.Equal(t, exitUsage, code)
+		assert.Empty(t, out)
+	}
+}
+
+// TestNoRolloutWithoutConsent: anything but a whole yes starts nothing.
 func TestNoRolloutWithoutConsent(t *testing.T) {
 	f := newFleet(t, "unwanted", 2)
 	path := f.planFile()
