@@ -54,6 +54,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, io streams, args []string) int {
 	root := newRootCommand(io)
+	refuseUnknownTopics(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -89,6 +89,10 @@ func TestBadUsage(t *testing.T) {
 		`"maybe" is neither true nor false`:  {"emulator", "--edition-switch", "v2_only=maybe"},
 		`busy code "Ecs.1" is not one of`:    {"emulator", "--edition-switch", "busy_code=Ecs.1"},
 		"neither beside this one nor on the": {"demo"},
+		`unknown command "frobnicate"`:       {"help", "frobnicate"},
+		`"now" is no part of any command`:    {"help", "server", "status", "now"},
+		`"tcsh" for "reimage completion"`:    {"completion", "tcsh"},
+		`"more" for "reimage completion zsh`: {"completion", "zsh", "more"},
 	}
 	for says, args := range tests {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
@@ -98,5 +102,24 @@ func TestBadUsage(t *testing.T) {
 			assert.Empty(t, out)
 			assert.Contains(t, errOut, says)
 		})
+	}
+}
+
+// TestHelp is no error where it helps.
+func TestHelp(t *testing.T) {
+	for says, args := range map[string][]string{
+		"Usage:\n  reimage [command]":         {"help"},
+		"Usage:\n  reimage plan -f FILE":      {"help", "plan"},
+		"Usage:\n  reimage server status":     {"help", "server", "status"},
+		"Usage:\n  reimage completion":        {"completion"},
+		"bash completion V2 for reimage":      {"completion", "bash"},
+		"Usage:\n  reimage completion fish":   {"help", "completion", "fish"},
+		"Usage:\n  reimage server ID --image": {"server", "--help"},
+		"#compdef reimage":                    {"completion", "zsh"},
+	} {
+		code, out, errOut := runCommand(t, args...)
+		assert.Equal(t, exitDone, code, args)
+		assert.Contains(t, out, says)
+		assert.Empty(t, errOut)
 	}
 }

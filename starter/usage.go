@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -18,6 +19,30 @@ func takes(least, most int) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// refuseUnknownTopics makes a topic that is not known an error of the two commands that cobra adds by itself. They
+// would show help, which looks like success.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = knownTopic
+		case "completion":
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() } // Args is looked at in commands that run
+		}
+	}
+}
+
+// knownTopic takes the words of a command, and nothing after them.
+func knownTopic(cmd *cobra.Command, topic []string) error {
+	_, rest, err := cmd.Root().Find(topic)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%q is no part of any command; they are listed by: %s --help", strings.Join(rest, " "), cmd.Root().CommandPath())
+	}
+	return err
 }
 
 // flagError says where the flags of the command are explained.
