@@ -21,7 +21,7 @@ type streams struct {
 const (
 	exitDone        = 0   // completed
 	exitUsage       = 1   // usage, connection, refused, or not known
-	exitFailed      = 2   // completed with failures
+	exitFailed      = 2   // completed with failures, rolled back in part, or the workflow did not end by itself
 	exitCancelled   = 3   // aborted or cancelled
 	exitWaits       = 4   // waits for a human
 	exitRolledBack  = 5   // rolled back
@@ -33,8 +33,8 @@ EXIT STATUS
   0    done, or nothing to do
   1    wrong usage, no connection to Temporal, refused, or not known: the message says
        which; what was started goes on
-  2    tried and failed, or completed with failures; the output says what state the
-       servers are in
+  2    tried and failed, completed with failures, rolled back on some servers only, or the
+       workflow did not end by itself; the output says what state the servers are in
   3    cancelled or aborted; the output says how the servers were left
   4    the rollout waits for a human; the output says for what
   5    the rollout was rolled back

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -44,6 +45,28 @@ func TestCommandsAreDocumented(t *testing.T) {
 		for _, sub := range cmd.Commands() {
 			assert.Contains(t, string(manual), "`"+cmd.Name()+" "+sub.Name(), sub.CommandPath())
 		}
+	}
+}
+
+// TestExitCodesAreToldTwice, in the help and in the manual, and with the same codes. Everything else links to these.
+func TestExitCodesAreToldTwice(t *testing.T) {
+	manual := readText(t, "../docs/commands.md")
+	_, table, _ := strings.Cut(manual, "## Exit codes")
+	var codes []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \|`).FindAllStringSubmatch(table, -1) {
+		codes = append(codes, row[1])
+	}
+	var told []string
+	for _, row := range regexp.MustCompile(`(?m)^  (\d+) `).FindAllStringSubmatch(exitCodes, -1) {
+		told = append(told, row[1])
+	}
+	assert.Equal(t, []string{"0", "1", "2", "3", "4", "5", "130"}, told)
+	assert.Equal(t, told, codes)
+	for _, text := range []string{manual, strings.Join(strings.Fields(exitCodes), " ")} {
+		assert.Contains(t, text, "rolled back on some servers only, or the workflow did not end by itself")
+	}
+	for _, other := range []string{"../README.md", "../docs/rollout.md"} {
+		assert.NotContains(t, readText(t, other), "130", other)
 	}
 }
 
