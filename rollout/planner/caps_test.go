@@ -2,10 +2,13 @@ package planner_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
@@ -163,6 +166,23 @@ func TestWarnings(t *testing.T) {
 	assert.Empty(t, mustMake(t, document(), fleet(10)).Warnings, "a careful document of ten servers")
 	plan = mustMake(t, with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), fleet(3))
 	assert.Equal(t, []string{"rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks"}, plan.Warnings)
+}
+
+// TestFirstExample: the rollout that the README shows is one that nobody has to be warned of.
+func TestFirstExample(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	doc, err := spec.Parse("README.md", []byte(example))
+	require.NoError(t, err)
+	for _, n := range []int{20, 25, 30} {
+		inv := fleet(n + 1)
+		inv.Images[1].Name, inv.Servers[n].Tags = "base-2026-02", []string{"role=web", "noreimage"}
+		plan := mustMake(t, doc, inv)
+		assert.Len(t, plan.Servers, n)
+		assert.Empty(t, plan.Warnings)
+	}
 }
 
 // TestEstimate plays the schedule through with 6 minutes for each server.
