@@ -121,12 +121,20 @@ func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Ima
 		check.refuse("%s boots with %s firmware and image %s needs %s: the cloud cannot change that", check.called(), has, image.Name, needs)
 	}
 	if old.ARM != image.ARM {
-		check.refuse("%s and image %s are of different processor architectures (ARM: %t and %t)", check.called(), image.Name, old.ARM, image.ARM)
+		check.refuse("%s and image %s are of different processor architectures (%s and %s)", check.called(), image.Name, processor(old), processor(image))
 	}
 	if server.Prepaid() && old.Type == "market" && image.Type != "market" {
 		check.refuse("%s is paid by the year or month and runs %s, a marketplace image: the cloud refuses that (Ecs.0510)", check.called(), old.Name)
 	}
 	return nil
+}
+
+// processor is the architecture that the image runs on.
+func processor(image ecs.Image) string {
+	if image.ARM {
+		return "ARM"
+	}
+	return "x86"
 }
 
 // firmware is how the image boots. Old images do not say; they are all BIOS.

@@ -128,7 +128,7 @@ func TestPreflightRefusesTheImage(t *testing.T) {
 	}{
 		{"saving", nothing, nil, "has status saving and must be active"},
 		{"data", nothing, nil, "is of type DataImage"},
-		{"arm", nothing, nil, "are of different processor architectures (ARM: false and true)"},
+		{"arm", nothing, nil, "are of different processor architectures (x86 and ARM)"},
 		{"uefi", nothing, nil, "boots with bios firmware and image uefi needs uefi"},
 		{"large", nothing, nil, "needs a system disk of 100 GB and that of one"},
 		{"hungry", nothing, nil, "needs 8192 MB of memory and one"},

@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
@@ -97,7 +98,7 @@ func (p *planner) rule(s state) spec.StateRule {
 // sortOut parts the selected servers into those that are skipped and those that are changed, unless there
 // is a problem with them. A server that one rule skips is not touched, so no other rule refuses it.
 func (p *planner) sortOut() {
-	refused := make([][]string, states)
+	refused := make([]refusal, states)
 	for _, s := range p.selected {
 		objections := p.objections(s)
 		var skip []string
@@ -113,17 +114,34 @@ func (p *planner) sortOut() {
 		p.chosen = append(p.chosen, s)
 		for _, o := range objections {
 			if p.rule(o.state) == spec.RuleRefuse {
-				refused[o.state] = append(refused[o.state], p.called(s)+o.detail)
+				r := &refused[o.state]
+				r.names, r.details = append(r.names, p.called(s)), append(r.details, o.detail)
 			}
 		}
 	}
-	for s, names := range refused {
-		if len(names) == 0 {
+	for s, r := range refused {
+		if len(r.names) == 0 {
 			continue
 		}
 		say := state(s).sentence()
-		p.problem("%s%s: %s; %s, or say %s", count(len(names), say.before+"server"), say.after, list(names), say.remedy, say.rule)
+		remark, names := r.told()
+		p.problem("%s%s%s: %s; %s, or say %s", count(len(names), say.before+"server"), say.after, remark, list(names), say.remedy, say.rule)
 	}
+}
+
+// refusal is what speaks against several servers: their names, and the detail of each objection.
+type refusal struct{ names, details []string }
+
+// told says a remark that is true of all of several servers once, and any other detail behind its server.
+func (r refusal) told() (remark string, names []string) {
+	different := slices.Compact(slices.Clone(r.details))
+	if len(r.names) > 1 && len(different) == 1 && strings.HasPrefix(different[0], " (") {
+		return different[0], r.names
+	}
+	for i, name := range r.names {
+		names = append(names, name+r.details[i])
+	}
+	return "", names
 }
 
 // objections are all reasons against changing the server, whatever the rules say about them.
@@ -171,7 +189,7 @@ func (p *planner) misfits(s rollout.InventoryServer, image rollout.InventoryImag
 			found = append(found, objection{otherFirmware, fmt.Sprintf(" (%s, the image needs %s)", has, needs)})
 		}
 		if present.ARM != image.ARM {
-			found = append(found, objection{otherProcessor, fmt.Sprintf(" (ARM: %t, that of the image: %t)", present.ARM, image.ARM)})
+			found = append(found, objection{otherProcessor, fmt.Sprintf(" (%s, the image is for %s)", processor(present), processor(image))})
 		}
 	}
 	switch {
@@ -193,6 +211,14 @@ func (p *planner) isThere(s rollout.InventoryServer) bool {
 
 // firmware is how the image boots. Old images do not say; they are all BIOS.
 func firmware(image rollout.InventoryImage) string { return cmp.Or(image.Firmware, "bios") }
+
+// processor is the architecture that the image runs on.
+func processor(image rollout.InventoryImage) string {
+	if image.ARM {
+		return "ARM"
+	}
+	return "x86"
+}
 
 // prefixed puts a prefix before a text, if there is one.
 func prefixed(prefix, text string) string {

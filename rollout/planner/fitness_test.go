@@ -62,7 +62,7 @@ func unfits() map[string]unfitness {
 		},
 		"architecture": {
 			server: func(s *rollout.InventoryServer) { s.Observation.ImageID = uuid(3, 1) },
-			says:   "is of another processor architecture (ARM: true, that of the image: false)", refuse: "1 server of another processor architecture than the image: web-02 (ARM: true",
+			says:   "is of another processor architecture (ARM, the image is for x86)", refuse: "1 server of another processor architecture than the image: web-02 (ARM, the image is for x86);",
 		},
 		"prepaid and marketplace": {
 			server: func(s *rollout.InventoryServer) { s.Prepaid = true },
@@ -101,6 +101,24 @@ func TestUnfitServers(t *testing.T) {
 			assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers))
 		})
 	}
+}
+
+// TestEqualReasonsAreSaidOnce: what is true of all servers of a problem is not repeated with each.
+func TestEqualReasonsAreSaidOnce(t *testing.T) {
+	inv := fleet(12)
+	inv.Images[1].ARM = true
+	assert.Equal(t, []string{
+		"12 servers of another processor architecture than the image (x86, the image is for ARM): web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more; choose an image for it, or say servers.unfit: skip",
+	}, problems(t, document(), inv))
+
+	inv = fleet(3)
+	inv.Servers[0].DiskGB, inv.Servers[1].DiskGB = 18, 19
+	inv.Servers[1].Locked, inv.Servers[2].Locked = true, true
+	inv.Servers[1].LockedBy, inv.Servers[2].LockedBy = "ORDER", "ORDER"
+	assert.Equal(t, []string{
+		"2 locked servers: web-02 by ORDER, web-03 by ORDER; unlock first, reimage never does, or say servers.locked: skip",
+		"2 servers with too small a system disk: web-01 (18 GB, the image needs 20 GB), web-02 (19 GB, the image needs 20 GB); enlarge the disk or choose a smaller image, or say servers.unfit: skip",
+	}, problems(t, document(), inv))
 }
 
 // TestWhatFits although it is at the limit, or not known.
