@@ -101,7 +101,7 @@ func (d *decoder) mapping(node *yaml.Node, into reflect.Value, path string) {
 		}
 		seen[name] = key.Line
 		if at < 0 {
-			d.unknown(key, told(name, path, fields), names, path)
+			d.unknown(node, key, told(name, path, fields), names, path)
 			continue
 		}
 		d.at[join(path, name)] = placeOf(key, value)
@@ -124,7 +124,7 @@ func told(name, path string, fields []reflect.Value) string {
 }
 
 // unknown names the known field that was meant, or all there are. name is what may be told of the key.
-func (d *decoder) unknown(key *yaml.Node, name string, names []string, path string) {
+func (d *decoder) unknown(node, key *yaml.Node, name string, names []string, path string) {
 	if slices.Contains(names, name) {
 		d.reject(key, path, fmt.Sprintf("after %s a colon and a space are expected", name))
 		d.fail(join(path, name))
@@ -132,10 +132,22 @@ func (d *decoder) unknown(key *yaml.Node, name string, names []string, path stri
 	}
 	if meant := nearest(name, names); meant != "" {
 		d.reject(key, path, fmt.Sprintf("unknown field %s; did you mean %s?", shown(name), meant))
-		d.fail(join(path, meant))
+		if !has(node, meant) { // the rules may judge one that is there
+			d.fail(join(path, meant))
+		}
 		return
 	}
 	d.reject(key, path, fmt.Sprintf("unknown field %s; known here are %s", shown(name), strings.Join(names, ", ")))
+}
+
+// has is true for a mapping with the field.
+func has(node *yaml.Node, name string) bool {
+	for i := 0; i < len(node.Content); i += 2 {
+		if node.Content[i].Value == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *decoder) list(node *yaml.Node, into reflect.Value, path string) {

@@ -152,6 +152,18 @@ func TestCycle(t *testing.T) {
 	assert.EqualError(t, err, "cycle:7:14: spec.waves[0]: an alias stands here: write the value out, so that everybody sees it")
 }
 
+// TestMisspeltBesideTheField: a field that is there is judged by the rules, also when another one looks like it.
+func TestMisspeltBesideTheField(t *testing.T) {
+	for _, fields := range []string{"inFlight: {count: 0}\n  inflight: 3\n", "inflight: 3\n  inFlight: {count: 0}\n"} {
+		_, err := spec.Parse("web.yaml", []byte(minimal+"  "+fields))
+		assert.ErrorContains(t, err, "spec: unknown field inflight; did you mean inFlight?", fields)
+		assert.ErrorContains(t, err, "spec.inFlight.count: a cap of 0 starts nothing", fields)
+	}
+	_, err := spec.Parse("web.yaml", []byte(strings.Replace(minimal, "image:", "Image:", 1)))
+	assert.ErrorContains(t, err, "did you mean image?")
+	assert.NotContains(t, err.Error(), "is missing", "what was meant is there")
+}
+
 // TestSecretsInNames: where a colon or the space after it is forgotten, a secret becomes the name of a field.
 func TestSecretsInNames(t *testing.T) {
 	for fields, says := range map[string]string{
