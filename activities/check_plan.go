@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
@@ -25,7 +26,7 @@ type CheckPlanResult struct {
 func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
 	plan := in.Plan
 	if err := plan.Verify(); err != nil {
-		return CheckPlanResult{}, final(ErrInvalid, err)
+		return CheckPlanResult{}, final(ErrInvalid, fmt.Errorf("%w: make a new plan", err))
 	}
 	s, err := a.find(plan.Project)
 	if err != nil { // another project's servers are not ours to ask for

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrEdited is what Verify returns for a plan that is not as the planner made it.
-var ErrEdited = errors.New("the plan was edited or damaged after it was made: its digest does not fit; make a new plan instead of editing one")
+var ErrEdited = errors.New("the plan was edited or damaged after it was made: its digest does not fit")
 
 // Seal gives the plan its digest.
 func (p *Plan) Seal() error {
@@ -22,7 +22,7 @@ func (p *Plan) Seal() error {
 // planner could have made: a digest is no proof of that.
 func (p Plan) Verify() error {
 	if p.Version != PlanVersion {
-		return fmt.Errorf("the plan has version %d and this program carries out version %d: make a new plan", p.Version, PlanVersion)
+		return fmt.Errorf("the plan has version %d and this program carries out version %d", p.Version, PlanVersion)
 	}
 	digest, err := p.digest()
 	if err != nil {
@@ -32,7 +32,7 @@ func (p Plan) Verify() error {
 		return ErrEdited
 	}
 	if wrong := p.unmade(); wrong != "" {
-		return fmt.Errorf("no planner made this plan, %s: make a new plan", wrong)
+		return fmt.Errorf("no planner made this plan: %s", wrong)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func TestPlanOfAnotherVersionIsNotVerified(t *testing.T) {
 		plan.Version = version
 		require.NoError(t, plan.Seal())
 		err := plan.Verify()
-		assert.ErrorContains(t, err, "make a new plan")
+		assert.ErrorContains(t, err, "and this program carries out version")
 		assert.NotErrorIs(t, err, rollout.ErrEdited)
 	}
 }

@@ -31,7 +31,7 @@ func ReadPlan(content []byte) (Plan, error) {
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&plan); err != nil {
-		return Plan{}, err
+		return Plan{}, fmt.Errorf("it is not a plan: %w", err)
 	}
 	if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
 		return Plan{}, errors.New("something follows the plan")

@@ -35,7 +35,7 @@ func readPlan(path string) (rollout.Plan, error) {
 	case looksLikeDocument(content):
 		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", path, progressview.Word(path))
 	}
-	return plan, fmt.Errorf("%s is not a plan, or was edited: %w; make one with: reimage plan", path, err)
+	return plan, fmt.Errorf("%s cannot be carried out: %w; make a new plan with: reimage plan -f FILE -o %s", path, err, progressview.Word(path))
 }
 
 // stillPlanned adds to the error of a plan that was not made which plan the file holds all the same, for apply would

@@ -87,7 +87,7 @@ func TestNoEditPassesVerify(t *testing.T) {
 	for path, edited := range all {
 		err := edited.Verify()
 		if path == "/version" {
-			assert.ErrorContains(t, err, "the plan has version 2 and this program carries out version 1: make a new plan")
+			assert.ErrorContains(t, err, "the plan has version 2 and this program carries out version 1")
 			continue
 		}
 		assert.ErrorIs(t, err, rollout.ErrEdited, path)
