@@ -129,10 +129,12 @@ func TestApplyRefusedInJSON(t *testing.T) {
 func TestNoRolloutWithoutConsent(t *testing.T) {
 	f := newFleet(t, "unwanted", 2)
 	path := f.planFile()
-	for _, answer := range []string{"", "no\n", "y\n", "YES\n", "unwanted\n"} {
+	for _, answer := range []string{"", "ye", "no\n", "y\n", "YES\n", "unwanted\n"} {
 		ran := f.cliWith(t.Context(), answer, "apply", path, "--task-queue", f.queue)
 		assert.Equal(t, exitUsage, ran.code)
 		assert.Contains(t, ran.err, "no consent was given, nothing was touched")
+		// The end of a line that was typed is not shown by the program but by the terminal.
+		assert.Equal(t, !strings.HasSuffix(answer, "\n"), strings.Contains(ran.err, "(rollout unwanted): \nreimage: "), answer)
 	}
 	assert.True(t, f.nothingStarted())
 }
@@ -156,8 +158,8 @@ func TestEditedPlan(t *testing.T) {
 			require.NotEqual(t, content, edited)
 			ran := f.cli("apply", f.file("plan.json", string(edited)), "--task-queue", f.queue, "--yes")
 			assert.Equal(t, exitUsage, ran.code)
-			assert.Contains(t, ran.err, "plan.json")
-			assert.Contains(t, ran.err, "make")
+			assert.Regexp(t, `^reimage: \S+/plan.json cannot be carried out: [^;]+; make a new plan with: reimage plan -f FILE -o \S+/plan.json\n$`, ran.err)
+			assert.Equal(t, 1, strings.Count(ran.err, "make a"), "the remedy is said once")
 		})
 	}
 	assert.True(t, f.nothingStarted())

@@ -178,22 +178,24 @@ var errNoConsent = errors.New("no consent was given, nothing was touched; --yes 
 
 // consent takes nothing but a whole yes to what is going to be destroyed.
 func consent(ctx context.Context, io streams, what string) error {
-	fmt.Fprintf(io.err, "Type yes to destroy %s: ", what)
+	safetext.Fprintf(io.err, "Type yes to destroy %s: ", what)
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(io.in).ReadString('\n') // no answer is no consent
-		answer <- strings.TrimSpace(line)
+		answer <- line
 	}()
+	var line string
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(io.err)
-		return errNoConsent
-	case line := <-answer:
-		if line != "yes" {
-			return errNoConsent
-		}
-		return nil
+	case line = <-answer:
 	}
+	if !strings.HasSuffix(line, "\n") { // whoever did not end the line did not begin the next one
+		fmt.Fprintln(io.err)
+	}
+	if strings.TrimSpace(line) != "yes" {
+		return errNoConsent
+	}
+	return nil
 }
 
 // checkTimeout is a little more than the worker's own limit for looking at a server.
