@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -94,4 +96,14 @@ func TestEmulatorLag(t *testing.T) {
 	shown, err := client.Server(t.Context(), server.ID)
 	require.NoError(t, err)
 	assert.Equal(t, "ACTIVE", shown.Status)
+}
+
+// TestEmulatorRefusesFaultsForNobody before it serves.
+func TestEmulatorRefusesFaultsForNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("faults:\n- {op: changeos, kind: drop_after, server: nosuchserver}\n"), 0o600))
+	code, out, errOut := runCommand(t, "emulator", "--faults", path)
+	assert.Equal(t, exitUsage, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errOut, `faults[0]: server "nosuchserver" is not known; known are `)
 }

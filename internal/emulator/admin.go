@@ -67,13 +67,23 @@ func (e *Emulator) replaceFaults(body []byte) answer {
 	if err != nil {
 		return adminError(400, err.Error())
 	}
-	e.mu.Lock()
-	e.rules = nil
-	for _, f := range faults {
-		e.addFault(f)
+	if err := e.setFaults(faults); err != nil {
+		return adminError(400, err.Error())
 	}
-	e.mu.Unlock()
 	return e.faultsAnswer()
+}
+
+// setFaults replaces all rules, or none.
+func (e *Emulator) setFaults(faults []Fault) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := e.rules
+	e.rules = nil
+	err := e.addFaults(faults)
+	if err != nil {
+		e.rules = before
+	}
+	return err
 }
 
 func adminError(status int, message string) answer {

@@ -91,8 +91,8 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	slices.SortStableFunc(e.machines, func(a, b *machine) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
-	for _, f := range o.Faults {
-		e.addFault(f)
+	if err := e.addFaults(o.Faults); err != nil {
+		return nil, fmt.Errorf("emulator: %w", err)
 	}
 	return e, nil
 }

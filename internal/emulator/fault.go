@@ -82,7 +82,7 @@ const (
 // and one of the work that the request starts.
 type Fault struct {
 	Op          string        // what it is aimed at, see the Op constants
-	Server      string        // id or name; empty is any. A request without a server matches only empty
+	Server      string        // id or name of one that there is; empty is any. A request without a server matches only empty
 	Kind        FaultKind     //
 	Variant     string        // of JobFail, JobStuck and VolumeGap
 	After       int           // let the first n matching requests pass

@@ -79,3 +79,31 @@ func TestAddFaultRefusesNonsense(t *testing.T) {
 	c := newCloud(t, stopped())
 	assert.ErrorContains(t, c.AddFault(emulator.Fault{Op: "stop", Kind: "explode"}), "known are drop_before")
 }
+
+// TestFaultForNobody: a rule for a server that there is not would never strike, and nobody would notice.
+func TestFaultForNobody(t *testing.T) {
+	const known = `server "web-3" is not known; known are web-01, web-02, db-01 (GET /_emulator/servers has them all)`
+	fleet := []emulator.Server{{Name: "db-01"}, {Name: "web-01"}, {Name: "web-02"}}
+	rule := func(server string) emulator.Fault {
+		return emulator.Fault{Op: "stop", Kind: "drop_before", Server: server}
+	}
+	_, err := emulator.New(emulator.Options{Fleet: fleet, Faults: []emulator.Fault{rule("web-01"), rule("web-3"), rule("web-4")}})
+	assert.ErrorContains(t, err, "emulator: faults[1]: "+known+"\n")
+	assert.ErrorContains(t, err, "faults[2]: server \"web-4\"")
+
+	c := newCloud(t, emulator.Options{Fleet: fleet, Faults: []emulator.Fault{rule("db-01")}})
+	assert.EqualError(t, c.AddFault(rule("web-3")), "fault: "+known)
+	put := func(server string) reply {
+		return c.do(request("PUT", "/_emulator/faults", `{"faults": [{"op": "stop", "kind": "latency", "delay": "1s"}, {"op": "stop", "kind": "drop_after", "server": "`+server+`"}]}`))
+	}
+	refused := put("web-3")
+	assert.Equal(t, 400, refused.status)
+	assert.Contains(t, refused.text, "faults[1]: server")
+	rules := c.do(request("GET", "/_emulator/faults", "")).text
+	assert.Contains(t, rules, "db-01", "the rules that were there stay")
+	assert.NotContains(t, rules, "latency")
+	gone := c.Servers()[0]
+	require.NoError(t, c.Delete(gone.ID))
+	assert.Equal(t, 200, put(gone.ID).status, "a server that has gone is still looked for")
+	assert.Equal(t, 200, put("web-02").status)
+}

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,8 +25,59 @@ func (e *Emulator) AddFault(f Fault) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.aimed(f); err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
 	e.addFault(f)
 	return nil
+}
+
+// addFaults adds all of the rules or none, and says everything that is wrong with their servers.
+func (e *Emulator) addFaults(faults []Fault) error {
+	var problems []error
+	for i, f := range faults {
+		if err := e.aimed(f); err != nil {
+			problems = append(problems, fmt.Errorf("faults[%d]: %w", i, err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		e.addFault(f)
+	}
+	return nil
+}
+
+// aimed refuses a rule for a server that there has never been: it would never strike. No server comes later.
+func (e *Emulator) aimed(f Fault) error {
+	if f.Server == "" {
+		return nil
+	}
+	for id := range e.ledger.Servers {
+		if e.isAimedAt(f, id) {
+			return nil
+		}
+	}
+	return fmt.Errorf("server %q is not known; known are %s (GET %sservers has them all)", f.Server, list(e.namesLike(f.Server)), adminPrefix)
+}
+
+// namesLike are a few servers, those first whose names begin most like the given one.
+func (e *Emulator) namesLike(name string) []string {
+	alike := func(m *machine) int {
+		n := 0
+		for n < min(len(name), len(m.Name)) && name[n] == m.Name[n] {
+			n++
+		}
+		return n
+	}
+	machines := slices.Clone(e.machines)
+	slices.SortStableFunc(machines, func(a, b *machine) int { return cmp.Compare(alike(b), alike(a)) })
+	var names []string
+	for _, m := range machines[:min(5, len(machines))] {
+		names = append(names, m.Name)
+	}
+	return names
 }
 
 func (e *Emulator) addFault(f Fault) {
