@@ -18,18 +18,25 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 		lines = append(lines, at.In(now.Location()).Format(time.TimeOnly)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
 	}
 	failed, stands := newFailures(before, after), newStanding(before, after)
+	sayFailed := func(at time.Time, s rollout.ServerProgress) {
+		say(at, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
+	}
 	entries, whole := newEntries(before.Log, after.Log)
 	if !whole {
 		say(now, "log: some entries are left out; see: reimage report %s", Word(after.Name))
 	}
 	for _, entry := range entries {
-		isIt := func(s rollout.ServerProgress) bool {
+		tells := func(s rollout.ServerProgress) bool {
 			return entry.What == fmt.Sprintf("%s: %s: %s", called(s), s.End, s.Reason)
 		}
+		at := slices.IndexFunc(failed, tells)
 		switch {
 		case entry.By != "":
 			say(entry.At, "log: %s: %s", entry.By, entry.What)
-		case stands != "" && strings.HasPrefix(stands, entry.What), slices.ContainsFunc(failed, isIt): // told below
+		case at >= 0:
+			sayFailed(entry.At, failed[at])
+			failed = slices.Delete(failed, at, at+1)
+		case stands != "" && strings.HasPrefix(stands, entry.What): // comes last
 		default:
 			say(entry.At, "log: %s", entry.What)
 		}
@@ -38,11 +45,7 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 		say(now, "in flight: %s", strings.Join(started, ", "))
 	}
 	for _, s := range failed {
-		at := s.EndedAt
-		if at.IsZero() {
-			at = now
-		}
-		say(at, "failed: %s (%s) is %s: %s", called(s), s.ID, s.End, s.Reason)
+		sayFailed(now, s)
 	}
 	if more := after.Failed - len(after.Failures); more > 0 && after.Failed > before.Failed {
 		say(now, "failed: %d servers, of which %d are not named; see: reimage report %s", after.Failed, more, Word(after.Name))

@@ -43,7 +43,6 @@ func TestRepeatedFailure(t *testing.T) {
 // TestFailuresAreToldOnce, at the time when they came. What has left the list of failures is told by the log alone.
 func TestFailuresAreToldOnce(t *testing.T) {
 	after := running()
-	after.Failures[0].EndedAt = noon.Add(-2 * time.Minute)
 	after.Log = []rollout.LogEntry{
 		{At: noon.Add(-2 * time.Minute), What: "web-03: failed-changed: " + after.Failures[0].Reason},
 		{At: noon.Add(-time.Minute), What: "web-08: failed-lost: it has no system disk"},
@@ -55,8 +54,8 @@ func TestFailuresAreToldOnce(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"11:59:00  log: web-08: failed-lost: it has no system disk",
 		"11:58:00  failed: web-03 (" + serverID(3) + ") is failed-changed: it has the image on a new system disk, but does not run (status ERROR: No valid host was found)",
+		"11:59:00  log: web-08: failed-lost: it has no system disk",
 		"12:00:00  failed: web-04 (" + serverID(4) + ") is failed-lost: it has no system disk (status ERROR)",
 	}, told)
 }
