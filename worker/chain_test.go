@@ -129,7 +129,7 @@ func TestAgency(t *testing.T) {
 	_, err = profiles[0].Cloud.Server(t.Context(), cloud.Servers()[0].ID)
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		"default: project " + emulator.DefaultProjectID + " at " + env["REIMAGE_ECS_ENDPOINT"] + ", agency of this server",
+		"default: project " + emulator.DefaultProjectID + " at " + env["REIMAGE_ECS_ENDPOINT"] + ", edition any, agency of this server",
 	}, described(cfg.Clouds, profiles))
 }
 
