@@ -66,12 +66,12 @@ func TestFewCalls(t *testing.T) {
 		inFlight int
 		change   emulator.Span
 	}{
-		"half of them at a time": {30, emulator.Span{Median: 90 * time.Second}},
-		"all at once":            {60, emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}},
+		"a sixth of them at a time": {30, emulator.Span{Median: 90 * time.Second}},
+		"half of them at a time":    {90, emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := rollCalmly(t, 60, test.inFlight, test.change)
+			c := rollCalmly(t, 180, test.inFlight, test.change)
 			t.Log(c)
 			assert.LessOrEqual(t, c.perServer(), 10.0)
 			assert.LessOrEqual(t, c.median(), 3*time.Second)
