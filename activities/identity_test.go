@@ -119,12 +119,68 @@ func TestRefusedWriteIsNotRepeated(t *testing.T) {
 		out := cloud.ChangeOS(l.Context(), l.server.ID, ecs.ChangeOSRequest{ImageID: l.target.ID})
 		assert.Equal(l, ecs.Refused, out.Kind)
 		assert.Equal(l, ecs.ClassAuth, out.Err.Class())
+		assert.True(l, out.Renewed)
 		assert.Equal(l, [2]int{1, 0}, [2]int{l.sent(), l.changes()})
 
 		out = cloud.ChangeOS(l.Context(), l.server.ID, ecs.ChangeOSRequest{ImageID: l.target.ID})
 		assert.Equal(l, ecs.Accepted, out.Kind, "the refused token was given up")
 		assert.Equal(l, 2, l.asked(tokens))
 	})
+}
+
+// TestTokenRevokedAfterTheLook: whoever looked with a token that was refused for the write looks again, with another
+// one. Keys that are refused stay so.
+func TestTokenRevokedAfterTheLook(t *testing.T) {
+	refuse := func(op string) emulator.Fault {
+		return emulator.Fault{Op: op, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0307"}
+	}
+	for name, token := range map[string]bool{"token": true, "key": false} {
+		t.Run("change "+name, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), refuse(emulator.OpChangeOS)), func(l *lab) {
+				if !token {
+					failsWith(l, l.submit(attempt{}).err, activities.ErrCredentials, true)
+					return
+				}
+				l.haveToken()
+				c := l.persistSubmit(attempt{})
+				require.NoError(l, c.err)
+				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+				assert.Less(l, c.took, testTiming().Settle, "a refusal leaves no doubt")
+				assert.Equal(l, 1, l.changes())
+			})
+		})
+		t.Run("stop "+name, func(t *testing.T) {
+			inLab(t, withFaults(running(), refuse(emulator.OpStop)), func(l *lab) {
+				if !token {
+					failsWith(l, run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err, activities.ErrCredentials, true)
+					return
+				}
+				l.haveToken()
+				c := persist(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{})
+				require.NoError(l, c.err)
+				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+			})
+		})
+		t.Run("start "+name, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), refuse(emulator.OpStart)), func(l *lab) {
+				if token {
+					l.haveToken()
+				}
+				c := persist(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+				require.NoError(l, c.err, "nobody leaves it without its power for one refusal")
+				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+			})
+		})
+	}
+}
+
+// haveToken signs in, long enough ago for a refusal to mean that the token was revoked since.
+func (l *lab) haveToken() {
+	l.Helper()
+	l.signIn(goodLogin())
+	_, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+	require.NoError(l, err)
+	time.Sleep(time.Minute)
 }
 
 // TestOldTokenServesWhileIdentityIsDown until its end.

@@ -125,13 +125,13 @@ type submission struct {
 // that the request can neither still be on its way nor be hidden by a server view that lags.
 func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
-	steady := s.steadiness()
+	steady, urgent := s.steadiness(), s.urgent()
 	for {
-		server, err := s.observe(ctx, s.in.ServerID)
+		server, at, err := urgent.observeAt(ctx, s.in.ServerID)
 		if err != nil {
 			return "", err
 		}
-		settled := steady.see(server, time.Now()) >= s.Timing.Settle
+		settled := steady.see(server, at) >= s.Timing.Settle
 		switch {
 		case !server.Exists && settled:
 			// Whether the request was accepted no longer matters; the verdict is made from the server.
@@ -145,8 +145,7 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 			// Nothing can be sent to it in this state, and it may be the change that brought it there.
 			return "its status is " + server.Status, nil
 		case s.touched(server):
-			// A change that failed early leaves no other trace.
-			return fmt.Sprintf("the cloud worked on it at %s, after it had come to rest at %s", server.Updated, s.in.Updated), nil
+			return s.trace(server), nil
 		case settled && server.Idle() && s.in.MayAwaitPayment:
 			return "it shows nothing, but the change may wait for a payment", nil
 		case settled && server.Idle():
@@ -158,9 +157,21 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	}
 }
 
+// urgent is the site for the looks on which sending depends.
+func (s *submission) urgent() site {
+	first := s.site
+	first.Cloud = s.Cloud.Urgent()
+	return first
+}
+
 // touched is true when the cloud worked on the server since it had come to rest, before anything was sent.
 func (s *submission) touched(server rollout.Observation) bool {
 	return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated
+}
+
+// trace names what a change leaves that failed early: nothing else.
+func (s *submission) trace(server rollout.Observation) string {
+	return fmt.Sprintf("the cloud worked on it at %s, after it had come to rest at %s", server.Updated, s.in.Updated)
 }
 
 // mayBeSentTo tells whether a change may be asked of a server with this status. A server in ERROR may
@@ -182,6 +193,9 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	server, lookedAt, err := s.there(ctx)
 	if err != nil {
 		return none, s.clean(ctx, err)
+	}
+	if s.progress.Settled && s.touched(server) {
+		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {
 		return none, err
@@ -206,19 +220,20 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	case ecs.NotSent:
 		return none, s.clean(ctx, again(ErrNotSent, out.Err, 0))
 	default:
+		if out.Renewed {
+			return none, s.clean(ctx, again(ErrCredentials, s.credentialsRefused(out.Err), 0))
+		}
 		return none, s.refused(ctx, out.Err)
 	}
 }
 
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
-// also tells as of when that is, but no later than a request may take after it began to look: an attempt whose look
-// had to wait for its turn for long may have a successor by now, and nothing to say any more.
+// also tells as of when that is, but no later than lookWait after it began to look: an attempt whose look had to wait
+// for its turn for long may have a successor by now, and nothing to say any more.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
-	steady := s.steadiness()
-	urgent := s.site
-	urgent.Cloud = s.Cloud.Urgent()
+	steady, urgent := s.steadiness(), s.urgent()
 	for {
-		latest := time.Now().Add(s.Cloud.RequestTimeout())
+		latest := time.Now().Add(lookWait(s.Cloud.RequestTimeout()))
 		server, lookedAt, err := urgent.observeAt(ctx, s.in.ServerID)
 		if lookedAt.After(latest) {
 			lookedAt = latest

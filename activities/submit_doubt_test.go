@@ -1,6 +1,10 @@
 package activities_test
 
 import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -266,6 +270,37 @@ func TestSubmitCredentialsRevokedAfterDoubt(t *testing.T) {
 		assert.Equal(l, []string{activities.ErrCredentials, activities.ErrCredentials, ""}, c.kinds())
 		assert.GreaterOrEqual(l, c.took, testTiming().Settle, "the doubt is left")
 		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestSubmitLooksOnceMore: what has come to nothing between the last look of the settling and that before the request
+// is known, too.
+func TestSubmitLooksOnceMore(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		server, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+		require.NoError(l, err)
+		in := l.submission()
+		in.Updated = server.Updated
+		begun, late := time.Now(), 0
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodGet || time.Since(begun) < testTiming().Settle {
+				return false
+			}
+			if late++; late == 1 {
+				return false
+			}
+			seen := httptest.NewRecorder()
+			l.cloud.ServeHTTP(seen, r)
+			maps.Copy(w.Header(), seen.Header())
+			w.Header().Del("Content-Length")
+			_, _ = w.Write(bytes.ReplaceAll(seen.Body.Bytes(), []byte(server.Updated), []byte("2040-01-01T00:00:00Z")))
+			return true
+		}
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+		require.NoError(l, end.err)
+		assert.Contains(l, end.result.Seen, "the cloud worked on it at 2040-01-01T00:00:00Z")
+		assert.Zero(l, l.changes())
+		assert.GreaterOrEqual(l, late, 2)
 	})
 }
 

@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
@@ -13,48 +15,78 @@ import (
 // for them. Its argument is the refusal, a sentence that names the profile.
 const CredentialsSignal = "credentials-refused"
 
-// An activity that waits for credentials is tried again for ever, at most twice a minute, and no workflow sees it. It
-// tells at its second attempt, and every half hour, should nobody have listened.
-const (
-	tellAt    = 2
-	tellEvery = 64
-)
+// tellEvery is how often a rollout is told: it may have been resumed too early.
+const tellEvery = 5 * time.Minute
 
 // TellRollout is for the options of a worker: it has activities tell the rollout that their server belongs to, if any.
+// An activity that waits for credentials is tried again for ever, and no workflow sees it.
 type TellRollout struct {
 	interceptor.WorkerInterceptorBase
+	// Rollout is the name of the workflow type of rollouts, which run a few activities of their own.
+	Rollout string
+
+	mu   sync.Mutex
+	told map[string]time.Time // when the worker last told of a server, or told a rollout, by workflow id
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
-func (*TellRollout) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &tellRollout{interceptor.ActivityInboundInterceptorBase{Next: next}}
+func (t *TellRollout) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &tellRollout{interceptor.ActivityInboundInterceptorBase{Next: next}, t}
 }
 
 type tellRollout struct {
 	interceptor.ActivityInboundInterceptorBase
+	*TellRollout
 }
 
+// ExecuteActivity tells from the second attempt on: what is refused once may be renewed by then.
 func (t *tellRollout) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	result, err := t.Next.ExecuteActivity(ctx, in)
 	refused, ok := errors.AsType[*temporal.ApplicationError](err)
-	if ok && refused.Type() == ErrCredentials && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt%tellEvery == tellAt {
-		if err := tell(ctx, refused.Message()); err != nil {
+	if ok && refused.Type() == ErrCredentials && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > 1 {
+		if err := t.tell(ctx, refused.Message()); err != nil {
 			activity.GetLogger(ctx).Warn("The rollout could not be told that the cloud refuses the credentials.", "Reason", err.Error())
 		}
 	}
 	return result, err
 }
 
-// tell signals the rollout that started the workflow of the activity.
-func tell(ctx context.Context, refusal string) error {
-	client, server := activity.GetClient(ctx), activity.GetInfo(ctx).WorkflowExecution
-	description, err := client.DescribeWorkflowExecution(ctx, server.ID, server.RunID)
-	if err != nil {
-		return err
+// tell signals the rollout that the workflow of the activity is, or was started by.
+func (t *TellRollout) tell(ctx context.Context, refusal string) error {
+	info, client := activity.GetInfo(ctx), activity.GetClient(ctx)
+	told := info.WorkflowExecution.ID
+	if !t.due(told) {
+		return nil
 	}
-	parent := description.GetWorkflowExecutionInfo().GetParentExecution().GetWorkflowId()
-	if parent == "" {
-		return nil // a change of this server alone
+	if info.WorkflowType.Name != t.Rollout {
+		description, err := client.DescribeWorkflowExecution(ctx, told, info.WorkflowExecution.RunID)
+		if err != nil {
+			return err
+		}
+		told = description.GetWorkflowExecutionInfo().GetParentExecution().GetWorkflowId()
+		if told == "" || !t.due(told) { // a change of this server alone, or another server was faster
+			return nil
+		}
 	}
-	return client.SignalWorkflow(ctx, parent, "", CredentialsSignal, refusal)
+	return client.SignalWorkflow(ctx, told, "", CredentialsSignal, refusal)
+}
+
+// due is true once in a while for each workflow.
+func (t *TellRollout) due(workflowID string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	for id, at := range t.told {
+		if now.Sub(at) >= tellEvery {
+			delete(t.told, id)
+		}
+	}
+	if _, lately := t.told[workflowID]; lately {
+		return false
+	}
+	if t.told == nil {
+		t.told = map[string]time.Time{}
+	}
+	t.told[workflowID] = now
+	return true
 }

@@ -13,7 +13,7 @@ type Timing struct {
 	// Lag is the longest time by which the server view may trail behind what really happened.
 	Lag time.Duration
 	// Settle is how long a server must look untouched before an unanswered request counts as not
-	// accepted. It has to outlast the request's own deadline plus Lag.
+	// accepted. It has to outlast the look that justified the request, the request's own deadline, and Lag.
 	Settle time.Duration
 	// SoftStop is how long a guest may take to shut down. The platform forces it after at most 5 minutes.
 	SoftStop time.Duration
@@ -36,14 +36,18 @@ const MaxSettle = 8 * time.Minute
 // end of the activity's time limit says nothing.
 const SubmitPatience = 20 * time.Minute
 
+// lookWait is how long a look may wait for its turn and still count as one of when it got it. Whoever waits for long may
+// have a successor.
+func lookWait(requestTimeout time.Duration) time.Duration { return requestTimeout / 3 }
+
 // Validate refuses a timing with which a server could be wiped twice.
 func (t Timing) Validate(requestTimeout time.Duration) error {
 	var wrong []error
 	if t.Poll <= 0 || t.SoftStop <= 0 || t.Lag < 0 {
 		wrong = append(wrong, fmt.Errorf("the poll interval (%s) and soft stop time (%s) must be above zero, the lag (%s) not below", t.Poll, t.SoftStop, t.Lag))
 	}
-	if shortest := requestTimeout + t.Lag; t.Settle <= shortest {
-		wrong = append(wrong, fmt.Errorf("the settle time (%s) must be longer than the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
+	if shortest := lookWait(requestTimeout) + requestTimeout + t.Lag; t.Settle < shortest {
+		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not be shorter than four thirds of the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
 	}
 	if t.Settle > MaxSettle {
 		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, MaxSettle))

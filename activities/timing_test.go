@@ -20,22 +20,23 @@ func TestDefaultTiming(t *testing.T) {
 }
 
 func TestTimingValidate(t *testing.T) {
-	shortest := requestTimeout + activities.DefaultTiming().Lag
+	const look = requestTimeout / 3 // may have waited so long for its turn
+	shortest := look + requestTimeout + activities.DefaultTiming().Lag
 	tests := []struct {
 		name   string
 		change func(*activities.Timing)
 		says   []string
 	}{
-		{"shortest settle time", func(t *activities.Timing) { t.Settle = shortest + 1 }, nil},
-		{"settle time as long as a request and the lag", func(t *activities.Timing) { t.Settle = shortest }, []string{"must be longer than the request timeout plus the lag (2m0s)"}},
+		{"shortest settle time", func(t *activities.Timing) { t.Settle = shortest }, nil},
+		{"settle time too short for a look that waited", func(t *activities.Timing) { t.Settle = shortest - 1 }, []string{"must not be shorter than four thirds of the request timeout plus the lag (2m10s)"}},
 		{"no settle time", func(t *activities.Timing) { t.Settle = 0 }, []string{"the settle time (0s)"}},
-		{"no lag", func(t *activities.Timing) { t.Lag, t.Settle = 0, requestTimeout+1 }, nil},
+		{"no lag", func(t *activities.Timing) { t.Lag, t.Settle = 0, look+requestTimeout }, nil},
 		{"negative lag", func(t *activities.Timing) { t.Lag = -time.Second }, []string{"the lag (-1s) not below"}},
 		{"longest settle time", func(t *activities.Timing) { t.Settle = activities.MaxSettle }, nil},
 		{"too long a settle time", func(t *activities.Timing) { t.Settle = activities.MaxSettle + 1 }, []string{"must not exceed 8m0s"}},
 		{"no poll", func(t *activities.Timing) { t.Poll = 0 }, []string{"the poll interval (0s)"}},
 		{"no soft stop", func(t *activities.Timing) { t.SoftStop = 0 }, []string{"soft stop time (0s)"}},
-		{"everything at once", func(t *activities.Timing) { *t = activities.Timing{Lag: 9 * time.Minute, Settle: 9 * time.Minute} }, []string{"the poll interval", "must be longer than", "must not exceed"}},
+		{"everything at once", func(t *activities.Timing) { *t = activities.Timing{Lag: 9 * time.Minute, Settle: 9 * time.Minute} }, []string{"the poll interval", "must not be shorter than", "must not exceed"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

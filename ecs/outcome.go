@@ -25,6 +25,8 @@ type Outcome struct {
 	JobID string
 	// Err is nil only when Accepted.
 	Err *Error
+	// Renewed is true when credentials were refused and given up: a later request is made with others.
+	Renewed bool
 }
 
 // send makes a call that changes something. It is sent at most once.
@@ -37,9 +39,8 @@ func (c *Client) send(ctx context.Context, r request) Outcome {
 	case reply.err != nil:
 		return Outcome{Kind: NotSent, Err: reply.failure(r)}
 	case !reply.usable():
-		c.renewedFor(reply, r)
-		err := reply.failure(r)
-		return Outcome{Kind: kindOf(err), Err: err}
+		renewed, err := c.renewedFor(reply, r), reply.failure(r)
+		return Outcome{Kind: kindOf(err), Err: err, Renewed: renewed}
 	}
 	jobID, err := decodeJobID(reply.body)
 	if err != nil {

@@ -122,7 +122,7 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	for _, says := range []string{
 		"the project is not known: set its id in HUAWEICLOUD_SDK_PROJECT_ID", "access key and its secret key go together",
 		"ECS service is not known", "IMS service is not known", "REIMAGE_POLL_INTERVAL", "REIMAGE_REQUEST_TIMEOUT",
-		"settle time (1m0s) must be longer", `REIMAGE_CALLS_PER_SECOND: "1" is not a whole number`, "REIMAGE_ACTIVITIES_PER_SECOND",
+		"settle time (1m0s) must not be shorter", `REIMAGE_CALLS_PER_SECOND: "1" is not a whole number`, "REIMAGE_ACTIVITIES_PER_SECOND",
 	} {
 		assert.ErrorContains(t, err, says)
 	}

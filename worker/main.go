@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DisableRegistrationAliasing:      true,
-		Interceptors:                     []interceptor.WorkerInterceptor{&activities.TellRollout{}},
+		Interceptors:                     []interceptor.WorkerInterceptor{&activities.TellRollout{Rollout: workflows.RolloutName}},
 		// A rollout that continued as new waits for each server in flight in an activity, beside the activities
 		// that work on that server. With fewer places the waits could keep the work out.
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,

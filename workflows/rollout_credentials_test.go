@@ -66,6 +66,41 @@ func TestServersInFlightThatWaitForCredentialsPauseTheRollout(t *testing.T) {
 	assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
 }
 
+// TestAbortSaysThatServersWaitForCredentials: nothing is paused any more, but whoever aborts has to know why it takes long.
+func TestAbortSaysThatServersWaitForCredentials(t *testing.T) {
+	f := newFleet(t, 4, 2, 4)
+	var aborting []rollout.Progress
+	look := func() { aborting = append(aborting, f.progress()) }
+	f.at(2*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
+	f.at(3*time.Minute, look)
+	for range 2 {
+		f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+	}
+	f.at(6*time.Minute, look)
+
+	f.run()
+
+	require.Len(t, aborting, 2)
+	assert.Equal(t, "aborting: finishes 2 servers in flight", aborting[0].Why)
+	assert.False(t, aborting[0].NeedsHuman)
+	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend them on the workers", aborting[1].Why)
+	assert.True(t, aborting[1].NeedsHuman)
+	assert.Len(t, aborting[1].Log, len(aborting[0].Log)+1, "told once")
+}
+
+// TestAbortOfAPauseForCredentials says what was known in the pause.
+func TestAbortOfAPauseForCredentials(t *testing.T) {
+	f := newFleet(t, 4, 2, 4)
+	f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+	var aborting rollout.Progress
+	f.at(6*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
+	f.at(7*time.Minute, func() { aborting = f.progress() })
+
+	f.run()
+
+	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend them on the workers", aborting.Why)
+}
+
 // TestServerLeftOffByRefusedCredentialsHasFailed: it ran before and does not run now, which somebody has to see.
 func TestServerLeftOffByRefusedCredentialsHasFailed(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)

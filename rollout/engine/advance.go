@@ -84,10 +84,15 @@ func (e *Engine) pauseForCredentials(refusal string) {
 		e.pause(PauseState{})
 	}
 	p := *e.state.Pause
-	p.Credentials = refusal + ": mend them on the workers, then resume"
+	p.Credentials = refusal
 	e.state.Pause = &p
-	e.log("", "paused: "+p.Credentials)
+	e.log("", "paused: "+refusal+mendThenResume)
 }
+
+const (
+	mend           = ": mend them on the workers"
+	mendThenResume = mend + ", then resume"
+)
 
 // watchBudget acts on a breach. A pause does not hide one: a plan that aborts, aborts. But nothing is
 // started while paused, so a plan that rolls back does so when it is resumed.
@@ -111,10 +116,13 @@ func (e *Engine) watchBudget() {
 			e.log("", "rolling back: "+why)
 			return
 		}
-		paused := e.whyPaused()
+		before := ""
+		if p.Why != "" {
+			before = p.Why + "; "
+		}
 		e.stop(rollout.PhaseRollingBack)
 		e.log("", "to be rolled back when resumed: "+why)
-		e.pause(PauseState{Why: paused + "; resume to roll back: " + why})
+		e.pause(PauseState{Why: before + "resume to roll back: " + why, Credentials: p.Credentials})
 	default:
 		e.pause(PauseState{Why: why, Breach: true})
 	}
@@ -122,6 +130,9 @@ func (e *Engine) watchBudget() {
 
 // stop gives up what is pending. What is in flight is carried to its end.
 func (e *Engine) stop(phase rollout.Phase) {
+	if p := e.state.Pause; p != nil {
+		e.state.Awaited = p.Credentials
+	}
 	e.state.Phase, e.state.Pause = phase, nil
 	reason := "the rollout was aborted before its turn"
 	if phase == rollout.PhaseRollingBack {

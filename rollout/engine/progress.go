@@ -120,6 +120,9 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 		}
 		return why, false
 	case rollout.PhaseAborting:
+		if s.Awaited != "" && t.inFlight > 0 {
+			return "aborting: finishes " + inFlight + ", which may wait: " + s.Awaited + mend, true
+		}
 		return "aborting: finishes " + inFlight, false
 	case rollout.PhaseRollingBack:
 		toGo := 0
@@ -175,9 +178,9 @@ func (e *Engine) whyPaused() string {
 	case p.Credentials == "":
 		return why
 	case why == "":
-		return p.Credentials
+		return p.Credentials + mendThenResume
 	}
-	return why + "; " + p.Credentials
+	return why + "; " + p.Credentials + mendThenResume
 }
 
 func (e *Engine) pendingInWave() int {

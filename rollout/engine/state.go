@@ -29,6 +29,9 @@ type State struct {
 	FailedAt time.Time `json:"failed_at,omitzero"`
 	// Pause is set while the rollout is paused.
 	Pause *PauseState `json:"pause,omitempty"`
+	// Awaited is the refusal of the credentials that servers in flight may still wait for when nothing is paused any
+	// more. It goes when one of them has ended.
+	Awaited string `json:"awaited,omitempty"`
 	// Deadline is when the rollout pauses by itself, zero for never.
 	Deadline  time.Time          `json:"deadline,omitzero"`
 	StartedBy string             `json:"started_by,omitempty"`
@@ -46,7 +49,7 @@ type PauseState struct {
 	// Breach and Deadline tell what paused it, if it was not an operator.
 	Breach   bool `json:"breach,omitempty"`
 	Deadline bool `json:"deadline,omitempty"`
-	// Credentials says that the cloud refused the workers' credentials. It may be all there is to say, or come to a
+	// Credentials is how the cloud refused the workers' credentials. It may be all there is to say, or come to a
 	// pause that has another reason.
 	Credentials string `json:"credentials,omitempty"`
 }

@@ -126,6 +126,13 @@ func controlStories() []story {
 			commands: []told{{20 * time.Minute, by("ben", rollout.Resume)}},
 		},
 		{
+			name:     "credentials-refused-before-a-rollback",
+			tells:    "The credentials are refused, and then a failure calls for a rollback: the pause tells both, each once.",
+			plan:     plan(4, 2, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{"web-01": {{refused: true}}, "web-02": {intact}},
+			commands: []told{{20 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
 			name:     "nobody-comes",
 			tells:    "A rollout that is paused by a breach and that nobody helps stands still and says so.",
 			plan:     plan(2, 1, 0),
