@@ -59,6 +59,11 @@ func rolloutPaths() []rolloutPath {
 			tell(lab, run, rollout.Retry)
 			tell(lab, run, rollout.Resume)
 		}},
+		{name: "rollout-credentials-refused", faults: []emulator.Fault{{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}},
+			end: rollout.Completed, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
+				lab.Await(run, "the pause", paused)
+				tell(lab, run, rollout.Resume)
+			}},
 		{name: "rollout-rolled-back", faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, After: 2, Times: 1}},
 			plan: func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }, end: rollout.RolledBack, runs: 1},
 		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 2},
