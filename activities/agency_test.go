@@ -114,6 +114,18 @@ func TestOldAgencyKeysServeWhileMetadataIsDown(t *testing.T) {
 	})
 }
 
+// TestOldAgencyKeysServeWhileMetadataHangs, at either of its two questions.
+func TestOldAgencyKeysServeWhileMetadataHangs(t *testing.T) {
+	for name, prefix := range map[string]string{"no session": "/meta-data/", "no keys": "/openstack/"} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				l.workOnAServer()
+				l.servesWhileHanging(prefix, keys)
+			})
+		})
+	}
+}
+
 // TestServerWithoutAnAgency says so, as credentials that are refused.
 func TestServerWithoutAnAgency(t *testing.T) {
 	options := stopped()

@@ -1,9 +1,12 @@
 package activities_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +212,157 @@ func TestOldTokenServesWhileIdentityIsDown(t *testing.T) {
 		assert.ErrorContains(l, err, "get a token for user")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
 		failsWith(l, end.err, activities.ErrCloud, false)
+	})
+}
+
+// instead has requests to such paths answered in the service's place until it is over, and counts them.
+func (l *lab) instead(prefix string, answer http.HandlerFunc) (asked *atomic.Int32, over func()) {
+	asked = &atomic.Int32{}
+	var ended atomic.Bool
+	l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if ended.Load() || !strings.HasPrefix(r.URL.Path, prefix) {
+			return false
+		}
+		asked.Add(1)
+		answer(w, r)
+		return true
+	}
+	return asked, func() { ended.Store(true) }
+}
+
+// hang takes a request, and never answers it.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+// down is a service that says that it is not there.
+func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+
+// together has 20 callers look at once. It gives how long the last of them took.
+func (l *lab) together() time.Duration {
+	began := time.Now()
+	var callers sync.WaitGroup
+	for range 20 {
+		callers.Go(func() { assert.NoError(l, l.look()) })
+	}
+	callers.Wait()
+	return time.Since(began)
+}
+
+// servesWhileHanging: at half of the life of a grant of 24 hours, whoever grants the next one begins to hang. One
+// caller at a time asks, and waits for a short time only; afterwards nobody does for ten seconds.
+func (l *lab) servesWhileHanging(prefix, granted string) {
+	l.Helper()
+	require.NoError(l, l.look())
+	time.Sleep(13 * time.Hour)
+	before := l.asked(granted)
+	hanging, over := l.instead(prefix, hang)
+	assert.LessOrEqual(l, l.together(), 5*time.Second)
+	assert.EqualValues(l, 1, hanging.Load())
+
+	time.Sleep(5 * time.Second)
+	assert.Less(l, l.together(), 2*time.Second, "the wait for a turn only")
+	assert.EqualValues(l, 1, hanging.Load())
+
+	time.Sleep(time.Hour)
+	l.together()
+	assert.EqualValues(l, 2, hanging.Load())
+
+	over()
+	time.Sleep(10 * time.Second)
+	l.together()
+	assert.Equal(l, before+1, l.asked(granted))
+}
+
+// TestOldTokenServesWhileIdentityHangs, which takes longer to notice than a refusal.
+func TestOldTokenServesWhileIdentityHangs(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		l.servesWhileHanging("/v3/", tokens)
+	})
+}
+
+// TestRenewalLeavesTimeForTheRequest, also where a request may take less than a renewal.
+func TestRenewalLeavesTimeForTheRequest(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.config.RequestTimeout = 2 * time.Second
+		l.signIn(goodLogin())
+		require.NoError(l, l.look())
+		time.Sleep(13 * time.Hour)
+		l.instead("/v3/", hang)
+		assert.Equal(l, time.Second, l.together())
+	})
+}
+
+// TestFailedRenewalIsShared by all who come within ten seconds, and says when it was.
+func TestFailedRenewalIsShared(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		failed, over := l.instead("/v3/", down)
+		require.ErrorContains(l, l.look(), "HTTP 503")
+		said := time.Now().UTC().Format(time.RFC3339)
+		for range 9 {
+			require.ErrorContains(l, l.look(), "HTTP 503: the answer is empty: tried at "+said+", and not again before ")
+			time.Sleep(time.Second)
+		}
+		assert.EqualValues(l, 1, failed.Load())
+		end := run(l, l.acts.Preflight, l.question(), attempt{})
+		failsWith(l, end.err, activities.ErrCloud, false)
+
+		over()
+		time.Sleep(time.Second)
+		assert.NoError(l, l.look())
+	})
+}
+
+// TestRefusedSignInIsNotRepeated by everybody who waits for other credentials: clouds lock users for that.
+func TestRefusedSignInIsNotRepeated(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		login := goodLogin()
+		login.Password = ecs.NewSecret(plantedPassword)
+		l.signIn(login)
+		var waiting sync.WaitGroup
+		for range 50 {
+			waiting.Go(func() {
+				for range 20 { // two reads a minute
+					assert.ErrorContains(l, l.look(), "HTTP 401")
+					time.Sleep(30 * time.Second)
+				}
+			})
+		}
+		waiting.Wait()
+		assert.Equal(l, 2, l.asked(tokens), "one for every five minutes")
+	})
+}
+
+// TestSignInsResumeAfterRefusals: what was refused works five minutes after it at the latest.
+func TestSignInsResumeAfterRefusals(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		_, over := l.instead("/v3/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+		require.Error(l, l.look())
+		over()
+		time.Sleep(5*time.Minute - time.Second)
+		end := run(l, l.acts.Preflight, l.question(), attempt{})
+		failsWith(l, end.err, activities.ErrCredentials, true)
+		assert.ErrorContains(l, end.err, "and not again before ")
+		time.Sleep(time.Second)
+		assert.NoError(l, l.look())
+	})
+}
+
+// TestCallerWhoLeavesSpoilsNothing: that nobody waited for the answer says nothing about the service.
+func TestCallerWhoLeavesSpoilsNothing(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.signIn(goodLogin())
+		_, over := l.instead("/v3/", hang)
+		ctx, cancel := context.WithTimeout(l.Context(), time.Second)
+		defer cancel()
+		_, err := l.acts.Profiles[0].Cloud.Server(ctx, l.server.ID)
+		require.Error(l, err)
+		over()
+		assert.NoError(l, l.look())
 	})
 }
 

@@ -2,14 +2,25 @@ package ecs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// freshGrant is how long a grant is not replaced because of a refusal: whatever refuses what has just been
-// granted refuses the next one, too, and the identity service is not to be flooded.
-const freshGrant = 10 * time.Second
+const (
+	// freshGrant is how long a grant is not replaced because of a refusal: whatever refuses what has just been
+	// granted refuses the next one, too, and the identity service is not to be flooded. Nor is it asked sooner after
+	// a renewal that failed.
+	freshGrant = 10 * time.Second
+	// refusedPause is how long nobody signs in again after a refusal. The service locks a user after 3 to 10 refused
+	// sign-ins within 15 to 60 minutes, as the account has set it (IAM API, UpdateLoginPolicyV5), and a lock would
+	// outlast the mend. This makes 3 in 15 minutes.
+	refusedPause = 5 * time.Minute
+	// briefRenewal bounds a renewal while the old grant serves: a service may well hang for hours.
+	briefRenewal = 5 * time.Second
+)
 
 // grant is proof of identity that is good for a while.
 type grant struct {
@@ -29,13 +40,16 @@ func (g grant) valid(now time.Time) bool {
 }
 
 // renewed are credentials that are granted for a while, and granted anew at half of their life or when the cloud
-// refuses them: tokens, and the temporary keys of an agency. Many callers share one renewal.
+// refuses them: tokens, and the temporary keys of an agency. Many callers share one renewal, and its failure.
 type renewed struct {
 	fetch func(ctx context.Context) (grant, error)
 
 	renewing chan struct{} // holds a value while somebody renews
 	mu       sync.Mutex
 	current  grant
+	// failure is that of the last renewal. It stands until then: nobody asks before.
+	failure error
+	until   time.Time
 }
 
 func newRenewed(fetch func(ctx context.Context) (grant, error)) *renewed {
@@ -53,30 +67,87 @@ func (r *renewed) Authorize(req *http.Request, body []byte, now time.Time) error
 }
 
 func (r *renewed) grant(ctx context.Context, now time.Time) (grant, error) {
-	if g := r.have(); g.fresh(now) {
-		return g, nil
+	if g, err, settled := r.settled(now); settled {
+		return g, err
 	}
-	select {
-	case r.renewing <- struct{}{}:
-		defer func() { <-r.renewing }()
-	case <-ctx.Done():
+	if old := r.have(); old.valid(now) {
+		select {
+		case r.renewing <- struct{}{}:
+		default:
+			return old, nil // somebody else is renewing it
+		}
+	} else if !enter(ctx, r.renewing) {
 		return grant{}, ctx.Err()
 	}
-	have := r.have()
-	if have.fresh(now) {
-		return have, nil // somebody else has renewed it meanwhile
+	defer leave(r.renewing)
+	if g, err, settled := r.settled(now); settled {
+		return g, err // somebody else has asked meanwhile
 	}
-	got, err := r.fetch(ctx)
-	if err != nil {
-		if have.valid(now) {
-			return have, nil
-		}
-		return grant{}, err
-	}
+	return r.renew(ctx, now)
+}
+
+// settled is what a request of that time gets when nobody is to be asked for it.
+func (r *renewed) settled(now time.Time) (g grant, failure error, settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.current = got
-	return got, nil
+	switch {
+	case r.current.fresh(now):
+		return r.current, nil, true
+	case !time.Now().Before(r.until):
+		return grant{}, nil, false
+	case r.current.valid(now):
+		return r.current, nil, true
+	}
+	return grant{}, r.failure, true
+}
+
+// renew asks for a grant. When there is none, the old one serves.
+func (r *renewed) renew(ctx context.Context, now time.Time) (grant, error) {
+	asking := ctx
+	if r.have().valid(now) {
+		var cancel context.CancelFunc
+		asking, cancel = briefly(ctx)
+		defer cancel()
+	}
+	got, err := r.fetch(asking)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.current, r.until = got, time.Time{}
+		return got, nil
+	}
+	if ctx.Err() == nil { // otherwise it says that this caller waits no longer, and nothing about the service
+		r.remember(err)
+	}
+	if r.current.valid(now) {
+		return r.current, nil
+	}
+	return grant{}, err
+}
+
+// briefly leaves at least half of a request's time to the request.
+func briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := briefRenewal
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end)/2)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// remember keeps a failure for everybody who asks within the pause after it, and has it say so.
+func (r *renewed) remember(failure error) {
+	failed, pause := time.Now(), freshGrant
+	r.failure = failure
+	if e, ok := errors.AsType[*Error](failure); ok {
+		if class, _ := classOfIdentity(e); class == ClassAuth {
+			pause = refusedPause
+		}
+		kept := *e
+		kept.Err = errors.Join(e.Err, fmt.Errorf("tried at %s, and not again before %s",
+			failed.UTC().Format(time.RFC3339), failed.Add(pause).UTC().Format(time.RFC3339)))
+		r.failure = &kept
+	}
+	r.until = failed.Add(pause)
 }
 
 func (r *renewed) have() grant {
