@@ -47,7 +47,7 @@ type renewed struct {
 	renewing chan struct{} // holds a value while somebody renews
 	mu       sync.Mutex
 	current  grant
-	// failure is that of the last renewal. It stands until then: nobody asks before.
+	// failure is that of the last renewal, and answers everybody until that time.
 	failure error
 	until   time.Time
 }
@@ -66,8 +66,9 @@ func (r *renewed) Authorize(req *http.Request, body []byte, now time.Time) error
 	return g.credentials.Authorize(req, body, now)
 }
 
+// grant asks for a new one when that is due, one caller at a time. Nobody waits for that while the old one serves.
 func (r *renewed) grant(ctx context.Context, now time.Time) (grant, error) {
-	if g, err, settled := r.settled(now); settled {
+	if g, settled, err := r.settled(now); settled {
 		return g, err
 	}
 	if old := r.have(); old.valid(now) {
@@ -80,25 +81,25 @@ func (r *renewed) grant(ctx context.Context, now time.Time) (grant, error) {
 		return grant{}, ctx.Err()
 	}
 	defer leave(r.renewing)
-	if g, err, settled := r.settled(now); settled {
+	if g, settled, err := r.settled(now); settled {
 		return g, err // somebody else has asked meanwhile
 	}
 	return r.renew(ctx, now)
 }
 
 // settled is what a request of that time gets when nobody is to be asked for it.
-func (r *renewed) settled(now time.Time) (g grant, failure error, settled bool) {
+func (r *renewed) settled(now time.Time) (g grant, settled bool, failure error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.current.fresh(now):
-		return r.current, nil, true
+		return r.current, true, nil
 	case !time.Now().Before(r.until):
-		return grant{}, nil, false
+		return grant{}, false, nil
 	case r.current.valid(now):
-		return r.current, nil, true
+		return r.current, true, nil
 	}
-	return grant{}, r.failure, true
+	return grant{}, true, r.failure
 }
 
 // renew asks for a grant. When there is none, the old one serves.
