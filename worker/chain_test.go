@@ -118,6 +118,23 @@ func TestCredentialsFileThatIsWrong(t *testing.T) {
 	assert.ErrorContains(t, err, "open "+t.Name())
 }
 
+// TestCredentialsFileThatIsNoFile is passed over only when nobody named it and it cannot be there.
+func TestCredentialsFileThatIsNoFile(t *testing.T) {
+	_, env := emulated(t)
+	cfg, err := loadConfig(lookup(with(env, map[string]string{"HOME": "/dev/null"})))
+	require.NoError(t, err)
+	assert.Equal(t, "agency of this server", cfg.Clouds[0].Source)
+
+	_, err = loadConfig(lookup(with(env, map[string]string{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": "/dev/null/credentials"})))
+	require.ErrorContains(t, err, "/dev/null/credentials")
+
+	home := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(home, ".huaweicloud", "credentials"), 0o700))
+	_, err = loadConfig(lookup(with(env, map[string]string{"HOME": home})))
+	require.ErrorContains(t, err, filepath.Join(home, ".huaweicloud", "credentials"))
+	assert.ErrorContains(t, err, "set HOME to another folder, or HUAWEICLOUD_SDK_CREDENTIALS_FILE to another file")
+}
+
 // TestAgency: a worker that was given no credentials works with those of its server.
 func TestAgency(t *testing.T) {
 	cloud, env := emulated(t)

@@ -219,4 +219,7 @@ func TestCloudsYAMLThatIsWrong(t *testing.T) {
 		assert.NotContains(t, err.Error(), "the-password")
 		assert.NotContains(t, err.Error(), "no cloud credentials")
 	}
+	_, err := loadConfig(lookup(with(env, map[string]string{"OS_CLOUD": "of-nobody", "HOME": "/dev/null"})))
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "/dev/null/.config/openstack/clouds.yaml: ", "it is looked for in the next place")
 }

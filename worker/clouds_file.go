@@ -87,7 +87,7 @@ func (s *settings) findClouds() (path string, text []byte, err error) {
 	}
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		if err == nil || !isAbsent(err) {
 			return path, text, err
 		}
 	}

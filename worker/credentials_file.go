@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"gopkg.in/ini.v1"
 )
@@ -34,8 +35,11 @@ func (s *settings) withCredentialsFile() error {
 	}
 	entry, err := readCredentialsFile(path)
 	switch {
-	case byDefault && errors.Is(err, fs.ErrNotExist):
+	case byDefault && isAbsent(err):
 		return nil
+	case byDefault && isUnreadable(err):
+		return fmt.Errorf("the credentials file, which is looked for below HOME: %w: let the worker read it, set HOME to another folder, "+
+			"or HUAWEICLOUD_SDK_CREDENTIALS_FILE to another file", err)
 	case err != nil:
 		return err
 	}
@@ -47,6 +51,18 @@ func (s *settings) withCredentialsFile() error {
 		return env(variable)
 	}
 	return nil
+}
+
+// isAbsent is true when there is no such file, also because what should be a folder on the way to it is none: a user
+// without a home may have HOME=/dev/null.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// isUnreadable is true when the file could not be read, whatever is in it.
+func isUnreadable(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
 }
 
 // readCredentialsFile reads the section [basic] as variables. An error never repeats the text, which holds secrets.
