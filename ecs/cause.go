@@ -22,16 +22,17 @@ const (
 	ActionChangeOS    = "ecs:cloudServers:changeOS"
 )
 
-// Cause is what is set up wrong where the same call will be refused until somebody mends that.
+// Cause is what is in the way where the same call will fail until somebody mends that.
 type Cause string
 
-// The causes of refusals.
+// The causes.
 const (
 	CauseRegion      Cause = "region"      // no such service at the address
 	CauseClock       Cause = "clock"       // the local clock is off, which spoils signatures
 	CauseCredentials Cause = "credentials" // not accepted, or no longer
 	CauseProject     Cause = "project"     // not that of the credentials
 	CausePermission  Cause = "permission"  // the credentials may not make this call
+	CauseLimit       Cause = "limit"       // more calls wait than may be made: ErrNoTurn
 )
 
 // Cause is "" for trouble of any other kind. The codes: ECS error table, and that of the API gateway.
@@ -78,8 +79,11 @@ func causeOfGateway(number string) Cause {
 }
 
 // causeOfSilence is the cause of an error without an answer: a host that does not exist has a wrong region in its
-// name.
+// name, and a call that was not sent says nothing about the way to the cloud.
 func causeOfSilence(err error) Cause {
+	if errors.Is(err, ErrNoTurn) {
+		return CauseLimit
+	}
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
 		return CauseRegion
 	}
@@ -102,6 +106,8 @@ func (e *Error) Remedy() string {
 		return "the project is not that of the credentials: check its id, and the region: every region has projects of its own"
 	case CausePermission:
 		return e.newPermission()
+	case CauseLimit:
+		return "wait until less is under way, or allow more calls per second if the cloud bears them"
 	}
 	return ""
 }

@@ -28,14 +28,15 @@ const (
 	remembered = time.Hour
 )
 
-// errNoTurn is why a call was not sent.
-var errNoTurn = errors.New("it did not get its turn in time: the client makes no more calls per second than it may, and fewer when the cloud throttles")
+// ErrNoTurn is why a call was not sent: it waited for others of the same client until its context ended, or would
+// have. Nothing was asked of the cloud.
+var ErrNoTurn = errors.New("it did not get its turn in time: the client makes no more calls per second than it may, and fewer when the cloud throttles")
 
 func noTurn(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", errNoTurn, err)
+		return fmt.Errorf("%w: %w", ErrNoTurn, err)
 	}
-	return errNoTurn // there is no use in waiting: the context will end first
+	return ErrNoTurn // there is no use in waiting: the context will end first
 }
 
 // hurry is which calls let which others pass.
