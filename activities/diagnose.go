@@ -113,25 +113,26 @@ type diagnosis struct {
 // step is one check. It is skipped unless the check that it needs was ok.
 type step struct {
 	check, needs string
+	asks         bool // the cloud, something that was not asked before
 	do           func(context.Context) Finding
 }
 
 func (d *diagnosis) steps() []step {
 	return []step{
-		{CheckProfile, "", d.profile},
-		{CheckCloud, CheckProfile, d.cloud},
-		{CheckClock, CheckCloud, d.clock},
-		{CheckCredentials, CheckCloud, d.credentials},
-		{CheckProject, CheckCredentials, d.project},
-		{CheckListServers, CheckProject, d.listServers},
-		{CheckReadServer, CheckProject, d.readServer},
-		{CheckReadDisks, CheckReadServer, d.readDisks},
-		{CheckQueryJobs, CheckProject, d.queryJobs},
-		{CheckListGroups, CheckProject, d.listGroups},
-		{CheckListImages, CheckProject, d.listImages},
-		{CheckImage, CheckListImages, d.image},
-		{CheckServer, CheckReadDisks, d.fit},
-		{CheckChanges, "", d.changes},
+		{CheckProfile, "", true, d.profile},
+		{CheckCloud, CheckProfile, false, d.cloud},
+		{CheckClock, CheckCloud, false, d.clock},
+		{CheckCredentials, CheckCloud, false, d.credentials},
+		{CheckProject, CheckCredentials, false, d.project},
+		{CheckListServers, CheckProject, false, d.listServers},
+		{CheckReadServer, CheckProject, true, d.readServer},
+		{CheckReadDisks, CheckReadServer, true, d.readDisks},
+		{CheckQueryJobs, CheckProject, true, d.queryJobs},
+		{CheckListGroups, CheckProject, true, d.listGroups},
+		{CheckListImages, CheckProject, true, d.listImages},
+		{CheckImage, CheckListImages, true, d.image},
+		{CheckServer, CheckReadDisks, false, d.fit},
+		{CheckChanges, "", false, d.changes},
 	}
 }
 
@@ -140,8 +141,12 @@ func (d *diagnosis) find(ctx context.Context, s step) Finding {
 	switch {
 	case s.needs != "" && !d.wasOK(s.needs):
 		finding = NotChecked(s.needs)
-	case ctx.Err() != nil:
-		finding = skipped("not checked: the answers before took all the time")
+	case s.asks && ctx.Err() != nil:
+		// Nobody may take this for a clean bill.
+		finding = Finding{
+			Verdict: CheckFailed, Seen: fmt.Sprintf("not asked: the answers before took all of %s", diagnosisTime),
+			Fix: "see what made them late: a slow way to the cloud, or calls that wait for their turn (docs/configuration.md#limits); then try again",
+		}
 	default:
 		finding = s.do(ctx)
 	}
@@ -181,6 +186,8 @@ func refused(err error) Finding {
 	}
 	finding.Seen = cloud.What()
 	switch remedy := cloud.Remedy(); {
+	case cloud.Cause() == ecs.CauseLimit:
+		finding.Fix = remedy + " (docs/configuration.md#limits)"
 	case remedy != "":
 		finding.Fix = remedy
 	case cloud.Class() == ecs.ClassInvalid:

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -343,17 +345,65 @@ func TestDiagnoseTrouble(t *testing.T) {
 	}
 }
 
-// TestDiagnoseTakesNoLongerThanSomebodyWaits: what there was no time for is not called wrong.
+// TestDiagnoseTakesNoLongerThanSomebodyWaits: what there was no time to ask is not called good, and what needs no
+// question is told all the same.
 func TestDiagnoseTakesNoLongerThanSomebodyWaits(t *testing.T) {
 	slow := emulator.Fault{Op: emulator.OpAny, Kind: emulator.Latency, Delay: 28 * time.Second, Times: -1}
 	inLab(t, withFaults(stopped(), slow), func(l *lab) {
-		end := run(l, l.acts.Diagnose, activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID}, attempt{})
-		require.NoError(l, end.err)
-		assert.Equal(l, 100*time.Second, end.took)
-		last := end.result.Findings[len(end.result.Findings)-4]
-		assert.Equal(l, activities.CheckListImages, last.Check)
-		assert.Equal(l, activities.CheckSkipped, last.Verdict)
-		assert.Contains(l, last.Seen, "took all the time")
+		begun := time.Now()
+		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		assert.Equal(l, 100*time.Second, time.Since(begun))
+		d.failed(activities.CheckQueryJobs, activities.CheckListGroups, activities.CheckListImages)
+		d.says(activities.CheckListImages, activities.CheckFailed, "not asked: the answers before took all of 1m40s")
+		assert.Contains(l, d.found[activities.CheckListImages].Fix, "a slow way to the cloud")
+		d.says(activities.CheckImage, activities.CheckSkipped, "first comes list images")
+		d.says(activities.CheckServer, activities.CheckOK, "one is SHUTOFF")
+	})
+}
+
+// TestDiagnoseABusyWorker: the calls of the checks wait behind those of everything else that the worker does. What
+// was not asked for that reason says nothing about the network.
+func TestDiagnoseABusyWorker(t *testing.T) {
+	const noTurn = "it did not get its turn in time"
+	busy := func(t *testing.T, readers int, test func(l *lab)) {
+		inLab(t, stopped(), func(l *lab) {
+			l.config.CallsPerSecond = 2
+			cloud := l.client(l.config)
+			l.acts.Profiles[0].Cloud = cloud
+			ctx, cancel := context.WithCancel(l.Context())
+			var reading sync.WaitGroup
+			for range readers {
+				reading.Go(func() {
+					for ctx.Err() == nil {
+						_, _ = cloud.Server(ctx, l.server.ID)
+					}
+				})
+			}
+			synctest.Wait()
+			test(l)
+			cancel()
+			reading.Wait()
+		})
+	}
+	t.Run("for the first call", func(t *testing.T) {
+		busy(t, 150, func(l *lab) {
+			d := l.diagnose(activities.DiagnoseInput{})
+			failed := d.failed(activities.CheckCloud)
+			assert.Contains(l, failed.Seen, "http://ecs.emulated: list servers: "+noTurn)
+			assert.Equal(l, "wait until less is under way, or allow more calls per second if the cloud bears them (docs/configuration.md#limits)", failed.Fix)
+			d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+		})
+	})
+	t.Run("for a later one", func(t *testing.T) {
+		busy(t, 60, func(l *lab) {
+			d := l.diagnose(activities.DiagnoseInput{})
+			failed := d.failed(activities.CheckReadServer, activities.CheckQueryJobs, activities.CheckListGroups, activities.CheckListImages)
+			assert.Contains(l, failed.Seen, noTurn)
+			assert.Contains(l, failed.Fix, "allow more calls per second")
+			d.says(activities.CheckListServers, activities.CheckOK, "permitted")
+			d.says(activities.CheckQueryJobs, activities.CheckFailed, "not asked: the answers before took all of 1m40s")
+			d.says(activities.CheckChanges, activities.CheckSkipped, "would change a server")
+		})
 	})
 }
 
