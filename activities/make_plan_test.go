@@ -260,6 +260,29 @@ func TestMakePlanChecksTheSecrets(t *testing.T) {
 	})
 }
 
+// TestMakePlanKnowsWhichRollbackIsRefused by the look that comes before it, and says so in the same words.
+func TestMakePlanKnowsWhichRollbackIsRefused(t *testing.T) {
+	options := stopped()
+	options.Images = []emulator.Image{{Name: "windows-2022", OSType: rollout.Windows, MinDiskGB: 40}, {Name: emulator.TargetImageName, MinDiskGB: 40}}
+	options.Fleet[0].Tags, options.Fleet[0].SystemDiskGB = []string{selectsWeb}, 40
+	inLab(t, options, func(l *lab) {
+		huaweicloud, err := edition.Named("huaweicloud")
+		require.NoError(l, err)
+		l.acts.Profiles[0].Edition = huaweicloud
+		l.update(func(s *emulator.Server) { s.ImageID = l.image("windows-2022").ID })
+		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) {
+			s.Servers.Stopped, s.Budget.OnBreach = spec.RuleChange, rollout.BreachRollback
+		}))
+
+		back := l.question()
+		back.Change = plan.Change
+		back.Change.ImageID, back.Change.EvenIfSameImage = plan.Servers[0].Before.ImageID, true
+		refusals := l.preflight(back).result.Refusals
+		require.Len(l, refusals, 2, "the edition, and no login: %v", refusals)
+		assert.Contains(l, plan.Warnings, "1 server cannot be rolled back (one): "+strings.Join(refusals, "; "))
+	})
+}
+
 // TestMakePlanForTheEdition of the profile, with the facts that the image service serves.
 func TestMakePlanForTheEdition(t *testing.T) {
 	options := fleetSized(12)

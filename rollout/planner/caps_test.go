@@ -158,7 +158,8 @@ func TestWarnings(t *testing.T) {
 		"all 12 servers may be out of service at once",
 		"the rollout is estimated to take 7m0s and pauses after 5m0s",
 		"rolling back makes new disks from the previous images with the login and user data of this rollout, not with those from before",
-		"12 servers cannot be rolled back, the previous image is gone or not active: web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more",
+		"1 server cannot be rolled back (web-01): the previous image is gone",
+		"11 servers cannot be rolled back (web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10, web-11 and 1 more): image ubuntu-22.04 (" + jammy + ") has status deleted and must be active",
 		"api v2: nothing says that image ubuntu-24.04 lacks Cloud-Init, which is no proof that it has it: the first wave is; api: v1 is for images without",
 		"the present image of 1 server cannot be read, so firmware and architecture were not compared: web-01",
 		"stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md",
@@ -166,6 +167,49 @@ func TestWarnings(t *testing.T) {
 	assert.Empty(t, mustMake(t, document(), fleet(10)).Warnings, "a careful document of ten servers")
 	plan = mustMake(t, with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), fleet(3))
 	assert.Equal(t, []string{"rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks"}, plan.Warnings)
+}
+
+// TestRollbackThatWouldBeRefused is said before anybody counts on it, with the reason, once for each image.
+func TestRollbackThatWouldBeRefused(t *testing.T) {
+	const windows, otherKey = "image windows-2022 (" + noble2 + ") is a Windows image", "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	const noWindows, noPassword = "the API of edition huaweicloud changes no server to Windows (docs/editions.md)", "which keeps no password: nobody could log in; give a password or a key pair"
+	huaweicloud := rollout.Edition{Name: "huaweicloud", NoWindows: true}
+	key := func(s *spec.Spec) { s.Login.KeyPair = "k" }
+	for name, c := range map[string]struct {
+		previous rollout.InventoryImage
+		spec     func(*spec.Spec)
+		edition  rollout.Edition
+		want     string // after the servers, "" for no such warning
+	}{
+		"to Windows where no server gets it": {rollout.InventoryImage{OSType: "Windows"}, key, huaweicloud, windows + ": " + noWindows},
+		"to Windows where servers get it":    {rollout.InventoryImage{OSType: "Windows"}, key, rollout.Edition{}, ""},
+		"to Windows without a login":         {rollout.InventoryImage{OSType: "Windows"}, nil, rollout.Edition{}, windows + ", " + noPassword},
+		"to Windows for both reasons":        {rollout.InventoryImage{OSType: "Windows"}, nil, huaweicloud, windows + ": " + noWindows + "; " + windows + ", " + noPassword},
+		"to Linux":                           {rollout.InventoryImage{OSType: "Linux"}, nil, huaweicloud, ""},
+		"to an image with another key": {
+			rollout.InventoryImage{Encrypted: true, EncryptionKeyID: noble}, func(s *spec.Spec) { s.Disk.EncryptWith = otherKey }, rollout.Edition{},
+			"image windows-2022 (" + noble2 + ") is encrypted with key " + noble + ", and so are its disks: key " + otherKey + " cannot be theirs; name none",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.previous.ID, c.previous.Name, c.previous.Status = noble2, "windows-2022", rollout.ImageActive
+			inv := fleet(5)
+			inv.Images, inv.Edition = append(inv.Images, c.previous), c.edition
+			inv.Servers[1].Observation.ImageID, inv.Servers[3].Observation.ImageID = noble2, noble2
+			doc := with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback })
+			if c.spec != nil {
+				c.spec(&doc.Spec)
+			}
+			warnings := mustMake(t, doc, inv).Warnings[1:] // the first one is about every rollback
+			if c.want == "" {
+				assert.Empty(t, warnings)
+			} else {
+				assert.Equal(t, []string{"2 servers cannot be rolled back (web-02, web-04): " + c.want}, warnings)
+			}
+			doc.Spec.Budget.OnBreach = rollout.BreachPause
+			assert.Empty(t, mustMake(t, doc, inv).Warnings, "nobody asks for it")
+		})
+	}
 }
 
 // TestFirstExample: the rollout that the README shows is one that nobody has to be warned of.

@@ -44,10 +44,38 @@ func (p *planner) warnOfRollback() {
 	} else {
 		p.warning("rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks")
 	}
-	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).Status != rollout.ImageActive })
-	if len(gone) > 0 {
-		p.warning("%s cannot be rolled back, the previous image is gone or not active: %s", count(len(gone), "server"), p.names(gone))
+	p.warnOfPreviousImages()
+}
+
+// warnOfPreviousImages tells which servers Preflight would refuse to roll back: it asks of the previous image what
+// it asks of the planned one.
+func (p *planner) warnOfPreviousImages() {
+	var reasons []string // each once, in the order of the servers
+	servers := map[string][]rollout.InventoryServer{}
+	for _, s := range p.chosen {
+		reason := p.againstRollback(s)
+		if reason == "" {
+			continue
+		}
+		if len(servers[reason]) == 0 {
+			reasons = append(reasons, reason)
+		}
+		servers[reason] = append(servers[reason], s)
 	}
+	for _, reason := range reasons {
+		p.warning("%s cannot be rolled back (%s): %s", count(len(servers[reason]), "server"), p.names(servers[reason]), reason)
+	}
+}
+
+// againstRollback is why the server would not get its previous image, "" when nothing is known against it.
+func (p *planner) againstRollback(s rollout.InventoryServer) string {
+	previous := p.imageOf(s)
+	if previous.ID == "" {
+		return "the previous image is gone"
+	}
+	change := p.plan.Change
+	change.ImageID = previous.ID
+	return strings.Join(previous.Objections(change, p.edition), "; ")
 }
 
 func (p *planner) warnOfChange() {
