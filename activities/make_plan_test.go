@@ -269,7 +269,8 @@ func TestMakePlanKnowsWhichRollbackIsRefused(t *testing.T) {
 		huaweicloud, err := edition.Named("huaweicloud")
 		require.NoError(l, err)
 		l.acts.Profiles[0].Edition = huaweicloud
-		l.update(func(s *emulator.Server) { s.ImageID = l.image("windows-2022").ID })
+		windows := l.image("windows-2022").ID
+		l.update(func(s *emulator.Server) { s.ImageID = windows })
 		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) {
 			s.Servers.Stopped, s.Budget.OnBreach = spec.RuleChange, rollout.BreachRollback
 		}))
