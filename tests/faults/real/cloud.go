@@ -112,6 +112,9 @@ func finish(d *dice, f emulator.Fault, kind emulator.FaultKind) emulator.Fault {
 			f.Variant = one(d, emulator.VariantIntact, emulator.VariantIntact, emulator.VariantChanged, emulator.VariantLost)
 		}
 	case emulator.JobStuck:
+		if f.Op == emulator.OpStop {
+			f.Times = 1 // when the hard stop sticks too, reimage tries for a day to give the server its power back
+		}
 		if f.Op == emulator.OpChangeOS && d.chance(0.5) {
 			f.Variant = emulator.VariantPendingPayment
 		}
