@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,23 @@ func (w *Worker) Stop() error { return w.end(syscall.SIGTERM) }
 
 // Signal sends a signal and waits for nothing.
 func (w *Worker) Signal(signal os.Signal) error { return w.cmd.Process.Signal(signal) }
+
+// Stopped tells whether every thread of the process stands still: after SIGSTOP they run on for some moments. On systems
+// without /proc nobody can tell, and it says yes.
+func (w *Worker) Stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", w.cmd.Process.Pid))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return false // it has just ended
+		}
+		_, state, _ := bytes.Cut(stat, []byte(") ")) // after the name of the program
+		if !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return true
+}
 
 func (w *Worker) end(signal os.Signal) error {
 	err := w.cmd.Process.Signal(signal)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -27,17 +28,18 @@ import (
 func TestFrozenWorker(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{})
-	line, cloud := newWire(t), newSlowDoor(t, lab)
+	before := lab.Server("SHUTOFF")
+	line, cloud := newWire(t), newSlowDoor(t, lab, before.ID)
 	frozen := lab.StartWorker(map[string]string{
 		"TEMPORAL_ADDRESS": line.address(), "REIMAGE_ECS_ENDPOINT": cloud.URL, "SSL_CERT_FILE": cloud.certificate(t),
 	})
-	before := lab.Server("SHUTOFF")
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
 
 	<-cloud.connecting
 	lab.AwaitStep(run, workflows.StepSubmit)
 	require.NoError(t, frozen.Signal(syscall.SIGSTOP))
+	lab.Eventually("it stands still", frozen.Stopped)
 	line.cut()
 	close(cloud.connect)
 	lab.StartWorker(nil)
@@ -50,28 +52,35 @@ func TestFrozenWorker(t *testing.T) {
 	lab.Replay(run)
 }
 
-// slowDoor is a way into the cloud by TLS for one worker. The second connection through it, which is the
-// one for a write, is held back in its handshake.
+// slowDoor is a way into the cloud by TLS for one worker. Connections through it that begin after the look before the
+// change are held back in their handshake: that for the change has to be one of them.
 type slowDoor struct {
 	*httptest.Server
-	connecting, connect chan struct{} // the second connection begins, and may go on
+	connecting, connect chan struct{} // the first of them begins, and may go on
 
-	connections atomic.Int32
-	changes     atomic.Int32 // requests for a change of OS that came through
+	looks   atomic.Int32 // at the server
+	held    sync.Once
+	changes atomic.Int32 // requests for a change of OS that came through
 }
 
-func newSlowDoor(t *testing.T, lab *harness.Lab) *slowDoor {
+// looksBefore are those of Preflight, StopIfNeeded and SubmitChangeOS at a stopped server.
+const looksBefore = 3
+
+func newSlowDoor(t *testing.T, lab *harness.Lab, serverID string) *slowDoor {
 	t.Helper()
 	d := &slowDoor{connecting: make(chan struct{}), connect: make(chan struct{})}
 	d.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/changeos") {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/changeos"):
 			d.changes.Add(1)
+		case strings.HasSuffix(r.URL.Path, "/cloudservers/"+serverID):
+			d.looks.Add(1)
 		}
 		lab.Cloud.ServeHTTP(w, r)
 	}))
 	d.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		if d.connections.Add(1) == 2 {
-			close(d.connecting)
+		if d.looks.Load() >= looksBefore {
+			d.held.Do(func() { close(d.connecting) })
 			<-d.connect
 		}
 		return nil, nil

@@ -68,8 +68,22 @@ func (t *Temporal) Stack() *stack.Temporal {
 	return &stack.Temporal{Client: t.client, Address: t.front.Address()}
 }
 
-// Start starts a process on the database, the first or the next one, and returns once it answers.
+// Start starts a process on the database, the first or the next one, and returns once it answers. It tries a few times:
+// somebody else may take the port that the kernel has just named.
 func (t *Temporal) Start(ctx context.Context) error {
+	var err error
+	for range startTries {
+		if err = t.start(ctx); err == nil {
+			return nil
+		}
+		if t.exited != nil {
+			_ = t.Kill() // it may have started and not answer
+		}
+	}
+	return fmt.Errorf("%w\n%s", err, t.lastWords())
+}
+
+func (t *Temporal) start(ctx context.Context) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
@@ -127,15 +141,11 @@ func (t *Temporal) Die(ctx context.Context, down time.Duration) error {
 		return fmt.Errorf("the Temporal server cannot be killed: %w", err)
 	}
 	pause(ctx, down)
-	var err error
-	for range startTries {
-		if err = t.Start(context.WithoutCancel(ctx)); err == nil {
-			return nil
-		}
-		_ = t.Kill() // it may have started and not answer
+	if err := t.Start(context.WithoutCancel(ctx)); err != nil {
+		t.end() // nobody need wait for anything any more
+		return fmt.Errorf("the Temporal server does not come back: %w", err)
 	}
-	t.end() // nobody need wait for anything any more
-	return fmt.Errorf("the Temporal server does not come back: %w\n%s", err, t.lastWords())
+	return nil
 }
 
 // lastWords are the end of what the server had to say.
