@@ -27,6 +27,18 @@ type request struct {
 
 func (r request) write() bool { return r.method != http.MethodGet }
 
+// api is what a limit of the gateway is about: the method and the path, whatever ids are in it. The path is parted
+// at the slashes; a part with digits is an id, or the version with its one or two.
+func (r request) api() string {
+	parts := strings.Split(r.url.Path, "/")
+	for i, part := range parts {
+		if len(part) > len("v2.1") && strings.ContainsAny(part, "0123456789") {
+			parts[i] = "*"
+		}
+	}
+	return r.method + " " + strings.Join(parts, "/")
+}
+
 // limit is the size in bytes of the largest answer that is read.
 func (r request) limit() int64 {
 	if r.list {
@@ -106,9 +118,9 @@ func (c *Client) awaitTurn(ctx context.Context, r request) error {
 		return nil
 	}
 	if r.write() {
-		return c.turns.wait(ctx, urgent)
+		return c.turns.wait(ctx, r.api(), urgent)
 	}
-	return c.turns.wait(ctx, c.reads)
+	return c.turns.wait(ctx, r.api(), c.reads)
 }
 
 // heed slows the client down when the answer asks for it. Flow control may hide behind a success: HTTP 202.
@@ -117,7 +129,7 @@ func (c *Client) heed(r reply, call request) {
 		return
 	}
 	if e := r.failure(call); e.Class() == ClassThrottled {
-		c.turns.throttled(r.sent, e.RetryAfter, quotaIn(parseFault(r.body).message))
+		c.turns.throttled(call.api(), r.sent, e.RetryAfter, quotaIn(parseFault(r.body).message))
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	breather = time.Second
 	// remembered is how long a limit that the cloud named is kept to.
 	remembered = time.Hour
+	// seldomest is the least pace that a limit leads to: after that, a call finds out.
+	seldomest = rate.Limit(1 / float64(longestPause/time.Second))
 )
 
 // ErrNoTurn is why a call was not sent: it waited for others of the same client until its context ended, or would
@@ -65,18 +67,26 @@ type turns struct {
 	slow   rate.Limit
 	// shut is until when the cloud asked for silence.
 	shut time.Time
-	// named is the pace that fits the limit which the cloud named, until forgotten.
-	named     rate.Limit
+	// limited are those of single APIs, of which the cloud named the limit. Their calls wait there first.
+	limited map[string]*limit
+}
+
+// limit is what the gateway allows one API: its limits are by method and path.
+type limit struct {
+	*turns
 	forgotten time.Time
 }
 
 // newTurns allows that many calls in any one second: a quarter of them at once, the others evenly.
 func newTurns(callsPerSecond int) *turns {
 	burst := max(1, callsPerSecond/4)
-	full := rate.Limit(callsPerSecond - burst)
+	return turnsAt(rate.Limit(callsPerSecond-burst), burst)
+}
+
+func turnsAt(full rate.Limit, burst int) *turns {
 	return &turns{
 		full: full, limiter: rate.NewLimiter(full, burst),
-		gate: make(chan struct{}, 1), antechamber: make(chan struct{}, 1),
+		gate: make(chan struct{}, 1), antechamber: make(chan struct{}, 1), limited: map[string]*limit{},
 	}
 }
 
@@ -87,9 +97,18 @@ func checkCallsPerSecond(calls int) error {
 	return nil
 }
 
-// wait returns when a call may be sent, or an error when the context ends first. It never outlasts the context:
-// whoever sends then would send on an old view.
-func (t *turns) wait(ctx context.Context, how hurry) error {
+// wait returns when a call of the API may be sent, or an error when the context ends first. It never outlasts the
+// context: whoever sends then would send on an old view.
+func (t *turns) wait(ctx context.Context, api string, how hurry) error {
+	if own := t.limitOf(api, time.Now()); own != nil {
+		if err := own.pass(ctx, how); err != nil {
+			return err
+		}
+	}
+	return t.pass(ctx, how)
+}
+
+func (t *turns) pass(ctx context.Context, how hurry) error {
 	if how == unhurried {
 		if !enter(ctx, t.antechamber) {
 			return noTurn(ctx)
@@ -132,12 +151,23 @@ func enter(ctx context.Context, room chan struct{}) bool {
 
 func leave(room chan struct{}) { <-room }
 
-// throttled slows down after an answer to a call that was sent at that time. The pace halves once for all the
-// calls that were under way together. Silence is what the cloud asked for, 0 for nothing; limit is what it named.
-func (t *turns) throttled(sent time.Time, silence time.Duration, limit quota) {
+// throttled heeds an answer to a call of the API that was sent at that time. Silence is what the cloud asked for, 0
+// for nothing. When it named a limit, that is the API's alone, and so are the silence and the pace: a limit of a few
+// changes of OS a minute does not keep anybody from looking at servers.
+func (t *turns) throttled(api string, sent time.Time, silence time.Duration, named quota) {
+	now := time.Now()
+	if named.calls <= 0 || named.window <= 0 {
+		t.slowDown(sent, now, silence)
+		return
+	}
+	// Three quarters: others use the account too, and the windows of the cloud are not ours.
+	t.learn(api, now, max(seldomest, rate.Limit(0.75*float64(named.calls)/named.window.Seconds()))).slowDown(sent, now, silence)
+}
+
+// slowDown halves the pace, once for all the calls that were under way together.
+func (t *turns) slowDown(sent, now time.Time, silence time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
 	if sent.After(t.slowed) {
 		t.slow, t.slowed = max(slowest, t.pace(now)/2), now
 	}
@@ -148,11 +178,34 @@ func (t *turns) throttled(sent time.Time, silence time.Duration, limit quota) {
 	if until := now.Add(min(silence, longestPause)); until.After(t.shut) {
 		t.shut = until
 	}
-	if limit.calls > 0 && limit.window > 0 {
-		// Three quarters: others use the account too, and the windows of the cloud are not ours.
-		t.named = max(slowest, rate.Limit(0.75*float64(limit.calls)/limit.window.Seconds()))
-		t.forgotten = now.Add(remembered)
+}
+
+// learn gives the turns of an API whose limit allows that pace. New ones begin no faster than half of what was too
+// fast.
+func (t *turns) learn(api string, now time.Time, pace rate.Limit) *turns {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.limited[api]
+	if own == nil || now.After(own.forgotten) {
+		own = &limit{turns: turnsAt(pace, 1)}
+		own.slow, own.slowed = t.pace(now)/2, now
+		t.limited[api] = own
 	}
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	own.full, own.forgotten = min(own.full, pace), now.Add(remembered) // an API may have two limits
+	return own.turns
+}
+
+// limitOf gives the turns of an API whose limit is known, otherwise nil.
+func (t *turns) limitOf(api string, now time.Time) *turns {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.limited[api]
+	if own == nil || now.After(own.forgotten) {
+		return nil
+	}
+	return own.turns
 }
 
 // pace is the one of this moment, in calls per second.
@@ -160,9 +213,6 @@ func (t *turns) pace(now time.Time) rate.Limit {
 	pace := t.full
 	if !t.slowed.IsZero() {
 		pace = min(pace, t.slow+t.full*rate.Limit(now.Sub(t.slowed).Seconds()/recovery.Seconds()))
-	}
-	if now.Before(t.forgotten) {
-		pace = min(pace, t.named)
 	}
 	return pace
 }

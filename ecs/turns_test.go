@@ -287,6 +287,33 @@ func TestKeepsToTheLimitThatTheCloudNames(t *testing.T) {
 	})
 }
 
+// TestALimitIsThatOfOneAPI: one of a few changes of OS a minute slows down nothing else, and changes of all servers.
+func TestALimitIsThatOfOneAPI(t *testing.T) {
+	const text = `{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:10,time:1 minute","error_code":"APIGW.0308"}`
+	const other = "6f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
+	paced(t, 20, func(t *testing.T, client *ecs.Client, cloud *counter) {
+		cloud.answer = func(r *http.Request) http.HandlerFunc {
+			if r.Method == http.MethodPost && len(cloud.writes) == 1 {
+				return answering(429, text)
+			}
+			return nil
+		}
+		out := client.ChangeOS(t.Context(), serverID, rootRequest())
+		assert.Equal(t, ecs.Throttled, out.Kind)
+		begun := time.Now()
+		reads(t, client, 155).Wait()
+		assert.InDelta(t, 10*time.Second, time.Since(begun), float64(time.Second), "at the full pace")
+
+		ctx, cancel := context.WithTimeout(t.Context(), 31*time.Minute)
+		defer cancel()
+		for ctx.Err() == nil {
+			_ = client.ChangeOS(ctx, other, rootRequest())
+			time.Sleep(time.Second)
+		}
+		assert.InDelta(t, 30*7.5, len(cloud.writes)-1, 2, "three quarters of the limit, after a minute of silence")
+	})
+}
+
 func TestTooFewCallsPerSecond(t *testing.T) {
 	for _, calls := range []int{-1, 1} {
 		c := config("https://ecs.example")
