@@ -35,9 +35,7 @@ func (s site) image(ctx context.Context, id string) (ecs.Image, error) {
 	}
 	// Others wait for this answer too, so it does not end with the one who happened to ask first.
 	answer := s.images.asking.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.Cloud.RequestTimeout())
-		defer cancel()
-		image, err := s.Cloud.Image(ctx, id)
+		image, err := s.Cloud.Image(context.WithoutCancel(ctx), id)
 		if err == nil {
 			s.images.keep(key, image)
 		}

@@ -61,6 +61,8 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
+	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
+	defer heart.stop()
 	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
 	server, err := s.Cloud.Unhurried().Server(ctx, in.ServerID)
 	switch {

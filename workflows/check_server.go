@@ -10,6 +10,6 @@ import (
 // line, before it asks for consent. It touches nothing.
 func CheckServer(ctx workflow.Context, in activities.PreflightInput) (activities.PreflightResult, error) {
 	var found activities.PreflightResult
-	err := workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, in).Get(ctx, &found)
+	err := workflow.ExecuteActivity(promptOptions(ctx, "look at the server and the image"), act.Preflight, in).Get(ctx, &found)
 	return found, err
 }

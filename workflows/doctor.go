@@ -10,6 +10,6 @@ import (
 // nothing. A check that failed is data.
 func Doctor(ctx workflow.Context, in activities.DiagnoseInput) (activities.DiagnoseResult, error) {
 	var found activities.DiagnoseResult
-	err := workflow.ExecuteActivity(lookOptions(ctx, "check what a worker needs of the cloud"), act.Diagnose, in).Get(ctx, &found)
+	err := workflow.ExecuteActivity(promptOptions(ctx, "check what a worker needs of the cloud"), act.Diagnose, in).Get(ctx, &found)
 	return found, err
 }

@@ -113,8 +113,8 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 	}
 }
 
-// TestLookGivesUpWhileSomebodyIsWatching: a cloud in trouble is reported after at most five minutes.
-func TestLookGivesUpWhileSomebodyIsWatching(t *testing.T) {
+// TestLookGivesUp on a cloud in trouble.
+func TestLookGivesUp(t *testing.T) {
 	s := newStage(t)
 	s.look.fails(passing(activities.ErrCloud, "503"))
 
@@ -124,8 +124,21 @@ func TestLookGivesUpWhileSomebodyIsWatching(t *testing.T) {
 	assert.Contains(t, result.Reason, "503")
 	assert.Greater(t, len(s.started), 1, "it was tried again")
 	assert.Subset(t, []string{activities.PreflightName}, s.started)
+	assert.LessOrEqual(t, result.EndedAt.Sub(result.StartedAt), 30*time.Minute)
+}
+
+// TestCheckServerGivesUpWhileSomebodyIsWatching: after at most five minutes.
+func TestCheckServerGivesUpWhileSomebodyIsWatching(t *testing.T) {
+	s := newStage(t)
+	s.look.fails(passing(activities.ErrCloud, "503"))
+	begun := s.env.Now()
+
+	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
+
+	assert.ErrorContains(t, s.env.GetWorkflowError(), "503")
+	assert.Greater(t, len(s.started), 1, "it was tried again")
 	// The test environment lets the last attempt of one minute end; the server would cut it off.
-	assert.LessOrEqual(t, result.EndedAt.Sub(result.StartedAt), 6*time.Minute)
+	assert.LessOrEqual(t, s.env.Now().Sub(begun), 6*time.Minute)
 }
 
 func TestCheckServerPassesTheFindingsOn(t *testing.T) {

@@ -21,9 +21,23 @@ func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
 }
 
-// lookOptions: at most four reads with a deadline of 30 s each, or a diagnosis, which ends by itself; trouble is reported after five minutes,
-// while somebody may still be watching and nothing has been touched.
+// lookOptions: at most four reads of 30 s each, and the wait for their turns: the first look at a server lets all others
+// pass. While the cloud throttles, hundreds of servers wait there for minutes, and one that is sent to the end of
+// the queue again and again ends as not started although nothing is wrong with it. Nothing is touched, so a cancel
+// need not wait for it.
 func lookOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    15 * time.Minute,
+		ScheduleToCloseTimeout: 30 * time.Minute,
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            retry(),
+		Summary:                summary,
+	})
+}
+
+// promptOptions: the same reads, or a diagnosis, which ends by itself, for somebody who waits at a prompt. Trouble is
+// reported after five minutes, while he may still be watching.
+func promptOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    2*time.Minute + 10*time.Second,
 		ScheduleToCloseTimeout: 5 * time.Minute,

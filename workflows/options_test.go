@@ -43,12 +43,9 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 		assert.Positive(t, options.RetryPolicy.MaximumInterval, "%s: without one the server waits 100 times the first interval", asked.name)
 		assert.NotEmpty(t, options.Summary, asked.name)
 		assert.Less(t, len(options.Summary), 200, asked.name)
-		if asked.name == activities.PreflightName {
-			continue // reads for two minutes at most: a cancel need not wait for it, and a silent one need not be missed early
-		}
 		assert.Positive(t, options.HeartbeatTimeout, asked.name)
 		assert.LessOrEqual(t, options.HeartbeatTimeout, time.Minute, asked.name)
-		assert.True(t, options.WaitForCancellation, asked.name)
+		assert.Equal(t, asked.name != activities.PreflightName, options.WaitForCancellation, "%s: a cancel need not wait for what touches nothing", asked.name)
 	}
 }
 
@@ -136,7 +133,16 @@ func TestServerWithoutNameIsCalledByItsID(t *testing.T) {
 	assert.Contains(t, s.details(), "**"+serverID+"** to image")
 }
 
-func TestCheckServerHasTheOptionsOfALook(t *testing.T) {
+// TestALookWaitsForItsTurn: the first look at a server goes last, so it must outlast the looks at all others.
+func TestALookWaitsForItsTurn(t *testing.T) {
+	s := newStage(t)
+	s.ended()
+	options := s.options.of(t, activities.PreflightName)
+	assert.Equal(t, 15*time.Minute, options.StartToCloseTimeout)
+	assert.Equal(t, 30*time.Minute, options.ScheduleToCloseTimeout)
+}
+
+func TestCheckServerReportsTroubleSoon(t *testing.T) {
 	s := newStage(t)
 	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
 	options := s.options.of(t, activities.PreflightName)

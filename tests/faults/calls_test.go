@@ -26,10 +26,16 @@ type calm struct{ faults.Outcome }
 
 func rollCalmly(t *testing.T, servers, inFlight int, change emulator.Span) calm {
 	t.Helper()
+	return roll(t, faults.Calm(servers, inFlight, callsPerSecond, change), servers)
+}
+
+// roll runs a schedule that must end with all servers done.
+func roll(t *testing.T, schedule faults.Schedule, servers int) calm {
+	t.Helper()
 	var c calm
 	synctest.Test(t, func(t *testing.T) {
 		var err error
-		c.Outcome, err = faults.Run(context.Background(), faults.Calm(servers, inFlight, callsPerSecond, change))
+		c.Outcome, err = faults.Run(context.Background(), schedule)
 		require.NoError(t, err)
 	})
 	require.Empty(t, c.Violations)
@@ -77,6 +83,26 @@ func TestFewCalls(t *testing.T) {
 			assert.LessOrEqual(t, c.median(), 3*time.Second)
 			assert.Zero(t, c.Throttled)
 		})
+	}
+}
+
+// TestWaitingIsNoFailure: on a cloud that allows little, healthy servers wait, and all of them are done.
+func TestWaitingIsNoFailure(t *testing.T) {
+	change := emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}
+	limited := func(servers, inFlight, calls, after int) faults.Schedule {
+		s := faults.Calm(servers, inFlight, callsPerSecond, change)
+		s.Cloud.Faults = []emulator.Fault{{
+			Op: emulator.OpChangeOS, Kind: emulator.Throttle, After: after, Times: 1,
+			Message: fmt.Sprintf("The throttling threshold has been reached: policy user over ratelimit,limit:%d,time:1 minute", calls),
+		}}
+		return s
+	}
+	for name, schedule := range map[string]faults.Schedule{
+		"ten changes of OS a minute":      limited(100, 25, 10, 20),
+		"200 changes of OS a minute":      limited(300, 300, 200, 0),
+		"three calls a second altogether": faults.Calm(100, 100, 3, change),
+	} {
+		t.Run(name, func(t *testing.T) { t.Log(roll(t, schedule, schedule.Cloud.Servers)) })
 	}
 }
 

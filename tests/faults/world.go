@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -380,6 +381,11 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 	u.world.limit[name] = options
 	u.world.mu.Unlock()
 	options.HeartbeatTimeout, options.StartToCloseTimeout = 0, 10*tooLong
+	if policy := options.RetryPolicy; policy != nil && policy.MaximumAttempts == 0 {
+		untiring := *policy
+		untiring.MaximumAttempts = math.MaxInt32 // the environment takes none for ten
+		options.RetryPolicy = &untiring
+	}
 	return u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
 }
 
