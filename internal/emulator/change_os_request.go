@@ -93,7 +93,7 @@ func (e *Emulator) replaceDisk(c *call, request osRequest) answer {
 
 // acceptChange books the write and starts it.
 func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
-	work := &job{id: e.seed.job("change", m.ID, m.number()), kind: e.options.Edition.JobType, server: m.ID, begin: c.now}
+	work := &job{id: e.seed.job("change", m.ID, m.number()), kind: e.options.Edition.JobType, server: m.ID, begin: c.now, lead: e.lead(m)}
 	top := work
 	if e.options.Edition.JobShape == "sub_jobs" {
 		work.id = e.seed.job("sub-job", m.ID, m.number())

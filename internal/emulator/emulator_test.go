@@ -41,13 +41,13 @@ func TestOptionsNameEveryProblem(t *testing.T) {
 		Fleet:   []emulator.Server{{ID: "x", Name: "a"}, {ID: "x", Name: "b", Status: "DELETED"}},
 		Images:  []emulator.Image{{ID: "i"}, {ID: "i"}},
 		Edition: emulator.Edition{UnknownJob: "500", BusyCode: "x", RebuildView: "x", JobShape: "x", PowerStateShutdown: 9},
-		Timing:  emulator.Timing{Stop: emulator.Span{Median: 1, Spread: 2}, Lag: -1},
+		Timing:  emulator.Timing{Stop: emulator.Span{Median: 1, Spread: 2}, Lag: -1, Lead: emulator.Span{Spread: 1}},
 		Faults:  []emulator.Fault{{Op: "fly", Kind: "explode"}},
 	})
 	require.Error(t, err)
 	for _, want := range []string{
 		"servers: -1", "speed: -2", "fleet[1] (b): id x is used twice", `status "DELETED"`, "images[1] (): id i is used twice",
-		"unknown job", "busy code", "rebuild view", "job shape", "power state", "timing of stop", "lag", `faults[0]: kind "explode"`, `op "fly"`,
+		"unknown job", "busy code", "rebuild view", "job shape", "power state", "timing of stop", "timing of lead", "lag", `faults[0]: kind "explode"`, `op "fly"`,
 	} {
 		assert.ErrorContains(t, err, want)
 	}

@@ -277,6 +277,25 @@ func TestViewLagsBehind(t *testing.T) {
 	})
 }
 
+// TestViewLeads: the server is at rest while its job still runs, also one that fails.
+func TestViewLeads(t *testing.T) {
+	for status, o := range map[string]emulator.Options{"SUCCESS": exact(stopped()), "FAIL": under(emulator.Fault{Kind: "job_fail"})} {
+		o.Timing.Lead = emulator.Span{Median: 10 * time.Second, Spread: 5 * time.Second}
+		atTime(t, o, func(t *testing.T, c cloud) {
+			id := c.only()
+			job := c.changeOS(id, c.target(), "").jobID(t)
+			require.NotNil(t, c.show(id).TaskState)
+			for c.show(id).TaskState != nil {
+				time.Sleep(time.Second)
+			}
+			time.Sleep(3 * time.Second)
+			assert.Equal(t, "RUNNING", c.job(job).Status)
+			time.Sleep(12 * time.Second)
+			assert.Equal(t, status, c.job(job).Status)
+		})
+	}
+}
+
 func TestVolumeGap(t *testing.T) {
 	for variant, volumes := range map[string]int{"": 0, "none": 0, "two": 2} {
 		atTime(t, under(emulator.Fault{Kind: "volume_gap", Variant: variant}), func(t *testing.T, c cloud) {

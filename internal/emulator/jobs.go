@@ -10,8 +10,9 @@ type job struct {
 	id, kind     string
 	server       string // "" for the parent of a batch
 	begin        time.Time
-	end          time.Time // zero until it has ended; never set on a parent
-	code, reason string    // of a failure
+	end          time.Time     // zero until the work has ended; never set on a parent
+	lead         time.Duration // how long the job runs on after its work has ended
+	code, reason string        // of a failure
 	subs         []*job
 	batch        bool // a failing sub-job makes this parent fail with Ecs.0611, else with the sub-job's own code
 	forgotten    bool // the query answers unknown although the work goes on
@@ -24,13 +25,21 @@ func (j *job) finish(at time.Time, code, reason string) {
 	}
 }
 
+// lead is that of the next job of the server.
+func (e *Emulator) lead(m *machine) time.Duration {
+	return e.seed.duration(e.options.Timing.Lead, "lead", m.ID, m.number())
+}
+
 // settled returns when the job ended and why it failed (code "" for success). The time is zero while it runs.
-func (j *job) settled() (end time.Time, code, reason string) {
+func (j *job) settled(now time.Time) (end time.Time, code, reason string) {
 	if len(j.subs) == 0 {
-		return j.end, j.code, j.reason
+		if end = j.end.Add(j.lead); j.end.IsZero() || now.Before(end) {
+			return time.Time{}, "", ""
+		}
+		return end, j.code, j.reason
 	}
 	for _, sub := range j.subs {
-		subEnd, subCode, subReason := sub.settled()
+		subEnd, subCode, subReason := sub.settled(now)
 		if subEnd.IsZero() {
 			return time.Time{}, "", ""
 		}
@@ -48,7 +57,7 @@ func (j *job) settled() (end time.Time, code, reason string) {
 }
 
 func (j *job) status(now time.Time) string {
-	end, code, _ := j.settled()
+	end, code, _ := j.settled(now)
 	switch {
 	case end.IsZero() && now.Before(j.begin.Add(initPhase)):
 		return "INIT"
@@ -79,7 +88,7 @@ func (j *job) servers() []string {
 func (e *Emulator) showJob(c *call) answer {
 	j, ok := e.jobs[c.vars["job_id"]]
 	if ok {
-		if end, _, _ := j.settled(); !end.IsZero() && c.now.After(end.Add(e.options.Timing.JobRetention)) {
+		if end, _, _ := j.settled(c.now); !end.IsZero() && c.now.After(end.Add(e.options.Timing.JobRetention)) {
 			delete(e.jobs, j.id)
 			ok = false
 		}

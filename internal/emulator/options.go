@@ -56,6 +56,7 @@ type Timing struct {
 	GuestTimeout time.Duration // SOFT stop of a guest that ignores ACPI, until the platform forces it [300s]
 	JobRetention time.Duration // a finished job is known this long [24h]
 	Lag          time.Duration // how long the server view stays behind the SUCCESS of any job [0]
+	Lead         Span          // how long the server view is ahead of the end of any job [0]
 }
 
 func (o Options) withDefaults() Options {
@@ -153,7 +154,7 @@ func (t Timing) validate() error {
 	for _, span := range []struct {
 		name string
 		Span
-	}{{"stop", t.Stop}, {"start", t.Start}, {"change os", t.ChangeOS}} {
+	}{{"stop", t.Stop}, {"start", t.Start}, {"change os", t.ChangeOS}, {"lead", t.Lead}} {
 		if span.Spread < 0 || span.Median < span.Spread {
 			problems = append(problems, fmt.Errorf("timing of %s: %v plus or minus %v reaches below 0", span.name, span.Median, span.Spread))
 		}

@@ -130,7 +130,7 @@ func (e *Emulator) takesOver(m *machine, op string, hard bool) bool {
 
 // beginPower accepts the action for one server and returns its sub-job.
 func (e *Emulator) beginPower(c *call, m *machine, op string, soft bool, parent *job) *job {
-	sub := &job{id: e.seed.job("power", m.ID, m.number()), kind: "serverActions", server: m.ID, begin: c.now}
+	sub := &job{id: e.seed.job("power", m.ID, m.number()), kind: "serverActions", server: m.ID, begin: c.now, lead: e.lead(m)}
 	e.jobs[sub.id] = sub
 	o := &operation{op: op, job: sub, fault: c.faultOn(m), soft: op == OpStop && soft, superseded: m.running}
 	if o.struckBy(JobForgotten) {

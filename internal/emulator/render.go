@@ -50,7 +50,7 @@ type jobEntities struct {
 }
 
 func viewJob(j *job, now time.Time) jobView {
-	end, code, reason := j.settled()
+	end, code, reason := j.settled(now)
 	v := jobView{
 		JobID: j.id, JobType: j.kind, BeginTime: j.begin.Format(jobTime), Status: j.status(now),
 		Entities: jobEntities{ServerID: j.server, SubJobsTotal: len(j.subs)},
