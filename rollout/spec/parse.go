@@ -94,7 +94,8 @@ func syntaxProblem(content []byte, err error) *Problem {
 		return &Problem{Line: line, Column: column, Message: noAliases}
 	}
 	lines := strings.Split(string(content), "\n")
-	text := lines[max(0, min(line, len(lines))-1)]
+	line = max(1, min(line, len(lines))) // YAML breaks lines at carriage returns too
+	text := lines[line-1]
 	indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 	if strings.Contains(indent, "\t") {
 		message += " (the line is indented with a tab: YAML takes only spaces)"
