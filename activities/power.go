@@ -48,7 +48,8 @@ type powerChange struct {
 	progress PowerProgress
 	lost     bool // an answer was lost, so a request may arrive yet
 	heart    *heart
-	job      *watch // nil when there is none
+	job      *watch    // nil when there is none
+	followed time.Time // when the job was read last
 }
 
 func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
@@ -139,8 +140,8 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
-	case p.progress.JobID != "" && server.TaskState == p.ownTask():
-		return nil // the server itself shows that the job is under way
+	case p.progress.JobID != "" && server.TaskState == p.ownTask() && time.Since(p.followed) < rarely*p.Timing.Poll:
+		return nil // the server itself shows that the job is under way; a job that has failed may leave it so
 	case p.progress.JobID != "":
 		return p.follow(ctx, lookedAt)
 	case server.Idle() && (server.Status == rollout.StatusActive || server.Status == rollout.StatusShutoff):
@@ -160,6 +161,7 @@ func (p *powerChange) ownTask() string {
 
 // follow reads the job. When it is over, the next look at the server decides.
 func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
+	p.followed = time.Now()
 	job, err := p.Cloud.Job(ctx, p.progress.JobID)
 	switch {
 	case isNotFound(err):
@@ -201,6 +203,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	}
 	switch out.Kind {
 	case ecs.Accepted:
+		p.followed = time.Now()
 		p.progress = PowerProgress{JobID: out.JobID, Since: time.Now(), Hard: how == ecs.StopHard, Acted: true, Status: p.progress.Status}
 		p.heart.say(ctx, p.progress)
 		return nil

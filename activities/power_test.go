@@ -2,6 +2,9 @@ package activities_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,5 +226,22 @@ func TestPowerBeatsBeforeItLooks(t *testing.T) {
 		defer cancel()
 		l.after(time.Second, cancel)
 		assert.NotEmpty(l, l.stop(attempt{ctx: ctx}, false).beats)
+	})
+}
+
+// TestFailedJobOfAServerThatSeemsToStart: the server shows a start under way for ever, and its job has failed long ago.
+func TestFailedJobOfAServerThatSeemsToStart(t *testing.T) {
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobStuck}), func(l *lab) {
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			_, job, ok := strings.Cut(r.URL.Path, "/jobs/")
+			if ok {
+				fmt.Fprintf(w, `{"job_id":%q,"status":"FAIL","error_code":"Ecs.0611"}`, job)
+			}
+			return ok
+		}
+		begun := time.Now()
+		end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+		require.ErrorContains(l, end.err, "Ecs.0611")
+		assert.LessOrEqual(l, time.Since(begun), 5*time.Minute)
 	})
 }

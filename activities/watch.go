@@ -21,7 +21,8 @@ const (
 //   - Otherwise first when the soonest of them would be over, then each third of Poll until the slowest would be over,
 //     and each Poll after that.
 //   - When several activities of the worker look at the same time, one call reads all their servers. Then the cloud is
-//     asked only about a job whose server shows a change, or that is late.
+//     asked only about a job whose server has come to rest, each Poll while it stays so, about one that is late, and
+//     rarely about any.
 //   - While nothing is known and a crowd waits, its servers are read each third of Poll.
 type watch struct {
 	site
@@ -31,6 +32,7 @@ type watch struct {
 	asked    time.Time // when the cloud was asked about it last
 	others   int       // how many servers the last round asked for
 	shown    rollout.Observation
+	rested   bool // it shows what may be the end: nothing under way, and not the stop that a change begins with
 }
 
 func (s site) watch(kind, serverID string, since time.Time) *watch {
@@ -89,20 +91,21 @@ func (w *watch) isNews(seen *rollout.Observation) bool {
 	if seen == nil {
 		return false
 	}
-	news := *seen != w.shown && (seen.Idle() || !seen.Exists)
-	w.shown = *seen
+	atRest := seen.Idle() || !seen.Exists
+	news := *seen != w.shown && atRest
+	w.shown, w.rested = *seen, atRest && seen.Status != rollout.StatusShutoff
 	return news
 }
 
-// isLate is true when the server should show something by now. Some editions show nothing of a change of OS, and of
-// a job that has failed.
+// isLate is true when the job may be over although the server shows no news: its word may trail behind the server,
+// and some editions show nothing of a change of OS, or of a job that has failed.
 func (w *watch) isLate(now time.Time) bool {
-	from, to, known := w.durations.expected(w.of)
-	elapsed, silent := now.Sub(w.since), now.Sub(w.asked)
-	if known && elapsed > to {
+	_, to, known := w.durations.expected(w.of)
+	silent := now.Sub(w.asked)
+	if w.rested || known && now.Sub(w.since) > to {
 		return silent >= w.Timing.Poll
 	}
-	return silent >= rarely*w.Timing.Poll && (!known || elapsed < from)
+	return silent >= rarely*w.Timing.Poll
 }
 
 // ended notes how long the operation took.

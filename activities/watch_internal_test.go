@@ -83,7 +83,8 @@ func TestLate(t *testing.T) {
 	}{
 		{"nothing known", nil, time.Minute, time.Minute, false},
 		{"nothing known, two minutes", nil, 2 * time.Minute, 2 * time.Minute, true},
-		{"it may end", []time.Duration{3 * time.Minute}, 3 * time.Minute, 3 * time.Minute, false},
+		{"it may end", []time.Duration{3 * time.Minute}, 3 * time.Minute, time.Minute, false},
+		{"it may have failed", []time.Duration{3 * time.Minute}, 3 * time.Minute, 2 * time.Minute, true},
 		{"overdue", []time.Duration{time.Minute}, 2 * time.Minute, 10 * time.Second, true},
 		{"overdue, just asked", []time.Duration{time.Minute}, 2 * time.Minute, 9 * time.Second, false},
 		{"a long job", []time.Duration{time.Hour}, 30 * time.Minute, 2 * time.Minute, true},
@@ -94,6 +95,18 @@ func TestLate(t *testing.T) {
 			w.asked = now.Add(-test.silent)
 			assert.Equal(t, test.want, w.isLate(now))
 		})
+	}
+}
+
+// TestRested: the word of a job may trail behind its server, which is asked about at each poll until it is over. A stopped
+// server, with which a change begins, tells nothing.
+func TestRested(t *testing.T) {
+	now := time.Now()
+	for status, late := range map[string]bool{rollout.StatusActive: true, rollout.StatusError: true, rollout.StatusShutoff: false} {
+		w := watching(t, now.Add(-time.Minute), time.Minute, time.Hour)
+		w.isNews(&rollout.Observation{Exists: true, Status: status})
+		w.asked = now.Add(-10 * time.Second)
+		assert.Equal(t, late, w.isLate(now), status)
 	}
 }
 
