@@ -16,7 +16,7 @@ import (
 const CredentialsSignal = "credentials-refused"
 
 // tellEvery is how often a rollout is told: it may have been resumed too early.
-const tellEvery = 5 * time.Minute
+const tellEvery = time.Minute
 
 // TellRollout is for the options of a worker: it has activities tell the rollout that their server belongs to, if any.
 // An activity that waits for credentials is tried again for ever, and no workflow sees it.

@@ -110,9 +110,16 @@ Settings for a worker:
   export HUAWEICLOUD_SDK_AK=%[4]s HUAWEICLOUD_SDK_SK=%[5]s HUAWEICLOUD_SDK_PROJECT_ID=%[6]s
   export REIMAGE_ECS_ENDPOINT=%[1]s REIMAGE_IMS_ENDPOINT=%[1]s
 
-`, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, emulator.DefaultProjectID)
+Or, in place of the first line, a user and the name of the project:
+  export HW_USER_NAME=%[7]s HW_USER_PASSWORD=%[8]s HW_DOMAIN_NAME=%[9]s HW_PROJECT_NAME=%[10]s REIMAGE_IAM_ENDPOINT=%[1]s
+
+`, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, emulator.DefaultProjectID,
+		emulator.DefaultUserName, emulator.DefaultPassword, emulator.DefaultDomainName, emulator.DefaultProjectName)
+	for _, name := range cloud.KeyPairs() {
+		fmt.Fprintf(io.out, "key     %s\n", name)
+	}
 	for _, image := range cloud.Images() {
-		fmt.Fprintf(io.out, "image   %s  %s\n", image.ID, image.Name)
+		fmt.Fprintf(io.out, "image   %s  %s  %s\n", image.ID, image.Name, image.Status)
 	}
 	for _, server := range cloud.Servers() {
 		fmt.Fprintf(io.out, "server  %s  %s  %s\n", server.ID, server.Name, server.Status)

@@ -29,6 +29,9 @@ func (e *Emulator) Server(id string) (Server, bool) {
 	return m.Server.clone(), true
 }
 
+// KeyPairs returns the names of the key pairs that exist.
+func (e *Emulator) KeyPairs() []string { return slices.Clone(e.options.Keys) }
+
 // Images returns all images.
 func (e *Emulator) Images() []Image {
 	e.mu.Lock()
