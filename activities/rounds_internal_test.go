@@ -31,7 +31,8 @@ func inRounds(t *testing.T, options emulator.Options, test func(t *testing.T, s 
 			Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
 		})
 		require.NoError(t, err)
-		test(t, site{&Activities{Timing: DefaultTiming()}, Profile{Cloud: client}}, cloud)
+		profile := Profile{Cloud: client}
+		test(t, site{&Activities{Timing: DefaultTiming(), Profiles: []Profile{profile}}, profile}, cloud)
 		client.Close()
 		_ = server.Close()
 	})

@@ -32,6 +32,7 @@ type watch struct {
 	asked    time.Time // when the cloud was asked about it last
 	others   int       // how many servers the last round asked for
 	shown    rollout.Observation
+	worked   bool // it has shown something under way
 	rested   bool // it shows what may be the end: nothing under way, and not the stop that a change begins with
 }
 
@@ -93,7 +94,8 @@ func (w *watch) isNews(seen *rollout.Observation) bool {
 	}
 	atRest := seen.Idle() || !seen.Exists
 	news := *seen != w.shown && atRest
-	w.shown, w.rested = *seen, atRest && seen.Status != rollout.StatusShutoff
+	w.worked = w.worked || !atRest
+	w.shown, w.rested = *seen, atRest && (w.worked || seen.Status != rollout.StatusShutoff)
 	return news
 }
 

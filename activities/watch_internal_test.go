@@ -1,11 +1,16 @@
 package activities
 
 import (
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.temporal.io/sdk/testsuite"
 
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -121,4 +126,70 @@ func TestNews(t *testing.T) {
 	}{{nil, false}, {rebuilding, false}, {done, true}, {done, false}, {nil, false}, {rebuilding, false}, {done, true}, {&rollout.Observation{}, true}} {
 		assert.Equal(t, look.news, w.isNews(look.seen), "look %d", i)
 	}
+}
+
+// TestEndThatTheServerShowsBeforeItsJob is noticed soon, whatever others took: a failure too. One that the server does
+// not show is noticed after two minutes.
+func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
+	const shown, lead = 90 * time.Second, 7 * time.Second
+	timing := DefaultTiming()
+	soon := timing.Poll + 2*timing.between()
+	fails := emulator.Options{
+		Timing: emulator.Timing{ChangeOS: emulator.Span{Median: shown * 5}}, // after a fifth
+		Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Times: -1}},
+	}
+	hidden := fails
+	hidden.Edition.RebuildView = "shutoff"
+	for name, test := range map[string]struct {
+		emulator.Options
+		within time.Duration
+	}{
+		"succeeds":                       {emulator.Options{Timing: emulator.Timing{ChangeOS: emulator.Span{Median: shown}}}, soon},
+		"fails":                          {fails, soon},
+		"fails and never shows anything": {hidden, rarely * timing.Poll},
+	} {
+		options := test.Options
+		options.Fleet = []emulator.Server{{Name: "one", Status: "SHUTOFF"}, {Name: "two", Status: "SHUTOFF"}}
+		options.Timing.Lead = emulator.Span{Median: lead}
+		for before, seen := range map[string][]time.Duration{"nothing known": nil, "others took one to six minutes": {time.Minute, 6 * time.Minute}} {
+			t.Run(name+", "+before, func(t *testing.T) {
+				inRounds(t, options, func(t *testing.T, s site, cloud *emulator.Emulator) {
+					for _, took := range seen {
+						s.durations.note(operation{s.Cloud.ProjectID(), changing}, took)
+					}
+					begun := time.Now()
+					var both sync.WaitGroup
+					for _, server := range cloud.Servers() {
+						both.Go(func() {
+							end := s.follow(t, server.ID, cloud.Images())
+							assert.Equal(t, len(options.Faults) > 0, end == JobFailed, end)
+							assert.Less(t, time.Since(begun)-shown-lead, test.within)
+						})
+					}
+					both.Wait()
+				})
+			})
+		}
+	}
+}
+
+// follow changes the OS of a server and waits for the job.
+func (s site) follow(t *testing.T, serverID string, images []emulator.Image) JobEnd {
+	target := images[slices.IndexFunc(images, func(i emulator.Image) bool { return i.Name == emulator.TargetImageName })]
+	out := s.Cloud.ChangeOS(t.Context(), serverID, ecs.ChangeOSRequest{ImageID: target.ID})
+	if !assert.Equal(t, ecs.Accepted, out.Kind, out.Err) {
+		return ""
+	}
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.SetTestTimeout(time.Hour)
+	env.RegisterActivity(s.PollJob)
+	ended, err := env.ExecuteActivity(s.PollJob, PollJobInput{
+		Project: s.Cloud.ProjectID(), JobID: out.JobID, ServerID: serverID, Deadline: time.Now().Add(30 * time.Minute),
+	})
+	var result PollJobResult
+	if assert.NoError(t, err) {
+		assert.NoError(t, ended.Get(&result))
+	}
+	return result.End
 }
