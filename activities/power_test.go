@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -229,19 +230,33 @@ func TestPowerBeatsBeforeItLooks(t *testing.T) {
 	})
 }
 
-// TestFailedJobOfAServerThatSeemsToStart: the server shows a start under way for ever, and its job has failed long ago.
-func TestFailedJobOfAServerThatSeemsToStart(t *testing.T) {
-	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobStuck}), func(l *lab) {
-		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
-			_, job, ok := strings.Cut(r.URL.Path, "/jobs/")
-			if ok {
-				fmt.Fprintf(w, `{"job_id":%q,"status":"FAIL","error_code":"Ecs.0611"}`, job)
-			}
-			return ok
-		}
-		begun := time.Now()
-		end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
-		require.ErrorContains(l, end.err, "Ecs.0611")
-		assert.LessOrEqual(l, time.Since(begun), 5*time.Minute)
-	})
+// TestPowerOfAServerThatIsStuck: it shows its task for ever, and only the job says that it has failed.
+func TestPowerOfAServerThatIsStuck(t *testing.T) {
+	for name, test := range map[string]struct {
+		options emulator.Options
+		in      activities.RestorePowerInput
+		takes   time.Duration
+	}{
+		"start":     {stopped(), activities.RestorePowerInput{On: true}, 2 * time.Minute},
+		"stop":      {running(), activities.RestorePowerInput{}, 2 * time.Minute},
+		"hard stop": {running(), activities.RestorePowerInput{AllowHard: true}, 4 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := withFaults(test.options, emulator.Fault{Op: "*", Kind: emulator.JobStuck, Times: -1})
+			inLab(t, options, func(l *lab) {
+				l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.Contains(r.URL.Path, "/jobs/") {
+						return false
+					}
+					_, err := fmt.Fprintf(w, `{"job_id":%q,"status":"FAIL","error_code":"Ecs.0611"}`, path.Base(r.URL.Path))
+					return assert.NoError(l, err)
+				}
+				test.in.ServerID = l.server.ID
+				end := run(l, l.acts.RestorePower, test.in, attempt{})
+				failed := failsWith(l, end.err, activities.ErrRefused, true)
+				assert.Contains(l, failed.Message(), "Ecs.0611")
+				assert.Equal(l, test.takes, end.took)
+			})
+		})
+	}
 }
