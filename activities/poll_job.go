@@ -59,7 +59,8 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		return PollJobResult{}, err
 	}
 	// The job began when the activity was scheduled, or a moment before.
-	job := s.watch(changing, in.ServerID, activity.GetInfo(ctx).ScheduledTime)
+	job := s.watch(in.ServerID, activity.GetInfo(ctx).ScheduledTime)
+	job.foreseen = true
 	for ; ; adopted = false {
 		if !adopted { // an attempt that takes over looks at once
 			if err := job.next(ctx, in.Deadline); err != nil {
@@ -73,7 +74,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case err != nil:
 			return PollJobResult{}, s.readError(ctx, err)
 		case now.Succeeded():
-			job.ended(took(now, job.since))
+			s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
 			return PollJobResult{End: JobSucceeded}, nil
 		case now.Final():
 			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, now.Failure())}, nil

@@ -78,7 +78,6 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 		case !server.Exists: // not found once, it may be found again
 		case settled || !p.unsettled || p.progress.Acted:
 			if over, err := p.over(server); over || err != nil {
-				p.noteEnd(server)
 				return server, err
 			}
 			if err := p.step(ctx, server, lookedAt); err != nil {
@@ -91,26 +90,15 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	}
 }
 
-// wait is until the next look. The end of a job of ours can be foreseen; nothing else is.
+// wait is until the next look. While a job of ours runs, others may look at the same time.
 func (p *powerChange) wait(ctx context.Context) error {
 	if p.progress.JobID == "" {
 		return pause(ctx, p.Timing.Poll)
 	}
 	if p.job == nil || p.job.since != p.progress.Since {
-		kind := starting
-		if p.want == rollout.StatusShutoff {
-			kind = stopping
-		}
-		p.job = p.watch(kind, p.serverID, p.progress.Since)
+		p.job = p.watch(p.serverID, p.progress.Since)
 	}
 	return p.job.next(ctx, time.Time{})
-}
-
-// noteEnd remembers how long the job took, when it was one and did what it should.
-func (p *powerChange) noteEnd(server rollout.Observation) {
-	if p.job != nil && p.job.since == p.progress.Since && !p.progress.Hard && server.Status == p.want {
-		p.job.ended(time.Since(p.job.since))
-	}
 }
 
 // over is true when the server is where it should be. Its errors are ends that waiting cannot mend.

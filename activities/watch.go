@@ -26,8 +26,8 @@ const (
 //   - While nothing is known and a crowd waits, its servers are read each third of Poll.
 type watch struct {
 	site
-	of       operation
 	serverID string    // empty when it is not known: then there are no rounds
+	foreseen bool      // it takes as long as others did; a stop takes as long as its guest does
 	since    time.Time // when the operation began
 	asked    time.Time // when the cloud was asked about it last
 	others   int       // how many servers the last round asked for
@@ -36,8 +36,15 @@ type watch struct {
 	rested   bool // it shows what may be the end: nothing under way, and not the stop that a change begins with
 }
 
-func (s site) watch(kind, serverID string, since time.Time) *watch {
-	return &watch{site: s, of: operation{s.Cloud.ProjectID(), kind}, serverID: serverID, since: since, asked: time.Now()}
+func (s site) watch(serverID string, since time.Time) *watch {
+	return &watch{site: s, serverID: serverID, since: since, asked: time.Now()}
+}
+
+func (w *watch) expected() (from, to time.Duration, known bool) {
+	if !w.foreseen {
+		return 0, 0, false
+	}
+	return w.durations.expected(w.Cloud.ProjectID())
 }
 
 // next waits until it is worth asking the cloud about the operation, and no longer than until. Zero is no limit.
@@ -74,7 +81,7 @@ func (w *watch) next(ctx context.Context, until time.Time) error {
 
 // interval is how long to wait before the next look.
 func (w *watch) interval(now time.Time) time.Duration {
-	from, to, known := w.durations.expected(w.of)
+	from, to, known := w.expected()
 	elapsed := now.Sub(w.since)
 	switch {
 	case known && elapsed < from:
@@ -102,13 +109,10 @@ func (w *watch) isNews(seen *rollout.Observation) bool {
 // isLate is true when the job may be over although the server shows no news: its word may trail behind the server,
 // and some editions show nothing of a change of OS, or of a job that has failed.
 func (w *watch) isLate(now time.Time) bool {
-	_, to, known := w.durations.expected(w.of)
+	_, to, known := w.expected()
 	silent := now.Sub(w.asked)
 	if w.rested || known && now.Sub(w.since) > to {
 		return silent >= w.Timing.Poll
 	}
 	return silent >= rarely*w.Timing.Poll
 }
-
-// ended notes how long the operation took.
-func (w *watch) ended(took time.Duration) { w.durations.note(w.of, took) }

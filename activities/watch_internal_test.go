@@ -19,28 +19,27 @@ func watching(t *testing.T, since time.Time, seen ...time.Duration) *watch {
 	t.Helper()
 	s, _ := scrubbing(t)
 	s.Timing = DefaultTiming()
-	w := s.watch(changing, "server", since)
-	w.asked = since
+	w := s.watch("server", since)
+	w.asked, w.foreseen = since, true
 	for _, took := range seen {
-		w.ended(took)
+		s.durations.note(s.Cloud.ProjectID(), took)
 	}
 	return w
 }
 
 func TestDurationsThatAreExpected(t *testing.T) {
 	var d durations
-	of := operation{"project", changing}
-	_, _, known := d.expected(of)
+	_, _, known := d.expected("project")
 	assert.False(t, known)
 
 	for range 100 {
-		d.note(of, time.Hour) // long ago
+		d.note("project", time.Hour) // long ago
 	}
 	for i := range durationsKept {
-		d.note(of, time.Duration(60+i)*time.Second)
+		d.note("project", time.Duration(60+i)*time.Second)
 	}
-	d.note(operation{"project", stopping}, time.Second)
-	from, to, known := d.expected(of)
+	d.note("another", time.Second)
+	from, to, known := d.expected("project")
 	assert.True(t, known)
 	assert.Equal(t, 63*time.Second*19/20, from, "but for the soonest tenth")
 	assert.Equal(t, 88*time.Second*5/4, to, "but for the slowest tenth")
@@ -155,7 +154,7 @@ func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 			t.Run(name+", "+before, func(t *testing.T) {
 				inRounds(t, options, func(t *testing.T, s site, cloud *emulator.Emulator) {
 					for _, took := range seen {
-						s.durations.note(operation{s.Cloud.ProjectID(), changing}, took)
+						s.durations.note(s.Cloud.ProjectID(), took)
 					}
 					begun := time.Now()
 					var both sync.WaitGroup

@@ -86,6 +86,17 @@ func TestFewCalls(t *testing.T) {
 	}
 }
 
+// TestJobsThatTrailBehindTheirServers by 3 to 9 seconds cost one call more, and are noticed some 10 seconds later.
+func TestJobsThatTrailBehindTheirServers(t *testing.T) {
+	schedule := faults.Calm(180, 90, callsPerSecond, emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second})
+	schedule.Cloud.Timing.Lead = emulator.Span{Median: 6 * time.Second, Spread: 3 * time.Second}
+	c := roll(t, schedule, 180)
+	t.Log(c)
+	assert.LessOrEqual(t, c.perServer(), 11.0)
+	assert.LessOrEqual(t, c.median(), 17*time.Second, "after the server was done")
+	assert.Zero(t, c.Throttled)
+}
+
 // TestWaitingIsNoFailure: on a cloud that allows little, healthy servers wait, and all of them are done.
 func TestWaitingIsNoFailure(t *testing.T) {
 	change := emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}
