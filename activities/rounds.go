@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,29 +27,31 @@ type rounds struct {
 type round struct {
 	servers []string
 	over    chan struct{} // closed when the call was answered; what follows is set by then
-	// asked is how many servers were asked for, 0 for a round of one or one that came to nothing: whoever took
-	// part then asks for himself.
-	asked int
-	shown map[string]rollout.Observation
+	shown   map[string]rollout.Observation
+	// throttled is true when the cloud wants fewer calls.
+	throttled bool
 }
+
+// none is true when nothing was asked for: whoever is alone asks for what he wants to know.
+func (r *round) none() bool { return len(r.servers) < 2 }
 
 // between is the time from the first who joins a round to its call, and so between two rounds.
 func (t Timing) between() time.Duration { return t.Poll / 3 }
 
 // glance joins the next round and waits for it. Seen is nil when it shows nothing of the server.
-func (s site) glance(ctx context.Context, serverID string) (seen *rollout.Observation, asked int, err error) {
-	r := s.join(serverID)
+func (s site) glance(ctx context.Context, serverID string) (seen *rollout.Observation, r *round, err error) {
+	r = s.join(serverID)
 	select {
 	case <-r.over:
 	case <-ctx.Done():
-		return nil, 0, ctx.Err()
+		return nil, nil, ctx.Err()
 	case <-activity.GetWorkerStopChannel(ctx):
-		return nil, 0, workerStopping()
+		return nil, nil, workerStopping()
 	}
 	if shown, ok := r.shown[serverID]; ok {
 		seen = &shown
 	}
-	return seen, r.asked, nil
+	return seen, r, nil
 }
 
 func (s site) join(serverID string) *round {
@@ -76,18 +79,15 @@ func (s site) hold(r *round) {
 		delete(s.rounds.open, project)
 	}
 	s.rounds.mu.Unlock()
-	if len(r.servers) < 2 {
+	if r.none() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*s.Cloud.RequestTimeout()) // its turn, and its answer
-	defer cancel()
-	found, missing, err := s.Cloud.ServersByID(ctx, r.servers)
-	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.Class() != ecs.ClassThrottled {
-		return
-	}
-	r.asked, r.shown = len(r.servers), map[string]rollout.Observation{}
+	// Many wait for this turn, none of them for ever, and each would take one of his own.
+	found, missing, err := s.Cloud.ServersByID(context.Background(), r.servers)
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	r.throttled, r.shown = ok && cloud.Class() == ecs.ClassThrottled, map[string]rollout.Observation{}
 	for _, server := range found {
-		r.shown[server.ID] = observation(server)
+		r.shown[strings.ToLower(server.ID)] = observation(server)
 	}
 	for _, id := range missing {
 		r.shown[id] = rollout.Observation{}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +49,6 @@ func TestRoundOfSeveral(t *testing.T) {
 		begun := time.Now()
 		<-r.over
 		assert.Equal(t, s.Timing.between()-time.Second, time.Since(begun))
-		assert.Equal(t, 3, r.asked)
 		assert.Equal(t, rollout.StatusActive, r.shown[servers[0].ID].Status)
 		assert.Equal(t, servers[1].SystemVolumeID, r.shown[servers[1].ID].VolumeID)
 		gone, shown := r.shown["00000000-0000-4000-8000-000000000000"]
@@ -65,7 +65,7 @@ func TestRoundOfOne(t *testing.T) {
 	inRounds(t, emulator.Options{Servers: 1}, func(t *testing.T, s site, cloud *emulator.Emulator) {
 		r := s.join(cloud.Servers()[0].ID)
 		<-r.over
-		assert.Zero(t, r.asked)
+		assert.True(t, r.none())
 		assert.Empty(t, cloud.Ledger().Requests)
 	})
 }
@@ -88,16 +88,52 @@ func TestRoundsAreAHundredServersLarge(t *testing.T) {
 
 // TestRoundThatFails: everybody asks for himself then, but for a cloud that wants fewer calls and not more.
 func TestRoundThatFails(t *testing.T) {
-	for kind, asked := range map[emulator.FaultKind]int{emulator.ServerError: 0, emulator.BadGatewayHTML: 0, emulator.Throttle: 2} {
+	for kind, throttled := range map[emulator.FaultKind]bool{emulator.ServerError: false, emulator.BadGatewayHTML: false, emulator.Throttle: true} {
 		t.Run(string(kind), func(t *testing.T) {
 			options := emulator.Options{Servers: 2, Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: kind}}}
 			inRounds(t, options, func(t *testing.T, s site, cloud *emulator.Emulator) {
 				r := s.join(cloud.Servers()[0].ID)
 				s.join(cloud.Servers()[1].ID)
 				<-r.over
-				assert.Equal(t, asked, r.asked)
+				assert.Equal(t, throttled, r.throttled)
 				assert.Empty(t, r.shown)
 			})
 		})
 	}
+}
+
+// TestRoundThatIsSilentAboutOne is worth as much as ever for the others.
+func TestRoundThatIsSilentAboutOne(t *testing.T) {
+	inRounds(t, emulator.Options{Servers: 3}, func(t *testing.T, s site, cloud *emulator.Emulator) {
+		servers := cloud.Servers()
+		require.NoError(t, cloud.Update(servers[1].ID, func(s *emulator.Server) { s.Status = "" }))
+		var r *round
+		for _, server := range servers {
+			r = s.join(server.ID)
+		}
+		<-r.over
+		assert.Equal(t, rollout.StatusActive, r.shown[servers[0].ID].Status)
+		assert.NotContains(t, r.shown, servers[1].ID)
+		assert.Equal(t, rollout.StatusActive, r.shown[servers[2].ID].Status)
+	})
+}
+
+// TestWatchWhenRoundsFail: each job is asked for once a poll, and not with each round.
+func TestWatchWhenRoundsFail(t *testing.T) {
+	options := emulator.Options{
+		Fleet:  []emulator.Server{{Name: "one", Status: "SHUTOFF"}, {Name: "two", Status: "SHUTOFF"}},
+		Timing: emulator.Timing{ChangeOS: emulator.Span{Median: 6 * time.Minute}},
+		Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: emulator.ServerError, Times: -1}},
+	}
+	inRounds(t, options, func(t *testing.T, s site, cloud *emulator.Emulator) {
+		for _, took := range []time.Duration{time.Minute, 6 * time.Minute} {
+			s.durations.note(s.Cloud.ProjectID(), took)
+		}
+		var both sync.WaitGroup
+		for _, server := range cloud.Servers() {
+			both.Go(func() { assert.Equal(t, JobSucceeded, s.follow(t, server.ID, cloud.Images())) })
+		}
+		both.Wait()
+		assert.InDelta(t, 2*30, cloud.Ledger().Requests["GET /v1/{project_id}/jobs/{job_id}"], 4, "in the five minutes from the first")
+	})
 }

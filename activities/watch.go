@@ -24,13 +24,15 @@ const (
 //     asked only about a job whose server has come to rest, each Poll while it stays so, about one that is late, and
 //     rarely about any.
 //   - While nothing is known and a crowd waits, its servers are read each third of Poll.
+//   - When the answer says nothing of a server, the cloud is asked about its job each Poll.
 type watch struct {
 	site
 	serverID string    // empty when it is not known: then there are no rounds
 	foreseen bool      // it takes as long as others did; a stop takes as long as its guest does
 	since    time.Time // when the operation began
 	asked    time.Time // when the cloud was asked about it last
-	others   int       // how many servers the last round asked for
+	others   int       // how many servers the last round asked for, this one included
+	spoilt   bool      // its answer said nothing of this one
 	shown    rollout.Observation
 	worked   bool // it has shown something under way
 	rested   bool // it shows what may be the end: nothing under way, and not the stop that a change begins with
@@ -67,12 +69,12 @@ func (w *watch) next(ctx context.Context, until time.Time) error {
 				return err
 			}
 		}
-		seen, asked, err := w.glance(ctx, w.serverID)
+		seen, r, err := w.glance(ctx, w.serverID)
 		if err != nil {
 			return err
 		}
-		w.others = asked
-		if asked == 0 || w.isNews(seen) || w.isLate(time.Now()) {
+		w.others, w.spoilt = len(r.servers), seen == nil && !r.throttled && !r.none()
+		if r.none() || w.spoilt || w.isNews(seen) || w.isLate(time.Now()) {
 			w.asked = time.Now()
 			return nil
 		}
@@ -86,9 +88,11 @@ func (w *watch) interval(now time.Time) time.Duration {
 	switch {
 	case known && elapsed < from:
 		return max(w.Timing.between(), min(from-elapsed, rarely*w.Timing.Poll))
+	case w.spoilt: // each asks for himself
+		return w.Timing.Poll
 	case known && elapsed <= to, !known && w.others >= crowd:
 		return w.Timing.between()
-	case !known && w.others > 0: // all at the same moment
+	case !known && w.others > 1: // all at the same moment
 		return now.Truncate(w.Timing.Poll).Add(w.Timing.Poll).Sub(now)
 	}
 	return w.Timing.Poll

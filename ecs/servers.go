@@ -174,7 +174,8 @@ func serverEntries(raw list[json.RawMessage], most int) ([]serverJSON, error) {
 }
 
 // ServersByID reads the servers with these ids, a hundred with each request, in the order of the ids. An id
-// that is given twice counts once. Those that the cloud does not know are missing.
+// that is given twice counts once. Those that the cloud does not know are missing. An answer that is silent about one
+// is an error; what it says of the others comes with it.
 func (c *Client) ServersByID(ctx context.Context, ids []string) (found []Server, missing []string, err error) {
 	const op = "read"
 	var wrong []error
@@ -196,11 +197,15 @@ func (c *Client) ServersByID(ctx context.Context, ids []string) (found []Server,
 			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), action: ActionListServers,
 			url: withQuery(c.cloudServer("v1", "detail"), query), list: true,
 		}
-		some, err := read(ctx, c, call, func(body []byte) (namedServers, error) { return decodeNamedServers(body, chunk) })
-		if err != nil {
-			return nil, nil, err
-		}
+		var some namedServers
+		_, err := read(ctx, c, call, func(body []byte) (_ namedServers, err error) {
+			some, err = decodeNamedServers(body, chunk)
+			return some, err
+		})
 		found, missing = append(found, some.found...), append(missing, some.missing...)
+		if err != nil {
+			return found, missing, err
+		}
 	}
 	return found, missing, nil
 }
@@ -228,6 +233,7 @@ func decodeNamedServers(body []byte, ids []string) (namedServers, error) {
 		entries[strings.ToLower(string(s.ID))] = s
 	}
 	var named namedServers
+	var silent error // about the first one
 	for _, id := range ids {
 		entry, listed := entries[strings.ToLower(id)]
 		switch {
@@ -235,11 +241,11 @@ func decodeNamedServers(body []byte, ids []string) (namedServers, error) {
 			named.found = append(named.found, entry.server())
 		case listed && entry.unknown():
 			named.missing = append(named.missing, id)
-		default:
-			return namedServers{}, fmt.Errorf("the answer does not tell what has become of server %s", id)
+		case silent == nil:
+			silent = fmt.Errorf("the answer does not tell what has become of server %s", id)
 		}
 	}
-	return named, nil
+	return named, silent
 }
 
 // unknown is true for an entry that says: there is no such server.

@@ -273,6 +273,11 @@ func TestSilenceAboutAServer(t *testing.T) {
 		assertClass(t, ecs.ClassUnclear, err)
 		assert.ErrorContains(t, err, "what has become of server "+serverID, entry)
 	}
+	others := newCloud(t, answering(200, `{"servers":[{"id":"`+otherID+`","status":"ACTIVE"}]}`))
+	found, missing, err := clientOf(t, others).ServersByID(context.Background(), []string{serverID, otherID})
+	assert.ErrorContains(t, err, "what has become of server "+serverID)
+	assert.Equal(t, []string{otherID}, idsOf(found), "what it tells of others is told")
+	assert.Empty(t, missing)
 	for _, fault := range []string{`{"message":"gone"}`, `{"code":"404"}`, `{"message":"m","code":"Ecs.0114"}`} {
 		cloud := newCloud(t, answering(200, `{"servers":[{"id":"`+serverID+`","fault":`+fault+`}]}`))
 		_, missing, err := clientOf(t, cloud).ServersByID(context.Background(), []string{serverID})
