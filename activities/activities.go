@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/reimage/reimage/ecs"
@@ -57,6 +58,8 @@ func (s site) observe(ctx context.Context, serverID string) (rollout.Observation
 // observeAt also tells as of when the observation is, for looks that justify a write. While the question waited
 // for its turn nothing got old.
 func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Observation, asOf time.Time, err error) {
+	ctx, end := untilStop(ctx)
+	defer end()
 	server, err := s.Cloud.Server(ctx, serverID)
 	if isNotFound(err) || err == nil && server.Status == "DELETED" {
 		return rollout.Observation{}, time.Now(), nil
@@ -74,6 +77,17 @@ func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Obser
 		now.VolumeID = disk.VolumeID
 	}
 	return now, server.AsOf, nil
+}
+
+// job reads a job. One that the cloud does not know is an error of ClassNotFound, all else one of the activity.
+func (s site) job(ctx context.Context, jobID string) (ecs.Job, error) {
+	ctx, end := untilStop(ctx)
+	defer end()
+	job, err := s.Cloud.Job(ctx, jobID)
+	if err == nil || isNotFound(err) {
+		return job, err
+	}
+	return job, s.readError(ctx, err)
 }
 
 func gone(serverID string) error {
@@ -110,6 +124,30 @@ func observation(server ecs.Server) rollout.Observation {
 // anew and keeps its heartbeat.
 func isFirst(ctx context.Context) bool {
 	return activity.GetInfo(ctx).Attempt == 1 && !activity.HasHeartbeatDetails(ctx)
+}
+
+// untilStop is the context of reads. It ends also when the worker is told to stop: a read may wait for its turn for
+// longer than a worker that stops does, and another worker can ask as well. It is no context for writes: one that was
+// begun is seen to its end. What it returns last has to be called at the end.
+func untilStop(ctx context.Context) (context.Context, func()) {
+	stop := activity.GetWorkerStopChannel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel(workerStopping())
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// ended is why a context has ended: the worker is told to stop, or what Temporal says.
+func ended(ctx context.Context) error {
+	if stopping, ok := errors.AsType[*temporal.ApplicationError](context.Cause(ctx)); ok {
+		return stopping
+	}
+	return ctx.Err()
 }
 
 // pause waits between two looks at the cloud. It ends early, with an error, when the activity is

@@ -74,12 +74,14 @@ const diagnosisTime = 100 * time.Second
 func (a *Activities) Diagnose(ctx context.Context, in DiagnoseInput) (DiagnoseResult, error) {
 	d := diagnosis{in: in}
 	d.site, d.unknown = a.chosen(in.Profile)
+	ctx, end := untilStop(ctx)
+	defer end()
 	within, cancel := context.WithTimeout(ctx, diagnosisTime)
 	defer cancel()
 	for _, step := range d.steps() {
 		finding := d.find(within, step)
 		if ctx.Err() != nil {
-			return DiagnoseResult{}, ctx.Err() // what a cancel looks like is no finding
+			return DiagnoseResult{}, ended(ctx) // what a cancel looks like is no finding
 		}
 		d.findings = append(d.findings, finding)
 	}

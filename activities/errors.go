@@ -34,13 +34,13 @@ const (
 const throttlePause = 20 * time.Second
 
 // cloudError is the one mapper from the client's errors to Temporal's. A cancelled context wins: then
-// the error is only the echo of the cancellation.
+// the error is only the echo of the cancellation, or of a worker that stops.
 func (s site) cloudError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ended(ctx)
 	}
 	cloud, ok := errors.AsType[*ecs.Error](err)
 	if !ok {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reimage/reimage/ecs"
@@ -42,26 +40,15 @@ func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) 
 		heart:     startHeart(ctx, ReadingProgress{}),
 		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID(), Edition: s.restrictions()},
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := activity.GetWorkerStopChannel(ctx)
-	go func() {
-		select {
-		case <-stop:
-			cancel(workerStopping())
-		case <-ctx.Done():
-		}
-	}()
+	ctx, end := untilStop(ctx)
 	return g, ctx, func() {
-		cancel(nil)
+		end()
 		g.heart.stop()
 	}
 }
 
 // failure is the error of the activity for an error of the gathering.
 func (g *gathering) failure(ctx context.Context, err error) error {
-	if stopping, ok := errors.AsType[*temporal.ApplicationError](context.Cause(ctx)); ok {
-		return stopping
-	}
 	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.Cause() == ecs.CauseRegion && ctx.Err() == nil {
 		return final(ErrRefused, cloud) // somebody waits, and no time gives a region another name
 	}

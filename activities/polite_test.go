@@ -99,3 +99,44 @@ func TestStopAsksForTheJobOnlyWhenTheServerShowsNothing(t *testing.T) {
 		assert.NotZero(l, l.asked(jobs))
 	})
 }
+
+// TestAWorkerStopsWhileItsReadsWait: the turn is a minute away, and the worker gone before that.
+func TestAWorkerStopsWhileItsReadsWait(t *testing.T) {
+	for name, ends := range map[string]func(l *lab, a attempt) error{
+		activities.PreflightName:      func(l *lab, a attempt) error { return run(l, l.acts.Preflight, l.question(), a).err },
+		activities.StopIfNeededName:   func(l *lab, a attempt) error { return l.stop(a, false).err },
+		activities.SubmitChangeOSName: func(l *lab, a attempt) error { return l.submit(a).err },
+		activities.VerifyServerName: func(l *lab, a attempt) error {
+			return run(l, l.acts.VerifyServer, activities.VerifyServerInput{ServerID: l.server.ID, Deadline: time.Now().Add(time.Hour)}, a).err
+		},
+		activities.PollJobName: func(l *lab, a attempt) error {
+			return run(l, l.acts.PollJob, activities.PollJobInput{JobID: "a-job", Deadline: time.Now().Add(time.Hour)}, a).err
+		},
+		activities.DiagnoseName: func(l *lab, a attempt) error { return run(l, l.acts.Diagnose, activities.DiagnoseInput{}, a).err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			silence := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Throttle, RetryAfter: time.Minute, Message: "slow down"}
+			inLab(t, withFaults(stopped(), silence), func(l *lab) {
+				_, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+				require.Error(l, err)
+				stop, begun := make(chan struct{}), time.Now()
+				l.after(15*time.Second, func() { close(stop) })
+				failsWith(l, ends(l, attempt{stop: stop}), activities.ErrWorkerStopping, false)
+				assert.Equal(l, 15*time.Second, time.Since(begun))
+			})
+		})
+	}
+}
+
+// TestAWorkerThatStopsCutsOffNoWrite that waits for its turn, or for its answer.
+func TestAWorkerThatStopsCutsOffNoWrite(t *testing.T) {
+	slow := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Latency, Delay: 20 * time.Second}
+	inLab(t, withFaults(stopped(), slow), func(l *lab) {
+		stop := make(chan struct{})
+		l.after(10*time.Second, func() { close(stop) })
+		end := l.submit(attempt{stop: stop})
+		require.NoError(l, end.err)
+		assert.NotEmpty(l, end.result.JobID)
+		assert.Equal(l, 1, l.changes())
+	})
+}

@@ -67,12 +67,12 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 				return PollJobResult{}, err
 			}
 		}
-		now, err := s.Cloud.Job(ctx, in.JobID)
+		now, err := s.job(ctx, in.JobID)
 		switch {
 		case isNotFound(err):
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case err != nil:
-			return PollJobResult{}, s.readError(ctx, err)
+			return PollJobResult{}, err
 		case now.Succeeded():
 			s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
 			return PollJobResult{End: JobSucceeded}, nil

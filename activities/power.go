@@ -150,13 +150,13 @@ func (p *powerChange) ownTask() string {
 // follow reads the job. When it is over, the next look at the server decides.
 func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 	p.followed = time.Now()
-	job, err := p.Cloud.Job(ctx, p.progress.JobID)
+	job, err := p.site.job(ctx, p.progress.JobID)
 	switch {
 	case isNotFound(err):
 		p.forget()
 		return nil
 	case err != nil:
-		return p.readError(ctx, err)
+		return err
 	case !job.Final():
 		return nil
 	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:

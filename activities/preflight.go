@@ -63,6 +63,8 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	}
 	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
 	defer heart.stop()
+	ctx, end := untilStop(ctx)
+	defer end()
 	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
 	server, err := s.Cloud.Unhurried().Server(ctx, in.ServerID)
 	switch {
