@@ -235,7 +235,7 @@ func samePlan(old, new rollout.Plan) (bool, error) {
 func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
-		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", planview.Count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
+		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", rollout.Count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
 			return nil, err
 		}
 	}
@@ -256,10 +256,10 @@ func losses(plan rollout.Plan) string {
 	}
 	var text strings.Builder
 	safetext.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, plan.ImageName, plan.Change.ImageID)
-	safetext.Fprintf(&text, "  lost: %s and everything on them (%s)\n", planview.Count(len(plan.Servers), "system disk"), size)
-	safetext.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", planview.Count(data, "data disk"))
+	safetext.Fprintf(&text, "  lost: %s and everything on them (%s)\n", rollout.Count(len(plan.Servers), "system disk"), size)
+	safetext.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", rollout.Count(data, "data disk"))
 	if len(plan.Skipped) > 0 {
-		safetext.Fprintf(&text, "  left alone: %s\n", planview.Count(len(plan.Skipped), "server"))
+		safetext.Fprintf(&text, "  left alone: %s\n", rollout.Count(len(plan.Skipped), "server"))
 	}
 	for _, warning := range plan.Warnings {
 		safetext.Fprintf(&text, "  warning: %s\n", warning)
@@ -296,7 +296,7 @@ func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("%s to %s", planview.Count(len(plan.Servers), "server"), plan.ImageName),
+		StaticSummary:                            fmt.Sprintf("%s to %s", rollout.Count(len(plan.Servers), "server"), plan.ImageName),
 	}, workflows.RolloutName, workflows.RolloutInput{Plan: plan, StartedBy: by})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, inUse(plan.Name, started.RunId)

@@ -97,7 +97,7 @@ func (v view) waves() {
 			v.printf("empty\n")
 			continue
 		}
-		v.printf("%s (%d of %d after it)", Count(w.End-begin, "server"), w.End, n)
+		v.printf("%s (%d of %d after it)", rollout.Count(w.End-begin, "server"), w.End, n)
 		if w.Bake > 0 {
 			v.printf(", then bakes %s", short(w.Bake))
 		}
@@ -120,7 +120,7 @@ func (v view) servers(servers []rollout.PlannedServer) {
 		}
 		kept := "no data disks"
 		if s.DataDisks > 0 {
-			kept = "keeps " + Count(s.DataDisks, "data disk")
+			kept = "keeps " + rollout.Count(s.DataDisks, "data disk")
 		}
 		before := cmp.Or(s.ImageName, s.Before.ImageID, "unknown image")
 		safetext.Fprintf(table, "  %s\t%s\t%s\t%s\t%s -> %s\tloses %s\t%s\n", Verb, v.name(s.ID, s.Name), s.Zone, s.Status, before, after, lost, kept)
@@ -143,7 +143,7 @@ func (v view) skipped() {
 	if len(v.plan.Skipped) == 0 {
 		return
 	}
-	v.printf("\nSkipped: %s\n", Count(len(v.plan.Skipped), "server"))
+	v.printf("\nSkipped: %s\n", rollout.Count(len(v.plan.Skipped), "server"))
 	table := tabwriter.NewWriter(v.w, 0, 0, 2, ' ', 0)
 	for _, s := range v.plan.Skipped {
 		safetext.Fprintf(table, "  - %s\t%s\n", v.name(s.ID, s.Name), s.Reason)
@@ -190,9 +190,9 @@ func (v view) caps(what string, caps []rollout.GroupCap) {
 func budget(p rollout.Plan) string {
 	b := p.Budget
 	early, atLast := b.Tolerated(0), b.Tolerated(max(len(p.Servers), b.MinSample))
-	text := Count(early, "failure") + " tolerated"
+	text := rollout.Count(early, "failure") + " tolerated"
 	if early != atLast {
-		text += fmt.Sprintf(" until %s have ended, then %d", Count(b.MinSample, "server"), atLast)
+		text += fmt.Sprintf(" until %s have ended, then %d", rollout.Count(b.MinSample, "server"), atLast)
 	}
 	if b.PerGroup != nil {
 		text += fmt.Sprintf(", %d in any one group", *b.PerGroup)
@@ -233,5 +233,5 @@ func (v view) totals() {
 	if kept == 1 {
 		stay = "stays"
 	}
-	v.printf("\n%d to re-image, %d skipped; %s will be lost, %s %s\n", n, len(v.plan.Skipped), Count(n, "system disk"), Count(kept, "data disk"), stay)
+	v.printf("\n%d to re-image, %d skipped; %s will be lost, %s %s\n", n, len(v.plan.Skipped), rollout.Count(n, "system disk"), rollout.Count(kept, "data disk"), stay)
 }

@@ -1,7 +1,6 @@
 package planview
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -37,10 +36,3 @@ func short(d time.Duration) string {
 	return text
 }
 
-// Count is a number of things: "1 server", "3 servers".
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -79,7 +79,7 @@ func (r Report) waves(b *strings.Builder) {
 	safetext.Fprintf(b, "\nWaves\n")
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	for _, wave := range r.Waves {
-		safetext.Fprintf(table, "  %s\t%s\t%s", wave.Name, servers(wave.Counts.Servers), wave.Counts)
+		safetext.Fprintf(table, "  %s\t%s\t%s", wave.Name, rollout.Count(wave.Counts.Servers, "server"), wave.Counts)
 		if wave.ApprovedBy != "" {
 			safetext.Fprintf(table, "\tapproved by %s", wave.ApprovedBy)
 		}
@@ -205,13 +205,6 @@ func failed(s rollout.ServerProgress) bool {
 
 func restored(s rollout.ServerProgress) bool {
 	return s.State == rollout.Ended && s.End == rollout.Restored
-}
-
-func servers(n int) string {
-	if n == 1 {
-		return "1 server"
-	}
-	return fmt.Sprintf("%d servers", n)
 }
 
 func bracketed(id string) string {

@@ -30,7 +30,7 @@ func New(plan rollout.Plan, by string, now time.Time) *Engine {
 		state.Servers[i].State = rollout.Pending
 	}
 	e := Restore(plan, state)
-	e.log(by, fmt.Sprintf("started: %s in %s", servers(len(plan.Servers)), count(len(plan.Waves), "wave")))
+	e.log(by, fmt.Sprintf("started: %s in %s", servers(len(plan.Servers)), rollout.Count(len(plan.Waves), "wave")))
 	return e
 }
 
@@ -243,11 +243,4 @@ func cut(reason string) string {
 	return strings.ToValidUTF8(reason[:maxReason-3], "") + "..."
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func servers(n int) string { return count(n, "server") }
+func servers(n int) string { return rollout.Count(n, "server") }

@@ -24,18 +24,18 @@ func (p *planner) warnOfBudget() {
 	// Before the sample is complete more may be tolerated than at last, never after.
 	early, atLast := b.Tolerated(0), b.Tolerated(max(n, b.MinSample))
 	if percent := p.spec.Budget.Tolerate.Percent; b.Share != nil && *b.Share == 0 && *percent > 0 {
-		p.warning("tolerate %s of %s is none: the first failure counts as a breach", percent, count(n, "server"))
+		p.warning("tolerate %s of %s is none: the first failure counts as a breach", percent, rollout.Count(n, "server"))
 	}
 	if b.Share != nil && b.MinSample > n {
-		p.warning("minSample is %d of %s, so the percentage of failures never counts", b.MinSample, count(n, "server"))
+		p.warning("minSample is %d of %s, so the percentage of failures never counts", b.MinSample, rollout.Count(n, "server"))
 	}
 	switch most := max(early, atLast); {
 	case most >= n:
-		p.warning("%s tolerated among %s: there is no budget, every server may fail", count(most, "failure"), count(n, "server"))
+		p.warning("%s tolerated among %s: there is no budget, every server may fail", rollout.Count(most, "failure"), rollout.Count(n, "server"))
 	case most >= inFlight:
-		p.warning("%s tolerated and %d in flight: failed servers that are out of service can hold every slot, and then the rollout waits for somebody", count(most, "failure"), inFlight)
+		p.warning("%s tolerated and %d in flight: failed servers that are out of service can hold every slot, and then the rollout waits for somebody", rollout.Count(most, "failure"), inFlight)
 	}
 	if b.Strict && atLast+1 < inFlight {
-		p.warning("strict admission with %s tolerated changes %d at a time, fewer than the %d in flight", count(atLast, "failure"), atLast+1, inFlight)
+		p.warning("strict admission with %s tolerated changes %d at a time, fewer than the %d in flight", rollout.Count(atLast, "failure"), atLast+1, inFlight)
 	}
 }

@@ -83,7 +83,7 @@ func (p *planner) group(s rollout.InventoryServer) string {
 func (p *planner) warnOfGroups() {
 	if len(p.plan.Caps.Zones) > 0 {
 		if nowhere := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Zone == "" }); len(nowhere) > 0 {
-			p.warning("%s without a zone, counted as a zone of their own: %s", count(len(nowhere), "server"), p.names(nowhere))
+			p.warning("%s without a zone, counted as a zone of their own: %s", rollout.Count(len(nowhere), "server"), p.names(nowhere))
 		}
 	}
 	if !p.grouped() {
@@ -94,11 +94,11 @@ func (p *planner) warnOfGroups() {
 		if p.spec.PerGroup.Tag != "" {
 			lacking = "a value of the tag " + p.spec.PerGroup.Tag
 		}
-		p.warning("%s without %s, counted as one group together: %s", count(len(alone), "server"), lacking, p.names(alone))
+		p.warning("%s without %s, counted as one group together: %s", rollout.Count(len(alone), "server"), lacking, p.names(alone))
 	}
 	if p.spec.PerGroup.ServerGroup {
 		if several := p.chosenWhere(func(s rollout.InventoryServer) bool { return len(s.Groups) > 1 }); len(several) > 0 {
-			p.warning("%s in several server groups, counted in the first by id only: %s", count(len(several), "server"), p.names(several))
+			p.warning("%s in several server groups, counted in the first by id only: %s", rollout.Count(len(several), "server"), p.names(several))
 		}
 	}
 	if p.groupLimit() == (spec.Limit{}) {
@@ -111,7 +111,7 @@ func (p *planner) warnOfGroups() {
 		}
 	}
 	if len(whole) > 0 {
-		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", count(len(whole), "group"), list(whole))
+		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", rollout.Count(len(whole), "group"), list(whole))
 	}
 }
 

@@ -27,14 +27,6 @@ func list(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
-// count writes a number with its noun: "1 server", "2 servers".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // labels call servers by their names, and where that is not enough by their ids too.
 type labels map[string]int // how many servers have the name
 

@@ -30,7 +30,7 @@ func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.Inventor
 	})
 	if len(differ) > 0 {
 		slices.Sort(differ)
-		p.problem("the cloud listed %s more than once and differently (%s): it changed meanwhile, plan again", count(len(differ), "server"), list(slices.Compact(differ)))
+		p.problem("the cloud listed %s more than once and differently (%s): it changed meanwhile, plan again", rollout.Count(len(differ), "server"), list(slices.Compact(differ)))
 	}
 	slices.SortFunc(servers, byName)
 	return servers
@@ -89,11 +89,11 @@ func (p *planner) checkExpected(n int) {
 	case n == 0:
 		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded")
 	case expect.Count != nil && n != *expect.Count:
-		p.problem("the selection comes to %s and exactly %d is expected: %s", count(n, "server"), *expect.Count, p.names(p.selected))
+		p.problem("the selection comes to %s and exactly %d is expected: %s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected))
 	case expect.Min != nil && n < *expect.Min:
-		p.problem("the selection comes to %s and at least %d is expected: %s", count(n, "server"), *expect.Min, p.names(p.selected))
+		p.problem("the selection comes to %s and at least %d is expected: %s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected))
 	case expect.Max != nil && n > *expect.Max:
-		p.problem("the selection comes to %s and at most %d is expected: %s", count(n, "server"), *expect.Max, p.names(p.selected))
+		p.problem("the selection comes to %s and at most %d is expected: %s", rollout.Count(n, "server"), *expect.Max, p.names(p.selected))
 	}
 }
 

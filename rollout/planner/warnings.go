@@ -12,7 +12,7 @@ import (
 // warn adds what an operator should know before applying the plan, and only that.
 func (p *planner) warn() {
 	if len(p.plan.Servers) == 0 {
-		p.warning("nothing to change: %s selected and skipped", count(len(p.plan.Skipped), "server"))
+		p.warning("nothing to change: %s selected and skipped", rollout.Count(len(p.plan.Skipped), "server"))
 		return
 	}
 	p.warnOfWaves()
@@ -63,7 +63,7 @@ func (p *planner) warnOfPreviousImages() {
 		servers[reason] = append(servers[reason], s)
 	}
 	for _, reason := range reasons {
-		p.warning("%s cannot be rolled back (%s): %s", count(len(servers[reason]), "server"), p.names(servers[reason]), reason)
+		p.warning("%s cannot be rolled back (%s): %s", rollout.Count(len(servers[reason]), "server"), p.names(servers[reason]), reason)
 	}
 }
 
@@ -87,7 +87,7 @@ func (p *planner) warnOfChange() {
 	}
 	unread := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
 	if len(unread) > 0 {
-		p.warning("the present image of %s cannot be read, so firmware and architecture were not compared: %s", count(len(unread), "server"), p.names(unread))
+		p.warning("the present image of %s cannot be read, so firmware and architecture were not compared: %s", rollout.Count(len(unread), "server"), p.names(unread))
 	}
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
@@ -101,10 +101,10 @@ func (p *planner) warnOfPrepaid() {
 		return
 	}
 	if pay := p.plan.Change.AutoPay; !p.edition.NoAutoPay && (pay == nil || !*pay) {
-		p.warning("%s paid by the year or month may wait until somebody pays a price difference, without autoPay: %s", count(len(prepaid), "server"), p.names(prepaid))
+		p.warning("%s paid by the year or month may wait until somebody pays a price difference, without autoPay: %s", rollout.Count(len(prepaid), "server"), p.names(prepaid))
 	}
 	if p.image.Type == "shared" {
-		p.warning("a shared image for %s paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: %s", count(len(prepaid), "server"), p.names(prepaid))
+		p.warning("a shared image for %s paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: %s", rollout.Count(len(prepaid), "server"), p.names(prepaid))
 	}
 }
 

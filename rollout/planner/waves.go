@@ -24,7 +24,7 @@ func (p *planner) cutWaves() {
 		p.warning("wave %s is the last with servers: its approval would approve nothing and is left out", p.plan.Waves[last].Name)
 	}
 	if end < n {
-		p.problem("the waves come to %d of %s and leave out %d: %s; let the last wave be upTo: 100%%", end, count(n, "server"), n-end, p.names(p.chosen[end:]))
+		p.problem("the waves come to %d of %s and leave out %d: %s; let the last wave be upTo: 100%%", end, rollout.Count(n, "server"), n-end, p.names(p.chosen[end:]))
 	}
 }
 
