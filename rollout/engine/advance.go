@@ -66,7 +66,7 @@ func (e *Engine) passDeadline() {
 func (e *Engine) pause(p PauseState) {
 	p.From = e.state.Phase
 	if before := e.state.Pause; before != nil {
-		p.From, p.Credentials = before.From, before.Credentials
+		p.From = before.From
 	}
 	e.state.Phase, e.state.Pause = rollout.PhasePaused, &p
 	if p.Breach || p.Deadline {
@@ -75,17 +75,19 @@ func (e *Engine) pause(p PauseState) {
 }
 
 // pauseForCredentials pauses what would start more servers, or says once in a pause what else there is to mend. An
-// abort starts none.
+// abort starts none, but what it finishes may wait.
 func (e *Engine) pauseForCredentials(refusal string) {
-	if e.state.Phase == rollout.PhaseAborting || e.state.Pause != nil && e.state.Pause.Credentials != "" {
+	if e.state.Credentials != "" {
+		return
+	}
+	e.state.Credentials = refusal
+	if e.state.Phase == rollout.PhaseAborting {
+		e.log("", "waits: "+refusal+mend)
 		return
 	}
 	if e.state.Pause == nil {
 		e.pause(PauseState{})
 	}
-	p := *e.state.Pause
-	p.Credentials = refusal
-	e.state.Pause = &p
 	e.log("", "paused: "+refusal+mendThenResume)
 }
 
@@ -122,7 +124,7 @@ func (e *Engine) watchBudget() {
 		}
 		e.stop(rollout.PhaseRollingBack)
 		e.log("", "to be rolled back when resumed: "+why)
-		e.pause(PauseState{Why: before + "resume to roll back: " + why, Credentials: p.Credentials})
+		e.pause(PauseState{Why: before + "resume to roll back: " + why})
 	default:
 		e.pause(PauseState{Why: why, Breach: true})
 	}
@@ -130,9 +132,6 @@ func (e *Engine) watchBudget() {
 
 // stop gives up what is pending. What is in flight is carried to its end.
 func (e *Engine) stop(phase rollout.Phase) {
-	if p := e.state.Pause; p != nil {
-		e.state.Awaited = p.Credentials
-	}
 	e.state.Phase, e.state.Pause = phase, nil
 	reason := "the rollout was aborted before its turn"
 	if phase == rollout.PhaseRollingBack {

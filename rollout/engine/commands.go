@@ -251,7 +251,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		if !s.Deadline.IsZero() && e.due(s.Deadline) { // whoever resumes knows that it is late
 			s.Deadline = s.Now.Add(e.plan.Deadline)
 		}
-		s.Phase, s.Pause = s.Pause.From, nil
+		s.Phase, s.Pause, s.Credentials = s.Pause.From, nil, ""
 		return "resumed"
 	case rollout.Abort:
 		if s.Phase != rollout.PhaseAborting {

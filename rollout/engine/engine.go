@@ -75,7 +75,9 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		return
 	}
 	s.EndedAt, s.BusySince = e.state.Now, time.Time{}
-	e.state.Awaited = ""
+	if e.state.Pause == nil {
+		e.state.Credentials = ""
+	}
 	s.see(out)
 	if s.RollingBack {
 		e.rolledBack(i, out)
@@ -181,14 +183,8 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 // for them. The rollout pauses: the next servers would be refused, too.
 func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
 	e.tick(now)
-	refusal = cut(refusal)
-	switch {
-	case e.tally().inFlight == 0: // it is over by now
-	case e.state.Phase != rollout.PhaseAborting:
-		e.pauseForCredentials(refusal)
-	case e.state.Awaited == "":
-		e.state.Awaited = refusal
-		e.log("", "waits: "+refusal+mend)
+	if e.tally().inFlight > 0 { // else it is over by now
+		e.pauseForCredentials(cut(refusal))
 	}
 }
 

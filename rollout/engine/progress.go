@@ -120,8 +120,8 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 		}
 		return why, false
 	case rollout.PhaseAborting:
-		if s.Awaited != "" && t.inFlight > 0 {
-			return "aborting: finishes " + inFlight + ", which may wait: " + s.Awaited + mend, true
+		if s.Credentials != "" && t.inFlight > 0 {
+			return "aborting: finishes " + inFlight + ", which may wait: " + s.Credentials + mend, true
 		}
 		return "aborting: finishes " + inFlight, false
 	case rollout.PhaseRollingBack:
@@ -175,12 +175,12 @@ func (e *Engine) whyPaused() string {
 		}
 	}
 	switch {
-	case p.Credentials == "":
+	case e.state.Credentials == "":
 		return why
 	case why == "":
-		return p.Credentials + mendThenResume
+		return e.state.Credentials + mendThenResume
 	}
-	return why + "; " + p.Credentials + mendThenResume
+	return why + "; " + e.state.Credentials + mendThenResume
 }
 
 func (e *Engine) pendingInWave() int {

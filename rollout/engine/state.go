@@ -29,9 +29,9 @@ type State struct {
 	FailedAt time.Time `json:"failed_at,omitzero"`
 	// Pause is set while the rollout is paused.
 	Pause *PauseState `json:"pause,omitempty"`
-	// Awaited is the refusal of the credentials that servers in flight may still wait for when nothing is paused any
-	// more. It goes when one of them has ended.
-	Awaited string `json:"awaited,omitempty"`
+	// Credentials is how the cloud refused the workers' credentials. It goes when the rollout is resumed and, once it
+	// is not paused any more, when a server in flight has ended.
+	Credentials string `json:"credentials,omitempty"`
 	// Deadline is when the rollout pauses by itself, zero for never.
 	Deadline  time.Time          `json:"deadline,omitzero"`
 	StartedBy string             `json:"started_by,omitempty"`
@@ -42,16 +42,14 @@ type State struct {
 	Now time.Time `json:"now"`
 }
 
-// PauseState says why a rollout is paused and what it goes back to.
+// PauseState says why a rollout is paused and what it goes back to. Without a Why, refused credentials are all there
+// is to say.
 type PauseState struct {
 	Why  string        `json:"why,omitempty"`
 	From rollout.Phase `json:"from"`
 	// Breach and Deadline tell what paused it, if it was not an operator.
 	Breach   bool `json:"breach,omitempty"`
 	Deadline bool `json:"deadline,omitempty"`
-	// Credentials is how the cloud refused the workers' credentials. It may be all there is to say, or come to a
-	// pause that has another reason.
-	Credentials string `json:"credentials,omitempty"`
 }
 
 // Server is one server of a rollout.
