@@ -101,4 +101,12 @@ func TestEarlierRollout(t *testing.T) {
 		assert.Equal(t, exitUsage, wrong.code)
 		assert.Contains(t, wrong.err, "rollout list-again has no run "+none+"; see: reimage list")
 	}
+
+	assert.NotContains(t, f.cli("status", "list-again").out, "only the totals are known")
+	f.stopWorking()
+	alone := f.cli("status", "list-again")
+	assert.Equal(t, exitDone, alone.code, alone.err)
+	assert.Contains(t, alone.out, "no worker answers, so only the totals are known")
+	assert.Contains(t, alone.out, "COMPLETED")
+	assert.Contains(t, f.cli("status", "list-again", "--output", "json").out, `"waves": []`)
 }

@@ -27,7 +27,6 @@ type rolloutRun struct {
 	firstRun string // what all its runs have in common
 	closedAs enums.WorkflowExecutionStatus
 	closedAt time.Time
-	notice   string // what is missing of what is shown
 }
 
 // answerTimeout is how long a rollout may take to answer a question. Replaying a long history takes some.

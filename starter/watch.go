@@ -197,19 +197,26 @@ func (r *rolloutRun) last(ctx context.Context, d display, view progressview.View
 	if err != nil || p.Phase != rollout.PhaseEnded {
 		p = r.fromResult(e.result)
 	}
-	view.Progress, view.Now, view.Notice = p, time.Now(), r.notice
+	view.Progress, view.Now, view.Notice = p, time.Now(), missing(p)
 	return p, d.show(view)
 }
 
 // fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result
 // tells, and nothing that may have changed since somebody last answered.
 func (r *rolloutRun) fromResult(result workflows.RolloutResult) rollout.Progress {
-	r.notice = "no worker answers, so only the totals are known: start reimage-worker for the servers and the log"
 	return rollout.Progress{
 		Name: r.name, ImageName: result.ImageName, Phase: rollout.PhaseEnded, End: result.End, Why: "ended: " + string(result.End),
 		Counts: result.Counts, Failed: result.Failed, Tolerated: result.Tolerated, StartedAt: result.StartedAt, EndedAt: result.EndedAt,
 		Waves: []rollout.WaveProgress{},
 	}
+}
+
+// missing says so when all that is known of a rollout is its result: every one has waves.
+func missing(p rollout.Progress) string {
+	if p.Phase != rollout.PhaseEnded || len(p.Waves) > 0 {
+		return ""
+	}
+	return "no worker answers, so only the totals are known: start reimage-worker for the servers and the log"
 }
 
 // broken is the error for a rollout whose workflow did not end by itself.
