@@ -38,6 +38,7 @@ build: ## Build bin/reimage and bin/reimage-worker
 lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflow code
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags record ./tests/replay
 	cd tests/oracle && go vet ./...
 	bin/workflowcheck ./workflows/... ./rollout/...
 
@@ -63,7 +64,7 @@ fuzz: ## Fuzz every target for FUZZTIME (60s), one after the other
 
 .PHONY: record
 record: $(TEMPORAL) ## Record the workflow histories that the replay tests use (see tests/replay/README.md)
-	REIMAGE_RECORD=1 REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test -count=1 -v -timeout 30m -run TestRecord ./tests/replay
+	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test -tags record -count=1 -v -timeout 30m -run TestRecord ./tests/replay
 
 # The Temporal server has some two thousand packages, so the first build takes minutes; the count shows
 # that it moves.

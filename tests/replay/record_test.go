@@ -1,3 +1,5 @@
+//go:build record
+
 package replay
 
 import (
@@ -11,57 +13,18 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
-// path is one way through a workflow, driven on real parts.
-type path struct {
-	name   string
-	cloud  emulator.Options
-	status string // of the server that is changed
-	change rollout.Change
-	// during acts while the change runs.
-	during func(*harness.Lab, *stack.Worker, client.WorkflowRun)
-	end    rollout.ServerEnd // empty for a change that ends as canceled
-}
+// machine is for recording only: replaying needs no server.
+var machine *harness.Machine
 
-func paths() []path {
-	fault := func(kind emulator.FaultKind, variant string) emulator.Options {
-		return emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: kind, Variant: variant}}}
-	}
-	slow := emulator.Options{Speed: 6}
-	return []path{
-		{name: "changeos-done", status: "ACTIVE", end: rollout.Done},
-		{name: "changeos-job-failed", status: "ACTIVE", cloud: fault(emulator.JobFail, emulator.VariantIntact), end: rollout.FailedIntact},
-		{name: "changeos-submit-unknown-accepted", status: "SHUTOFF", cloud: fault(emulator.DropAfter, ""), end: rollout.Done},
-		{name: "changeos-submit-unknown-not-accepted", status: "SHUTOFF", cloud: fault(emulator.DropBefore, ""), end: rollout.Done},
-		{name: "changeos-refused", status: "SHUTOFF", cloud: emulator.Options{Faults: []emulator.Fault{
-			{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Status: 400, Code: "Ecs.0021", Message: "The EVS quota is used up."},
-		}}, end: rollout.FailedIntact},
-		{name: "changeos-powered-off", status: "ACTIVE", change: rollout.Change{Power: rollout.PowerOff}, end: rollout.Done},
-		{name: "changeos-cancelled", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepStop)
-			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
-		}},
-		{name: "changeos-cancelled-too-late", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepWait)
-			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
-		}, end: rollout.Done},
-		{name: "changeos-worker-killed", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, worker *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepWait)
-			require.NoError(lab.T, worker.Kill())
-			lab.StartWorker(nil)
-		}, end: rollout.Done},
-	}
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, &machine)) }
 
-// TestRecord writes the recordings. It is run by make record and never as part of the tests: a
+// TestRecord writes the recordings. It is built for make record only and never part of the tests: a
 // recording made by the code under test proves nothing about it. See README.md.
 func TestRecord(t *testing.T) {
-	onlyWhenAsked(t)
 	for _, path := range paths() {
 		t.Run(path.name, func(t *testing.T) {
 			lab := machine.NewLab(t, path.cloud)
@@ -86,10 +49,35 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-func onlyWhenAsked(t *testing.T) {
-	t.Helper()
-	if os.Getenv("REIMAGE_RECORD") == "" {
-		t.Skip("records only when asked to: make record")
+// roll drives one path and returns its rollout.
+func (p rolloutPath) roll(t *testing.T) (*harness.Lab, client.WorkflowRun) {
+	lab := machine.NewLab(t, emulator.Options{Servers: 6, Faults: p.faults})
+	lab.StartWorker(nil)
+	in := p.in
+	in.Plan = lab.Plan(p.name, 2, 1, 6)
+	if p.plan != nil {
+		p.plan(&in.Plan)
+		require.NoError(t, in.Plan.Seal())
+	}
+	run := lab.Roll(in)
+	if p.during != nil {
+		p.during(lab, run)
+	}
+	require.Equal(t, p.end, lab.Rolled(run).End)
+	return lab, run
+}
+
+// TestRecordRollouts is TestRecord for rollouts.
+func TestRecordRollouts(t *testing.T) {
+	for _, path := range rolloutPaths() {
+		t.Run(path.name, func(t *testing.T) {
+			lab, run := path.roll(t)
+			runs := lab.Runs(run)
+			require.GreaterOrEqual(t, len(runs), path.runs)
+			for i, history := range runs[:path.runs] {
+				save(t, history, path.recording(i))
+			}
+		})
 	}
 }
 

@@ -1,8 +1,6 @@
 package replay
 
 import (
-	"testing"
-
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
@@ -67,39 +65,6 @@ func rolloutPaths() []rolloutPath {
 		{name: "rollout-rolled-back", faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, After: 2, Times: 1}},
 			plan: func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }, end: rollout.RolledBack, runs: 1},
 		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 2},
-	}
-}
-
-// roll drives one path and returns its rollout.
-func (p rolloutPath) roll(t *testing.T) (*harness.Lab, client.WorkflowRun) {
-	lab := machine.NewLab(t, emulator.Options{Servers: 6, Faults: p.faults})
-	lab.StartWorker(nil)
-	in := p.in
-	in.Plan = lab.Plan(p.name, 2, 1, 6)
-	if p.plan != nil {
-		p.plan(&in.Plan)
-		require.NoError(t, in.Plan.Seal())
-	}
-	run := lab.Roll(in)
-	if p.during != nil {
-		p.during(lab, run)
-	}
-	require.Equal(t, p.end, lab.Rolled(run).End)
-	return lab, run
-}
-
-// TestRecordRollouts is TestRecord for rollouts.
-func TestRecordRollouts(t *testing.T) {
-	onlyWhenAsked(t)
-	for _, path := range rolloutPaths() {
-		t.Run(path.name, func(t *testing.T) {
-			lab, run := path.roll(t)
-			runs := lab.Runs(run)
-			require.GreaterOrEqual(t, len(runs), path.runs)
-			for i, history := range runs[:path.runs] {
-				save(t, history, path.recording(i))
-			}
-		})
 	}
 }
 

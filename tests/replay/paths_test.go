@@ -1,0 +1,53 @@
+package replay
+
+import (
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/stack"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// path is one way through a workflow, driven on real parts.
+type path struct {
+	name   string
+	cloud  emulator.Options
+	status string // of the server that is changed
+	change rollout.Change
+	// during acts while the change runs.
+	during func(*harness.Lab, *stack.Worker, client.WorkflowRun)
+	end    rollout.ServerEnd // empty for a change that ends as canceled
+}
+
+func paths() []path {
+	fault := func(kind emulator.FaultKind, variant string) emulator.Options {
+		return emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: kind, Variant: variant}}}
+	}
+	slow := emulator.Options{Speed: 6}
+	return []path{
+		{name: "changeos-done", status: "ACTIVE", end: rollout.Done},
+		{name: "changeos-job-failed", status: "ACTIVE", cloud: fault(emulator.JobFail, emulator.VariantIntact), end: rollout.FailedIntact},
+		{name: "changeos-submit-unknown-accepted", status: "SHUTOFF", cloud: fault(emulator.DropAfter, ""), end: rollout.Done},
+		{name: "changeos-submit-unknown-not-accepted", status: "SHUTOFF", cloud: fault(emulator.DropBefore, ""), end: rollout.Done},
+		{name: "changeos-refused", status: "SHUTOFF", cloud: emulator.Options{Faults: []emulator.Fault{
+			{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Status: 400, Code: "Ecs.0021", Message: "The EVS quota is used up."},
+		}}, end: rollout.FailedIntact},
+		{name: "changeos-powered-off", status: "ACTIVE", change: rollout.Change{Power: rollout.PowerOff}, end: rollout.Done},
+		{name: "changeos-cancelled", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
+			lab.AwaitStep(run, workflows.StepStop)
+			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
+		}},
+		{name: "changeos-cancelled-too-late", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
+			lab.AwaitStep(run, workflows.StepWait)
+			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
+		}, end: rollout.Done},
+		{name: "changeos-worker-killed", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, worker *stack.Worker, run client.WorkflowRun) {
+			lab.AwaitStep(run, workflows.StepWait)
+			require.NoError(lab.T, worker.Kill())
+			lab.StartWorker(nil)
+		}, end: rollout.Done},
+	}
+}
