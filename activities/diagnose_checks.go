@@ -167,7 +167,7 @@ func (d *diagnosis) image(ctx context.Context) Finding {
 		return refused(err)
 	}
 	look := preflight{in: PreflightInput{Change: anyLogin()}}
-	look.image(d.target, ecs.Server{}, d.restrictions())
+	look.image(d.target, ecs.Server{}, d.Edition)
 	return judged(look, fmt.Sprintf("%s is %s", d.target.Name, d.target.Status))
 }
 
@@ -183,7 +183,7 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	look.server(d.server, d.disk)
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
 	if d.wasOK(CheckImage) {
-		look.image(d.target, d.server, d.restrictions())
+		look.image(d.target, d.server, d.Edition)
 		if err := d.compareImages(ctx, &look, d.target, d.server); err != nil {
 			return refused(err)
 		}

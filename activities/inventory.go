@@ -38,7 +38,7 @@ func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) 
 	g := &gathering{
 		site:      s,
 		heart:     startHeart(ctx, ReadingProgress{}),
-		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID(), Edition: s.restrictions()},
+		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID(), Edition: s.Edition},
 	}
 	ctx, end := untilStop(ctx)
 	return g, ctx, func() {

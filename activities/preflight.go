@@ -57,7 +57,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	check.result.Project = s.Cloud.ProjectID()
 	check.wellFormed(a)
 	malformed := len(check.result.Refusals) > 0
-	check.refuseAll(s.restrictions().Objections(in.Change))
+	check.refuseAll(s.Edition.Objections(in.Change))
 	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
@@ -87,7 +87,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case err != nil:
 		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
-		check.image(image, server, s.restrictions())
+		check.image(image, server, s.Edition)
 		if _, err := a.requestFor(in.Change, inventoryImage(image)); err != nil {
 			check.refuseAll(strings.Split(err.Error(), "\n")) // what does not depend on the image is right by now
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/ecs"
-	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -16,22 +15,7 @@ type Profile struct {
 	Name  string
 	Cloud *ecs.Client
 	// Edition is what the documents of that cloud say. The zero value restricts nothing.
-	Edition edition.Edition
-}
-
-// restrictions are what of the edition decides whether a change can be carried out.
-func (p Profile) restrictions() rollout.Edition {
-	return rollout.Edition{
-		Name:          p.Edition.Name,
-		StrictKeyName: p.Edition.StrictKeyName,
-		NoAdminPass:   p.Edition.NoAdminPass,
-		StoppedOnly:   p.Edition.StoppedOnly,
-		NoMode:        p.Edition.NoMode,
-		V2Only:        p.Edition.V2Only,
-		NoAutoPay:     p.Edition.NoAutoPay,
-		NoEncryption:  p.Edition.NoEncryption,
-		NoWindows:     p.Edition.NoWindows,
-	}
+	Edition rollout.Edition
 }
 
 // site is the worker's activities at one project.

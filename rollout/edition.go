@@ -2,18 +2,22 @@ package rollout
 
 import "fmt"
 
-// Edition is what the API of a cloud cannot carry out by its own documents, as far as clouds differ in it
-// (docs/editions.md). The zero value restricts nothing.
+// Edition is what one cloud documents of its API, as far as clouds differ in it (docs/editions.md; package edition has
+// the table). Every switch is a restriction, so the zero value has none. The last three are for the emulator: reimage
+// gets along with both.
 type Edition struct {
-	Name          string `json:"name,omitempty"`
-	StrictKeyName bool   `json:"strict_key_name,omitempty"` // there is no change without a key pair
-	NoAdminPass   bool   `json:"no_admin_pass,omitempty"`   // no password can be set
-	StoppedOnly   bool   `json:"stopped_only,omitempty"`    // the platform does not change a running server,
-	NoMode        bool   `json:"no_mode,omitempty"`         // or cannot be asked to stop it
-	V2Only        bool   `json:"v2_only,omitempty"`
-	NoAutoPay     bool   `json:"no_auto_pay,omitempty"`
-	NoEncryption  bool   `json:"no_encryption,omitempty"` // no key for the new disk can be named
-	NoWindows     bool   `json:"no_windows,omitempty"`
+	Name            string `json:"name,omitempty"`
+	StrictKeyName   bool   `json:"strict_key_name,omitempty"` // there is no change without a key pair
+	NoAdminPass     bool   `json:"no_admin_pass,omitempty"`   // no password can be set
+	StoppedOnly     bool   `json:"stopped_only,omitempty"`    // the platform does not change a running server,
+	NoMode          bool   `json:"no_mode,omitempty"`         // or cannot be asked to stop it
+	V2Only          bool   `json:"v2_only,omitempty"`
+	NoAutoPay       bool   `json:"no_auto_pay,omitempty"`
+	NoEncryption    bool   `json:"no_encryption,omitempty"` // no key for the new disk can be named
+	NoWindows       bool   `json:"no_windows,omitempty"`
+	RefuseOtherBYOL bool   `json:"refuse_other_byol,omitempty"`
+	V1NeedsLogin    bool   `json:"v1_needs_login,omitempty"`
+	ThrottleWith503 bool   `json:"throttle_with_503,omitempty"`
 }
 
 // Objections are the reasons why the edition cannot carry out the change, each with what to write instead in a

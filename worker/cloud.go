@@ -12,7 +12,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
-	"github.com/reimage/reimage/ecs/edition"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // cloudConfig is the cloud as the settings name it. Whose token it takes, and which project a name means, only

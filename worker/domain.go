@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/reimage/reimage/ecs/edition"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // defaultDomain is the cloud of the tools whose variables the worker reads.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // exact makes every duration known: stop 20s, start 10s, change 100s.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/reimage/reimage/ecs/edition"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // Edition decides what the published editions of the API contradict each other about, or do not say at all.
@@ -42,7 +42,7 @@ func (e *Edition) Set(name, value string) error {
 		"no_hard_over_soft": &e.NoHardOverSoft, "no_temporary": &e.NoTemporary, "started_is_success": &e.StartedIsSuccess,
 		"no_metadata_session": &e.NoMetadataSession,
 	}
-	for _, documented := range e.Switches() {
+	for _, documented := range edition.Switches(&e.Edition) {
 		flags[documented.Name] = documented.On
 	}
 	texts := map[string]*string{

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/ecs/edition"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 func TestGeneratedFleet(t *testing.T) {

@@ -35,4 +35,3 @@ func short(d time.Duration) string {
 	}
 	return text
 }
-

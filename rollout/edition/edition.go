@@ -9,23 +9,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/reimage/reimage/rollout"
 )
 
-// Edition is what one cloud documents. Every switch is a restriction, so the zero value, called Any, has none.
-type Edition struct {
-	Name            string
-	StrictKeyName   bool
-	NoAdminPass     bool
-	StoppedOnly     bool
-	NoMode          bool
-	V2Only          bool
-	NoAutoPay       bool
-	NoEncryption    bool
-	NoWindows       bool
-	RefuseOtherBYOL bool
-	V1NeedsLogin    bool
-	ThrottleWith503 bool
-}
+// Edition is what one cloud documents.
+type Edition = rollout.Edition
 
 // Any is the name of the edition that restricts nothing and leaves every answer to the cloud.
 const Any = "any"
@@ -39,7 +28,7 @@ type Switch struct {
 }
 
 // Switches are the restrictions of the edition, in the order of the table. To set one is to change the edition.
-func (e *Edition) Switches() []Switch {
+func Switches(e *Edition) []Switch {
 	return []Switch{
 		{"strict_key_name", &e.StrictKeyName, "`keyname` is mandatory: there is no change without a key pair"},
 		{"no_admin_pass", &e.NoAdminPass, "`adminpass` does not exist: no password can be set"},

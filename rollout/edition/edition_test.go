@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/ecs/edition"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // TestEditionOfAHost goes by the region, then by the longest domain.
@@ -55,7 +55,7 @@ func TestNamed(t *testing.T) {
 func TestSwitches(t *testing.T) {
 	var e edition.Edition
 	var names []string
-	for _, s := range e.Switches() {
+	for _, s := range edition.Switches(&e) {
 		names = append(names, s.Name)
 		*s.On = true
 	}
@@ -64,7 +64,7 @@ func TestSwitches(t *testing.T) {
 	}
 	for _, row := range edition.Rows() {
 		assert.Subset(t, names, row.Untold)
-		for _, s := range row.Switches() {
+		for _, s := range edition.Switches(&row.Edition) {
 			assert.False(t, *s.On && slices.Contains(row.Untold, s.Name), "%s of %s is on and told by nobody", s.Name, row.Name)
 		}
 	}
@@ -82,13 +82,13 @@ func TestManual(t *testing.T) {
 func table() string {
 	var e edition.Edition
 	head, line := "| edition |", "|---|"
-	for _, s := range e.Switches() {
+	for _, s := range edition.Switches(&e) {
 		head, line = head+" `"+s.Name+"` |", line+"---|"
 	}
 	text := []string{head, line}
 	for _, row := range edition.Rows() {
 		cells := "| `" + row.Name + "` |"
-		for _, s := range row.Switches() {
+		for _, s := range edition.Switches(&row.Edition) {
 			cells += " " + cell(*s.On, slices.Contains(row.Untold, s.Name)) + " |"
 		}
 		text = append(text, cells)
@@ -109,7 +109,7 @@ func cell(on, untold bool) string {
 func meanings() string {
 	text := "| switch | what it says |\n|---|---|\n"
 	var e edition.Edition
-	for _, s := range e.Switches() {
+	for _, s := range edition.Switches(&e) {
 		text += fmt.Sprintf("| `%s` | %s |\n", s.Name, s.Meaning)
 	}
 	return text
