@@ -194,7 +194,9 @@ func (e *Engine) start(i int, rollback bool) Start {
 	if (s.Seen != rollout.Fingerprint{}) {
 		expect = s.Seen // whoever named the server was told of it
 	}
-	s.State, s.RollingBack, s.Until, s.StartedAt, s.EndedAt = rollout.InFlight, rollback, time.Time{}, e.state.Now, time.Time{}
+	s.State, s.RollingBack, s.Until = rollout.InFlight, rollback, time.Time{}
+	s.Earlier = times{StartedAt: s.StartedAt, EndedAt: s.EndedAt}
+	s.StartedAt, s.EndedAt = e.state.Now, time.Time{}
 	s.Attempts++
 	again := !rollback && s.Attempts > 1 && s.End == rollout.FailedChanged
 	return Start{Server: i, Rollback: rollback, Again: again, Attempt: s.Attempts, Expect: expect}

@@ -74,7 +74,7 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	if s.State != rollout.InFlight {
 		return
 	}
-	s.EndedAt, s.BusySince = e.state.Now, time.Time{}
+	s.EndedAt, s.Earlier, s.BusySince = e.state.Now, times{}, time.Time{}
 	if e.state.Pause == nil {
 		e.state.Credentials = ""
 	}
@@ -140,7 +140,7 @@ func (e *Engine) Busy(i int, holder string, now time.Time) {
 	if s.State != rollout.InFlight {
 		return
 	}
-	s.turnedAway(e.state.Now)
+	s.turnedAway()
 	s.Holder = cut(holder)
 	if s.BusySince.IsZero() {
 		s.BusySince = e.state.Now
@@ -166,7 +166,7 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	if s.State != rollout.InFlight {
 		return
 	}
-	s.turnedAway(e.state.Now)
+	s.turnedAway()
 	s.BusySince, s.Down = time.Time{}, s.Down && !up
 	switch {
 	case s.RollingBack:
@@ -189,13 +189,9 @@ func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
 }
 
 // turnedAway takes back an attempt that touched nothing.
-func (s *Server) turnedAway(now time.Time) {
+func (s *Server) turnedAway() {
 	s.Attempts--
-	if s.Attempts == 0 {
-		s.StartedAt = time.Time{}
-	} else {
-		s.EndedAt = now
-	}
+	s.StartedAt, s.EndedAt, s.Earlier = s.Earlier.StartedAt, s.Earlier.EndedAt, times{}
 }
 
 // giveUp ends a server that is not in flight. One that failed before, and was to be tried again, stays

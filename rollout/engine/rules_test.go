@@ -117,6 +117,33 @@ func TestBusyKeepsTheReason(t *testing.T) {
 	assert.Equal(t, "it could not be stopped", s.restored().Server(0).Reason)
 }
 
+// An attempt that is turned away touched nothing: when the last one that did began and ended stays.
+func TestATurnedAwayAttemptKeepsTheTimes(t *testing.T) {
+	turnAway := map[string]func(s *sim){
+		"busy":        func(s *sim) { s.busy(0, "rollout/db") },
+		"credentials": func(s *sim) { s.refuse(0, true, "401") },
+	}
+	for name, away := range turnAway {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, plan(2, 1, 1, func(p *rollout.Plan) { p.BusyWait = time.Hour }))
+			assert.Equal(t, day(), s.restored().Server(0).StartedAt)
+			s.now = day().Add(5 * time.Minute)
+			s.finish(0, rollout.FailedIntact, "it could not be stopped")
+			s.now = day().Add(time.Hour)
+			_, err := s.command(by("ben", rollout.Retry))
+			require.NoError(t, err)
+			s.advance()
+			require.Equal(t, day().Add(time.Hour), s.restored().Server(0).StartedAt, "the attempt in flight")
+			s.now = day().Add(2 * time.Hour)
+			away(s)
+			got := s.restored().Server(0)
+			assert.Equal(t, 1, got.Attempts)
+			assert.Equal(t, day(), got.StartedAt)
+			assert.Equal(t, day().Add(5*time.Minute), got.EndedAt)
+		})
+	}
+}
+
 // A busy server whose time has come is no reason to wait when failed servers hold the slots.
 func TestDueBusyServerDoesNotHideThatAHumanIsNeeded(t *testing.T) {
 	s := play(t, plan(2, 1, 2, func(p *rollout.Plan) { p.BusyWait = time.Hour }))

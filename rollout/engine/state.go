@@ -71,10 +71,17 @@ type Server struct {
 	Holder    string    `json:"holder,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// Earlier are the times of the attempt before the one in flight, which count again when it is turned away.
+	Earlier times `json:"earlier,omitzero"`
 	// After is the disk that the last attempt that touched the server left it. Seen is another one that it was
 	// found with since: from a change that came late, or from whoever repaired it.
 	After rollout.Fingerprint `json:"after,omitzero"`
 	Seen  rollout.Fingerprint `json:"seen,omitzero"`
+}
+
+type times struct {
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
 
 const (
