@@ -10,16 +10,21 @@ import (
 )
 
 // Drift names every planned server that is no longer as it was when the plan was made, in the order of the
-// plan, and the image if it can no longer be used (without a server id). Empty means that the plan can be
-// carried out.
+// plan, and, without a server id, why the image or the edition of the cloud no longer allows the change. Empty
+// means that the plan can be carried out.
 func Drift(plan rollout.Plan, inv rollout.Inventory) []rollout.Drift {
 	var drift []rollout.Drift
-	switch image, ok := imagesByID(inv.Images)[strings.ToLower(plan.Change.ImageID)]; {
-	case !ok:
-		drift = append(drift, rollout.Drift{Name: plan.ImageName, What: fmt.Sprintf("image %s (%s) is gone", plan.ImageName, plan.Change.ImageID)})
-	case image.Status != rollout.ImageActive:
-		drift = append(drift, rollout.Drift{Name: plan.ImageName, What: fmt.Sprintf("image %s (%s) has status %s and must be active", plan.ImageName, plan.Change.ImageID, image.Status)})
+	ofImage := func(what ...string) {
+		for _, w := range what {
+			drift = append(drift, rollout.Drift{Name: plan.ImageName, What: w})
+		}
 	}
+	if image, ok := imagesByID(inv.Images)[strings.ToLower(plan.Change.ImageID)]; ok {
+		ofImage(image.Objections(plan.Change, inv.Edition)...)
+	} else {
+		ofImage(fmt.Sprintf("image %s (%s) is gone", plan.ImageName, plan.Change.ImageID))
+	}
+	ofImage(inv.Edition.Objections(plan.Change)...) // whoever runs the worker may have named another one since
 	servers := make(map[string]rollout.InventoryServer, len(inv.Servers))
 	for _, s := range inv.Servers {
 		if !s.Temporary {

@@ -70,3 +70,13 @@ func TestDriftOfImage(t *testing.T) {
 		{ServerID: uuid(1, 3), Name: "web-03", What: "web-03 is gone"},
 	}, planner.Drift(plan, inv))
 }
+
+// Whoever runs the worker may have named another edition since the plan was made.
+func TestDriftOfEdition(t *testing.T) {
+	plan, inv := mustMake(t, with(func(s *spec.Spec) { s.Login = spec.Login{PasswordFrom: "env:ROOT_PW"} }), fleet(3)), fleet(3)
+	inv.Edition = rollout.Edition{Name: "otc", NoAdminPass: true}
+	assert.Equal(t, []rollout.Drift{{
+		Name: "ubuntu-24.04",
+		What: "the API of edition otc sets no passwords: log in with a key pair, login.keyPair or --key-pair (docs/editions.md)",
+	}}, planner.Drift(plan, inv))
+}
