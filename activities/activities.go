@@ -23,6 +23,7 @@ type Activities struct {
 	Profiles []Profile
 	Secrets  Secrets
 	Timing   Timing
+	Temporal Temporal
 
 	// What they know together spares the cloud calls.
 	images    images

@@ -71,7 +71,8 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 				}[name]
 				return value, ok
 			}},
-			Timing: testTiming(),
+			Timing:   testTiming(),
+			Temporal: waiting(nil),
 		}
 		test(l)
 		l.showsNoSecret("the worker's log", l.logs.String())

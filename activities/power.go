@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -178,11 +179,11 @@ func (p *powerChange) forget() {
 // send asks for the power state. The request may not leave later than the look that justified it
 // allows: a worker that was frozen in between must not act on an old view.
 func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.StopType) error {
-	if !p.heart.beats() {
-		return again(ErrNotReady, fmt.Errorf("server %s: %w", p.serverID, errStalled), 0)
-	}
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(p.Cloud.RequestTimeout()))
 	defer cancel()
+	if err := p.confirm(sendCtx, p.heart); err != nil {
+		return cmp.Or(ctx.Err(), again(ErrNotSent, fmt.Errorf("server %s: %w", p.serverID, err), 0))
+	}
 	var out ecs.Outcome
 	if p.want == rollout.StatusShutoff {
 		out = p.Cloud.StopServers(sendCtx, []string{p.serverID}, how)

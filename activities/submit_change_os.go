@@ -201,13 +201,13 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 		return none, err
 	}
 	s.doing(ctx, "sending the change")
-	if !s.heart.beats() {
-		return none, again(ErrInDoubt, fmt.Errorf("server %s: %w", s.in.ServerID, errStalled), 0)
-	}
 	// The request may not leave later than the look that justified it allows. A worker that is frozen
 	// here and thawed later cannot send: the connection compares the clock at the moment of writing.
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(s.Cloud.RequestTimeout()))
 	defer cancel()
+	if err := s.confirm(sendCtx, s.heart); err != nil {
+		return none, s.clean(ctx, again(ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
+	}
 	out := s.Cloud.ChangeOS(sendCtx, s.in.ServerID, request)
 
 	switch out.Kind {
@@ -228,16 +228,11 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 }
 
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
-// also tells as of when that is, but no later than lookWait after it began to look: an attempt whose look had to wait
-// for its turn for long may have a successor by now, and nothing to say any more.
+// also tells as of when that is.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
 	steady, urgent := s.steadiness(), s.urgent()
 	for {
-		latest := time.Now().Add(lookWait(s.Cloud.RequestTimeout()))
 		server, lookedAt, err := urgent.observeAt(ctx, s.in.ServerID)
-		if lookedAt.After(latest) {
-			lookedAt = latest
-		}
 		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
 			return server, lookedAt, err
 		}

@@ -36,18 +36,14 @@ const MaxSettle = 8 * time.Minute
 // end of the activity's time limit says nothing.
 const SubmitPatience = 20 * time.Minute
 
-// lookWait is how long a look may wait for its turn and still count as one of when it got it. Whoever waits for long may
-// have a successor.
-func lookWait(requestTimeout time.Duration) time.Duration { return requestTimeout / 3 }
-
 // Validate refuses a timing with which a server could be wiped twice.
 func (t Timing) Validate(requestTimeout time.Duration) error {
 	var wrong []error
 	if t.Poll <= 0 || t.SoftStop <= 0 || t.Lag < 0 {
 		wrong = append(wrong, fmt.Errorf("the poll interval (%s) and soft stop time (%s) must be above zero, the lag (%s) not below", t.Poll, t.SoftStop, t.Lag))
 	}
-	if shortest := lookWait(requestTimeout) + requestTimeout + t.Lag; t.Settle < shortest {
-		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not be shorter than four thirds of the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
+	if shortest := requestTimeout + t.Lag; t.Settle < shortest {
+		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not be shorter than the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
 	}
 	if t.Settle > MaxSettle {
 		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, MaxSettle))

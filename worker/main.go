@@ -63,6 +63,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 		Profiles: profiles,
 		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
 		Timing:   cfg.Timing,
+		Temporal: temporal,
 	})
 }
 

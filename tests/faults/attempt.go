@@ -7,6 +7,7 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
@@ -78,7 +79,7 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 		defer a.process.end(a)
 		a.process.at(Point{attemptBegins, a.activity})
 		result, err := a.Next.ExecuteActivity(own, in)
-		done <- returned{result, err, a.process.at(Point{attemptReturned, a.activity})}
+		done <- returned{result, err, a.process.at(Point{attemptReturned, a.activity}) && a.process.online()}
 	})
 	for {
 		wait := time.Until(deadline)
@@ -171,6 +172,8 @@ func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
+	case s.process.cut() > 0:
+		s.pending = payloads
 	case s.gone && !s.reported: // the first one is sent at once, and waited for
 		s.cancel(errGivenUp)
 	case s.gone:
@@ -183,6 +186,49 @@ func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 		return true
 	}
 	return false
+}
+
+// asked is Temporal, which answers an attempt that asks whether it is still the one that counts.
+type asked struct{}
+
+func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	if !ok {
+		panic("whoever asks Temporal is no attempt")
+	}
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(details...)
+	if err != nil {
+		panic(err) // a defect of the activity
+	}
+	if !a.process.at(Point{attemptAsks, a.activity}) {
+		return errDead
+	}
+	for d := a.process.cut(); d > 0; d = a.process.cut() {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !a.confirm(payloads) {
+		return serviceerror.NewNotFound("no activity with this token")
+	}
+	if !a.process.at(Point{attemptAnswered, a.activity}) {
+		return errDead
+	}
+	return nil
+}
+
+// confirm takes a heartbeat, unless the attempt was given up.
+func (a *attempt) confirm(payloads *commonpb.Payloads) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return false
+	}
+	a.heard, a.pending, a.reported = time.Now(), nil, true
+	a.world.beat(a.key, payloads)
+	return true
 }
 
 // HasHeartbeatDetails tells whether an earlier attempt left a heartbeat.

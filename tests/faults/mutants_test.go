@@ -39,7 +39,10 @@ func mutants() []mutant {
 		},
 		{"a change that came to nothing is sent again", submit, `return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated`, `return false`},
 		{"an order that waits for its payment is sent again", submit, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`},
-		{"a worker that thaws acts as if nothing had been", submit, `if !s.heart.beats() {`, `if false {`},
+		{
+			"what Temporal answers before a write is ignored", "activities/confirm.go",
+			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
+		},
 		{"a failed server gives its slot back", "rollout/engine/state.go", `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
 		{"the cap is off by one", "rollout/engine/admit.go", `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
 		{"the budget is off by one", "rollout/engine/admit.go", `t.failed > tolerated {`, `t.failed > tolerated+1 {`},

@@ -24,6 +24,7 @@ type process struct {
 	mu      sync.Mutex
 	dead    bool
 	thawed  chan struct{} // closed when a frozen process goes on, nil when it is not frozen
+	offline time.Time     // until when it is cut off from Temporal
 	stop    chan struct{} // closed when it is told to stop
 	stopped bool
 	conns   map[*conn]struct{}
@@ -42,7 +43,7 @@ func newProcess(w *world) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming()}
+	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{}}
 	return p, nil
 }
 
@@ -73,6 +74,10 @@ func (p *process) hit(c Crash) {
 		p.kill()
 	case Freeze:
 		p.freeze(c.For)
+	case CutOff:
+		p.mu.Lock()
+		p.offline = time.Now().Add(c.For)
+		p.mu.Unlock()
 	case Stop:
 		p.mu.Lock()
 		if !p.stopped {
@@ -122,10 +127,26 @@ func (p *process) freeze(d time.Duration) {
 	})
 }
 
-func (p *process) is() (dead, frozen, stopping bool) {
+// takesWork tells whether Temporal may hand work to the process, and whether it is frozen, which Temporal cannot know.
+func (p *process) takesWork() (able, frozen bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dead, p.thawed != nil, p.stopped
+	return !p.dead && !p.stopped && !time.Now().Before(p.offline), p.thawed != nil
+}
+
+// cut is for how long Temporal does not hear the process, zero when it does.
+func (p *process) cut() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, time.Until(p.offline))
+}
+
+// online waits until Temporal hears the process, and tells whether it still lives then.
+func (p *process) online() (alive bool) {
+	for d := p.cut(); d > 0; d = p.cut() {
+		time.Sleep(d)
+	}
+	return p.pass()
 }
 
 // conn is a connection of a process. It knows of which request it carries the bytes.

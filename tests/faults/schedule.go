@@ -35,6 +35,8 @@ const (
 	attemptBeats    = "heartbeat"
 	attemptBeaten   = "heartbeat delivered"
 	attemptReturned = "result not yet reported"
+	attemptAsks     = "Temporal about to be asked"
+	attemptAnswered = "Temporal has confirmed"
 	requestDialled  = "connection opened"
 	requestWritten  = "request about to be written"
 	requestSent     = "request sent, not answered"
@@ -49,6 +51,11 @@ func Points() []Point {
 		activities.VerifyServerName, activities.RestorePowerName,
 	} {
 		for _, when := range []string{attemptBegins, attemptBeats, attemptBeaten, attemptReturned, requestDialled} {
+			all = append(all, Point{when, what})
+		}
+	}
+	for _, what := range []string{activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName} {
+		for _, when := range []string{attemptAsks, attemptAnswered} {
 			all = append(all, Point{when, what})
 		}
 	}
@@ -68,6 +75,7 @@ const (
 	Kill   Blow = "SIGKILL"
 	Freeze Blow = "SIGSTOP" // and SIGCONT later
 	Stop   Blow = "SIGTERM"
+	CutOff Blow = "cut off from Temporal" // and not from the cloud, for a while
 )
 
 // Crash is a blow to a worker process.
@@ -75,7 +83,7 @@ type Crash struct {
 	At  Point
 	Nth int // the how manyth time the point is reached
 	Blow
-	For  time.Duration // how long it is frozen
+	For  time.Duration // how long it is frozen, or cut off
 	Down time.Duration // until there is another process
 }
 
@@ -186,7 +194,7 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 			At:  pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
 			Nth: 1 + d.IntN(len(fleet)), Blow: Kill, Down: d.between(0, 20*time.Second),
 		})
-	case d.chance(0.2): // it wakes up beside a successor, whose change has come to nothing
+	case d.chance(0.3): // it wakes up beside a successor, whose change has come to nothing
 		crashes = append(crashes, Crash{
 			At:  Point{attemptBeaten, activities.SubmitChangeOSName},
 			Nth: 1 + d.IntN(len(fleet)), Blow: Freeze, For: d.between(150*time.Second, 6*time.Minute),
@@ -232,11 +240,12 @@ func (d draw) detail(f *emulator.Fault) {
 
 func (d draw) crash() Crash {
 	points := Points()
-	c := Crash{At: points[d.IntN(len(points))], Nth: 1 + d.few(4), Blow: pick(d, Kill, Kill, Freeze, Stop), Down: d.between(0, 40*time.Second)}
+	c := Crash{At: points[d.IntN(len(points))], Nth: 1 + d.few(4), Blow: pick(d, Kill, Kill, Freeze, Stop, CutOff), Down: d.between(0, 40*time.Second)}
 	if d.chance(0.5) { // where it matters most
 		c.At = pick(d,
 			Point{requestWritten, "changeos"}, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptBegins, activities.SubmitChangeOSName},
-			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName})
+			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName},
+			Point{attemptAsks, activities.SubmitChangeOSName}, Point{attemptAnswered, activities.SubmitChangeOSName})
 	}
 	if d.chance(0.1) {
 		c.Down = d.between(time.Minute, 45*time.Minute) // nobody restarts it for a while

@@ -278,14 +278,13 @@ func (w *world) spawn() {
 	w.changed = make(chan struct{})
 }
 
-// assign waits for a process that takes work, until a time. A frozen one may get some too: Temporal cannot know.
+// assign waits for a process that takes work, until a time. A frozen one may get some too.
 func (w *world) assign(until time.Time) *process {
 	for {
 		w.mu.Lock()
 		var able []*process
 		for _, p := range w.processes {
-			dead, frozen, stopping := p.is()
-			if !dead && !stopping && (!frozen || w.draws.Float64() < 0.2) {
+			if takes, frozen := p.takesWork(); takes && (!frozen || w.draws.Float64() < 0.2) {
 				able = append(able, p)
 			}
 		}
@@ -295,7 +294,7 @@ func (w *world) assign(until time.Time) *process {
 			return able[w.draws.IntN(len(able))]
 		}
 		w.mu.Unlock()
-		poll := time.NewTimer(time.Second) // a frozen one thaws
+		poll := time.NewTimer(time.Second) // a frozen one thaws, one that is cut off is not for ever
 		select {
 		case <-changed:
 		case <-poll.C:

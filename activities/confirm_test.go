@@ -1,0 +1,105 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// waiting is a Temporal that still waits for the attempt, unless the function says otherwise.
+type waiting func(ctx context.Context) error
+
+func (w waiting) RecordActivityHeartbeat(ctx context.Context, _ []byte, _ ...any) error {
+	if w == nil {
+		return nil
+	}
+	return w(ctx)
+}
+
+// TestNothingIsWrittenThatTemporalDoesNotConfirm: an attempt that was frozen, or is cut off, has a successor that it
+// cannot know of.
+func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
+	answers := map[string]struct {
+		answer waiting
+		took   time.Duration
+		says   string
+	}{
+		"another attempt carries on": {
+			func(context.Context) error { return serviceerror.NewNotFound("activity not found") }, 0, "another one carries on; nothing was sent",
+		},
+		"paused by hand": {func(context.Context) error { return serviceerror.NewUnavailable("paused") }, 0, "so nothing was sent: paused"},
+		"cut off": {
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, "so nothing was sent: context deadline exceeded",
+		},
+	}
+	writes := map[string]struct {
+		from func() emulator.Options
+		make func(l *lab) error
+	}{
+		emulator.OpChangeOS: {stopped, func(l *lab) error { return l.submit(attempt{}).err }},
+		emulator.OpStop:     {running, func(l *lab) error { return l.stop(attempt{}, false).err }},
+		emulator.OpStart:    {stopped, func(l *lab) error { return l.restore(attempt{}, true).err }},
+	}
+	for what, test := range answers {
+		for op, write := range writes {
+			t.Run(what+", "+op, func(t *testing.T) {
+				inLab(t, write.from(), func(l *lab) {
+					l.acts.Temporal = test.answer
+					began := time.Now()
+					err := write.make(l)
+					assert.Equal(l, test.took, time.Since(began))
+					failed := failsWith(l, err, activities.ErrNotSent, false)
+					assert.Contains(l, failed.Message(), "server "+l.server.ID)
+					assert.Contains(l, failed.Message(), test.says)
+					assert.Empty(l, l.cloud.Ledger().Servers[l.server.ID].Writes)
+				})
+			})
+		}
+	}
+}
+
+// TestUnconfirmedIsNoDoubt: nothing was sent, so the next attempt need not settle.
+func TestUnconfirmedIsNoDoubt(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.acts.Temporal = waiting(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		end := l.submit(attempt{})
+		failsWith(l, end.err, activities.ErrNotSent, false)
+		l.acts.Temporal = waiting(nil)
+		next := l.submit(attempt{number: 2, details: end.last()})
+		require.NoError(l, next.err)
+		assert.Less(l, next.took, testTiming().Settle)
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestConfirmedByTheAttemptAndItsWords: Temporal is asked by the attempt's own token, with what the attempt says.
+func TestConfirmedByTheAttemptAndItsWords(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		var asked heartbeats
+		l.acts.Temporal = &asked
+		require.NoError(l, l.submit(attempt{}).err)
+		require.Len(l, asked, 1, "one question for each write")
+		assert.NotEmpty(l, asked[0].token)
+		assert.Equal(l, []any{activities.SubmitProgress{Doing: "sending the change"}}, asked[0].details)
+	})
+}
+
+type heartbeats []struct {
+	token   []byte
+	details []any
+}
+
+func (h *heartbeats) RecordActivityHeartbeat(_ context.Context, token []byte, details ...any) error {
+	*h = append(*h, struct {
+		token   []byte
+		details []any
+	}{token, details})
+	return nil
+}
