@@ -15,7 +15,7 @@ import (
 
 // The flags choose the seeds. The selection that runs without them fits into five minutes on two cores.
 var (
-	rollouts = flag.Int("rollouts", 3, "how many rollouts to run")
+	rollouts = flag.Int("rollouts", 8, "how many rollouts to run")
 	from     = flag.Uint64("from", 1, "the first seed")
 	atOnce   = flag.Int("at-once", 8, "how many rollouts run at once; they wait more than they work")
 )
