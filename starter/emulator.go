@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type emulatorOptions struct {
 	switches []string
 	lag      time.Duration
 	calls    int
+	project  string
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -38,6 +40,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.edition, "edition", edition.Any, "`cloud` whose published documents to follow: any, huaweicloud, otc, swiss-otc and others (docs/editions.md)")
 	f.StringArrayVar(&o.switches, "edition-switch", nil, "`name=value` of one thing on which the documents differ, for instance busy_code=Ecs.0100; repeatable (docs/emulator.md)")
 	f.IntVar(&o.calls, "calls-per-second", 0, "largest `number` of calls in any one second, beyond which they are answered with HTTP 429; 0 is no limit")
+	f.StringVar(&o.project, "project", emulator.DefaultProjectID, "`id` of the project: emulators that serve the profiles of one worker need different ones")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 }
 
@@ -46,7 +49,9 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	if o.speed <= 0 {
 		return emulator.Options{}, fmt.Errorf("a speed of %g does not go forward: it has to be above 0", o.speed)
 	}
-	options := emulator.Options{Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls}
+	options := emulator.Options{
+		ProjectID: o.project, Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls,
+	}
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {
 		return options, err
@@ -113,7 +118,7 @@ Settings for a worker:
 Or, in place of the first line, a user and the name of the project:
   export HW_USER_NAME=%[7]s HW_USER_PASSWORD=%[8]s HW_DOMAIN_NAME=%[9]s HW_PROJECT_NAME=%[10]s REIMAGE_IAM_ENDPOINT=%[1]s
 
-`, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, emulator.DefaultProjectID,
+`, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, cmp.Or(o.project, emulator.DefaultProjectID),
 		emulator.DefaultUserName, emulator.DefaultPassword, emulator.DefaultDomainName, emulator.DefaultProjectName)
 	for _, name := range cloud.KeyPairs() {
 		fmt.Fprintf(io.out, "key     %s\n", name)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,12 +40,20 @@ func serveEmulator(t *testing.T, args ...string) *ecs.Client {
 	url := regexp.MustCompile(`http://[0-9.:]+[0-9]`).FindString(first)
 	require.NotEmpty(t, url, first)
 	client, err := ecs.New(ecs.Config{
-		ProjectID: emulator.DefaultProjectID, ECS: url, IMS: url,
+		ProjectID: projectOf(args), ECS: url, IMS: url,
 		Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
 	})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client
+}
+
+// projectOf is the project that the arguments name.
+func projectOf(args []string) string {
+	if i := slices.Index(args, "--project"); i >= 0 {
+		return args[i+1]
+	}
+	return emulator.DefaultProjectID
 }
 
 // firstServer is the first server of the default fleet: seed 1 makes the same ids everywhere.
@@ -80,6 +90,23 @@ func TestEmulatorEdition(t *testing.T) {
 			unpublished := out.Err != nil && out.Err.Code == "APIGW.0101"
 			assert.Equal(t, test.v1, !unpublished, out.Err)
 		})
+	}
+}
+
+// TestEmulatorProject: two clouds for two profiles are two projects, and neither takes the other's id.
+func TestEmulatorProject(t *testing.T) {
+	const another = "6af1c92eaf7e471fb35c82eecd4b7b5d"
+	for _, args := range [][]string{nil, {"--seed", "2", "--project", another}} {
+		client := serveEmulator(t, args...)
+		page, err := client.Glance(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 10, page.Servers)
+	}
+	for _, wrong := range []string{"another", strings.ToUpper(another)} {
+		code, out, errOut := runCommand(t, "emulator", "--listen", "127.0.0.1:0", "--project", wrong)
+		assert.Equal(t, exitUsage, code)
+		assert.Empty(t, out)
+		assert.Contains(t, errOut, `is not 32 digits and letters from a to f, such as `+emulator.DefaultProjectID, wrong)
 	}
 }
 

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -34,7 +35,7 @@ type Options struct {
 	// Calls that it refuses count too.
 	CallsPerSecond int
 
-	ProjectID, ProjectName string
+	ProjectID, ProjectName string // the id is 32 hexadecimal digits, as everywhere in this family of clouds
 	AccessKey, SecretKey   string
 	SecurityToken          string // when set, AccessKey is a temporary key and X-Security-Token must carry this
 	Token                  string // always valid, besides the tokens issued by POST /v3/auth/tokens
@@ -108,10 +109,15 @@ func (t Timing) withDefaults() Timing {
 	return t
 }
 
+var projectID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
 // validate returns every problem at once.
 func (o Options) validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if !projectID.MatchString(o.ProjectID) {
+		problem("project id %q is not 32 digits and letters from a to f, such as %s", o.ProjectID, DefaultProjectID)
+	}
 	if o.Servers < 0 {
 		problem("servers: %d is negative", o.Servers)
 	}
