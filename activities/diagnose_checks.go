@@ -55,6 +55,9 @@ func (d *diagnosis) cloud(context.Context) Finding {
 	return fine("%s answers", address)
 }
 
+// datedTo is how exactly the date of an answer tells the cloud's time: it has whole seconds, and the way takes some of one.
+const datedTo = 2 * time.Second
+
 // clock holds the worker's clock against the date of the answer.
 func (d *diagnosis) clock(context.Context) Finding {
 	skew := d.glance.Skew.Round(time.Second)
@@ -65,6 +68,8 @@ func (d *diagnosis) clock(context.Context) Finding {
 	switch {
 	case !d.glance.Dated:
 		return skipped("not checked: no answer of the cloud had a date")
+	case d.glance.Skew.Abs() < datedTo:
+		return fine("the worker's clock agrees with the cloud's, to two seconds")
 	case skew.Abs() > ecs.ToleratedSkew:
 		return Finding{Verdict: CheckFailed, Seen: seen, Fix: "set the clock of the worker's machine right (NTP): signatures that are 15 minutes off are refused"}
 	}

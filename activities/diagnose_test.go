@@ -92,7 +92,7 @@ func TestDiagnoseAllIsWell(t *testing.T) {
 		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
 		d.says(activities.CheckProfile, activities.CheckOK, "default: project "+emulator.DefaultProjectID)
 		d.says(activities.CheckCloud, activities.CheckOK, "http://ecs.emulated answers")
-		d.says(activities.CheckClock, activities.CheckOK, "the worker's clock is 0s ahead of the cloud's")
+		d.says(activities.CheckClock, activities.CheckOK, "the worker's clock agrees with the cloud's, to two seconds")
 		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
 		d.says(activities.CheckProject, activities.CheckOK, emulator.DefaultProjectID)
 		d.says(activities.CheckListServers, activities.CheckOK, "permitted (ecs:cloudServers:list); the project has 1")
@@ -156,7 +156,7 @@ func TestDiagnoseCredentials(t *testing.T) {
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.Contains(l, failed.Fix, test.fix)
 				assert.Contains(l, failed.Fix, "docs/configuration.md")
-				d.says(activities.CheckClock, activities.CheckOK, "0s ahead")
+				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's")
 				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
 				assert.Equal(l, map[string]int{serverLists: 1}, l.cloud.Ledger().Requests, "nothing else is asked in vain")
 			})
@@ -173,9 +173,32 @@ func TestDiagnoseCredentials(t *testing.T) {
 			assert.NotContains(l, failed.Seen, failed.Fix)
 			assert.Contains(l, failed.Fix, "the user, password and account")
 			d.says(activities.CheckCloud, activities.CheckOK, "its identity service answers; http://ecs.emulated was not asked")
-			d.says(activities.CheckClock, activities.CheckSkipped, "no answer of the cloud had a date")
+			d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
 			d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
 		})
+	})
+}
+
+// TestDiagnoseTheClockByWhoeverAnswers: the identity service, when it grants nothing. A password is not spoilt by the
+// clock, so both are wrong.
+func TestDiagnoseTheClockByWhoeverAnswers(t *testing.T) {
+	options := stopped()
+	options.Skew = 20 * time.Minute
+	inLab(t, options, func(l *lab) {
+		login := goodLogin()
+		login.Password = ecs.NewSecret(plantedPassword)
+		l.signIn(login)
+		d := l.diagnose(activities.DiagnoseInput{})
+		assert.Equal(l, "the worker's clock is 20m0s behind the cloud's", d.failed(activities.CheckClock, activities.CheckCredentials).Seen)
+
+		l.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header()["Date"] = nil
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		l.signIn(login)
+		d = l.diagnose(activities.DiagnoseInput{})
+		d.says(activities.CheckClock, activities.CheckSkipped, "no answer of the cloud had a date")
 	})
 }
 
@@ -186,6 +209,7 @@ func TestDiagnoseTheClock(t *testing.T) {
 		failed bool
 		worse  bool // so much that it is refused
 	}{
+		"within a date":    {-900 * time.Millisecond, "the worker's clock agrees with the cloud's, to two seconds", false, false},
 		"a little off":     {2 * time.Second, "the worker's clock is 2s behind the cloud's", false, false},
 		"worth mentioning": {-6 * time.Minute, "the worker's clock is 6m0s ahead of the cloud's", true, false},
 		"behind":           {20 * time.Minute, "the worker's clock is 20m0s behind the cloud's", true, true},

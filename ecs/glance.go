@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -12,7 +13,7 @@ type Glance struct {
 	Servers int    // how many the project has
 	First   Server // any of them; zero when there is none
 	// Skew is how far the local clock is ahead of the cloud's, to a second; below zero it is behind. It is known
-	// when Dated, also beside an error.
+	// when Dated, also beside an error, and by the identity service's answer when that grants no credentials.
 	Skew  time.Duration
 	Dated bool
 }
@@ -25,6 +26,9 @@ func (c *Client) Glance(ctx context.Context) (Glance, error) {
 	call := request{op: "list", resource: "servers", url: address, list: true, method: http.MethodGet, action: ActionListServers}
 	reply := c.ask(ctx, call)
 	g.Skew, g.Dated = skewOf(reply.answer)
+	if granting, ok := errors.AsType[*Error](reply.err); ok {
+		g.Skew, g.Dated = granting.skew, granting.dated
+	}
 	page, err := decodeReply(reply, call, decodeServerPage)
 	if err != nil {
 		return g, err

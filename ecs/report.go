@@ -33,6 +33,7 @@ func (r reply) failure(call request) *Error {
 		return e
 	}
 	e.Status = r.status
+	e.skew, e.dated = skewOf(r.answer)
 	f := parseFault(r.body)
 	if f.foreign && r.status >= http.StatusBadRequest { // below that, the body is no fault: a server may hold one
 		f.lookBelow(r.body)
