@@ -106,7 +106,7 @@ func (o Observation) Judge(before Fingerprint, imageID string, ended bool) (Serv
 	case o.Fingerprint == before && !ended:
 		return FailedChanged, fmt.Sprintf("it shows its old system disk, but the change may still come (%s): do not use it before that is known", o.state())
 	case o.Fingerprint == before:
-		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s)", o.state())
+		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s when it was judged)", o.state()) // its power may be restored after that
 	case o.ImageID != imageID:
 		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)", o.VolumeID, o.ImageID, o.state())
 	case o.VolumeID == before.VolumeID:

@@ -65,9 +65,9 @@ func TestJudge(t *testing.T) {
 	}{
 		"proven":                      {seen("ACTIVE", "", newImage, newDisk), rollout.Done, "runs the image on a new system disk"},
 		"gone":                        {rollout.Observation{}, rollout.Vanished, "the cloud no longer knows this server"},
-		"untouched, stopped":          {seen("SHUTOFF", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status SHUTOFF)"},
-		"untouched, runs":             {seen("ACTIVE", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status ACTIVE)"},
-		"untouched, failed":           {seen("ERROR", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status ERROR)"},
+		"untouched, stopped":          {seen("SHUTOFF", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status SHUTOFF when it was judged)"},
+		"untouched, runs":             {seen("ACTIVE", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status ACTIVE when it was judged)"},
+		"untouched, failed":           {seen("ERROR", "", oldImage, oldDisk), rollout.FailedIntact, "the old system disk is still there (status ERROR when it was judged)"},
 		"rebuilding":                  {seen("REBUILD", "", oldImage, oldDisk), rollout.FailedChanged, "the cloud still works on it (status REBUILD)"},
 		"rebuilding, disk detached":   {seen("SHUTOFF", "rebuilding", oldImage, ""), rollout.FailedChanged, "the cloud still works on it (status SHUTOFF, task rebuilding)"},
 		"new disk, still booting":     {seen("ACTIVE", "rebuild_spawning", newImage, newDisk), rollout.FailedChanged, "the cloud still works on it (status ACTIVE, task rebuild_spawning)"},

@@ -54,6 +54,39 @@ func TestServerThatLostItsPowerIsDown(t *testing.T) {
 	}
 }
 
+// TestPowerAfterTheJudgement is told as what came after it: "status SHUTOFF" and "left ACTIVE" in one sentence would
+// contradict each other.
+func TestPowerAfterTheJudgement(t *testing.T) {
+	for left, test := range map[string]struct {
+		after  rollout.Observation
+		reason string
+	}{
+		rollout.StatusActive:  {untouched(), "judged; its power was restored since: ACTIVE"},
+		rollout.StatusShutoff: {seen(rollout.StatusActive, newImage, newDisk), "judged; it was stopped since: SHUTOFF"},
+		rollout.StatusError:   {untouched(), "judged; it was left ERROR since"},
+		"":                    {untouched(), "judged"},
+	} {
+		t.Run(left, func(t *testing.T) {
+			f := newFleet(t, 1, 1, 1)
+			f.ends["web-00"] = rollout.ServerResult{
+				End: rollout.FailedIntact, Reason: "judged", Before: seen(rollout.StatusActive, oldImage, oldDisk), After: test.after, Left: left,
+			}
+			f.abortLate()
+			f.run()
+			assert.Equal(t, test.reason, f.progress().Failures[0].Reason)
+		})
+	}
+	t.Run("before any judgement", func(t *testing.T) {
+		f := newFleet(t, 1, 1, 1)
+		f.ends["web-00"] = rollout.ServerResult{
+			End: rollout.NotStarted, Reason: "refused", Before: seen(rollout.StatusActive, oldImage, oldDisk), Left: rollout.StatusActive,
+		}
+		f.abortLate()
+		f.run()
+		assert.Equal(t, "refused; it was left ACTIVE", f.progress().Failures[0].Reason)
+	})
+}
+
 // looksFail makes every look at a server whose workflow left no result fail.
 func (f *fleet) looksFail() *[]activities.VerifyServerInput {
 	looks := &[]activities.VerifyServerInput{}

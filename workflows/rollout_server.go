@@ -119,9 +119,7 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		}
 		ran := result.Before.Status == rollout.StatusActive
 		out.Up = result.Left == rollout.StatusActive || result.Left == "" && result.PowerTrouble == "" && ran && result.Before.Idle()
-		if result.Left != "" {
-			out.Reason += "; it was left " + result.Left
-		}
+		out.Reason += power(result)
 		if result.PowerTrouble != "" {
 			out.Reason += "; its power is not as asked: " + result.PowerTrouble
 			again := r.engine.State().Servers[running.Server].Attempts > 1 // then it was found as the attempt before left it
@@ -134,6 +132,21 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		return
 	}
 	r.engine.Finished(running.Server, out, workflow.Now(ctx))
+}
+
+// power says what became of the server's power after it was judged.
+func power(result *rollout.ServerResult) string {
+	switch judged := result.After; {
+	case result.Left == "":
+		return ""
+	case !judged.Exists || judged.Status == result.Left:
+		return "; it was left " + result.Left
+	case result.Left == rollout.StatusActive:
+		return "; its power was restored since: " + result.Left
+	case result.Left == rollout.StatusShutoff:
+		return "; it was stopped since: " + result.Left
+	}
+	return "; it was left " + result.Left + " since"
 }
 
 // refused is true for a server to which nothing happened but that the cloud refused the worker's credentials. One that

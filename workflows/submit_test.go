@@ -78,7 +78,7 @@ func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 			assert.True(t, s.prove.inputs[0].Ended)
 			assert.False(t, result.Foreign)
 			if end == rollout.FailedIntact {
-				assert.Equal(t, "the old system disk is still there (status SHUTOFF); HTTP 400 Ecs.0205", result.Reason)
+				assert.Equal(t, "the old system disk is still there (status SHUTOFF when it was judged); HTTP 400 Ecs.0205", result.Reason)
 				assert.Equal(t, backOn(false), s.leave.inputs)
 			} else {
 				assert.Empty(t, s.leave.inputs)

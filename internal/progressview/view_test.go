@@ -90,7 +90,7 @@ func breached() rollout.Progress {
 	p := running()
 	p.Phase, p.NeedsHuman, p.Why = rollout.PhasePaused, true, "paused: 4 servers have failed and 3 are tolerated; 0 servers in flight"
 	p.InFlight, p.Slots, p.Failed = nil, 3, 4
-	p.Failures = append(p.Failures, failure(7, rollout.FailedIntact, "the old system disk is still there (status SHUTOFF)"), failure(9, rollout.Vanished, "the cloud no longer knows this server"))
+	p.Failures = append(p.Failures, failure(7, rollout.FailedIntact, "the old system disk is still there (status SHUTOFF when it was judged)"), failure(9, rollout.Vanished, "the cloud no longer knows this server"))
 	p.Counts = rollout.Counts{Servers: 48, Pending: 33, Done: 10, Failed: 4, Skipped: 1}
 	p.Waves[1].Counts = rollout.Counts{Servers: 22, Pending: 7, Done: 10, Failed: 4, Skipped: 1}
 	p.Accepts = []rollout.CommandKind{rollout.Abort, rollout.Retry, rollout.Accept}

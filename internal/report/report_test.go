@@ -52,7 +52,7 @@ func server(name, wave string, end rollout.ServerEnd, reason string) rollout.Ser
 
 // finished is a rollout with a server of every end.
 func finished() report.Report {
-	accepted := server("web-04", "rest", rollout.FailedIntact, "the old system disk is still there (status SHUTOFF)")
+	accepted := server("web-04", "rest", rollout.FailedIntact, "the old system disk is still there (status SHUTOFF when it was judged)")
 	accepted.Accepted, accepted.Attempts = true, 3
 	refused := server("web-09", "rest", rollout.NotStarted, "it is locked")
 	refused.Attempts = 1
