@@ -28,7 +28,8 @@ type Plan struct {
 	Soak time.Duration `json:"soak,omitempty"`
 	// Deadline is how long the whole rollout may take before it pauses. Zero means for ever.
 	Deadline time.Duration `json:"deadline,omitempty"`
-	// Estimate is how long the rollout takes when nothing fails and approvals come at once.
+	// Estimate is how long the rollout takes when every server takes AssumedPerServer, nothing fails and approvals
+	// come at once.
 	Estimate time.Duration `json:"estimate"`
 	Warnings []string      `json:"warnings,omitempty"`
 	// Digest is the SHA-256 of everything above, in hex: Plan.Seal sets it, Plan.Verify checks it.
@@ -37,6 +38,10 @@ type Plan struct {
 
 // PlanVersion is the Version of the plans that this program makes and carries out.
 const PlanVersion = 1
+
+// AssumedPerServer is how long the estimate takes the change of one server to last, from its stop to its proof. It
+// is an assumption: clouds and images differ, from one minute to twenty. See docs/rollout.md#estimate.
+const AssumedPerServer = 6 * time.Minute
 
 // PlannedServer is a server that will be changed, as it was when the plan was made.
 type PlannedServer struct {

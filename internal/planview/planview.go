@@ -172,7 +172,8 @@ func (v view) limits() {
 	if p.Deadline > 0 {
 		v.printf(", %s for the rollout, which pauses then", short(p.Deadline))
 	}
-	v.printf("\nEstimate: %s, when nothing fails and approvals come at once\n", short(p.Estimate.Round(time.Minute)))
+	v.printf("\nEstimate: %s, when each server takes %s, nothing fails and approvals come at once\n",
+		short(p.Estimate.Round(time.Minute)), short(rollout.AssumedPerServer))
 }
 
 // caps lists the caps that hold something back.

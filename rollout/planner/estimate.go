@@ -6,10 +6,6 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// perServer is how long the estimate takes the change of one server to last, from its stop to its proof. It
-// is an assumption: docs/rollout.md#estimate. Clouds differ, and so do images.
-const perServer = 6 * time.Minute
-
 // setTimes adds what is left of the document, and the estimate.
 func (p *planner) setTimes() {
 	p.plan.BusyWait = time.Duration(*p.spec.Busy.Wait)
@@ -18,7 +14,7 @@ func (p *planner) setTimes() {
 	p.plan.Estimate = estimate(p.plan)
 }
 
-// estimate plays the plan through: every server takes perServer and then soaks, nothing fails, approvals
+// estimate plays the plan through: every server takes the time assumed and then soaks, nothing fails, approvals
 // come at once. It follows the rules of the engine (waves as barriers, a sliding window inside, caps, strict
 // admission, slow start) event by event, where the engine itself would count all servers anew each time.
 func estimate(plan rollout.Plan) time.Duration {
@@ -88,11 +84,11 @@ func (s *simulation) wave(begin, end int) {
 		if s.soaked == len(s.at) {
 			return
 		}
-		s.now = s.at[s.soaked] + perServer + s.soak
+		s.now = s.at[s.soaked] + rollout.AssumedPerServer + s.soak
 		if s.changed < len(s.at) {
-			s.now = min(s.now, s.at[s.changed]+perServer)
+			s.now = min(s.now, s.at[s.changed]+rollout.AssumedPerServer)
 		}
-		for ; s.changed < len(s.at) && s.at[s.changed]+perServer <= s.now; s.changed++ {
+		for ; s.changed < len(s.at) && s.at[s.changed]+rollout.AssumedPerServer <= s.now; s.changed++ {
 			for _, r := range s.flight {
 				r.change(s.server[s.changed], -1, 0)
 			}
@@ -100,7 +96,7 @@ func (s *simulation) wave(begin, end int) {
 				s.window.widen()
 			}
 		}
-		for ; s.soaked < s.changed && s.at[s.soaked]+perServer+s.soak <= s.now; s.soaked++ {
+		for ; s.soaked < s.changed && s.at[s.soaked]+rollout.AssumedPerServer+s.soak <= s.now; s.soaked++ {
 			for _, r := range s.slots {
 				r.change(s.server[s.soaked], -1, 0)
 			}
