@@ -25,7 +25,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.LookupEnv); err != nil {
+	if err := start(ctx, os.Args[1:], os.Stdout, os.LookupEnv); err != nil {
 		fmt.Fprintln(os.Stderr, "reimage-worker:", err)
 		os.Exit(1)
 	}
