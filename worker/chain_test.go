@@ -115,7 +115,9 @@ func TestCredentialsFileThatIsWrong(t *testing.T) {
 		assert.NotContains(t, err.Error(), "no cloud credentials")
 	}
 	_, err := loadConfig(lookup(with(env, map[string]string{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": t.Name()})))
-	assert.ErrorContains(t, err, "open "+t.Name())
+	assert.ErrorContains(t, err, "HUAWEICLOUD_SDK_CREDENTIALS_FILE: open "+t.Name())
+	_, err = loadConfig(lookup(map[string]string{"REIMAGE_PROFILES": "web", "WEB_HUAWEICLOUD_SDK_CREDENTIALS_FILE": t.Name()}))
+	assert.ErrorContains(t, err, "profile web, whose variables begin with WEB_: HUAWEICLOUD_SDK_CREDENTIALS_FILE: open "+t.Name())
 }
 
 // TestCredentialsFileThatIsNoFile is passed over only when nobody named it and it cannot be there.

@@ -40,6 +40,8 @@ func (s *settings) withCredentialsFile() error {
 	case byDefault && isUnreadable(err):
 		return fmt.Errorf("the credentials file, which is looked for below HOME: %w: let the worker read it, set HOME to another folder, "+
 			"or HUAWEICLOUD_SDK_CREDENTIALS_FILE to another file", err)
+	case err != nil && !byDefault:
+		return fmt.Errorf("HUAWEICLOUD_SDK_CREDENTIALS_FILE: %w", err)
 	case err != nil:
 		return err
 	}
