@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -202,6 +203,22 @@ clouds:
 	client, err := cfg.Clouds[0].open(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
+}
+
+// TestCloudsYAMLOfTheDocumentation is complete.
+func TestCloudsYAMLOfTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	samples := regexp.MustCompile("(?s)```yaml\n(# ~/.config/openstack/.*?)```").FindAllSubmatch(text, -1)
+	require.Len(t, samples, 2)
+	cfg, err := loadConfig(lookup(cloudsYAML(t, string(samples[0][1]), string(samples[1][1]), "otc")))
+	require.NoError(t, err)
+	c := cfg.Clouds[0]
+	assert.Equal(t, "user of OS_CLOUD=otc", c.Source)
+	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", c.ECS)
+	assert.Equal(t, "https://iam.eu-de.otc.t-systems.com/v3", c.Identity.URL)
+	assert.Equal(t, "eu-de", c.ProjectName)
+	assert.Equal(t, "fleet-worker", c.Login.User)
 }
 
 // TestCloudsYAMLThatIsWrong is named by its path, and never by what is in it.
