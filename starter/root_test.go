@@ -128,6 +128,21 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
+// TestServersAreGivenByTheirIDs where it is about one: names are refused with a way to the id, by every command, and
+// before anybody is asked.
+func TestServersAreGivenByTheirIDs(t *testing.T) {
+	const id, image = "2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11", "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2"
+	for _, command := range [][]string{{"server", "--image", image}, {"server", "status"}, {"server", "cancel"}, {"doctor", "--server"}} {
+		code, _, errOut := runCommand(t, append(command, "web-07")...)
+		assert.Equal(t, exitUsage, code)
+		assert.Contains(t, errOut, `server id "web-07" is not a UUID (in lower case), and names are not accepted here`)
+		assert.Contains(t, errOut, "The id is in the cloud's console, in plan.json, and in reimage report NAME --format csv")
+
+		_, _, errOut = runCommand(t, append(command, strings.ToUpper(id))...)
+		assert.Contains(t, errOut, "is not a UUID in lower case: write "+id)
+	}
+}
+
 // TestHelp is no error where it helps.
 func TestHelp(t *testing.T) {
 	for says, args := range map[string][]string{

@@ -66,8 +66,8 @@ func newServerCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server ID --image ID",
 		Short: "Change the operating system of one server",
-		Long: `Change the operating system of one server. Its system disk and everything on it is
-destroyed; its id, addresses and data disks stay.
+		Long: `Change the operating system of one server, given by its id. Its system disk and
+everything on it is destroyed; its id, addresses and data disks stay.
 
 The server is looked at first, by a worker, and every reason against the change is
 named before anything is touched. Ctrl-C stops watching and not the change: see
@@ -147,10 +147,15 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 
 // validServerID checks the form of an id before anybody is asked about it.
 func validServerID(id string) error {
-	if !rollout.IsUUID(id) {
-		return fmt.Errorf("server id %q is not a UUID (in lower case)", id)
+	switch lower := strings.ToLower(id); {
+	case rollout.IsUUID(id):
+		return nil
+	case rollout.IsUUID(lower):
+		return fmt.Errorf("server id %q is not a UUID in lower case: write %s", id, lower)
 	}
-	return nil
+	return fmt.Errorf("server id %q is not a UUID (in lower case), and names are not accepted here: several servers may have the same one. "+
+		"The id is in the cloud's console, in plan.json, and in reimage report NAME --format csv; to select servers by name, "+
+		"write a rollout (spec.select.names)", id)
 }
 
 // refusal says everything that stands against the change.
