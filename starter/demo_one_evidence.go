@@ -45,12 +45,12 @@ Evidence, from the cloud's own ledger
   system disk        %s -> %s
   status             %s
   changeos accepted: %d
-  workers killed     %d (the job was polled by %d workers)
+  workers killed     %d (the job was polled by %s)
   API calls          %d
   history events     %d
   took               %.0f seconds
 `, e.ImageBefore, e.ImageAfter, e.VolumeBefore, e.VolumeAfter, e.StatusAfter, e.ChangeOSAccepted,
-		e.WorkersKilled, e.PollJobAttempts, e.APICalls, e.HistoryEvents, e.Seconds)
+		e.WorkersKilled, rollout.Count(int(e.PollJobAttempts), "worker"), e.APICalls, e.HistoryEvents, e.Seconds)
 }
 
 func (d *oneServer) collect(ctx context.Context, result rollout.ServerResult) (evidence, error) {

@@ -72,3 +72,10 @@ func TestHostileTexts(t *testing.T) {
 		assert.NotContains(t, text, "\u202e")
 	}
 }
+
+// TestLossCountsWhatIsKept with its noun.
+func TestLossCountsWhatIsKept(t *testing.T) {
+	for n, says := range map[int]string{0: "and 0 data disks\n", 1: "and 1 data disk\n", 2: "and 2 data disks\n"} {
+		assert.Contains(t, loss("2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11", activities.PreflightResult{DataDisks: n}), says)
+	}
+}

@@ -172,7 +172,7 @@ func loss(serverID string, found activities.PreflightResult) string {
 	safetext.Fprintf(&text, "%s (%s, %s)\n", found.Name, serverID, found.Before.Status)
 	safetext.Fprintf(&text, "  ! re-image (system disk lost): image %s -> %s\n", cmp.Or(found.PresentImageName, found.Before.ImageID), found.ImageName)
 	safetext.Fprintf(&text, "  lost: the system disk of %s and everything on it (volume %s, %d GB, and all its snapshots)\n", found.Name, found.Before.VolumeID, found.SystemDiskGB)
-	safetext.Fprintf(&text, "  kept: the server's id and addresses, and %d data disks\n", found.DataDisks)
+	safetext.Fprintf(&text, "  kept: the server's id and addresses, and %s\n", rollout.Count(found.DataDisks, "data disk"))
 	for _, note := range found.Notes {
 		safetext.Fprintf(&text, "  note: %s\n", note)
 	}
