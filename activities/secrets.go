@@ -26,17 +26,13 @@ type Secrets struct {
 // maxSecretBytes is above the largest thing a secret can be: 32 KB of user data.
 const maxSecretBytes = 64 << 10
 
-// secretPrefix begins the name of every variable that is handed out. Naming those that are not would
-// forget some: a proxy's password, or the credentials of another cloud.
-const secretPrefix = "REIMAGE_SECRET_"
-
 // Resolve reads the secret. The empty reference gives the empty secret, and no other does: what was asked
 // for is never left out in silence. Errors name the reference and never what was read.
 func (s Secrets) Resolve(ref rollout.SecretRef) (ecs.Secret, error) {
 	if ref == "" {
 		return ecs.Secret{}, nil
 	}
-	if err := ref.Validate(); err != nil {
+	if err := ref.Validate(); err != nil { // by which no other variable is handed out
 		return ecs.Secret{}, err
 	}
 	read := s.variable
@@ -55,9 +51,6 @@ func (s Secrets) Resolve(ref rollout.SecretRef) (ecs.Secret, error) {
 }
 
 func (s Secrets) variable(name string) (string, error) {
-	if !strings.HasPrefix(name, secretPrefix) {
-		return "", fmt.Errorf("only variables of the worker that begin with %[1]s are handed out: use env:%[1]s%[2]s, and give the worker that variable", secretPrefix, name)
-	}
 	value, ok := s.LookupEnv(name)
 	if !ok {
 		return "", errors.New("the worker's environment does not hold it")

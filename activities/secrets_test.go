@@ -103,7 +103,7 @@ func TestSecretsOutOfReach(t *testing.T) {
 		rollout.SecretRef("file:" + secrets.Dir + "/../outside"):                       "it lies outside the worker's secrets folder",
 	}
 	for _, name := range notSecrets() {
-		tests[rollout.SecretRef("env:"+name)] = "only variables of the worker that begin with REIMAGE_SECRET_ are handed out: use env:REIMAGE_SECRET_" + name
+		tests[rollout.SecretRef("env:"+name)] = "only variables of the worker that begin with REIMAGE_SECRET_ are handed out: use env:REIMAGE_SECRET_NAME"
 	}
 	for ref, says := range tests {
 		t.Run(string(ref), func(t *testing.T) {

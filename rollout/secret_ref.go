@@ -17,8 +17,12 @@ func (r SecretRef) Split() (kind, name string) {
 	return kind, name
 }
 
-// Validate checks the form. Its error never repeats the reference: a secret typed in its place would
-// otherwise be shown.
+// secretPrefix begins the name of every variable that a worker hands out. Naming those that it does not would
+// forget some: a proxy's password, or the credentials of another cloud.
+const secretPrefix = "REIMAGE_SECRET_"
+
+// Validate checks the form, and that a worker may hand out what is named. Its error never repeats the reference: a
+// secret typed in its place would otherwise be shown.
 func (r SecretRef) Validate() error {
 	if r == "" {
 		return nil
@@ -26,6 +30,9 @@ func (r SecretRef) Validate() error {
 	kind, name := r.Split()
 	if (kind != "env" && kind != "file") || name == "" {
 		return fmt.Errorf("the reference must be env:REIMAGE_SECRET_NAME or file:PATH, as the worker sees them (a secret itself is never accepted here)")
+	}
+	if kind == "env" && !strings.HasPrefix(name, secretPrefix) {
+		return fmt.Errorf("only variables of the worker that begin with %[1]s are handed out: use env:%[1]sNAME, and give the worker that variable", secretPrefix)
 	}
 	return nil
 }

@@ -25,6 +25,15 @@ func TestSecretRefIsSplit(t *testing.T) {
 	}
 }
 
+// TestOtherVariablesAreNoSecrets: the worker hands out none of them, and nobody has to ask it to know. The name may be a
+// secret that somebody typed in its place.
+func TestOtherVariablesAreNoSecrets(t *testing.T) {
+	for _, name := range []string{"PATH", "hunter2", "HUAWEICLOUD_SDK_SK", "REIMAGE_SECRETS_DIR", " REIMAGE_SECRET_X"} {
+		assert.EqualError(t, rollout.SecretRef("env:"+name).Validate(),
+			"only variables of the worker that begin with REIMAGE_SECRET_ are handed out: use env:REIMAGE_SECRET_NAME, and give the worker that variable")
+	}
+}
+
 func TestNoSecretRefIsValid(t *testing.T) {
 	assert.NoError(t, rollout.SecretRef("").Validate())
 }

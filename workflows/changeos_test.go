@@ -16,7 +16,7 @@ import (
 func TestServerIsChanged(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.AllowHardStop = true
-	s.in.Change.Login = rollout.Login{PasswordFrom: "env:ROOT_PASSWORD"}
+	s.in.Change.Login = rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
 	s.in.Expect = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 
 	result := s.ended()

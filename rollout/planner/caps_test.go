@@ -150,7 +150,7 @@ func TestWarnings(t *testing.T) {
 	inv.Servers[0].Observation.ImageID = noble2
 	plan := mustMake(t, with(func(s *spec.Spec) {
 		s.API, s.InFlight.Count, s.Stop.Platform = "", new(12), true
-		s.Budget.OnBreach, s.Login.PasswordFrom = rollout.BreachRollback, "env:PW"
+		s.Budget.OnBreach, s.Login.PasswordFrom = rollout.BreachRollback, "env:REIMAGE_SECRET_PW"
 		s.Deadline, s.Soak = spec.Duration(5*time.Minute), spec.Duration(time.Minute)
 	}), inv)
 	assert.Equal(t, []string{

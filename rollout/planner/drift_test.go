@@ -73,7 +73,7 @@ func TestDriftOfImage(t *testing.T) {
 
 // Whoever runs the worker may have named another edition since the plan was made.
 func TestDriftOfEdition(t *testing.T) {
-	plan, inv := mustMake(t, with(func(s *spec.Spec) { s.Login = spec.Login{PasswordFrom: "env:ROOT_PW"} }), fleet(3)), fleet(3)
+	plan, inv := mustMake(t, with(func(s *spec.Spec) { s.Login = spec.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PW"} }), fleet(3)), fleet(3)
 	inv.Edition = rollout.Edition{Name: "otc", NoAdminPass: true}
 	assert.Equal(t, []rollout.Drift{{
 		Name: "ubuntu-24.04",

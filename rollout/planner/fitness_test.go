@@ -223,7 +223,7 @@ func TestProblemsComeAllAtOnce(t *testing.T) {
 	doc := with(func(s *spec.Spec) {
 		s.Select.IDs, s.Select.Expect.Max = []string{uuid(9, 9)}, new(20)
 		s.Waves = []spec.Wave{{Count: new(1)}}
-		s.Login = spec.Login{KeyPair: "k", PasswordFrom: "env:P"}
+		s.Login = spec.Login{KeyPair: "k", PasswordFrom: "env:REIMAGE_SECRET_P"}
 	})
 	found := problems(t, doc, inv)
 	require.Len(t, found, 8, "%s", strings.Join(found, "\n"))

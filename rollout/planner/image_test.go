@@ -209,9 +209,9 @@ func TestChangeOfThePlan(t *testing.T) {
 	plan = mustMake(t, with(func(s *spec.Spec) { s.UserDataFrom = "file:init.yaml"; s.API = "auto" }), fleet(1))
 	assert.Equal(t, rollout.APIv2, plan.Change.API)
 	assert.Equal(t, rollout.SecretRef("file:init.yaml"), plan.Change.UserDataFrom)
-	plan = mustMake(t, with(func(s *spec.Spec) { s.Login.PasswordFrom = "env:PW"; s.API = "" }), fleet(1))
+	plan = mustMake(t, with(func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_PW"; s.API = "" }), fleet(1))
 	assert.Equal(t, rollout.APIv2, plan.Change.API)
-	assert.Equal(t, rollout.SecretRef("env:PW"), plan.Change.Login.PasswordFrom)
+	assert.Equal(t, rollout.SecretRef("env:REIMAGE_SECRET_PW"), plan.Change.Login.PasswordFrom)
 }
 
 func TestHeadAndTimesOfThePlan(t *testing.T) {

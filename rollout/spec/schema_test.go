@@ -47,7 +47,7 @@ func patterns() map[string]string {
 	return map[string]string{
 		"Percent":       `^(100(\.0{1,2})?|0?[0-9]{1,2}(\.[0-9]{1,2})?)%$`,
 		"Duration":      `^(0|[0-9]+d([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))*|([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+)$`,
-		"SecretRef":     `^(env|file):.`,
+		"SecretRef":     `^(env:REIMAGE_SECRET_|file:.)`,
 		"Metadata.Name": `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`,
 		"Image.ID":      uuid,
 		"Selection.IDs": uuid,
@@ -259,7 +259,7 @@ func TestPatterns(t *testing.T) {
 		_, err := spec.ParseDuration(text)
 		assert.Equal(t, err == nil, match("Duration", text), text)
 	}
-	for _, text := range []string{"env:X", "file:a/b", "env:", "file", "vault:x", "hunter2"} {
+	for _, text := range []string{"env:X", "env:REIMAGE_SECRET_X", "env:PATH", "file:a/b", "env:", "file", "vault:x", "hunter2"} {
 		assert.Equal(t, rollout.SecretRef(text).Validate() == nil, match("SecretRef", text), text)
 	}
 	for _, text := range []string{serverA, strings.ToUpper(serverA), serverB, serverA[1:], serverA + "0", "web-1", strings.Replace(serverA, "-", "0", 1)} {
