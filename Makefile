@@ -15,7 +15,7 @@ help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build $(TEMPORAL) ## Change the OS of an emulated server, for real, and kill the worker on the way
+demo: build $(TEMPORAL) ## Roll 24 emulated servers to a new OS, for real, and kill the worker on the way
 	@bin/reimage demo --temporal $(abspath $(TEMPORAL))
 
 .PHONY: test

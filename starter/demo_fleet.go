@@ -74,7 +74,7 @@ func (d *demo) rollFleet(ctx context.Context, io streams) (proof, error) {
 	if err := planview.Print(d.story, plan); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(d.story, "\nTwo failures are built into this cloud: %s fails and keeps its old disk, %s gets a new one and does not\nboot. The worker is killed on the way.\n\n", failsIntact, failsChanged)
+	fmt.Fprintf(d.story, "\nTwo failures are built into this cloud: %s fails and keeps its old disk, %s gets a new one and does not\nboot. The worker is killed on the way, and another one takes over.\n\n", failsIntact, failsChanged)
 	run, err := s.startRollout(ctx, plan, "the demo")
 	if err != nil {
 		return nil, err
@@ -124,7 +124,11 @@ func (d *demo) killMidWave(ctx context.Context, run *rolloutRun, watched *demoDi
 	story := d.story
 	d.story = io.Discard // the picture is being drawn
 	defer func() { d.story = story }()
-	return d.startWorker(ctx)
+	if err := d.startWorker(ctx); err != nil {
+		return err
+	}
+	watched.notice(fmt.Sprintf("worker 1 was killed with SIGKILL; worker 2 (process %d) goes on", d.workers[1].PID())) // nothing is cut off at 80 columns
+	return nil
 }
 
 // demoDisplay adds the demo's own doings to the picture of a rollout.
@@ -209,7 +213,7 @@ Evidence, from the cloud's own ledger
   servers            %d, of them %d with the new image on a new system disk
   changeos accepted: %d, twice for one server: %d
   out of service     %d at most, allowed %d
-  workers killed     %d
+  workers killed     %d in the middle; the next one finished the rollout
   API calls          %d
   history events     %d of the rollout, %.0f of each server
   took               %.0f seconds

@@ -49,7 +49,7 @@ Evidence, from the cloud's own ledger
   servers            24, of them 23 with the new image on a new system disk
   changeos accepted: 24, twice for one server: 0
   out of service     6 at most, allowed 6
-  workers killed     1
+  workers killed     1 in the middle; the next one finished the rollout
   API calls          700
   history events     300 of the rollout, 42 of each server
   took               33 seconds

@@ -53,6 +53,7 @@ func TestFleetDemo(t *testing.T) {
 	demo.Interrupt()
 	ran := demo.Wait()
 	require.Equal(t, 0, ran.Code)
+	assert.Regexp(t, `worker 1 was killed with SIGKILL; worker 2 \(process \d+\) goes on\n`, ran.ErrOut)
 
 	var figures map[string]any
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &figures))
