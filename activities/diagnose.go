@@ -45,7 +45,7 @@ type Verdict string
 const (
 	CheckOK      Verdict = "ok"
 	CheckFailed  Verdict = "failed"
-	CheckSkipped Verdict = "skipped" // neither good nor bad: it was not looked
+	CheckSkipped Verdict = "skipped" // neither good nor bad: it was not looked, or the cloud does not have it
 )
 
 // The checks of Diagnose.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -129,21 +130,38 @@ func (d *diagnosis) readDisks(ctx context.Context) Finding {
 // noJob is the id of a job that no cloud has.
 const noJob = "ffffffffffffffffffffffffffffffff"
 
+// queryJobs takes any answer about the job for a yes: which one a cloud has for a job that there is not is published
+// nowhere.
 func (d *diagnosis) queryJobs(ctx context.Context) Finding {
-	if _, err := d.Cloud.Job(ctx, noJob); err != nil && !isNotFound(err) {
-		return refused(err)
+	_, err := d.Cloud.Job(ctx, noJob)
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	switch {
+	case err == nil || isNotFound(err):
+		return fine("permitted")
+	case ok && cloud.Admitted():
+		return fine("permitted; of a job that there is not, the cloud says HTTP %d %s", cloud.Status, cloud.Code)
 	}
-	return fine("permitted")
+	return refused(err)
 }
 
-// listGroups matters to some rollouts only.
+// listGroups matters to some rollouts only, and some clouds have no groups.
 func (d *diagnosis) listGroups(ctx context.Context) Finding {
-	if _, err := d.Cloud.ServerGroups(ctx); err != nil {
-		finding := refused(err)
-		finding.Fix += "; only rollouts with perGroup.serverGroup need it"
-		return finding
+	const use = "; only rollouts with perGroup.serverGroup need it"
+	_, err := d.Cloud.ServerGroups(ctx)
+	if err == nil {
+		return permitted(ecs.ActionListGroups, "")
 	}
-	return permitted(ecs.ActionListGroups, "")
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && (cloud.Admitted() || notServed(cloud.Status)) {
+		return skipped("this cloud does not seem to list groups: " + cloud.What() + use)
+	}
+	finding := refused(err)
+	finding.Fix += use
+	return finding
+}
+
+// notServed is true for a status by which a cloud tells that it has no such call.
+func notServed(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented
 }
 
 // noImage is the name of an image that nobody has, so that the list is short.

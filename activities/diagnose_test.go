@@ -343,6 +343,83 @@ func TestDiagnosePermissions(t *testing.T) {
 	}
 }
 
+// TestDiagnoseTheJobQuery: what a cloud says of a job that there is not is published nowhere. An answer about the job
+// shows that the credentials may ask.
+func TestDiagnoseTheJobQuery(t *testing.T) {
+	refuse := func(status int, code string) emulator.Fault {
+		return emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: code, Status: status}
+	}
+	for name, test := range map[string]struct {
+		fault     emulator.Fault
+		seen, fix string // no fix means permitted
+	}{
+		"unknown":              {refuse(400, "Common.0011"), "permitted", ""},
+		"unknown, 404":         {refuse(404, "Common.0011"), "permitted", ""},
+		"a sub-job":            {refuse(400, "Common.0021"), "permitted; of a job that there is not, the cloud says HTTP 400 Common.0021", ""},
+		"a query that failed":  {refuse(400, "Common.0025"), "permitted; of a job that there is not, the cloud says HTTP 400 Common.0025", ""},
+		"a parameter":          {refuse(400, "Ecs.0005"), "permitted; of a job that there is not, the cloud says HTTP 400 Ecs.0005", ""},
+		"denied":               {refuse(403, "Ecs.0003"), "Ecs.0003", "grant them its action"},
+		"the wrong project":    {refuse(400, "Common.0018"), "Common.0018", "check its id"},
+		"an old token":         {refuse(401, "Common.0013"), "Common.0013", "the token has ended"},
+		"another region":       {refuse(404, "APIGW.0101"), "APIGW.0101", "check the region"},
+		"throttled":            {emulator.Fault{Op: emulator.OpJob, Kind: emulator.Throttle}, "HTTP 429", "wait a minute"},
+		"an internal error":    {refuse(500, "Common.0001"), "HTTP 500", "ask the cloud's support"},
+		"a page of the proxy":  {emulator.Fault{Op: emulator.OpJob, Kind: emulator.BadGatewayHTML, Status: 403}, "web page", "ask the cloud's support"},
+		"a connection is lost": {emulator.Fault{Op: emulator.OpJob, Kind: emulator.DropBefore, Times: -1}, "read job", "firewall"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				d := l.diagnose(activities.DiagnoseInput{})
+				if test.fix == "" {
+					assert.Equal(l, activities.Finding{Check: activities.CheckQueryJobs, Verdict: activities.CheckOK, Seen: test.seen}, d.found[activities.CheckQueryJobs])
+					return
+				}
+				failed := d.failed(activities.CheckQueryJobs)
+				assert.Contains(l, failed.Seen, test.seen)
+				assert.Contains(l, failed.Fix, test.fix)
+			})
+		})
+	}
+}
+
+// TestDiagnoseACloudWithoutGroups: few rollouts need them, so that they are missing is no failure.
+func TestDiagnoseACloudWithoutGroups(t *testing.T) {
+	refuse := func(status int, code string) emulator.Fault {
+		return emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Code: code, Status: status}
+	}
+	for name, test := range map[string]struct {
+		fault  emulator.Fault
+		seen   string
+		failed bool
+	}{
+		"no such API":             {refuse(404, "APIGW.0101"), "HTTP 404 APIGW.0101", false},
+		"a page":                  {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.BadGatewayHTML, Status: 404}, "HTTP 404", false},
+		"no such method":          {refuse(405, "Ecs.9999"), "HTTP 405", false},
+		"not implemented":         {refuse(501, "Ecs.9999"), "HTTP 501", false},
+		"taken for a server's id": {refuse(404, "Ecs.0114"), "HTTP 404 Ecs.0114", false},
+		"taken for a bad id":      {refuse(400, "Ecs.0005"), "HTTP 400 Ecs.0005", false},
+		"denied":                  {refuse(403, "Pdp.0001"), "HTTP 403 Pdp.0001", true},
+		"an internal error":       {refuse(500, "Common.0001"), "HTTP 500 Common.0001", true},
+		"throttled":               {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Throttle}, "HTTP 429", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
+				d := l.diagnose(activities.DiagnoseInput{})
+				const use = "only rollouts with perGroup.serverGroup need it"
+				if test.failed {
+					failed := d.failed(activities.CheckListGroups)
+					assert.Contains(l, failed.Seen, test.seen)
+					assert.Contains(l, failed.Fix, use)
+					return
+				}
+				d.says(activities.CheckListGroups, activities.CheckSkipped, "this cloud does not seem to list groups: list server groups: "+test.seen)
+				d.says(activities.CheckListGroups, activities.CheckSkipped, use)
+				d.says(activities.CheckListImages, activities.CheckOK, "permitted")
+			})
+		})
+	}
+}
+
 // TestDiagnoseTrouble: a cloud that does not answer as it should is no fault of the settings.
 func TestDiagnoseTrouble(t *testing.T) {
 	for name, test := range map[string]struct {

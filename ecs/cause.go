@@ -62,6 +62,21 @@ func (e *Error) Cause() Cause {
 	return ""
 }
 
+// Admitted is true when the service itself refused what was asked, and not who asked: it looked at the question, so the
+// credentials may put it. Where it could not tell who asks, or asked another service in vain, nobody knows.
+func (e *Error) Admitted() bool {
+	_, gateway := gatewayCode(e.Code)
+	switch {
+	case e.Code == "" || e.foreign || gateway || e.Status >= http.StatusInternalServerError || e.Class() == ClassThrottled:
+		return false // by somebody in front of the service, or before it looked
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusRequestTimeout:
+		return false
+	case e.Code == "Ecs.0004" || relays(e.Code) && !e.relayed.refusal():
+		return false
+	}
+	return e.Cause() == ""
+}
+
 func causeOfGateway(number string) Cause {
 	switch number {
 	case

@@ -64,6 +64,58 @@ func TestCause(t *testing.T) {
 	}
 }
 
+// TestAdmitted: what an answer about a job that there is not says of the permission to ask for jobs.
+func TestAdmitted(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		status   int
+		body     string
+		admitted bool
+	}{
+		{"a job that is not known", 400, `{"error":{"code":"Common.0011","message":"no"}}`, true},
+		{"a sub-job", 400, `{"error":{"code":"Common.0021","message":"no"}}`, true},
+		{"a query that failed", 400, `{"code":"Common.0025","message":"no"}`, true},
+		{"a parameter", 400, `{"error":{"code":"Ecs.0005","message":"no"}}`, true},
+		{"the disk service", 400, `{"error":{"code":"Ecs.0025","message":"no"}}`, true},
+		{"an unknown code", 409, `{"error":{"code":"Ecs.9999","message":"no"}}`, true},
+		{"behind a success", 200, `{"code":"Common.0021","message":"no"}`, true},
+		{"Nova's word", 404, `{"itemNotFound":{"message":"no","code":404}}`, true},
+		{"Nova's word, relayed", 400, `{"error":{"code":"Ecs.1000","message":"{\"badRequest\":{\"message\":\"no\",\"code\":400}}"}}`, true},
+
+		{"policy", 403, `{"error":{"code":"Pdp.0001","message":"denied"}}`, false},
+		{"policy with another status", 400, `{"error":{"code":"Ecs.0110","message":"denied"}}`, false},
+		{"permission, relayed", 400, `{"error":{"code":"Ecs.1000","message":"{\"forbidden\":{\"message\":\"no\",\"code\":403}}"}}`, false},
+		{"an account restriction", 403, `{"error":{"code":"Ecs.0067","message":"no"}}`, false},
+		{"token", 401, `{"error":{"code":"Common.0013","message":"invalid"}}`, false},
+		{"401 with a code of another kind", 401, `{"error":{"code":"Ecs.0005","message":"no"}}`, false},
+		{"project", 400, `{"error":{"code":"Common.0018","message":"no"}}`, false},
+		{"who asks could not be found out", 400, `{"error":{"code":"Ecs.0004","message":"no"}}`, false},
+		{"the identity service did not answer", 400, `{"error":{"code":"Ecs.1100","message":"no"}}`, false},
+		{"no such API", 404, `{"error_code":"APIGW.0101","error_msg":"no"}`, false},
+		{"an address that is barred", 403, `{"error_code":"APIGW.0401","error_msg":"black list"}`, false},
+		{"a gateway that does not understand", 400, `{"error_code":"APIG.0602","error_msg":"no"}`, false},
+		{"flow control", 429, `{"error":{"code":"Common.1503","message":"no"}}`, false},
+		{"flow control behind a success", 202, `{"error":{"code":"Common.0024","message":"no"}}`, false},
+		{"a timeout", 408, `{"error":{"code":"Ecs.9999","message":"no"}}`, false},
+		{"an internal error", 500, `{"error":{"code":"Common.0001","message":"no"}}`, false},
+		{"a page", 400, `<html><title>Blocked</title></html>`, false},
+		{"text of something else", 404, `404 page not found`, false},
+		{"without a code", 400, `{"message":"no"}`, false},
+		{"a success without a job", 200, `{}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := clientOf(t, newCloud(t, answering(test.status, test.body))).Job(context.Background(), jobID)
+			var failed *ecs.Error
+			require.ErrorAs(t, err, &failed)
+			assert.Equal(t, test.admitted, failed.Admitted(), "%v", err)
+		})
+	}
+	_, err := newClient(t, config("http://127.0.0.1:1")).Job(context.Background(), jobID)
+	var failed *ecs.Error
+	require.ErrorAs(t, err, &failed)
+	assert.False(t, failed.Admitted(), "nobody answered: %v", err)
+}
+
 // TestEveryCallNamesItsAction, writes included.
 func TestEveryCallNamesItsAction(t *testing.T) {
 	c := clientOf(t, newCloud(t, answering(403, `{"error":{"code":"Pdp.0001","message":"denied"}}`)))
