@@ -23,14 +23,15 @@ func (d *diagnosis) profile(ctx context.Context) Finding {
 }
 
 // blamed is the check that the first answer speaks against, "" for none. What no other cause is known for is laid
-// to the cloud, so that nothing is called good that nobody has seen.
+// to the cloud, so that nothing is called good that nobody has seen; and so is a certificate that does not fit the
+// clock, because no answer tells whose fault it is.
 func (d *diagnosis) blamed() string {
 	switch cloud, ok := errors.AsType[*ecs.Error](d.trouble); {
 	case d.trouble == nil:
 		return ""
 	case !ok:
 		return CheckCloud
-	case cloud.Cause() == ecs.CauseClock:
+	case cloud.Cause() == ecs.CauseClock && d.glance.Dated:
 		return CheckClock
 	case cloud.Cause() == ecs.CauseCredentials:
 		return CheckCredentials

@@ -2,7 +2,10 @@ package activities_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -16,6 +19,8 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/memnet"
+	"github.com/reimage/reimage/internal/testcert"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -236,6 +241,27 @@ func TestDiagnoseTheClock(t *testing.T) {
 	}
 }
 
+// TestDiagnoseAWrongKeyWithAClockThatIsOff: the clock is not off enough for the refusal, so both are told.
+func TestDiagnoseAWrongKeyWithAClockThatIsOff(t *testing.T) {
+	options := stopped()
+	options.Skew = 6 * time.Minute
+	inLab(t, options, func(l *lab) {
+		l.wrongKey()
+		l.acts.Profiles[0].Cloud = l.client(l.config)
+		d := l.diagnose(activities.DiagnoseInput{})
+		d.failed(activities.CheckClock, activities.CheckCredentials)
+		d.says(activities.CheckClock, activities.CheckFailed, "6m0s behind the cloud's")
+		fix := d.found[activities.CheckCredentials].Fix
+		assert.Contains(l, fix, "the secret key is not that of the access key")
+		assert.Contains(l, fix, "the clock of the machine that sent this is 6m0s behind the cloud's")
+		d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+	})
+}
+
+func (l *lab) wrongKey() {
+	l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(plantedPassword)}
+}
+
 func TestDiagnoseTheProject(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.config.ProjectID = otherProject
@@ -277,6 +303,59 @@ func (l *lab) hostless() {
 	l.acts.Profiles[0].Cloud = l.client(l.config)
 }
 
+// TestDiagnoseTheCertificate: nobody has seen the cloud when its certificate cannot be believed, and no answer has a date.
+func TestDiagnoseTheCertificate(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare   func(*lab)
+		seen, fix string
+	}{
+		"over":            {(*lab).outdated, "certificate has expired or is not yet valid: current time ", "set its clock right; if it is right, the certificate has to be renewed"},
+		"of another host": {(*lab).misplaced, "certificate is valid for ecs.eu-de.emulated, not ecs.emulated", "has the certificate of another host: check the region"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				test.prepare(l)
+				l.acts.Profiles[0].Cloud = l.client(l.config)
+				d := l.diagnose(activities.DiagnoseInput{})
+				failed := d.failed(activities.CheckCloud)
+				assert.Contains(l, failed.Seen, "https://ecs.emulated: list servers: ")
+				assert.Contains(l, failed.Seen, test.seen)
+				assert.Contains(l, failed.Fix, test.fix)
+				d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+			})
+		})
+	}
+	t.Run("of the identity service", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			l.secured("iam.emulated", time.Now().Add(-time.Hour))
+			identity, err := ecs.NewIdentity(ecs.IdentityConfig{URL: "https://iam.emulated/v3", Dial: l.config.Dial, RootCAs: l.config.RootCAs})
+			require.NoError(l, err)
+			l.config.Credentials, err = ecs.NewUserToken(identity, goodLogin())
+			require.NoError(l, err)
+			l.acts.Profiles[0].Cloud = l.client(l.config)
+			d := l.diagnose(activities.DiagnoseInput{})
+			failed := d.failed(activities.CheckCloud)
+			assert.Contains(l, failed.Seen, `get a token for user "operator": `)
+			assert.Contains(l, failed.Fix, "set its clock right")
+		})
+	})
+}
+
+func (l *lab) outdated()  { l.secured("ecs.emulated", time.Now().Add(-time.Hour)) }
+func (l *lab) misplaced() { l.secured("ecs.eu-de.emulated", time.Now().Add(time.Hour)) }
+
+// secured puts the cloud behind TLS, with a certificate for the host until then.
+func (l *lab) secured(host string, until time.Time) {
+	certificate, roots := testcert.New(l, host, until.Add(-24*time.Hour), until)
+	listener := memnet.Listen()
+	server := &http.Server{Handler: l, ErrorLog: log.New(io.Discard, "", 0)} // handshakes fail on purpose
+	go func() {
+		_ = server.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+	}()
+	l.Cleanup(func() { _ = server.Close() })
+	l.config.ECS, l.config.IMS, l.config.RootCAs, l.config.Dial = "https://ecs.emulated", "https://ims.emulated", roots, listener.Dial
+}
+
 // TestPlanNamesWhatIsSetUpWrong as the doctor does, and in time.
 func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 	denied := func(op string) emulator.Options {
@@ -284,17 +363,20 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 	}
 	late := stopped()
 	late.Skew = 20 * time.Minute
+	skewed := stopped()
+	skewed.Skew = 6 * time.Minute
 	for name, test := range map[string]struct {
 		options emulator.Options
 		prepare func(*lab)
 		kind    string
 		says    string
 	}{
-		"region":  {stopped(), (*lab).hostless, activities.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
-		"project": {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "the project is not that of the credentials: check its id"},
-		"secret key": {stopped(), func(l *lab) {
-			l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(plantedPassword)}
-		}, activities.ErrCredentials, "the secret key is not that of the access key"},
+		"region":             {stopped(), (*lab).hostless, activities.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
+		"project":            {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "the project is not that of the credentials: check its id"},
+		"secret key":         {stopped(), (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key"},
+		"key before clock":   {skewed, (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key: set both anew; also, the clock of the machine that sent this is 6m0s behind"},
+		"certificate":        {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
+		"host":               {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
 		"clock":              {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
 		"list of servers":    {denied(emulator.OpServers), nil, activities.ErrRefused, "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project)"},
 		"list of images":     {denied(emulator.OpImage), nil, activities.ErrRefused, "the credentials need the action ims:images:list"},

@@ -49,10 +49,16 @@ func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) 
 
 // failure is the error of the activity for an error of the gathering.
 func (g *gathering) failure(ctx context.Context, err error) error {
-	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.Cause() == ecs.CauseRegion && ctx.Err() == nil {
-		return final(ErrRefused, cloud) // somebody waits, and no time gives a region another name
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && ctx.Err() == nil && setUpWrong(cloud) {
+		return final(ErrRefused, cloud)
 	}
 	return g.cloudError(ctx, err)
+}
+
+// setUpWrong is true for what looks like trouble that passes and does not: somebody waits, and no time gives a region
+// another name, or sets a clock by which certificates are not valid.
+func setUpWrong(err *ecs.Error) bool {
+	return err.Cause() == ecs.CauseRegion || err.Cause() == ecs.CauseClock && err.Class() == ecs.ClassTransient
 }
 
 func (g *gathering) reading(ctx context.Context, what string) {

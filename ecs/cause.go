@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +29,7 @@ type Cause string
 // The causes.
 const (
 	CauseRegion      Cause = "region"      // no such service at the address
-	CauseClock       Cause = "clock"       // the local clock is off, which spoils signatures
+	CauseClock       Cause = "clock"       // the local clock is off, which spoils signatures and certificates
 	CauseCredentials Cause = "credentials" // not accepted, or no longer
 	CauseProject     Cause = "project"     // not that of the credentials
 	CausePermission  Cause = "permission"  // the credentials may not make this call
@@ -40,7 +41,7 @@ func (e *Error) Cause() Cause {
 	switch {
 	case e.cause != "":
 		return e.cause
-	case e.ClockSkew != 0:
+	case e.ClockSkew.Abs() >= spoilingSkew:
 		return CauseClock
 	case e.Class() == ClassAuth:
 		return CauseCredentials
@@ -93,16 +94,23 @@ func causeOfGateway(number string) Cause {
 	return ""
 }
 
-// causeOfSilence is the cause of an error without an answer: a host that does not exist has a wrong region in its
-// name, and a call that was not sent says nothing about the way to the cloud.
-func causeOfSilence(err error) Cause {
+// causeOfSilence is the cause of an error without an answer, and its remedy where that is not the usual one: a host
+// that does not exist, or that has the certificate of another one, has a wrong region in its name, and a call that was
+// not sent says nothing about the way to the cloud.
+func causeOfSilence(err error) (cause Cause, remedy string) {
 	if errors.Is(err, ErrNoTurn) {
-		return CauseLimit
+		return CauseLimit, ""
 	}
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
-		return CauseRegion
+		return CauseRegion, ""
 	}
-	return ""
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return CauseRegion, "what answers at that address has the certificate of another host: check the region, and the domain or endpoint"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return CauseClock, "the certificate at that address is not valid at the time of the machine that sent this: set its clock right; if it is right, the certificate has to be renewed there"
+	}
+	return "", ""
 }
 
 // Remedy says what to do about the cause, "" without one.
@@ -116,6 +124,9 @@ func (e *Error) Remedy() string {
 	case CauseClock:
 		return fmt.Sprintf("the clock of the machine that sent this is %s the cloud's: set it right there", skewed(e.ClockSkew))
 	case CauseCredentials:
+		if e.ClockSkew != 0 {
+			return fmt.Sprintf("%s; also, the clock of the machine that sent this is %s the cloud's: set it right there", e.newCredentials(), skewed(e.ClockSkew))
+		}
 		return e.newCredentials()
 	case CauseProject:
 		return "the project is not that of the credentials: check its id, and the region: every region has projects of its own"

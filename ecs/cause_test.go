@@ -2,6 +2,8 @@ package ecs_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/testcert"
 )
 
 // TestCause: what is set up wrong, and what to do about it, behind every answer that says so.
@@ -160,6 +163,93 @@ func TestHostThatDoesNotExist(t *testing.T) {
 	_, err = newClient(t, c).Server(context.Background(), serverID)
 	require.ErrorAs(t, err, &failed)
 	assert.Empty(t, failed.Cause(), "who cannot look it up knows nothing")
+}
+
+// TestCertificates: one that is not valid now speaks of the clock, and one of another host of the region. No request
+// goes out in either case.
+func TestCertificates(t *testing.T) {
+	const host = "ecs.eu-xx.example.test"
+	now, day := time.Now(), 24*time.Hour
+	for name, test := range map[string]struct {
+		certified   string
+		from, until time.Time
+		known       bool // to the roots
+		cause       ecs.Cause
+		says        []string
+	}{
+		"good":            {host, now.Add(-day), now.Add(day), true, "", nil},
+		"over":            {host, now.Add(-2 * day), now.Add(-day), true, ecs.CauseClock, []string{"current time ", "set its clock right; if it is right, the certificate has to be renewed"}},
+		"not yet":         {host, now.Add(day), now.Add(2 * day), true, ecs.CauseClock, []string{"current time ", "set its clock right"}},
+		"another region":  {"*.eu-de.example.test", now.Add(-day), now.Add(day), true, ecs.CauseRegion, []string{"certificate is valid for *.eu-de.example.test, not " + host, "the certificate of another host: check the region, and the domain or endpoint"}},
+		"of nobody known": {host, now.Add(-day), now.Add(day), false, "", []string{"unknown authority"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			certificate, roots := testcert.New(t, test.certified, test.from, test.until)
+			cloud := unstartedCloud(t, answering(200, `{"job_id":"`+jobID+`"}`))
+			cloud.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+			cloud.StartTLS()
+			c := config("https://" + host)
+			if c.RootCAs = roots; !test.known {
+				c.RootCAs = x509.NewCertPool()
+			}
+			c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, cloud.Listener.Addr().String())
+			}
+			out := newClient(t, c).ChangeOS(context.Background(), serverID, rootRequest())
+			if test.says == nil {
+				assert.Equal(t, ecs.Accepted, out.Kind, "%v", out.Err)
+				return
+			}
+			_, err := newClient(t, c).Server(context.Background(), serverID)
+			var read *ecs.Error
+			require.ErrorAs(t, err, &read)
+			for _, failed := range []*ecs.Error{read, out.Err} {
+				assert.Equal(t, test.cause, failed.Cause())
+				assert.Equal(t, test.cause == "", failed.Remedy() == "")
+				for _, text := range test.says {
+					assert.ErrorContains(t, failed, text)
+				}
+			}
+			assert.Equal(t, ecs.NotSent, out.Kind)
+			assert.Equal(t, ecs.ClassTransient, read.Class())
+			assert.Empty(t, cloud.seen())
+		})
+	}
+}
+
+// TestClockBesideTheKey: clouds refuse signatures that are 15 minutes off, whatever the key. Below that the key is to
+// blame, and the clock only worth a word.
+func TestClockBesideTheKey(t *testing.T) {
+	const wrongKey = `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: verify aksk signature fail"}`
+	const key, right = "the secret key is not that of the access key", "set it right there"
+	now := time.Date(2026, 11, 23, 19, 28, 6, 0, time.UTC)
+	for _, test := range []struct {
+		ahead        time.Duration
+		cause        ecs.Cause
+		says, spared []string
+	}{
+		{0, ecs.CauseCredentials, []string{key}, []string{"clock"}},
+		{5 * time.Minute, ecs.CauseCredentials, []string{key}, []string{"clock"}},
+		{6 * time.Minute, ecs.CauseCredentials, []string{key + ": set both anew; also, the clock of the machine that sent this is 6m0s ahead of the cloud's: " + right}, nil},
+		{-13*time.Minute - 59*time.Second, ecs.CauseCredentials, []string{key, "is 13m59s behind the cloud's: " + right}, nil},
+		{14 * time.Minute, ecs.CauseClock, []string{"is 14m0s ahead of the cloud's: " + right}, []string{"key:"}},
+		{-20 * time.Minute, ecs.CauseClock, []string{"is 20m0s behind the cloud's: " + right}, []string{"key:"}},
+	} {
+		cloud := newCloud(t, answering(401, wrongKey, "Date", now.Add(-test.ahead).Format(http.TimeFormat)))
+		c := config(cloud.URL)
+		c.Now = func() time.Time { return now }
+		_, err := newClient(t, c).Server(context.Background(), serverID)
+		var failed *ecs.Error
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, test.cause, failed.Cause(), test.ahead)
+		assert.Equal(t, ecs.ClassAuth, failed.Class(), test.ahead)
+		for _, text := range test.says {
+			assert.Contains(t, failed.Remedy(), text, test.ahead)
+		}
+		for _, text := range test.spared {
+			assert.NotContains(t, failed.Remedy(), text, test.ahead)
+		}
+	}
 }
 
 // TestClockOnlySpoilsSignatures: a token that is refused has another reason.

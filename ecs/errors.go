@@ -19,8 +19,8 @@ type Error struct {
 	RequestID string // what the cloud's support asks for
 	// RetryAfter is how long the cloud asks to wait, 0 when it does not say.
 	RetryAfter time.Duration
-	// ClockSkew is set on HTTP 401 for a signed request when the local clock is more than 5 minutes off,
-	// which spoils signatures. Above zero the local clock is ahead.
+	// ClockSkew is set on HTTP 401 for a signed request when the local clock is more than 5 minutes off; from 15
+	// minutes on that spoils signatures. Above zero the local clock is ahead.
 	ClockSkew time.Duration
 	// Err is the cause when there was no answer, or none that can be used.
 	Err error

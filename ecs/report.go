@@ -8,11 +8,13 @@ import (
 	"time"
 )
 
-// ToleratedSkew is where the local clock becomes worth mentioning. Signatures that are more than 15 minutes off
-// are refused.
+// ToleratedSkew is where the local clock becomes worth mentioning.
 const ToleratedSkew = 5 * time.Minute
 
 const (
+	// spoilingSkew is where the local clock is reason enough for a 401: signatures that are more than 15 minutes off
+	// are refused, whatever the key, and an answer that is late hides some of it.
+	spoilingSkew = 14 * time.Minute
 	// maxRetryAfter bounds what an answer may ask for.
 	maxRetryAfter = time.Hour
 	maxRequestID  = 128
@@ -29,7 +31,7 @@ func (r reply) failure(call request) *Error {
 		return e
 	}
 	if r.err != nil {
-		e.cause = causeOfSilence(r.err)
+		e.cause, e.remedy = causeOfSilence(r.err)
 		return e
 	}
 	e.Status = r.status
