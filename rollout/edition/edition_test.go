@@ -76,6 +76,9 @@ func TestManual(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(manual), table(), "the table of editions has changed")
 	assert.Contains(t, string(manual), meanings(), "the list of switches has changed")
+	for _, row := range edition.Rows() {
+		assert.Contains(t, string(manual), "\n| `"+row.Name+"` | "+row.Cloud+" | ", "the sources of each edition, with whose it is")
+	}
 }
 
 // table has a line for each edition, and a column for each switch.
