@@ -80,12 +80,13 @@ func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Obser
 	return now, server.AsOf, nil
 }
 
-// job reads a job. One that the cloud does not know is an error of ClassNotFound, all else one of the activity.
+// job reads a job. An answer of the cloud about the job itself, one that it does not know or does not tell of, is the
+// client's error; all else is one of the activity.
 func (s site) job(ctx context.Context, jobID string) (ecs.Job, error) {
 	ctx, end := untilStop(ctx)
 	defer end()
 	job, err := s.Cloud.Job(ctx, jobID)
-	if err == nil || isNotFound(err) {
+	if err == nil || isNotFound(err) || isAnswer(err) {
 		return job, err
 	}
 	return job, s.readError(ctx, err)

@@ -118,6 +118,12 @@ func isNotFound(err error) bool {
 	return ok && cloud.Class() == ecs.ClassNotFound
 }
 
+// isAnswer is true when the cloud took the question, and says that it has no answer.
+func isAnswer(err error) bool {
+	cloud, ok := errors.AsType[*ecs.Error](err)
+	return ok && cloud.Admitted()
+}
+
 // passes is true for trouble that may be over when the question is asked again.
 func passes(err error) bool {
 	cloud, ok := errors.AsType[*ecs.Error](err)

@@ -33,13 +33,13 @@ const (
 	JobSucceeded JobEnd = "succeeded"
 	JobFailed    JobEnd = "failed"
 	JobForgotten JobEnd = "forgotten" // finished jobs are deleted after a day
-	JobOverdue   JobEnd = "overdue"   // still not over at the deadline
+	JobOverdue   JobEnd = "overdue"   // not known to be over at the deadline
 )
 
 // PollJobResult is the verdict of the job.
 type PollJobResult struct {
 	End JobEnd `json:"end"`
-	// Reason is the cloud's word on a failure, or the last status of a job that is overdue.
+	// Reason is the cloud's word on a failure, or the last that was heard of a job that is overdue.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -71,8 +71,10 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		switch {
 		case isNotFound(err):
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
+		case isAnswer(err) && !time.Now().Before(in.Deadline): // it may say so for ever
+			return PollJobResult{End: JobOverdue, Reason: "the cloud does not tell of its job: " + s.scrub(in.Change, err.Error())}, nil
 		case err != nil:
-			return PollJobResult{}, err
+			return PollJobResult{}, s.readError(ctx, err)
 		case now.Succeeded():
 			s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
 			return PollJobResult{End: JobSucceeded}, nil

@@ -164,6 +164,33 @@ func TestPollJobThroughTrouble(t *testing.T) {
 	}
 }
 
+// TestPollJobOfWhichTheCloudDoesNotTell: nobody has published how the cloud speaks of a job that it has deleted. What it
+// says about the job may be all that it will ever say, so the server has to tell; what it says about whoever asks may
+// be mended.
+func TestPollJobOfWhichTheCloudDoesNotTell(t *testing.T) {
+	for code, says := range map[string]string{"Common.0021": "the cloud does not tell of its job: ", "Pdp.0001": ""} {
+		t.Run(code, func(t *testing.T) {
+			status := 400
+			if says == "" {
+				status = 403
+			}
+			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: code, Status: status, Times: -1}), func(l *lab) {
+				job := l.changing()
+				before := l.poll(job, time.Minute)
+				assert.Equal(l, activities.ErrCloud, before.kinds()[0], "the change may not be over")
+				if says == "" {
+					assert.Error(l, before.err, "it is asked for again and again")
+					return
+				}
+				require.NoError(l, before.err)
+				assert.Equal(l, activities.JobOverdue, before.result.End)
+				assert.Contains(l, before.result.Reason, says)
+				assert.Contains(l, before.result.Reason, code)
+			})
+		})
+	}
+}
+
 func TestPollJobHandsBackToAnotherWorker(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		job := l.changing()

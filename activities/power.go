@@ -157,7 +157,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 		p.forget()
 		return nil
 	case err != nil:
-		return err
+		return p.readError(ctx, err)
 	case !job.Final():
 		return nil
 	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
