@@ -60,8 +60,11 @@ func decodeSystemDisks(body []byte) ([]Disk, error) {
 	var disks []Disk
 	for _, a := range answer.Attachments {
 		if a.BootIndex == "0" {
-			// The id of an attachment is that of its volume.
-			disks = append(disks, Disk{VolumeID: string(cmp.Or(a.VolumeID, a.ID)), SizeGB: int(a.Size)})
+			volume := string(cmp.Or(a.VolumeID, a.ID)) // the id of an attachment is that of its volume
+			if volume == "" {
+				return nil, errors.New("the answer does not name the system disk") // which is there
+			}
+			disks = append(disks, Disk{VolumeID: volume, SizeGB: int(a.Size)})
 		}
 	}
 	return disks, nil

@@ -211,6 +211,55 @@ func FuzzServerGroups(f *testing.F) {
 	})
 }
 
+// FuzzDisks: every disk with boot index 0 is named, however the index is spelled, and no other.
+func FuzzDisks(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"volumeAttachments":[{"volumeId":"v","bootIndex":0,"size":40},{"id":"w","bootIndex":"1"}]}`, `{"volumeAttachments":null}`,
+		`{"volumeAttachments":[{"id":"v","volumeId":"","bootIndex":"0"},{"id":"w","bootIndex":0,"size":1e99},{"bootIndex":-1},7,null,{}]}`,
+		`{"volumeAttachments":[{"bootIndex":0}]}`, `{"volumeAttachments":[{"bootIndex":[0],"volumeId":{"a":1}}]}`, `{"volumeAttachments":{"bootIndex":0}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		assertBlanks(t, body, decodeSystemDisks)
+		var disks []Disk
+		var err error
+		assertSpare(t, body, func() { disks, err = decodeSystemDisks(body) })
+		if err != nil {
+			assert.Empty(t, disks)
+			return
+		}
+		members, _ := parseObject(body)
+		var listed []json.RawMessage
+		require.NoError(t, json.Unmarshal(members["volumeAttachments"], &listed), "no list is no answer")
+		assert.LessOrEqual(t, len(disks), len(listed))
+		for _, disk := range disks {
+			assert.NotEmpty(t, disk.VolumeID, "a disk without an id would be taken for a lost one")
+		}
+	})
+}
+
+// FuzzImages: an answer about other images is no answer about this one.
+func FuzzImages(f *testing.F) {
+	const id = fuzzServerID
+	for _, seed := range []string{
+		`{}`, `{"images":[]}`, `{"images":[{"id":"` + id + `","name":"a","status":"active","min_disk":40,"min_ram":"1024","__isregistered":"true"}]}`,
+		`{"images":[{"id":"x"}]}`, `{"images":[{"id":"` + id + `","min_disk":-1,"min_ram":1e99,"tags":{},"__support_fc_inject":true},null,7]}`, `{"images":null}`,
+		`{"images":[{"id":"` + id + `","name":"\u001b[2J","status":[]}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		read := func(body []byte) ([]Image, error) { return decodeImages(body, id) }
+		assertBlanks(t, body, read)
+		var images []Image
+		assertSpare(t, body, func() { images, _ = read(body) })
+		for _, image := range images {
+			assert.True(t, strings.EqualFold(image.ID, id), image.ID)
+		}
+	})
+}
+
 func volumeIDs(server Server) []string {
 	var ids []string
 	for _, volume := range server.Volumes {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/allocs"
 )
 
 // onTheWire sends a request as net/http does and reads it as a server does. It is nil for what cannot be sent.
@@ -115,6 +116,7 @@ func FuzzSignature(f *testing.F) {
 		if arrived == nil {
 			return
 		}
+		assertSpare(t, keys, arrived, body)
 		require.Nil(t, keys.verify(arrived, body, sdkTime()), "%s %q %q", arrived.Method, arrived.RequestURI, arrived.Header)
 
 		before, changed, changedBody := messageOf(arrived, body), arrived.Clone(t.Context()), body
@@ -176,6 +178,7 @@ func FuzzForgery(f *testing.F) {
 			return
 		}
 		keys := sdkKeys()
+		assertSpare(t, keys, r, body)
 		if keys.verify(r, body, sdkTime()) == nil {
 			want, known := official[signatureOf(r)]
 			require.True(t, known, "nobody has signed this")
@@ -194,6 +197,16 @@ func FuzzForgery(f *testing.F) {
 			assert.Nil(t, keys.verify(signed, body, sdkTime()))
 		}
 	})
+}
+
+// assertSpare checks that a request takes memory by its size, and not by its shape.
+func assertSpare(t *testing.T, keys keyPair, r *http.Request, body []byte) {
+	t.Helper()
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host) + len(body)
+	for name, values := range r.Header {
+		size += len(name) + len(strings.Join(values, ","))
+	}
+	assert.LessOrEqual(t, allocs.Of(func() { keys.verify(r, body, sdkTime()) }), uint64(1<<20+512*size))
 }
 
 func signatureOf(r *http.Request) string {
