@@ -54,9 +54,10 @@ type nobody struct{}
 
 func (nobody) Authorize(*http.Request, []byte, time.Time) error { return nil }
 
-// Login is a user of the cloud, and the project that the user's tokens are for: by its id or by its name.
+// Login is a user of the cloud, the user's account (its domain) by its name or its id, and the project that the user's
+// tokens are for: by its id or by its name.
 type Login struct {
-	User, Domain           string
+	User, Domain, DomainID string
 	Password               Secret
 	ProjectID, ProjectName string
 }
@@ -64,7 +65,7 @@ type Login struct {
 func (l Login) validate() error {
 	var problems []error
 	for _, field := range []struct{ what, value string }{
-		{"user name", l.User}, {"domain name (the name of the account)", l.Domain}, {"password", l.Password.Reveal()},
+		{"user name", l.User}, {"domain (the account, by its name or its id)", cmp.Or(l.Domain, l.DomainID)}, {"password", l.Password.Reveal()},
 	} {
 		if field.value == "" {
 			problems = append(problems, fmt.Errorf("the %s is missing", field.what))
@@ -137,7 +138,7 @@ func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 	identity.Methods = []string{"password"}
 	identity.Password.User.Name = login.User
 	identity.Password.User.Password = login.Password.Reveal()
-	identity.Password.User.Domain.Name = login.Domain
+	identity.Password.User.Domain = namedJSON{ID: login.DomainID, Name: login.Domain}
 	body.Auth.Scope.Project = namedJSON{ID: login.ProjectID, Name: login.ProjectName}
 	if login.ProjectID != "" {
 		body.Auth.Scope.Project.Name = ""

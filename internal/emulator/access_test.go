@@ -59,6 +59,27 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+// TestAccountByID: a token names the account of its user, and that id stands for the account's name.
+func TestAccountByID(t *testing.T) {
+	c := newCloud(t, emulator.Options{})
+	issue := func(body string) reply {
+		return c.do(httptest.NewRequest("POST", "/v3/auth/tokens", strings.NewReader(body)))
+	}
+	var body struct {
+		Token struct {
+			User struct {
+				Domain struct{ ID, Name string }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(issue(tokenBody).text), &body))
+	account := body.Token.User.Domain
+	byID := strings.Replace(tokenBody, `"name":"`+account.Name+`"`, `"id":"`+account.ID+`"`, 1)
+	require.NotEqual(t, tokenBody, byID)
+	assert.Equal(t, 201, issue(byID).status)
+	assert.Equal(t, 401, issue(strings.Replace(byID, account.ID, "other", 1)).status)
+}
+
 func TestTokenIsRefused(t *testing.T) {
 	c := newCloud(t, emulator.Options{})
 	for change, status := range map[string]int{

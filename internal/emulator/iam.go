@@ -17,6 +17,7 @@ type tokenRequest struct {
 					Name     string `json:"name"`
 					Password string `json:"password"`
 					Domain   struct {
+						ID   string `json:"id"`
 						Name string `json:"name"`
 					} `json:"domain"`
 				} `json:"user"`
@@ -38,7 +39,8 @@ func (e *Emulator) issueToken(c *call) answer {
 		return (&refusal{status: 400, message: "The request body is invalid.", shape: shapeKeystone}).answer(c.requestID)
 	}
 	user, project := body.Auth.Identity.Password.User, body.Auth.Scope.Project
-	if user.Name != e.options.UserName || user.Password != e.options.Password || user.Domain.Name != e.options.DomainName {
+	ofAccount := user.Domain.Name == e.options.DomainName || user.Domain.ID == e.seed.hex("domain")
+	if user.Name != e.options.UserName || user.Password != e.options.Password || !ofAccount {
 		return (&refusal{status: 401, message: "The username or password is wrong.", shape: shapeKeystone}).answer(c.requestID)
 	}
 	if project.ID != e.options.ProjectID && project.Name != e.options.ProjectName {
