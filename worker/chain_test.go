@@ -62,13 +62,13 @@ func TestCredentialsFile(t *testing.T) {
 
 // TestCredentialsFileOfTemporaryKeys has a security token and an identity service.
 func TestCredentialsFileOfTemporaryKeys(t *testing.T) {
-	_, home := credentialsFile(t, "[basic]\nak=AK\nsk=SK\nsecurity_token=ST\niam_endpoint=https://iam.example\n")
+	_, home := credentialsFile(t, "[basic]\nak=AK\nsk=SK\nsecurity_token=ST\niam_endpoint=https://iam.eu-nl.otc.t-systems.com\n")
 	cfg, err := loadConfig(lookup(map[string]string{"HOME": home, "HW_REGION_NAME": "eu-de"}))
 	require.NoError(t, err)
 	key, ok := cfg.Clouds[0].Credentials.(ecs.AccessKey)
 	require.True(t, ok)
 	assert.Equal(t, [3]string{"AK", "SK", "ST"}, [3]string{key.ID, key.Secret.Reveal(), key.SecurityToken.Reveal()})
-	assert.Equal(t, "https://iam.example", cfg.Clouds[0].Identity.URL)
+	assert.Equal(t, "https://iam.eu-nl.otc.t-systems.com", cfg.Clouds[0].Identity.URL)
 }
 
 // TestOrderOfCredentials: the first that is there counts, and parts of two are never mixed.

@@ -27,6 +27,8 @@ type cloudConfig struct {
 	Agency *ecs.MetadataConfig
 	// Source says where the credentials come from, and never what they are.
 	Source string
+	// None is what to say when the agency grants no credentials either.
+	None string
 	// ProjectName is looked up when there is no ProjectID.
 	ProjectName string
 }
@@ -109,69 +111,100 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 			return cloudConfig{} // whatever else is missing may be in that file
 		}
 	}
+	if s.own = s.owner(); s.own != nil {
+		s.agree(s.own)
+	}
+	id, name := s.project()
 	c := cloudConfig{
 		Config: ecs.Config{
-			ProjectID: s.first(projectVars), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
+			ProjectID: id, RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
 			CallsPerSecond: s.calls("REIMAGE_CALLS_PER_SECOND", ecs.DefaultCallsPerSecond),
 		},
-		ProjectName: s.first(projectNameVars),
+		ProjectName: cmp.Or(name, s.region()), // every account has a project of the region's name
 	}
 	c.Edition = s.edition(c.ECS)
-	if c.ProjectName == "" {
-		c.ProjectName = s.first(regionVars) // the project that every account has in a region
-	}
 	s.credentials(&c)
 	if c.ProjectID == "" && c.ProjectName == "" {
-		s.wrong("the project is not known: set its id in %s, or its name in %s", strings.Join(projectVars, " or "), strings.Join(projectNameVars, " or "))
+		s.wrong("the project is not known: set its id in %s, or its name in %s", s.say(all(projectIDPart)...), s.say(all(projectNamePart)...))
 	}
 	if c.Login != nil || c.ProjectID == "" {
 		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
 	}
 	if c.Agency != nil && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
-		s.wrong("%s; without any, those of an agency that this server has are used", noCredentials())
+		s.wrong("%s; without any, those of an agency that this server has are used", c.None)
 	}
 	return c
 }
 
 // credentials prefers an access key, then a user with a password. A ready-made token is taken when there is neither:
-// nobody renews it. Last comes the agency of the server that the worker runs on: of one that has a single profile,
-// because several would share its account unasked.
+// nobody renews it. All parts are of one family, so that two accounts are never mixed. Last comes the agency of the
+// server that the worker runs on: of one that has a single profile, because several would share its account unasked.
 func (s *settings) credentials(c *cloudConfig) {
-	key, secret, token := s.first(accessKeyVars), s.first(secretKeyVars), s.first(tokenVars)
-	securityToken, metadata := s.first(securityTokenVars), s.text("REIMAGE_METADATA_ENDPOINT", "")
-	user, password, domain := s.first(userVars), s.first(passwordVars), s.first(domainVars)
+	key, secret, securityToken := s.of(s.own, accessKeyPart), s.of(s.own, secretKeyPart), s.of(s.own, securityTokenPart)
+	user, password, account := s.of(s.own, userPart), s.of(s.own, passwordPart), s.of(s.own, accountPart)
+	token, metadata := s.of(s.own, tokenPart), s.value("REIMAGE_METADATA_ENDPOINT")
+	c.None = s.noCredentials()
 	switch {
 	case key != "" && secret != "":
-		c.Source = s.source("access key", accessKeyVars)
+		c.Source = s.source("access key", accessKeyPart)
 		c.Credentials = ecs.AccessKey{ID: key, Secret: ecs.NewSecret(secret), SecurityToken: ecs.NewSecret(securityToken)}
 	case key != "" || secret != "" || securityToken != "":
-		s.wrong("an access key and its secret key go together: set one of %s and one of %s", strings.Join(accessKeyVars, ", "), strings.Join(secretKeyVars, ", "))
-	case user != "" && password != "" && domain != "":
-		c.Source = s.source("user", userVars)
-		c.Login = &ecs.Login{User: user, Domain: domain, Password: ecs.NewSecret(password), ProjectID: c.ProjectID, ProjectName: c.ProjectName}
+		s.incomplete("an access key and its secret key", accessKeyPart, secretKeyPart)
+	case user != "" && password != "" && account != "":
+		c.Source = s.source("user", userPart)
+		c.Login = &ecs.Login{User: user, Password: ecs.NewSecret(password), ProjectID: c.ProjectID, ProjectName: c.ProjectName}
+		if strings.HasSuffix(s.nameIn(s.own, accountPart), "_ID") {
+			c.Login.DomainID = account
+		} else {
+			c.Login.Domain = account
+		}
+		s.staysWithOwner("a password")
 	case user != "" || password != "":
-		s.wrong("a user, a password and the name of the account go together: set one of %s, one of %s and one of %s",
-			strings.Join(userVars, ", "), strings.Join(passwordVars, ", "), strings.Join(domainVars, ", "))
+		s.incomplete("a user, a password and the account (the domain of the user)", userPart, passwordPart, accountPart)
 	case token != "":
-		c.Source = s.source("token", tokenVars)
+		c.Source = s.source("token", tokenPart)
 		c.Credentials = ecs.Token{Value: ecs.NewSecret(token)}
+		if c.ProjectID == "" { // or nobody is asked
+			s.staysWithOwner("a token")
+		}
 	case metadata != "" || s.prefix == "" && s.from == "":
 		c.Source = "agency of this server"
 		c.Agency = &ecs.MetadataConfig{URL: cmp.Or(metadata, ecs.MetadataURL)}
 	default:
-		s.wrong("%s", noCredentials())
+		s.wrong("%s", c.None)
 	}
 }
 
-func noCredentials() string {
-	return fmt.Sprintf("there are no cloud credentials: set %s and %s, or %s, %s and %s, or %s",
-		accessKeyVars[0], secretKeyVars[0], userVars[0], passwordVars[0], domainVars[0], tokenVars[0])
+func (s *settings) noCredentials() string {
+	if s.entry {
+		return "there are no cloud credentials in " + s.from + ": its auth needs a username, a password and a user_domain_name, or a token, or an ak and an sk"
+	}
+	return "there are no cloud credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME, or OS_TOKEN, or OS_CLOUD"
+}
+
+// identityName is the variable with the address of the identity service.
+func (s *settings) identityName() string {
+	if s.value("REIMAGE_IAM_ENDPOINT") != "" {
+		return "REIMAGE_IAM_ENDPOINT"
+	}
+	return s.name(identityPart)
+}
+
+// staysWithOwner refuses to send a secret to the identity service of another account. The secret key of an access key is
+// never sent at all.
+func (s *settings) staysWithOwner(secret string) {
+	name := s.identityName()
+	if name == "" || name == "REIMAGE_IAM_ENDPOINT" || slices.Contains(s.own[identityPart], name) {
+		return
+	}
+	s.wrong("%s is not sent to the address in %s, which is of another tool, and maybe of another cloud: set %s, or unset %s",
+		secret, name, s.say(s.own[identityPart]...), name)
 }
 
 // identity is the base URL of the identity service.
 func (s *settings) identity() string {
-	if given := s.first(identityVars); given != "" {
-		return given
+	if name := s.identityName(); name != "" {
+		return s.value(name)
 	}
 	return s.endpoint("iam")
 }
@@ -186,7 +219,7 @@ func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
 			return nil, err
 		}
 		if err := agency.Check(ctx); err != nil {
-			return nil, fmt.Errorf("%s; the metadata service at %s has none either: %w", noCredentials(), c.Agency.URL, err)
+			return nil, fmt.Errorf("%s; the metadata service at %s has none either: %w", c.None, c.Agency.URL, err)
 		}
 		config.Credentials = agency
 	}
@@ -219,7 +252,7 @@ func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, confi
 	}
 	id, err := lookUp(ctx)
 	if err != nil {
-		return fmt.Errorf("the id of project %q is not known (%s would say it): %w", c.ProjectName, projectVars[0], err)
+		return fmt.Errorf("the id of project %q is not known; the settings may say it in place of the name: %w", c.ProjectName, err)
 	}
 	config.ProjectID = id
 	return nil

@@ -102,7 +102,7 @@ func TestUnknownProject(t *testing.T) {
 			require.NoError(t, err)
 			_, err = cfg.Clouds[0].open(t.Context())
 			require.Error(t, err)
-			assert.ErrorContains(t, err, "HUAWEICLOUD_SDK_PROJECT_ID would say it")
+			assert.ErrorContains(t, err, "is not known; the settings may say it in place of the name")
 			assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
 		})
 	}
@@ -113,7 +113,7 @@ func TestHalfALogin(t *testing.T) {
 	_, env := emulated(t)
 	_, err := loadConfig(lookup(with(env, map[string]string{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "not-the-password-of-anybody"})))
 	require.Error(t, err)
-	assert.ErrorContains(t, err, "one of HW_DOMAIN_NAME, OS_USER_DOMAIN_NAME, OS_DOMAIN_NAME")
+	assert.ErrorContains(t, err, "there is HW_USER_NAME and HW_USER_PASSWORD, and no HW_DOMAIN_NAME or HW_DOMAIN_ID: set what is missing")
 	assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
 }
 
@@ -197,7 +197,7 @@ clouds:
     interface: public
 `, "clouds: {otc: {auth: {password: "+emulator.DefaultPassword+"}}}", "otc")
 	delete(env, "OS_AUTH_URL")
-	env = with(with(env, otc), map[string]string{"HW_ACCESS_KEY": "another", "HW_SECRET_KEY": "account", "OS_PROJECT_NAME": "elsewhere"})
+	env = with(with(env, otc), map[string]string{"HW_ACCESS_KEY": "another", "HW_SECRET_KEY": "account", "OS_PROJECT_NAME": "elsewhere", "HW_CLOUD": "cloud.example"})
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
 	client, err := cfg.Clouds[0].open(t.Context())

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,37 +13,53 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// cloudsFile is the clouds.yaml of the OpenStack tools, or the secure.yaml beside it.
+// cloudsFile is the clouds.yaml of the OpenStack tools, or the secure.yaml or the clouds-public.yaml beside it. Its
+// entries are read one by one: what is wrong with one of them is nobody's business who uses another.
 type cloudsFile struct {
-	Clouds map[string]struct {
-		Auth   map[string]string `yaml:"auth"`
-		Region string            `yaml:"region_name"`
-	} `yaml:"clouds"`
+	Clouds   map[string]yaml.Node `yaml:"clouds"`
+	Profiles map[string]yaml.Node `yaml:"public-clouds"`
 }
 
-// authVars are the variables that say the same as the entries of auth.
-var authVars = map[string]string{
-	"auth_url": "OS_AUTH_URL", "username": "OS_USERNAME", "password": "OS_PASSWORD", "token": "OS_TOKEN",
-	"user_domain_name": "OS_USER_DOMAIN_NAME", "domain_name": "OS_DOMAIN_NAME",
-	"project_id": "OS_PROJECT_ID", "project_name": "OS_PROJECT_NAME", "tenant_name": "OS_TENANT_NAME",
-	"ak": "OS_ACCESS_KEY", "access_key": "OS_ACCESS_KEY", "sk": "OS_SECRET_KEY", "secret_key": "OS_SECRET_KEY",
-	"security_token": "OS_SECURITY_TOKEN",
+// cloudsEntry is what counts in an entry of one of them. The ak and sk beside auth are keys of the object storage only.
+type cloudsEntry struct {
+	Profile string               `yaml:"profile"`
+	Cloud   string               `yaml:"cloud"` // what the profile was called before
+	Auth    map[string]yaml.Node `yaml:"auth"`
+	Region  string               `yaml:"region_name"`
+	Regions []yaml.Node          `yaml:"regions"`
+}
+
+// entryKeys are the variables that say the same as the keys of an entry. All but the last stand in its auth.
+var entryKeys = []struct{ key, variable string }{
+	{"auth_url", "OS_AUTH_URL"}, {"username", "OS_USERNAME"}, {"password", "OS_PASSWORD"}, {"token", "OS_TOKEN"},
+	{"user_domain_name", "OS_USER_DOMAIN_NAME"}, {"user_domain_id", "OS_USER_DOMAIN_ID"},
+	{"domain_name", "OS_DOMAIN_NAME"}, {"domain_id", "OS_DOMAIN_ID"},
+	{"project_domain_name", "OS_PROJECT_DOMAIN_NAME"}, {"project_domain_id", "OS_PROJECT_DOMAIN_ID"},
+	{"project_id", "OS_PROJECT_ID"}, {"project_name", "OS_PROJECT_NAME"}, {"tenant_id", "OS_TENANT_ID"}, {"tenant_name", "OS_TENANT_NAME"},
+	{"ak", "OS_ACCESS_KEY"}, {"access_key", "OS_ACCESS_KEY_ID"}, {"sk", "OS_SECRET_KEY"}, {"secret_key", "OS_ACCESS_KEY_SECRET"},
+	{"security_token", "OS_SECURITY_TOKEN"}, {"region_name", "OS_REGION_NAME"},
+}
+
+// knownProfiles are those of the OpenStack SDK that are of these clouds.
+var knownProfiles = map[string]map[string]string{
+	"otc":       {"OS_AUTH_URL": "https://iam.{region_name}.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-de"},
+	"otc-swiss": {"OS_AUTH_URL": "https://iam-pub.{region_name}.sc.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-ch2"},
 }
 
 // withCloudsFile answers with the entry that OS_CLOUD names, in place of every variable of the cloud but those of
-// reimage and HW_CLOUD: two accounts are never mixed.
+// reimage: two accounts are never mixed, and no HW_CLOUD leads the token of the one into the cloud of the other.
 func (s *settings) withCloudsFile() error {
-	name := s.text("OS_CLOUD", "")
+	name := s.value("OS_CLOUD")
 	if name == "" {
 		return nil
 	}
-	entry, err := s.cloudsEntry(name)
+	entry, err := s.readClouds(name)
 	if err != nil {
 		return fmt.Errorf("OS_CLOUD: %w", err)
 	}
 	env := s.env
-	s.from, s.env = s.prefix+"OS_CLOUD="+name, func(variable string) (string, bool) {
-		if strings.HasPrefix(variable, "REIMAGE_") || variable == "HW_CLOUD" {
+	s.entry, s.from, s.env = true, s.prefix+"OS_CLOUD="+name, func(variable string) (string, bool) {
+		if strings.HasPrefix(variable, "REIMAGE_") {
 			return env(variable)
 		}
 		value, ok := entry[variable]
@@ -50,33 +68,62 @@ func (s *settings) withCloudsFile() error {
 	return nil
 }
 
-// cloudsEntry reads an entry as variables. What is in secure.yaml counts before what is in clouds.yaml.
-func (s *settings) cloudsEntry(name string) (map[string]string, error) {
+// readClouds reads an entry as variables. What is in secure.yaml counts before what is in clouds.yaml, and both before
+// the profile that they name.
+func (s *settings) readClouds(name string) (map[string]string, error) {
 	path, text, err := s.findClouds()
 	if err != nil {
 		return nil, err
 	}
-	entry := map[string]string{}
-	found, err := addEntry(entry, path, text, name)
+	file, err := parseClouds(path, text)
 	if err != nil {
 		return nil, err
 	}
-	secure := filepath.Join(filepath.Dir(path), "secure.yaml")
-	switch text, err := os.ReadFile(secure); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	secure, err := beside(path, "secure.yaml")
+	if err != nil {
 		return nil, err
-	default:
-		also, err := addEntry(entry, secure, text, name)
-		if err != nil {
-			return nil, err
-		}
-		found = found || also
 	}
-	if !found {
+	vars, profile := map[string]string{}, ""
+	_, plain := file.Clouds[name]
+	_, secret := secure.Clouds[name]
+	if !plain && !secret {
 		return nil, fmt.Errorf("%s has no cloud %q", path, name)
 	}
-	return entry, nil
+	for _, f := range []cloudsFile{file, secure} {
+		named, err := addEntry(vars, f.Clouds, name)
+		if err != nil {
+			return nil, fmt.Errorf("cloud %q in %s, or in the secure.yaml beside it, %w", name, path, err)
+		}
+		profile = cmp.Or(named, profile)
+	}
+	if profile != "" {
+		if err := addProfile(vars, path, profile); err != nil {
+			return nil, fmt.Errorf("cloud %q in %s: %w", name, path, err)
+		}
+	}
+	return vars, nil
+}
+
+// addProfile adds what an entry leaves to its profile. The region of the entry's own auth_url is such that it does not.
+func addProfile(vars map[string]string, path, name string) error {
+	public, err := beside(path, "clouds-public.yaml")
+	if err != nil {
+		return err
+	}
+	profile := map[string]string{}
+	maps.Copy(profile, knownProfiles[name])
+	if _, err := addEntry(profile, public.Profiles, name); err != nil {
+		return fmt.Errorf("its profile %q in clouds-public.yaml %w", name, err)
+	}
+	if len(profile) == 0 && vars["OS_AUTH_URL"] == "" {
+		return fmt.Errorf("its profile %q is not known, and there is none in a clouds-public.yaml beside it: set auth_url and region_name", name)
+	}
+	vars["OS_REGION_NAME"] = cmp.Or(vars["OS_REGION_NAME"], regionIn(vars["OS_AUTH_URL"]), profile["OS_REGION_NAME"])
+	for variable, value := range profile {
+		vars[variable] = cmp.Or(vars[variable], value)
+	}
+	vars["OS_AUTH_URL"] = strings.ReplaceAll(vars["OS_AUTH_URL"], "{region_name}", vars["OS_REGION_NAME"])
+	return nil
 }
 
 // findClouds reads the first file there is.
@@ -94,20 +141,58 @@ func (s *settings) findClouds() (path string, text []byte, err error) {
 	return "", nil, fmt.Errorf("there is no %s", strings.Join(paths, ", nor "))
 }
 
-// addEntry adds the variables of one cloud. An error never repeats the text, which holds secrets.
-func addEntry(entry map[string]string, path string, text []byte, name string) (found bool, err error) {
+// parseClouds reads a file. An error never repeats the text, which holds secrets.
+func parseClouds(path string, text []byte) (cloudsFile, error) {
 	var file cloudsFile
 	if err := yaml.Unmarshal(text, &file); err != nil {
-		return false, fmt.Errorf("%s is not a clouds.yaml that can be read", path)
+		return cloudsFile{}, fmt.Errorf("%s is not a clouds.yaml that can be read", path)
 	}
-	cloud, found := file.Clouds[name]
-	for key, value := range cloud.Auth {
-		if variable, known := authVars[key]; known && value != "" {
-			entry[variable] = value
+	return file, nil
+}
+
+// beside reads another file in the folder of clouds.yaml, if there is one.
+func beside(path, name string) (cloudsFile, error) {
+	path = filepath.Join(filepath.Dir(path), name)
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return cloudsFile{}, nil
+	case err != nil:
+		return cloudsFile{}, err
+	}
+	return parseClouds(path, text)
+}
+
+// addEntry adds the variables of one entry, and returns the profile that it names.
+func addEntry(vars map[string]string, entries map[string]yaml.Node, name string) (profile string, err error) {
+	node, found := entries[name]
+	if !found {
+		return "", nil
+	}
+	var entry cloudsEntry
+	if err := node.Decode(&entry); err != nil {
+		return "", errors.New("cannot be read: its profile and region_name are text, its regions a list, and its auth has keys of its own")
+	}
+	for _, k := range entryKeys {
+		var value string
+		node, found := entry.Auth[k.key]
+		if found && node.Decode(&value) != nil {
+			return "", fmt.Errorf("has a %s that is no text", k.key)
+		}
+		if value != "" {
+			vars[k.variable] = value
 		}
 	}
-	if cloud.Region != "" {
-		entry["OS_REGION_NAME"] = cloud.Region
+	if region := cmp.Or(entry.Region, only(entry.Regions)); region != "" {
+		vars["OS_REGION_NAME"] = region
 	}
-	return found, nil
+	return cmp.Or(entry.Profile, entry.Cloud), nil
+}
+
+// only is the region of an entry that lists a single one.
+func only(regions []yaml.Node) (name string) {
+	if len(regions) != 1 || regions[0].Decode(&name) != nil {
+		return ""
+	}
+	return name
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/reimage/reimage/activities"
@@ -34,22 +34,6 @@ const (
 	// heartbeatThrottle is how old the details of a killed activity may be. It has to stay well below
 	// the heartbeat timeout of the workflows.
 	heartbeatThrottle = 4 * time.Second
-)
-
-// Variables of the official SDK, of Terraform, and of the OpenStack tools that OTC users have, in the
-// order in which they are asked.
-var (
-	accessKeyVars     = []string{"HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY", "OS_ACCESS_KEY"}
-	secretKeyVars     = []string{"HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_SECRET_KEY"}
-	securityTokenVars = []string{"HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN", "OS_SECURITY_TOKEN"}
-	tokenVars         = []string{"OS_TOKEN"}
-	projectVars       = []string{"HUAWEICLOUD_SDK_PROJECT_ID", "HW_PROJECT_ID", "OS_PROJECT_ID"}
-	regionVars        = []string{"HW_REGION_NAME", "OS_REGION_NAME"}
-	userVars          = []string{"HW_USER_NAME", "OS_USERNAME"}
-	passwordVars      = []string{"HW_USER_PASSWORD", "OS_PASSWORD"}
-	domainVars        = []string{"HW_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_DOMAIN_NAME"}
-	projectNameVars   = []string{"HW_PROJECT_NAME", "OS_PROJECT_NAME", "OS_TENANT_NAME"}
-	identityVars      = []string{"REIMAGE_IAM_ENDPOINT", "HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL"}
 )
 
 // loadConfig names every missing or unusable setting at once.
@@ -84,42 +68,37 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 type settings struct {
 	env  func(string) (string, bool)
 	errs []error
-	// prefix is what the variables of a profile begin with, and from the file that answers in their place.
+	// prefix is what the variables of a profile begin with, and from the file that answers in their place: an entry of
+	// clouds.yaml in place of all of them.
 	prefix, from string
+	entry        bool
+	own          family // the one of the credentials
 }
 
+// wrong tells what is wrong once, however many settings depend on it.
 func (s *settings) wrong(format string, args ...any) {
-	s.errs = append(s.errs, fmt.Errorf(format, args...))
+	err := fmt.Errorf(format, args...)
+	if !slices.ContainsFunc(s.errs, func(told error) bool { return told.Error() == err.Error() }) {
+		s.errs = append(s.errs, err)
+	}
+}
+
+func (s *settings) value(name string) string {
+	value, _ := s.env(name)
+	return value
 }
 
 func (s *settings) text(name, fallback string) string {
-	value, _ := s.env(name)
-	return cmp.Or(value, fallback)
-}
-
-// first is the first variable that is set.
-func (s *settings) first(names []string) string {
-	for _, name := range names {
-		if value, _ := s.env(name); value != "" {
-			return value
-		}
-	}
-	return ""
+	return cmp.Or(s.value(name), fallback)
 }
 
 // source says where credentials come from, and never what they are.
-func (s *settings) source(what string, names []string) string {
-	from := s.from
-	for _, name := range names {
-		if value, _ := s.env(name); value != "" && from == "" {
-			from = s.prefix + name
-		}
-	}
-	return what + " of " + from
+func (s *settings) source(what string, p part) string {
+	return what + " of " + cmp.Or(s.from, s.prefix+s.nameIn(s.own, p))
 }
 
 func (s *settings) duration(name string, fallback time.Duration) time.Duration {
-	text, _ := s.env(name)
+	text := s.value(name)
 	if text == "" {
 		return fallback
 	}
@@ -133,7 +112,7 @@ func (s *settings) duration(name string, fallback time.Duration) time.Duration {
 
 // calls is a whole number of calls per second.
 func (s *settings) calls(name string, fallback int) int {
-	text, _ := s.env(name)
+	text := s.value(name)
 	if text == "" {
 		return fallback
 	}
@@ -147,7 +126,7 @@ func (s *settings) calls(name string, fallback int) int {
 
 // rate is a number above zero, or zero when it is not set.
 func (s *settings) rate(name string) float64 {
-	text, _ := s.env(name)
+	text := s.value(name)
 	if text == "" {
 		return 0
 	}
@@ -157,18 +136,4 @@ func (s *settings) rate(name string) float64 {
 		return 0
 	}
 	return value
-}
-
-// endpoint is the base URL of a service: given, or made from the region.
-func (s *settings) endpoint(service string) string {
-	name := "REIMAGE_" + strings.ToUpper(service) + "_ENDPOINT"
-	if given := s.text(name, ""); given != "" {
-		return given
-	}
-	region := s.first(regionVars)
-	if region == "" {
-		s.wrong("the address of the %s service is not known: set %s, or the region in %s", strings.ToUpper(service), name, strings.Join(regionVars, " or "))
-		return ""
-	}
-	return fmt.Sprintf("https://%s.%s.%s", service, region, s.domain(region))
 }

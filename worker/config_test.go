@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,11 +55,47 @@ func TestDefaultsFollowTheRegion(t *testing.T) {
 		{map[string]string{"HW_REGION_NAME": "eu-west-101"}, "https://ecs.eu-west-101.myhuaweicloud.eu"},
 		{map[string]string{"HW_CLOUD": "cloud.example"}, "https://ecs.eu-de.cloud.example"},
 		{map[string]string{"OS_AUTH_URL": "https://iam.eu-de.cloud.example:443/v3"}, "https://ecs.eu-de.cloud.example"},
-		{map[string]string{"OS_AUTH_URL": "https://iam.cloud.example/v3"}, "https://ecs.eu-de.otc.t-systems.com"},
+		{map[string]string{"HW_REGION_NAME": "eu-ch2"}, "https://ecs.eu-ch2.sc.otc.t-systems.com"},
+		{map[string]string{"HW_REGION_NAME": "eu-nl", "OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3"}, "https://ecs.eu-nl.otc.t-systems.com"},
+		{map[string]string{"HW_REGION_NAME": "", "OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3"}, "https://ecs.eu-de.otc.t-systems.com"},
+		{map[string]string{"HW_REGION_NAME": "", "HW_AUTH_URL": "https://IAM-PUB.eu-ch2.sc.otc.t-systems.com:443/v3"}, "https://ecs.eu-ch2.sc.otc.t-systems.com"},
+		{map[string]string{"HW_CLOUD": "cloud.example", "OS_AUTH_URL": "https://iam.cloud.example/v3"}, "https://ecs.eu-de.cloud.example"},
+		{map[string]string{"HW_REGION_NAME": "ap-southeast-1", "HW_AUTH_URL": "https://iam.myhuaweicloud.com/v3"}, "https://ecs.ap-southeast-1.myhuaweicloud.com"},
 	} {
 		cfg, err = load(t, test.env)
 		require.NoError(t, err)
 		assert.Equal(t, test.want, cfg.Clouds[0].ECS)
+	}
+}
+
+// TestNoCloudIsGuessed where an identity service is given that belongs to another one.
+func TestNoCloudIsGuessed(t *testing.T) {
+	for _, test := range []struct {
+		env  map[string]string
+		says string
+	}{
+		{map[string]string{"OS_AUTH_URL": "https://iam.cloud.example/v3"}, "region eu-de is not known to be at iam.cloud.example, where OS_AUTH_URL leads, and its services are not looked for in another cloud: set HW_CLOUD"},
+		{map[string]string{"HW_REGION_NAME": "my-lab-1", "OS_AUTH_URL": "https://iam.cloud.example"}, "region my-lab-1 is not known to be at iam.cloud.example"},
+		{map[string]string{"HW_REGION_NAME": "cn-north-4", "REIMAGE_IAM_ENDPOINT": "https://iam.eu-de.otc.t-systems.com"}, "where REIMAGE_IAM_ENDPOINT leads"},
+		{map[string]string{"HW_REGION_NAME": "eu-de", "OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3"}, "not known to be at iam-pub.eu-ch2.sc.otc.t-systems.com"},
+		{map[string]string{"HW_CLOUD": "myhuaweicloud.com", "OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3"}, "HW_CLOUD says that the cloud is myhuaweicloud.com, and OS_AUTH_URL leads to iam.eu-de.otc.t-systems.com, which is another"},
+		{map[string]string{"HW_CLOUD": "otc.t-systems.com", "OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"}, "which is another: unset"},
+		{map[string]string{"HW_REGION_NAME": "", "OS_AUTH_URL": "https://iam.myhuaweicloud.com"}, "the address of the ECS service is not known: set REIMAGE_ECS_ENDPOINT, or the region in HW_REGION_NAME or OS_REGION_NAME"},
+	} {
+		_, err := load(t, test.env)
+		require.ErrorContains(t, err, test.says)
+		assert.Equal(t, 1, strings.Count(err.Error(), test.says), "once, for all services")
+		_, err = load(t, with(test.env, map[string]string{"REIMAGE_ECS_ENDPOINT": "https://ecs.example", "REIMAGE_IMS_ENDPOINT": "https://ims.example"}))
+		assert.NoError(t, err, "an address that is given is no guess")
+	}
+}
+
+// TestIdentityOfTheRegion has another name in one cloud.
+func TestIdentityOfTheRegion(t *testing.T) {
+	for region, want := range map[string]string{"eu-de": "https://iam.eu-de.otc.t-systems.com", "eu-ch2": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"} {
+		cfg, err := load(t, map[string]string{"HW_REGION_NAME": region, "HUAWEICLOUD_SDK_PROJECT_ID": ""})
+		require.NoError(t, err)
+		assert.Equal(t, want, cfg.Clouds[0].Identity.URL)
 	}
 }
 
@@ -92,24 +129,76 @@ func TestEndpointsOverrideTheRegion(t *testing.T) {
 
 // TestCredentialNames takes every name in the documented order.
 func TestCredentialNames(t *testing.T) {
-	for _, names := range [][3]string{
-		{"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"},
-		{"HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN"},
-		{"OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN"},
+	for _, names := range [][4]string{
+		{"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN", "HUAWEICLOUD_SDK_PROJECT_ID"},
+		{"HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN", "HW_PROJECT_ID"},
+		{"OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN", "OS_PROJECT_ID"},
+		{"OS_ACCESS_KEY_ID", "OS_ACCESS_KEY_SECRET", "OS_SECURITY_TOKEN", "OS_TENANT_ID"},
+		{"OS_AK", "OS_SK", "OS_SECURITY_TOKEN", "OS_TENANT_ID"},
 	} {
 		cfg, err := loadConfig(lookup(map[string]string{
-			names[0]: "AK", names[1]: "SK", names[2]: "ST", "HW_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl",
+			names[0]: "AK", names[1]: "SK", names[2]: "ST", names[3]: "p", "OS_REGION": "eu-nl",
 		}))
 		require.NoError(t, err)
 		key, ok := cfg.Clouds[0].Credentials.(ecs.AccessKey)
 		require.True(t, ok)
-		assert.Equal(t, [3]string{"AK", "SK", "ST"}, [3]string{key.ID, key.Secret.Reveal(), key.SecurityToken.Reveal()})
+		assert.Equal(t, [4]string{"AK", "SK", "ST", "p"}, [4]string{key.ID, key.Secret.Reveal(), key.SecurityToken.Reveal(), cfg.Clouds[0].ProjectID})
+		assert.Equal(t, "access key of "+names[0], cfg.Clouds[0].Source)
 	}
-	cfg, err := loadConfig(lookup(map[string]string{"OS_TOKEN": "tok", "OS_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl"}))
+	for _, name := range []string{"OS_TOKEN", "OS_AUTH_TOKEN"} {
+		cfg, err := loadConfig(lookup(map[string]string{name: "tok", "OS_PROJECT_ID": "p", "OS_REGION_NAME": "eu-nl"}))
+		require.NoError(t, err)
+		token, ok := cfg.Clouds[0].Credentials.(ecs.Token)
+		require.True(t, ok)
+		assert.Equal(t, "tok", token.Value.Reveal())
+	}
+	for _, name := range []string{"OS_USER_DOMAIN_ID", "OS_DOMAIN_ID", "OS_DOMAIN_NAME"} {
+		cfg, err := loadConfig(lookup(map[string]string{"OS_USERNAME": "u", "OS_PASSWORD": "p", name: "d", "OS_REGION_NAME": "eu-nl"}))
+		require.NoError(t, err)
+		login := cfg.Clouds[0].Login
+		assert.Equal(t, strings.HasSuffix(name, "_ID"), login.DomainID == "d" && login.Domain == "", name)
+		assert.Equal(t, strings.HasSuffix(name, "_NAME"), login.Domain == "d" && login.DomainID == "", name)
+	}
+}
+
+// TestAccountsAreNotMixed: what another tool left in the environment is not added to the credentials, and completes none.
+func TestAccountsAreNotMixed(t *testing.T) {
+	place := map[string]string{"OS_REGION_NAME": "eu-de", "OS_PROJECT_ID": "p"}
+	sdk := with(place, map[string]string{"HUAWEICLOUD_SDK_AK": "sdk-ak", "HUAWEICLOUD_SDK_SK": "planted"})
+	openStack := with(place, map[string]string{"OS_USERNAME": "os-user", "OS_PASSWORD": "planted", "OS_USER_DOMAIN_NAME": "os-domain"})
+
+	cfg, err := loadConfig(lookup(with(sdk, map[string]string{"HW_SECURITY_TOKEN": "left-over"})))
 	require.NoError(t, err)
-	token, ok := cfg.Clouds[0].Credentials.(ecs.Token)
-	require.True(t, ok)
-	assert.Equal(t, "tok", token.Value.Reveal())
+	assert.Empty(t, cfg.Clouds[0].Credentials.(ecs.AccessKey).SecurityToken.Reveal())
+
+	cfg, err = loadConfig(lookup(with(openStack, map[string]string{
+		"HW_DOMAIN_NAME": "left-over", "HW_PROJECT_ID": "left-over", "HW_REGION_NAME": "cn-north-4", "HW_AUTH_URL": "https://iam.cn-north-4.myhuaweicloud.com",
+		"OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com",
+	})))
+	require.NoError(t, err)
+	login := cfg.Clouds[0].Login
+	assert.Equal(t, [4]string{"os-user", "os-domain", "", "p"}, [4]string{login.User, login.Domain, login.DomainID, login.ProjectID})
+	assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", cfg.Clouds[0].ECS)
+	assert.Equal(t, "https://iam.eu-de.otc.t-systems.com", cfg.Clouds[0].Identity.URL)
+
+	cfg, err = loadConfig(lookup(with(openStack, map[string]string{"OS_PROJECT_ID": "", "OS_PROJECT_NAME": "mine", "HW_PROJECT_ID": "left-over"})))
+	require.NoError(t, err)
+	assert.Equal(t, [2]string{"", "mine"}, [2]string{cfg.Clouds[0].ProjectID, cfg.Clouds[0].ProjectName}, "the id is of another account than the name")
+
+	for says, env := range map[string]map[string]string{
+		"there is HW_ACCESS_KEY, and no HW_SECRET_KEY:":                                          {"HW_ACCESS_KEY": "a", "OS_ACCESS_KEY": "b", "OS_SECRET_KEY": "planted"},
+		"there is HW_SECURITY_TOKEN, and no HW_ACCESS_KEY, and no HW_SECRET_KEY":                 {"HW_SECURITY_TOKEN": "planted", "OS_ACCESS_KEY": "b", "OS_SECRET_KEY": "planted"},
+		"no OS_SECRET_KEY or OS_ACCESS_KEY_SECRET or OS_SK":                                      {"OS_AK": "a", "HUAWEICLOUD_SDK_PROJECT_ID": "p"},
+		"OS_ACCESS_KEY and OS_AK differ, and mean the same":                                      {"OS_ACCESS_KEY": "a", "OS_AK": "b", "OS_SK": "planted"},
+		"there is HW_USER_PASSWORD, and no HW_USER_NAME, and no HW_DOMAIN_NAME or HW_DOMAIN_ID:": with(openStack, map[string]string{"HW_USER_PASSWORD": "planted"}),
+		"and no OS_USER_DOMAIN_NAME or":                                                          with(openStack, map[string]string{"OS_USER_DOMAIN_NAME": "", "HW_DOMAIN_NAME": "another"}),
+		"a password is not sent to the address in HW_AUTH_URL, which is of another tool, and maybe of another cloud: set OS_AUTH_URL, or unset HW_AUTH_URL": with(openStack, map[string]string{"HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"}),
+		"a token is not sent to the address in HW_AUTH_URL": {"OS_TOKEN": "planted", "OS_PROJECT_ID": "", "HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"},
+	} {
+		_, err := loadConfig(lookup(with(place, env)))
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "planted")
+	}
 }
 
 // TestEverythingWrongIsNamed gives all problems at once and no secret.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"gopkg.in/ini.v1"
@@ -22,7 +21,7 @@ var basicVars = map[string]string{
 // nothing. As in that SDK's chain the file counts only when no variable names credentials, and its project goes
 // with its keys. The parser is the SDK's, so that a file means the same to both.
 func (s *settings) withCredentialsFile() error {
-	if s.from != "" || s.namesCredentials() {
+	if s.from != "" || s.owner() != nil {
 		return nil
 	}
 	path := s.text("HUAWEICLOUD_SDK_CREDENTIALS_FILE", "")
@@ -87,10 +86,4 @@ func readCredentialsFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s needs both ak and sk in its section [basic]: complete it, or set other credentials in its place", path)
 	}
 	return entry, nil
-}
-
-// namesCredentials is true when any variable holds credentials, or a part of them.
-func (s *settings) namesCredentials() bool {
-	return slices.ContainsFunc([][]string{accessKeyVars, secretKeyVars, securityTokenVars, userVars, passwordVars, tokenVars},
-		func(names []string) bool { return s.first(names) != "" })
 }

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/emulator"
+)
+
+// otcSample is the smallest clouds.yaml in the README of python-otcextensions, word by word.
+const otcSample = `
+clouds:
+  otc:
+    profile: otc
+    auth:
+      username: '<USER_NAME>'
+      password: '<PASSWORD>'
+      project_name: '<eu-de_project>'
+      # or project_id: '<123456_PROJECT_ID>'
+      user_domain_name: 'OTC00000000001000000xxx'
+      # or user_domain_id: '<123456_DOMAIN_ID>'
+      auth_url: 'https://iam.eu-de.otc.t-systems.com:443/v3'
+    interface: 'public'
+    identity_api_version: 3 # !Important
+    ak: '<AK_VALUE>' # AK/SK pair for access to OBS
+    sk: '<SK_VALUE>'
+`
+
+// TestOTCSamples: what OTC tells its users to write works as it stands, as a file and as variables.
+func TestOTCSamples(t *testing.T) {
+	for source, env := range map[string]map[string]string{
+		"user of OS_CLOUD=otc": cloudsYAML(t, otcSample, "", "otc"),
+		"user of OS_USERNAME": {
+			"OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com:443/v3", "OS_IDENTITY_API_VERSION": "3",
+			"OS_PROJECT_NAME": "<eu-de_project>", "OS_PROJECT_DOMAIN_NAME": "<project-domain-name>",
+			"OS_USERNAME": "<USER_NAME>", "OS_USER_DOMAIN_NAME": "OTC00000000001000000xxx", "OS_PASSWORD": "<PASSWORD>",
+			"S3_ACCESS_KEY_ID": "<access_key>", "S3_SECRET_ACCESS_KEY": "<secret_access_key>",
+		},
+	} {
+		cfg, err := loadConfig(lookup(env))
+		require.NoError(t, err, source)
+		c := cfg.Clouds[0]
+		assert.Equal(t, source, c.Source)
+		assert.Equal(t, "https://ecs.eu-de.otc.t-systems.com", c.ECS)
+		assert.Equal(t, "https://ims.eu-de.otc.t-systems.com", c.IMS)
+		assert.Equal(t, "https://iam.eu-de.otc.t-systems.com:443/v3", c.Identity.URL)
+		assert.Equal(t, "otc", c.Edition.Name)
+		assert.Equal(t, [4]string{"<USER_NAME>", "<PASSWORD>", "OTC00000000001000000xxx", "<eu-de_project>"},
+			[4]string{c.Login.User, c.Login.Password.Reveal(), c.Login.Domain, c.Login.ProjectName})
+	}
+}
+
+// TestPlacesInCloudsYAML: region and domain follow from what the entry says, and never from anything beside it.
+func TestPlacesInCloudsYAML(t *testing.T) {
+	const key = "project_id: p, ak: a, sk: s"
+	for entry, want := range map[string]string{
+		`{profile: otc, auth: {` + key + `}}`:                                                           "https://ecs.eu-de.otc.t-systems.com",
+		`{profile: otc, region_name: eu-nl, auth: {` + key + `}}`:                                       "https://ecs.eu-nl.otc.t-systems.com",
+		`{profile: otc, auth: {auth_url: "https://iam.eu-nl.otc.t-systems.com/v3", ` + key + `}}`:       "https://ecs.eu-nl.otc.t-systems.com",
+		`{cloud: otc-swiss, auth: {` + key + `}}`:                                                       "https://ecs.eu-ch2.sc.otc.t-systems.com",
+		`{auth: {auth_url: "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", ` + key + `}}`:             "https://ecs.eu-ch2.sc.otc.t-systems.com",
+		`{regions: [eu-nl], auth: {auth_url: "https://iam.eu-de.otc.t-systems.com", ` + key + `}}`:      "https://ecs.eu-nl.otc.t-systems.com",
+		`{region_name: ap-southeast-1, auth: {auth_url: "https://iam.myhuaweicloud.com", ` + key + `}}`: "https://ecs.ap-southeast-1.myhuaweicloud.com",
+		`{region_name: eu-de, auth: {` + key + `}}`:                                                     "https://ecs.eu-de.otc.t-systems.com",
+		`{profile: ours, auth: {` + key + `}}`:                                                          "https://ecs.my-lab-1.cloud.example",
+		`{profile: ours, region_name: my-lab-2, auth: {` + key + `}}`:                                   "https://ecs.my-lab-2.cloud.example",
+	} {
+		env := with(cloudsYAML(t, "clouds: {it: "+entry+"}", "", "it"), map[string]string{
+			"HW_CLOUD": "left.over.example", "HW_REGION_NAME": "cn-north-4", "OS_AUTH_URL": "https://iam.left.over.example",
+		})
+		public := filepath.Join(filepath.Dir(env["OS_CLIENT_CONFIG_FILE"]), "clouds-public.yaml")
+		require.NoError(t, os.WriteFile(public, []byte(`public-clouds: {ours: {auth: {auth_url: "https://iam.{region_name}.cloud.example/v3"}, regions: [my-lab-1]}}`), 0o600))
+		cfg, err := loadConfig(lookup(env))
+		require.NoError(t, err, entry)
+		assert.Equal(t, want, cfg.Clouds[0].ECS, entry)
+	}
+
+	for entry, says := range map[string]string{
+		`{auth: {` + key + `}}`:                          "set REIMAGE_ECS_ENDPOINT, or the region in region_name of OS_CLOUD=it",
+		`{profile: elsewhere, auth: {` + key + `}}`:      `cloud "it" in `,
+		`{region_name: cn-north-4, auth: {` + key + `}}`: "nothing tells which cloud has region cn-north-4: set auth_url of OS_CLOUD=it to https://iam.REGION.DOMAIN, or REIMAGE_ECS_ENDPOINT and",
+		`{region_name: eu-ch2, auth: {auth_url: "https://iam.eu-de.otc.t-systems.com/v3", ` + key + `}}`:     "region eu-ch2 is not known to be at iam.eu-de.otc.t-systems.com, where auth_url of OS_CLOUD=it leads",
+		`{region_name: eu-de, auth: {auth_url: "https://iam-pub.eu-ch2.sc.otc.t-systems.com", ` + key + `}}`: "region eu-de is not known to be at iam-pub.eu-ch2.sc.otc.t-systems.com",
+		`{region_name: eu-de, auth: {auth_url: "iam.cloud.example/v3", ` + key + `}}`:                        "region eu-de is not known to be at iam.cloud.example",
+	} {
+		_, err := loadConfig(lookup(cloudsYAML(t, "clouds: {it: "+entry+"}", "", "it")))
+		require.ErrorContains(t, err, says, entry)
+		for _, ignored := range []string{"HW_", "HUAWEICLOUD_", "OS_REGION", "OS_AUTH_URL"} {
+			assert.NotContains(t, err.Error(), ignored, "it does not count beside OS_CLOUD")
+		}
+	}
+}
+
+// TestOnlyTheNamedEntryIsRead: what another one has in it is for other tools.
+func TestOnlyTheNamedEntryIsRead(t *testing.T) {
+	const clouds = `
+.defaults: &defaults
+  region_name: eu-nl
+clouds:
+  other:
+    region_name: [a, b]
+    auth: {password: {of: [another, kind]}}
+  it:
+    <<: *defaults
+    auth: {token: 0123, project_id: p, "passcode": [1, 2]}
+  nested: {region_name: eu-de, auth: {password: {the: planted-secret}}}
+  listed: {region_name: [planted-secret]}
+`
+	cfg, err := loadConfig(lookup(cloudsYAML(t, clouds, "clouds: {other: planted-secret}", "it")))
+	require.NoError(t, err)
+	assert.Equal(t, "https://ecs.eu-nl.otc.t-systems.com", cfg.Clouds[0].ECS)
+	assert.Equal(t, "token of OS_CLOUD=it", cfg.Clouds[0].Source)
+
+	for name, says := range map[string]string{
+		"nested": `has a password that is no text`, "listed": `its profile and region_name are text`, "other": "secure.yaml beside it, cannot be read",
+	} {
+		env := cloudsYAML(t, clouds, "clouds: {other: planted-secret}", name)
+		_, err := loadConfig(lookup(env))
+		require.ErrorContains(t, err, says)
+		require.ErrorContains(t, err, `cloud "`+name+`" in `+env["OS_CLIENT_CONFIG_FILE"])
+		assert.NotContains(t, err.Error(), "planted")
+	}
+}
+
+// TestIncompleteEntry says what belongs into the entry, and no variable that does not count beside OS_CLOUD.
+func TestIncompleteEntry(t *testing.T) {
+	for auth, says := range map[string]string{
+		`{project_id: p}`: "there are no cloud credentials in OS_CLOUD=it: its auth needs a username, a password and a user_domain_name, or a token, or an ak and an sk",
+		`{project_id: p, username: u, password: planted}`: "there is username of OS_CLOUD=it and password of OS_CLOUD=it, and no user_domain_name or user_domain_id or ",
+		`{project_id: p, ak: planted}`:                    "there is ak of OS_CLOUD=it, and no sk or secret_key of OS_CLOUD=it",
+		`{project_id: p, ak: planted, access_key: other}`: "ak of OS_CLOUD=it and access_key of OS_CLOUD=it differ",
+	} {
+		_, err := loadConfig(lookup(cloudsYAML(t, "clouds: {it: {region_name: eu-de, auth: "+auth+"}}", "", "it")))
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "planted")
+		assert.NotContains(t, strings.ReplaceAll(err.Error(), "OS_CLOUD=it", ""), "OS_")
+		assert.NotContains(t, err.Error(), "HW_")
+		assert.NotContains(t, err.Error(), "HUAWEICLOUD_")
+	}
+	_, err := loadConfig(lookup(cloudsYAML(t, "clouds: {it: {auth: {token: t}}}", "", "it")))
+	assert.ErrorContains(t, err, "the project is not known: set its id in project_id or tenant_id of OS_CLOUD=it, or its name in project_name or tenant_name of OS_CLOUD=it")
+}
+
+// TestAccountByID: a user's account may be given by its id.
+func TestAccountByID(t *testing.T) {
+	_, env := emulated(t)
+	body := `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "` + emulator.DefaultUserName + `", "password": "` +
+		emulator.DefaultPassword + `", "domain": {"name": "` + emulator.DefaultDomainName + `"}}}}, "scope": {"project": {"name": "` + emulator.DefaultProjectName + `"}}}}`
+	answer, err := http.Post(env["OS_AUTH_URL"]+"/auth/tokens", "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	var told struct {
+		Token struct {
+			User struct{ Domain struct{ ID string } }
+		}
+	}
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&told))
+	require.NotEmpty(t, told.Token.User.Domain.ID)
+
+	cfg, err := loadConfig(lookup(with(env, with(aUser, map[string]string{"OS_USER_DOMAIN_NAME": "", "OS_USER_DOMAIN_ID": told.Token.User.Domain.ID}))))
+	require.NoError(t, err)
+	identity, err := ecs.NewIdentity(cfg.Clouds[0].Identity)
+	require.NoError(t, err)
+	defer identity.Close()
+	user, err := ecs.NewUserToken(identity, *cfg.Clouds[0].Login)
+	require.NoError(t, err)
+	id, err := user.ProjectID(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, emulator.DefaultProjectID, id)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// part is what a variable can say about a cloud.
+type part int
+
+const (
+	accessKeyPart part = iota
+	secretKeyPart
+	securityTokenPart
+	userPart
+	passwordPart
+	accountPart // of the user: by its id where the name of the variable ends in _ID, otherwise by its name
+	tokenPart
+	projectIDPart
+	projectNamePart
+	regionPart
+	identityPart // the address of the identity service
+)
+
+// family is the variables of one tool. They belong to one account: no key of one family is used with the secret of
+// another. Where the tool knows several names of one thing, they stand in the order in which it asks for them.
+type family map[part][]string
+
+// families are the official SDK's, that of Terraform's provider for Huawei Cloud, and that of the OpenStack tools, which
+// OTC users have, in the order in which they are asked.
+var families = []family{
+	{
+		accessKeyPart:     {"HUAWEICLOUD_SDK_AK"},
+		secretKeyPart:     {"HUAWEICLOUD_SDK_SK"},
+		securityTokenPart: {"HUAWEICLOUD_SDK_SECURITY_TOKEN"},
+		projectIDPart:     {"HUAWEICLOUD_SDK_PROJECT_ID"},
+		identityPart:      {"HUAWEICLOUD_SDK_IAM_ENDPOINT"},
+	},
+	{
+		accessKeyPart:     {"HW_ACCESS_KEY"},
+		secretKeyPart:     {"HW_SECRET_KEY"},
+		securityTokenPart: {"HW_SECURITY_TOKEN"},
+		userPart:          {"HW_USER_NAME"},
+		passwordPart:      {"HW_USER_PASSWORD"},
+		accountPart:       {"HW_DOMAIN_NAME", "HW_DOMAIN_ID"},
+		projectIDPart:     {"HW_PROJECT_ID"},
+		projectNamePart:   {"HW_PROJECT_NAME"},
+		regionPart:        {"HW_REGION_NAME"},
+		identityPart:      {"HW_AUTH_URL"},
+	},
+	{
+		accessKeyPart:     {"OS_ACCESS_KEY", "OS_ACCESS_KEY_ID", "OS_AK"},
+		secretKeyPart:     {"OS_SECRET_KEY", "OS_ACCESS_KEY_SECRET", "OS_SK"},
+		securityTokenPart: {"OS_SECURITY_TOKEN"},
+		userPart:          {"OS_USERNAME"},
+		passwordPart:      {"OS_PASSWORD"},
+		accountPart:       {"OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"},
+		tokenPart:         {"OS_TOKEN", "OS_AUTH_TOKEN"},
+		projectIDPart:     {"OS_PROJECT_ID", "OS_TENANT_ID"},
+		projectNamePart:   {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
+		regionPart:        {"OS_REGION_NAME", "OS_REGION"},
+		identityPart:      {"OS_AUTH_URL"},
+	},
+}
+
+// kinds are the kinds of credentials, in the order in which they are looked for, each by the parts that name it. An
+// account alone does not: it goes with access keys, too.
+var kinds = [][]part{{accessKeyPart, secretKeyPart, securityTokenPart}, {userPart, passwordPart}, {tokenPart}}
+
+// owner is the first family that names credentials, or any part of them, and nil when none does.
+func (s *settings) owner() family {
+	for _, kind := range kinds {
+		for _, f := range families {
+			if slices.ContainsFunc(kind, func(p part) bool { return s.of(f, p) != "" }) {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// of is what a family says about a part.
+func (s *settings) of(f family, p part) string {
+	return s.value(s.nameIn(f, p))
+}
+
+// nameIn is the variable of a family that says it.
+func (s *settings) nameIn(f family, p part) string {
+	for _, name := range f[p] {
+		if s.value(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// name is the variable that says it: that of the credentials' own family, or else the first that is set.
+func (s *settings) name(p part) string {
+	for _, f := range append([]family{s.own}, families...) {
+		if name := s.nameIn(f, p); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// first is the value of that variable.
+func (s *settings) first(p part) string {
+	return s.value(s.name(p))
+}
+
+// project is the id or the name of the project, both from one family.
+func (s *settings) project() (id, name string) {
+	for _, f := range append([]family{s.own}, families...) {
+		if id, name = s.of(f, projectIDPart), s.of(f, projectNamePart); id != "" || name != "" {
+			return id, name
+		}
+	}
+	return "", ""
+}
+
+// agree complains where two names of one thing say different things: nobody knows which of them was left over.
+func (s *settings) agree(f family) {
+	for _, p := range slices.Concat(kinds...) {
+		name := s.nameIn(f, p)
+		for _, other := range f[p] {
+			if value := s.value(other); value != "" && value != s.value(name) {
+				s.wrong("%s and %s differ, and mean the same: unset the one that was left over", s.say(name), s.say(other))
+			}
+		}
+	}
+}
+
+// incomplete says which parts of credentials are there, and which are missing.
+func (s *settings) incomplete(what string, needed ...part) {
+	var set, missing []string
+	for _, p := range append(needed, securityTokenPart) {
+		if name := s.nameIn(s.own, p); name != "" {
+			set = append(set, s.say(name))
+		}
+	}
+	for _, p := range needed {
+		if s.of(s.own, p) == "" {
+			missing = append(missing, "no "+s.say(s.own[p]...))
+		}
+	}
+	s.wrong("%s go together, and nothing is added to them from the names of another tool: there is %s, and %s: set what is missing, or unset what was left over",
+		what, strings.Join(set, " and "), strings.Join(missing, ", and "))
+}
+
+// say names variables to whoever has to set them: "HW_REGION_NAME or OS_REGION_NAME". Where an entry of clouds.yaml
+// answers in their place, it names what belongs in there: "region_name of OS_CLOUD=otc".
+func (s *settings) say(names ...string) string {
+	if !s.entry {
+		return strings.Join(names, " or ")
+	}
+	var keys []string
+	for _, k := range entryKeys {
+		if slices.Contains(names, k.variable) {
+			keys = append(keys, k.key)
+		}
+	}
+	return strings.Join(keys, " or ") + " of " + s.from
+}
+
+// all are the variables of every family that say it.
+func all(p part) []string {
+	var names []string
+	for _, f := range families {
+		names = append(names, f[p]...)
+	}
+	return names
+}
