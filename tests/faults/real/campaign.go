@@ -75,7 +75,7 @@ func (th theatre) die(ctx context.Context, t *testing.T, death *Death) {
 		t.Error(err)
 		return
 	}
-	th.tally.Happened("Temporal killed and restarted")
+	th.tally.Happened(TemporalDied)
 }
 
 // tell says how the rollout ended, and everything about what it did wrong.

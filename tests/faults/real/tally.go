@@ -28,6 +28,22 @@ func (t *Tally) Happened(what string) {
 	t.happened[what]++
 }
 
+// TemporalDied is what Happened is told when the Temporal server was killed.
+const TemporalDied = "Temporal killed and restarted"
+
+// Missing are the troubles without which rollouts prove little, none of them if there were no rollouts.
+func (t *Tally) Missing() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rollouts == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(
+		[]string{string(Kill), string(Terminate), string(Freeze), string(CloudHole), string(TemporalHole), TemporalDied},
+		func(what string) bool { return t.happened[what] > 0 },
+	)
+}
+
 // Add counts a rollout that has ended.
 func (t *Tally) Add(a *account) {
 	t.mu.Lock()

@@ -47,9 +47,13 @@ func (k TroubleKind) lasts(d *dice) time.Duration {
 	case Absence:
 		return d.between(time.Second, 10*time.Second)
 	case Freeze:
-		// Longer than the heartbeat timeout (20 s), the request timeout (3 s) and the settle time (5 s); some less.
-		if d.chance(0.25) {
+		// Longer than the heartbeat timeout (20 s), the request timeout (3 s) and the settle time (5 s); some less, and
+		// some longer than the deadline of a change (40 s), too.
+		switch roll := d.Float64(); {
+		case roll < 0.25:
 			return d.between(4*time.Second, 12*time.Second)
+		case roll > 0.8:
+			return d.between(41*time.Second, 54*time.Second)
 		}
 		return d.between(21*time.Second, 34*time.Second)
 	case TemporalHole, TemporalCut:
