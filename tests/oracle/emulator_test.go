@@ -21,6 +21,7 @@ import (
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // A caller is somebody who works with the SDK alone.
@@ -149,13 +150,15 @@ func withCloudInit(c caller, id, imageID string) (*string, error) {
 	return job.JobId, nil
 }
 
-func withoutCloudInit(c caller, id, imageID string) (*string, error) {
-	password := "Emulated-pass-1"
+// withoutCloudInit sets a password, or the key pair where the edition knows no password.
+func withoutCloudInit(c caller, id, imageID string, e edition.Edition) (*string, error) {
+	key, password := "fleet-key-01", "Emulated-pass-1"
+	change := &model.ChangeServerOsWithoutCloudInitOption{Imageid: imageID, Adminpass: &password}
+	if e.NoAdminPass {
+		change = &model.ChangeServerOsWithoutCloudInitOption{Imageid: imageID, Keyname: &key}
+	}
 	job, err := c.ecs.ChangeServerOsWithoutCloudInit(&model.ChangeServerOsWithoutCloudInitRequest{
-		ServerId: id,
-		Body: &model.ChangeServerOsWithoutCloudInitRequestBody{OsChange: &model.ChangeServerOsWithoutCloudInitOption{
-			Imageid: imageID, Adminpass: &password,
-		}},
+		ServerId: id, Body: &model.ChangeServerOsWithoutCloudInitRequestBody{OsChange: change},
 	})
 	if err != nil {
 		return nil, err
@@ -163,56 +166,69 @@ func withoutCloudInit(c caller, id, imageID string) (*string, error) {
 	return job.JobId, nil
 }
 
-// TestOfficialSDKChangesAnOperatingSystem goes the whole way, in every edition that has the call.
+// TestOfficialSDKChangesAnOperatingSystem goes the whole way in every edition, by both versions of the call. An edition
+// that has no version 1 refuses it, and touches nothing.
 func TestOfficialSDKChangesAnOperatingSystem(t *testing.T) {
-	for _, test := range []struct {
-		edition, version string
-		change           func(c caller, id, imageID string) (*string, error)
-	}{
-		{"any", "v2", withCloudInit},
-		{"any", "v1", withoutCloudInit},
-		{"otc", "v2", withCloudInit},
-		{"swiss-otc", "v2", withCloudInit},
-		{"huaweicloud-china", "v2", withCloudInit},
-		{"huaweicloud-china", "v1", withoutCloudInit},
-	} {
-		t.Run(test.edition+" "+test.version, func(t *testing.T) {
-			edition, err := emulator.NamedEdition(test.edition)
-			require.NoError(t, err)
-			inCloud(t, emulator.Options{Servers: 12, Edition: edition}, func(t *testing.T, cloud *emulator.Emulator, a account) {
-				c := caller{t, a, a.sdkECS(t)}
-				assert.Equal(t, emulator.DefaultProjectID, c.projectNamed(emulator.DefaultProjectName))
-				image := c.imageNamed(emulator.TargetImageName)
-				server := c.serverNamed("web-05")
-				require.Equal(t, "ACTIVE", server.Status)
-				disk := c.systemVolume(&server)
-
-				c.stop(server.Id)
-				require.Equal(t, "SHUTOFF", c.show(server.Id).Status)
-				c.succeed(test.change(c, server.Id, image.Id))
-
-				changed := c.show(server.Id)
-				assert.Equal(t, "ACTIVE", changed.Status)
-				assert.Equal(t, image.Id, changed.Image.Id)
-				assert.NotEqual(t, disk, c.systemVolume(changed))
-				c.stop(server.Id)
-				c.start(server.Id)
-				assert.Equal(t, "ACTIVE", c.show(server.Id).Status)
-
-				book := cloud.Ledger().Servers[server.Id]
-				assert.Equal(t, 1, book.ChangeOSAccepted)
-				var ops []string
-				for _, write := range book.Writes {
-					ops = append(ops, write.Op)
-				}
-				assert.Equal(t, []string{emulator.OpStop, emulator.OpChangeOS, emulator.OpStop, emulator.OpStart}, ops)
-				truth, _ := cloud.Server(server.Id)
-				assert.Equal(t, test.version, truth.APIVersion)
-				assert.Equal(t, test.version == "v2", truth.KeyName != "" && truth.UserDataSHA256 != "")
-				assert.Equal(t, test.version == "v1", truth.PasswordSHA256 != "")
-			})
-		})
+	editions := []edition.Edition{{Name: edition.Any}}
+	for _, row := range edition.Rows() {
+		editions = append(editions, row.Edition)
 	}
+	for _, e := range editions {
+		options := emulator.Options{Servers: 12, Edition: emulator.Edition{Edition: e}}
+		for _, version := range []string{"v2", "v1"} {
+			t.Run(e.Name+" "+version, func(t *testing.T) {
+				inCloud(t, options, func(t *testing.T, cloud *emulator.Emulator, a account) {
+					changeAnOperatingSystem(t, cloud, a, e, version)
+				})
+			})
+		}
+	}
+}
+
+func changeAnOperatingSystem(t *testing.T, cloud *emulator.Emulator, a account, e edition.Edition, version string) {
+	c := caller{t, a, a.sdkECS(t)}
+	assert.Equal(t, emulator.DefaultProjectID, c.projectNamed(emulator.DefaultProjectName))
+	image := c.imageNamed(emulator.TargetImageName)
+	server := c.serverNamed("web-05")
+	require.Equal(t, "ACTIVE", server.Status)
+	disk := c.systemVolume(&server)
+
+	c.stop(server.Id)
+	require.Equal(t, "SHUTOFF", c.show(server.Id).Status)
+	var job *string
+	var err error
+	if version == "v2" {
+		job, err = withCloudInit(c, server.Id, image.Id)
+	} else {
+		job, err = withoutCloudInit(c, server.Id, image.Id, e)
+	}
+	if version == "v1" && e.V2Only {
+		assertRefused(t, err, 404, "APIGW.0101")
+		assert.Zero(t, cloud.Ledger().Servers[server.Id].ChangeOSAccepted)
+		return
+	}
+	c.succeed(job, err)
+
+	changed := c.show(server.Id)
+	assert.Equal(t, "ACTIVE", changed.Status)
+	assert.Equal(t, image.Id, changed.Image.Id)
+	assert.NotEqual(t, disk, c.systemVolume(changed))
+	c.stop(server.Id)
+	c.start(server.Id)
+	assert.Equal(t, "ACTIVE", c.show(server.Id).Status)
+
+	book := cloud.Ledger().Servers[server.Id]
+	assert.Equal(t, 1, book.ChangeOSAccepted)
+	var ops []string
+	for _, write := range book.Writes {
+		ops = append(ops, write.Op)
+	}
+	assert.Equal(t, []string{emulator.OpStop, emulator.OpChangeOS, emulator.OpStop, emulator.OpStart}, ops)
+	truth, _ := cloud.Server(server.Id)
+	assert.Equal(t, version, truth.APIVersion)
+	assert.Equal(t, version == "v2", truth.UserDataSHA256 != "")
+	assert.Equal(t, version == "v2" || e.NoAdminPass, truth.KeyName != "")
+	assert.Equal(t, version == "v1" && !e.NoAdminPass, truth.PasswordSHA256 != "")
 }
 
 // TestTemporaryKeysOfTheSDK: the security token travels in a header that is signed.
