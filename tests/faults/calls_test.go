@@ -18,8 +18,12 @@ import (
 	"github.com/reimage/reimage/tests/faults"
 )
 
-// callsPerSecond is what the cloud bears in these tests: the default of the worker.
-const callsPerSecond = 20
+const (
+	// callsPerSecond is what the cloud bears in these tests: the default of the worker.
+	callsPerSecond = 20
+	// fleet is the number of servers for which the calls are counted.
+	fleet = 500
+)
 
 // calm is how a rollout went in which nothing goes wrong.
 type calm struct{ faults.Outcome }
@@ -72,12 +76,13 @@ func TestFewCalls(t *testing.T) {
 		inFlight int
 		change   emulator.Span
 	}{
-		"a sixth of them at a time": {30, emulator.Span{Median: 90 * time.Second}},
-		"half of them at a time":    {90, emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}},
+		"a tenth of them at a time": {fleet / 10, emulator.Span{Median: 90 * time.Second}},
+		"all of them at a time":     {fleet, emulator.Span{Median: 90 * time.Second, Spread: 10 * time.Second}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := rollCalmly(t, 180, test.inFlight, test.change)
+			t.Parallel()
+			c := rollCalmly(t, fleet, test.inFlight, test.change)
 			t.Log(c)
 			assert.LessOrEqual(t, c.perServer(), 10.0)
 			assert.LessOrEqual(t, c.median(), 3*time.Second)
@@ -117,14 +122,14 @@ func TestWaitingIsNoFailure(t *testing.T) {
 	}
 }
 
-// BenchmarkFewCalls is the same with 500 servers, and with less and more to do at a time. What it measures is
-// simulated: the time of the machine says nothing.
+// BenchmarkFewCalls measures what TestFewCalls demands, with less and more to do at a time. All of it is simulated: the
+// time of the machine says nothing.
 func BenchmarkFewCalls(b *testing.B) {
 	for _, inFlight := range []int{1, 50, 100, 500} {
 		for _, spread := range []time.Duration{0, 10 * time.Second, 30 * time.Second} {
 			b.Run(fmt.Sprintf("in-flight=%d/change=90s±%s", inFlight, spread), func(b *testing.B) {
 				for b.Loop() {
-					servers := 500
+					servers := fleet
 					if inFlight == 1 {
 						servers = 20
 					}
