@@ -35,16 +35,33 @@ var errDead = errors.New("the process is dead")
 
 func newProcess(w *world) (*process, error) {
 	p := &process{world: w, stop: make(chan struct{}), conns: map[*conn]struct{}{}, running: map[*attempt]struct{}{}}
+	credentials, err := p.credentials()
+	if err != nil {
+		return nil, err
+	}
 	client, err := ecs.New(ecs.Config{
-		ProjectID: emulator.DefaultProjectID, ECS: "http://ecs.emulated", IMS: "http://ims.emulated",
-		Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
-		Dial:        p.dial,
+		ProjectID: emulator.DefaultProjectID, ECS: "http://ecs.emulated", IMS: "http://ims.emulated", Credentials: credentials, Dial: p.dial,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{}}
 	return p, nil
+}
+
+// credentials are those of every process of the schedule.
+func (p *process) credentials() (ecs.Credentials, error) {
+	if !p.world.schedule.SignIn {
+		return ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)}, nil
+	}
+	identity, err := ecs.NewIdentity(ecs.IdentityConfig{URL: "http://iam.emulated/v3", Dial: p.dial})
+	if err != nil {
+		return nil, err
+	}
+	return ecs.NewUserToken(identity, ecs.Login{
+		User: emulator.DefaultUserName, Domain: emulator.DefaultDomainName, Password: ecs.NewSecret(emulator.DefaultPassword),
+		ProjectID: emulator.DefaultProjectID,
+	})
 }
 
 // at is a crash point. It tells whether the process lives on.

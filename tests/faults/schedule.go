@@ -18,7 +18,9 @@ type Schedule struct {
 	Plan    func(cloud *emulator.Emulator) rollout.Plan
 	Crashes []Crash
 	// Workers is how many worker processes there are.
-	Workers  int
+	Workers int
+	// SignIn has them work as a user with a password, by tokens, and not with an access key.
+	SignIn   bool
 	Operator operator
 }
 
