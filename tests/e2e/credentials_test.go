@@ -9,6 +9,7 @@ import (
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -67,13 +68,41 @@ func TestWrongKeysAreMendedOnTheWorker(t *testing.T) {
 	lab.ReplayRuns(run)
 }
 
-// TestAgencyCarriesARollout: the worker has no keys but those of its server's agency, which expire all the time.
-func TestAgencyCarriesARollout(t *testing.T) {
+// TestRolloutOutlivesItsCredentials: the worker is a user with a password, or has no keys but those of its server's agency.
+// What either is granted lives for 40 seconds, and the four changes alone take as long as that, one after the other.
+func TestRolloutOutlivesItsCredentials(t *testing.T) {
 	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Servers: 4, TokenLifetime: 40 * time.Second})
-	lab.StartWorker(map[string]string{"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": "", "REIMAGE_METADATA_ENDPOINT": lab.URL})
-	plan := lab.Plan("by-agency", 1, 4)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
-	requireFleetChangedOnce(t, lab, plan)
+	const life = 40 * time.Second
+	for name, as := range map[string]struct {
+		env     func(lab *harness.Lab) map[string]string
+		granted string
+	}{
+		"user": {func(lab *harness.Lab) map[string]string {
+			return map[string]string{
+				"HW_USER_NAME": emulator.DefaultUserName, "HW_USER_PASSWORD": emulator.DefaultPassword, "HW_DOMAIN_NAME": emulator.DefaultDomainName,
+				"REIMAGE_IAM_ENDPOINT": lab.URL,
+			}
+		}, "POST /v3/auth/tokens"},
+		"agency": {func(lab *harness.Lab) map[string]string {
+			return map[string]string{"REIMAGE_METADATA_ENDPOINT": lab.URL}
+		}, "GET /openstack/latest/securitykey"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, emulator.Options{
+				Servers: 4, TokenLifetime: life, Timing: emulator.Timing{ChangeOS: emulator.Span{Median: harness.Speed * life / 4}},
+			})
+			env := as.env(lab)
+			env["HUAWEICLOUD_SDK_AK"], env["HUAWEICLOUD_SDK_SK"] = "", ""
+			lab.StartWorker(env)
+			plan := lab.Plan("by-"+name, 1, 4)
+			run := lab.Roll(workflows.RolloutInput{Plan: plan})
+			result := lab.Rolled(run)
+			assert.Equal(t, rollout.Completed, result.End)
+			assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
+			assert.GreaterOrEqual(t, lab.Cloud.Ledger().Requests[as.granted], 2)
+			requireFleetChangedOnce(t, lab, plan)
+			lab.ReplayRuns(run)
+		})
+	}
 }
