@@ -374,7 +374,7 @@ func TestWrongLogin(t *testing.T) {
 		token := l.signIn(login)
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
 		failsWith(l, end.err, activities.ErrCredentials, true)
-		assert.ErrorContains(l, end.err, "get a token for user \""+emulator.DefaultUserName+"\": HTTP 401")
+		assert.ErrorContains(l, end.err, "get a token for user \""+emulator.DefaultUserName+"\" in project \""+emulator.DefaultProjectName+"\": HTTP 401")
 		assert.Equal(l, 1, l.asked(tokens), "what is refused once is not asked for again by itself")
 		_, err := token.ProjectID(l.Context())
 		require.Error(l, err)
@@ -389,11 +389,11 @@ func TestProjectByName(t *testing.T) {
 		require.NoError(l, err)
 		assert.Equal(l, emulator.DefaultProjectID, id)
 
-		id, err = l.identity().ProjectID(l.Context(), l.config.Credentials, emulator.DefaultProjectName)
+		id, err = l.identity().FindProject(l.config.Credentials, emulator.DefaultProjectName)(l.Context())
 		require.NoError(l, err)
 		assert.Equal(l, emulator.DefaultProjectID, id)
 
-		_, err = l.identity().ProjectID(l.Context(), l.config.Credentials, "nowhere")
+		_, err = l.identity().FindProject(l.config.Credentials, "nowhere")(l.Context())
 		assert.ErrorContains(l, err, `project "nowhere"`)
 		assert.ErrorContains(l, err, "set the id of the project")
 	})

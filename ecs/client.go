@@ -19,6 +19,10 @@ const (
 // Config says which project of which cloud to talk to, and as whom.
 type Config struct {
 	ProjectID string
+	// FindProject gives the id where only the name of the project is known, instead of ProjectID. It is asked by
+	// Resolve, by many callers at once: UserToken.ProjectID and Identity.FindProject see to it that the identity
+	// service is not.
+	FindProject func(ctx context.Context) (string, error)
 	// ECS and IMS are the base URLs of the server and the image service. A path in them is kept, and
 	// signed as it is sent.
 	ECS, IMS    string
@@ -42,7 +46,7 @@ type Config struct {
 
 // Client talks to the cloud. It is safe for concurrent use.
 type Client struct {
-	projectID   string
+	project     *project
 	ecs, ims    *url.URL
 	credentials Credentials
 	timeout     time.Duration
@@ -62,7 +66,7 @@ func New(config Config) (*Client, error) {
 	agent := cmp.Or(config.UserAgent, defaultUserAgent)
 	calls := cmp.Or(config.CallsPerSecond, DefaultCallsPerSecond)
 	err := errors.Join(
-		checkToken("project id", config.ProjectID),
+		checkProject(config),
 		ecsErr, imsErr,
 		checkCredentials(config.Credentials),
 		checkTimeout(timeout),
@@ -73,7 +77,7 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		projectID:   config.ProjectID,
+		project:     newProject(config),
 		ecs:         ecs,
 		ims:         ims,
 		credentials: config.Credentials,
@@ -88,9 +92,6 @@ func New(config Config) (*Client, error) {
 	}
 	return c, nil
 }
-
-// ProjectID is the project that the client serves.
-func (c *Client) ProjectID() string { return c.projectID }
 
 // RequestTimeout is the longest time one request may take.
 func (c *Client) RequestTimeout() time.Duration { return c.timeout }
@@ -114,6 +115,13 @@ func parseBase(service, base string) (*url.URL, error) {
 		return nil, fmt.Errorf("the base URL of %s must not have a query or fragment", service)
 	}
 	return u, nil
+}
+
+func checkProject(config Config) error {
+	if config.ProjectID == "" && config.FindProject != nil {
+		return nil
+	}
+	return checkToken("project id", config.ProjectID)
 }
 
 func checkCredentials(credentials Credentials) error {

@@ -144,8 +144,12 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 		return nil, err
 	}
 	req.Header.Set("User-Agent", c.userAgent)
-	if c.projectID != "" {
-		req.Header.Set("X-Project-Id", c.projectID)
+	if c.project != nil {
+		id := c.ProjectID()
+		if id == "" {
+			return req, errNoProject // which the address lacks, too
+		}
+		req.Header.Set("X-Project-Id", id)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if r.write() {
@@ -253,7 +257,7 @@ func invalid(op, resource string, err error) *Error {
 
 // cloudServer is the address of a server, or of something below it.
 func (c *Client) cloudServer(version, serverID string, below ...string) *url.URL {
-	return c.ecs.JoinPath(append([]string{version, c.projectID, "cloudservers", serverID}, below...)...)
+	return c.ecs.JoinPath(append([]string{version, c.ProjectID(), "cloudservers", serverID}, below...)...)
 }
 
 // withQuery writes the query as the official SDK does: sorted, and a space as %20.

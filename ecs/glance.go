@@ -18,17 +18,25 @@ type Glance struct {
 	Dated bool
 }
 
-// Glance lists one server. It is tried once, by a patient client too: it is for somebody who wants to know how
-// things are now.
+// Glance lists one server, once it has found the project. It is tried once, by a patient client too: it is for
+// somebody who wants to know how things are now.
 func (c *Client) Glance(ctx context.Context) (Glance, error) {
+	g, err := c.glance(ctx)
+	if e, ok := errors.AsType[*Error](err); ok {
+		g.Skew, g.Dated = e.skew, e.dated
+	}
+	return g, err
+}
+
+func (c *Client) glance(ctx context.Context) (Glance, error) {
 	var g Glance
+	if err := c.Resolve(ctx); err != nil {
+		return g, err
+	}
 	address := withQuery(c.cloudServer("v1", "detail"), url.Values{"limit": {"1"}, "offset": {"1"}})
 	call := request{op: "list", resource: "servers", url: address, list: true, method: http.MethodGet, action: ActionListServers}
 	reply := c.ask(ctx, call)
 	g.Skew, g.Dated = skewOf(reply.answer)
-	if granting, ok := errors.AsType[*Error](reply.err); ok {
-		g.Skew, g.Dated = granting.skew, granting.dated
-	}
 	page, err := decodeReply(reply, call, decodeServerPage)
 	if err != nil {
 		return g, err

@@ -144,15 +144,20 @@ func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 		body.Auth.Scope.Project.Name = ""
 	}
 	call := request{
-		op: "get", resource: "a token for user " + strconv.Quote(shown(login.User)), method: http.MethodPost,
-		url:     withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
-		body:    encode(body),
-		secrets: []string{login.Password.Reveal()},
+		op: "get", method: http.MethodPost,
+		resource: fmt.Sprintf("a token for user %q in project %q", shown(login.User), shown(cmp.Or(login.ProjectID, login.ProjectName))),
+		url:      withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
+		body:     encode(body),
+		secrets:  []string{login.Password.Reveal()},
 	}
 	asked := i.client.now()
 	reply := i.client.exchange(ctx, call)
 	if !reply.usable() {
-		return grant{}, reply.failure(call)
+		e := reply.failure(call)
+		if e.Cause() == CauseCredentials {
+			e.remedy = "the user is not let in: check the user, password and account, that the project is one of theirs, and that they are of this cloud"
+		}
+		return grant{}, e
 	}
 	token := reply.header.Get("X-Subject-Token")
 	projectID, expires, err := decodeToken(token, reply.body, asked)
@@ -192,19 +197,36 @@ func decodeToken(token string, body []byte, asked time.Time) (projectID string, 
 	return string(answer.Token.Project.ID), asked.Add(life), nil
 }
 
-// ProjectID looks up the id of a project by its name, for instance "eu-de" or "eu-de_team1": GET /v3/projects.
-func (i *Identity) ProjectID(ctx context.Context, credentials Credentials, name string) (string, error) {
+// FindProject gives what finds the id of a project by its name, for instance "eu-de" or "eu-de_team1". Many callers
+// share one look-up, and its failure for a while.
+func (i *Identity) FindProject(credentials Credentials, name string) func(ctx context.Context) (string, error) {
+	found := newRenewed(func(ctx context.Context) (grant, error) {
+		asked := i.client.now()
+		id, err := i.projectID(ctx, credentials, name)
+		return grant{credentials: nobody{}, at: asked, expires: asked.Add(forGood), projectID: id}, err
+	})
+	return func(ctx context.Context) (string, error) {
+		g, err := found.grant(ctx, i.client.now())
+		return g.projectID, err
+	}
+}
+
+// forGood is how long a project keeps its id.
+const forGood = 100 * 365 * 24 * time.Hour
+
+// projectID is GET /v3/projects.
+func (i *Identity) projectID(ctx context.Context, credentials Credentials, name string) (string, error) {
 	asking := *i.client
 	asking.credentials = credentials
-	asking.tries = patientTries
 	call := request{
 		op: "look up", resource: "project " + strconv.Quote(shown(name)),
 		url: withQuery(i.base.JoinPath("v3", "projects"), url.Values{"name": {name}}),
 	}
 	found, err := read(ctx, &asking, call, func(body []byte) ([]string, error) { return decodeProjects(body, name) })
 	if err == nil && len(found) != 1 {
-		err = &Error{Op: call.op, Resource: call.resource, Status: http.StatusOK, class: ClassPermanent,
-			Message: fmt.Sprintf("the credentials reach %d projects of that name: set the id of the project", len(found))}
+		err = &Error{Op: call.op, Resource: call.resource, Status: http.StatusOK, class: ClassPermanent, cause: CauseProject,
+			Message: fmt.Sprintf("the credentials reach %d projects of that name", len(found)),
+			remedy:  "check the name and the region, or set the id of the project: every region has projects of its own"}
 	}
 	if err != nil {
 		return "", err

@@ -39,7 +39,7 @@ func (c *Client) Job(ctx context.Context, jobID string) (Job, error) {
 	if err := checkToken("job id", jobID); err != nil {
 		return Job{}, invalid(op, resource, err)
 	}
-	call := request{op: op, resource: resource, url: c.ecs.JoinPath("v1", c.projectID, "jobs", jobID)}
+	call := request{op: op, resource: resource, url: c.ecs.JoinPath("v1", c.ProjectID(), "jobs", jobID)}
 	job, err := read(ctx, c, call, func(body []byte) (Job, error) { return decodeJob(body, jobID) })
 	if failed, ok := errors.AsType[*Error](err); ok && forgotten(failed) {
 		failed.class = ClassNotFound

@@ -68,7 +68,7 @@ func (c *Client) StartServers(ctx context.Context, serverIDs []string) Outcome {
 }
 
 func (c *Client) powerAction() *url.URL {
-	return c.ecs.JoinPath("v1", c.projectID, "cloudservers", "action")
+	return c.ecs.JoinPath("v1", c.ProjectID(), "cloudservers", "action")
 }
 
 // checkBatch refuses an empty list above all: nobody says what the cloud makes of it.

@@ -135,8 +135,15 @@ func briefly(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, limit)
 }
 
-// remember keeps a failure for everybody who asks within the pause after it, and has it say so.
+// errRemembered marks a failure that is kept until some time.
+var errRemembered = errors.New("not again before")
+
+// remember keeps a failure for everybody who asks within the pause after it, and has it say so. What the credentials
+// of the call remember by themselves is not kept twice.
 func (r *renewed) remember(failure error) {
+	if errors.Is(failure, errRemembered) {
+		return
+	}
 	failed, pause := time.Now(), freshGrant
 	r.failure = failure
 	if e, ok := errors.AsType[*Error](failure); ok {
@@ -144,8 +151,8 @@ func (r *renewed) remember(failure error) {
 			pause = refusedPause
 		}
 		kept := *e
-		kept.Err = errors.Join(e.Err, fmt.Errorf("tried at %s, and not again before %s",
-			failed.UTC().Format(time.RFC3339), failed.Add(pause).UTC().Format(time.RFC3339)))
+		kept.Err = errors.Join(e.Err, fmt.Errorf("tried at %s, and %w %s",
+			failed.UTC().Format(time.RFC3339), errRemembered, failed.Add(pause).UTC().Format(time.RFC3339)))
 		r.failure = &kept
 	}
 	r.until = failed.Add(pause)

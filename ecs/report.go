@@ -25,9 +25,7 @@ const (
 func (r reply) failure(call request) *Error {
 	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err), action: call.action}
 	if refusal, ok := errors.AsType[*Error](r.err); ok {
-		e.class, e.RetryAfter = classOfIdentity(refusal)
-		e.cause, e.remedy = refusal.Cause(), refusal.Remedy()
-		e.Err = &cleanError{text: r.scrub.clean(notAuthorized+": "+refusal.What(), maxMessage), err: r.err}
+		e.notGranted(refusal, r.scrub.clean(notAuthorized+": "+refusal.What(), maxMessage))
 		return e
 	}
 	if r.err != nil {

@@ -238,7 +238,7 @@ func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
 
 func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, config *ecs.Config) error {
 	lookUp := func(ctx context.Context) (string, error) {
-		return identity.ProjectID(ctx, config.Credentials, c.ProjectName)
+		return identity.FindProject(config.Credentials, c.ProjectName)(ctx)
 	}
 	if c.Login != nil {
 		user, err := ecs.NewUserToken(identity, *c.Login)

@@ -354,7 +354,7 @@ func TestProjectLookUp(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(identity.Close)
 		ours := r.record(t, func() {
-			_, _ = identity.ProjectID(context.Background(), ecs.AccessKey{ID: a.key, Secret: ecs.NewSecret(a.secret)}, "eu-de_team 1")
+			_, _ = identity.FindProject(ecs.AccessKey{ID: a.key, Secret: ecs.NewSecret(a.secret)}, "eu-de_team 1")(context.Background())
 		})
 		for _, own := range []*sent{&theirs, &ours} {
 			own.header.Del("User-Agent") // and so the signature
