@@ -28,12 +28,16 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := plan.Verify(); err != nil {
 		return CheckPlanResult{}, final(ErrInvalid, fmt.Errorf("%w: make a new plan", err))
 	}
-	s, err := a.find(plan.Project)
-	if err != nil { // another project's servers are not ours to ask for
+	g, ctx, end := a.gather(ctx)
+	defer end()
+	s, err := a.find(ctx, plan.Project)
+	switch {
+	case isTrouble(err):
+		return CheckPlanResult{}, s.untold(ctx, err)
+	case err != nil: // another project's servers are not ours to ask for
 		return CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
 	}
-	g, ctx, end := s.gather(ctx)
-	defer end()
+	g.from(s)
 	ids := make([]string, len(plan.Servers))
 	for i, s := range plan.Servers {
 		ids[i] = s.ID

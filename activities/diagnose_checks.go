@@ -19,6 +19,12 @@ func (d *diagnosis) profile(ctx context.Context) Finding {
 		return Finding{Verdict: CheckFailed, Seen: d.unknown.Error(), Fix: "reimage doctor --profile NAME; the names are set by REIMAGE_PROFILES of the worker"}
 	}
 	d.glance, d.trouble = d.Cloud.Glance(ctx)
+	if d.Cloud.ProjectID() == "" {
+		return fine("%s; which project it is, is not known", d.Name)
+	}
+	if err := d.open(ctx); err != nil {
+		return Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "REIMAGE_PROFILES of the worker names the profiles: docs/configuration.md#profiles"}
+	}
 	return fine("%s: project %s", d.Name, d.Cloud.ProjectID())
 }
 
@@ -33,9 +39,9 @@ func (d *diagnosis) blamed() string {
 		return CheckCloud
 	case cloud.Cause() == ecs.CauseClock && d.glance.Dated:
 		return CheckClock
-	case cloud.Cause() == ecs.CauseCredentials:
+	case cloud.Cause() == ecs.CauseCredentials && cloud.Class() == ecs.ClassAuth:
 		return CheckCredentials
-	case cloud.Cause() == ecs.CauseProject:
+	case cloud.Cause() == ecs.CauseProject || cloud.Cause() == ecs.CausePermission && d.Cloud.ProjectID() == "":
 		return CheckProject
 	case cloud.Cause() == ecs.CausePermission:
 		return CheckListServers
@@ -49,7 +55,9 @@ func (d *diagnosis) cloud(context.Context) Finding {
 	switch {
 	case d.blamed() == CheckCloud:
 		finding := refused(d.trouble)
-		finding.Seen = address + ": " + finding.Seen
+		if d.Cloud.ProjectID() != "" { // else nobody came as far as that
+			finding.Seen = address + ": " + finding.Seen
+		}
 		return finding
 	case ok && cloud.Status == 0: // the credentials are blamed, and by whoever grants them
 		return fine("its identity service answers; %s was not asked", address)

@@ -81,6 +81,9 @@ func (s site) readError(ctx context.Context, err error) error {
 
 // credentialsRefused names what whoever mends it has to look for.
 func (s site) credentialsRefused(err *ecs.Error) error {
+	if err.Cause() == ecs.CauseProject {
+		return err // nothing is wrong with them: Profile.resolveProject has named it
+	}
 	return fmt.Errorf("the cloud refuses the credentials of profile %s: %w", s.Name, err)
 }
 

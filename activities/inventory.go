@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reimage/reimage/ecs"
@@ -33,18 +34,19 @@ type gathering struct {
 
 // gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.
 // What it returns last has to be called at the end.
-func (s site) gather(ctx context.Context) (*gathering, context.Context, func()) {
-	s.Cloud = s.Cloud.Patient()
-	g := &gathering{
-		site:      s,
-		heart:     startHeart(ctx, ReadingProgress{}),
-		Inventory: rollout.Inventory{Project: s.Cloud.ProjectID(), Edition: s.Edition},
-	}
+func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, func()) {
+	g := &gathering{heart: startHeart(ctx, ReadingProgress{})}
 	ctx, end := untilStop(ctx)
 	return g, ctx, func() {
 		end()
 		g.heart.stop()
 	}
+}
+
+// from is the site to gather from.
+func (g *gathering) from(s site) {
+	g.site, g.Cloud = s, s.Cloud.Patient()
+	g.Project, g.Inventory.Edition = s.Cloud.ProjectID(), s.Edition
 }
 
 // failure is the error of the activity for an error of the gathering.
@@ -56,9 +58,20 @@ func (g *gathering) failure(ctx context.Context, err error) error {
 }
 
 // setUpWrong is true for what looks like trouble that passes and does not: somebody waits, and no time gives a region
-// another name, or sets a clock by which certificates are not valid.
+// another name, or the worker's server an agency, or sets a clock by which certificates are not valid.
 func setUpWrong(err *ecs.Error) bool {
-	return err.Cause() == ecs.CauseRegion || err.Cause() == ecs.CauseClock && err.Class() == ecs.ClassTransient
+	passes := err.Class() == ecs.ClassTransient
+	return err.Cause() == ecs.CauseRegion || passes && (err.Cause() == ecs.CauseClock || err.Cause() == ecs.CauseCredentials)
+}
+
+// untold is the error of a gathering that never began, because nobody told which project it is. Somebody waits, and it
+// is not asked again at once anyway: all of it is final.
+func (s site) untold(ctx context.Context, err error) error {
+	err = s.cloudError(ctx, err)
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && ctx.Err() == nil {
+		return final(app.Type(), errors.New(app.Message()))
+	}
+	return err
 }
 
 func (g *gathering) reading(ctx context.Context, what string) {

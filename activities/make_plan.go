@@ -38,12 +38,19 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		// The command line says it with lines and columns, but a workflow can be started without it.
 		return MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
 	}
+	g, ctx, end := a.gather(ctx)
+	defer end()
 	s, err := a.chosen(doc.Spec.Profile)
-	if err != nil {
+	if err == nil {
+		err = s.open(ctx)
+	}
+	switch {
+	case isTrouble(err):
+		return MakePlanResult{}, s.untold(ctx, err)
+	case err != nil:
 		return MakePlanResult{Problems: []string{err.Error()}}, nil
 	}
-	g, ctx, end := s.gather(ctx)
-	defer end()
+	g.from(s)
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}

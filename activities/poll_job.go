@@ -54,7 +54,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 	adopted := !isFirst(ctx)
 	heart := startHeart(ctx, PollProgress{})
 	defer heart.stop()
-	s, err := a.at(in.Project)
+	s, err := a.at(ctx, in.Project)
 	if err != nil {
 		return PollJobResult{}, err
 	}

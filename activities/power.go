@@ -61,7 +61,7 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	p.heart = startHeart(ctx, p.progress)
 	defer p.heart.stop()
 	var err error
-	if p.site, err = p.at(p.project); err != nil {
+	if p.site, err = p.at(ctx, p.project); err != nil {
 		return rollout.Observation{}, err
 	}
 	steady := p.steadiness()

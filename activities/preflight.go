@@ -49,8 +49,15 @@ type PreflightResult struct {
 // Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble.
 func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
 	check := preflight{in: in}
-	s, err := a.meant(in)
-	if err != nil {
+	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
+	defer heart.stop()
+	ctx, end := untilStop(ctx)
+	defer end()
+	s, err := a.meant(ctx, in)
+	switch {
+	case isTrouble(err):
+		return PreflightResult{}, s.cloudError(ctx, err)
+	case err != nil:
 		check.refuse("%s", err)
 		return check.result, nil
 	}
@@ -61,10 +68,6 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
-	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
-	defer heart.stop()
-	ctx, end := untilStop(ctx)
-	defer end()
 	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
 	server, err := s.Cloud.Unhurried().Server(ctx, in.ServerID)
 	switch {
@@ -102,11 +105,15 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 }
 
 // meant is the site that the caller means.
-func (a *Activities) meant(in PreflightInput) (site, error) {
-	if in.Project == "" {
-		return a.chosen(in.Profile)
+func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error) {
+	if in.Project != "" {
+		return a.find(ctx, in.Project)
 	}
-	return a.find(in.Project)
+	s, err := a.chosen(in.Profile)
+	if err == nil {
+		err = s.open(ctx)
+	}
+	return s, err
 }
 
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot

@@ -1,6 +1,8 @@
 package activities
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,27 +27,86 @@ type site struct {
 }
 
 // at is find for work that is under way. That of another project is handed back: a server of that one would look
-// as if it were gone, and another worker of the queue may serve it.
-func (a *Activities) at(project string) (site, error) {
-	s, err := a.find(project)
-	if err != nil {
+// as if it were gone, and another worker of the queue may serve it. So is that of a project which cannot be found out.
+func (a *Activities) at(ctx context.Context, project string) (site, error) {
+	ctx, end := untilStop(ctx)
+	defer end()
+	s, err := a.find(ctx, project)
+	switch {
+	case isTrouble(err):
+		return s, s.readError(ctx, err)
+	case err != nil:
 		return s, again(ErrNotReady, err, 0)
 	}
 	return s, nil
 }
 
-// find is the site of a project. An empty project means the only one served.
-func (a *Activities) find(project string) (site, error) {
+// find is the site of a project. An empty project means the only one served. Only when no profile is known to be of
+// that project, those are asked of which nothing is known yet. One that does not tell may be the one: then the error is
+// trouble, and the site is that of the profile.
+func (a *Activities) find(ctx context.Context, project string) (site, error) {
 	for _, p := range a.Profiles {
-		if p.Cloud.ProjectID() == project || project == "" && len(a.Profiles) == 1 {
+		if id := p.Cloud.ProjectID(); id != "" && id == project {
 			return site{a, p}, nil
 		}
 	}
+	var silent site
+	var trouble error
 	var served []string
 	for _, p := range a.Profiles {
+		if err := p.resolveProject(ctx); err != nil {
+			if trouble == nil {
+				silent, trouble = site{a, p}, err
+			}
+			continue
+		}
+		if p.Cloud.ProjectID() == project || project == "" && len(a.Profiles) == 1 {
+			return site{a, p}, nil
+		}
 		served = append(served, "project "+p.Cloud.ProjectID())
 	}
+	if trouble != nil {
+		return silent, trouble
+	}
 	return site{}, fmt.Errorf("this worker serves %s, not project %s: use the task queue of workers that serve it, all of them", strings.Join(served, " and "), project)
+}
+
+// open finds out the project of a profile that somebody chose by its name. Two of one project would leave open which
+// one works on a server: that is an error, and no trouble.
+func (s site) open(ctx context.Context) error {
+	if err := s.resolveProject(ctx); err != nil {
+		return err
+	}
+	for _, p := range s.Profiles {
+		if p.Name != s.Name && p.Cloud.ProjectID() == s.Cloud.ProjectID() {
+			return fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", s.Name, p.Name, p.Cloud.ProjectID())
+		}
+	}
+	return nil
+}
+
+// Open finds out the project of a profile. It is for the start of a worker, which can tell early what is wrong.
+func (a *Activities) Open(ctx context.Context, profile string) error {
+	s, err := a.chosen(profile)
+	if err != nil {
+		return err
+	}
+	return s.open(ctx)
+}
+
+// resolveProject finds out the project. Its errors are trouble, and name the profile.
+func (p Profile) resolveProject(ctx context.Context) error {
+	err := p.Cloud.Resolve(ctx)
+	if trouble, ok := errors.AsType[*ecs.Error](err); ok {
+		trouble.Resource = "the project of profile " + p.Name
+	}
+	return err
+}
+
+// isTrouble tells trouble with asking the cloud from what is wrong with the question.
+func isTrouble(err error) bool {
+	_, ok := errors.AsType[*ecs.Error](err)
+	return ok
 }
 
 // DefaultProfile is the name of the profile that is meant where none is named.

@@ -70,7 +70,7 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
 	var err error
-	if s.site, err = a.at(in.Project); err != nil {
+	if s.site, err = a.at(ctx, in.Project); err != nil {
 		if !inDoubt {
 			err = s.clean(ctx, err)
 		}

@@ -39,7 +39,7 @@ const MaxUnrest = unrest * MaxSettle
 func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (rollout.Observation, error) {
 	heart := startHeart(ctx, rollout.Observation{})
 	defer heart.stop()
-	s, err := a.at(in.Project)
+	s, err := a.at(ctx, in.Project)
 	if err != nil {
 		return rollout.Observation{}, err
 	}

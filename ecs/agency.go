@@ -49,7 +49,13 @@ func NewAgency(config MetadataConfig) (*Agency, error) {
 	a := &Agency{base: base, client: &Client{
 		credentials: nobody{}, timeout: metadataTimeout, userAgent: defaultUserAgent, now: time.Now, transport: transport,
 	}}
-	a.renewed = newRenewed(a.keys)
+	a.renewed = newRenewed(func(ctx context.Context) (grant, error) {
+		g, err := a.keys(ctx)
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.cause, e.remedy = CauseCredentials, "this server grants no keys: give it an agency, or set the credentials to use"
+		}
+		return g, err
+	})
 	return a, nil
 }
 
@@ -88,7 +94,7 @@ func (a *Agency) session(ctx context.Context) (Credentials, error) {
 	asking := *a.client
 	asking.credentials = newSession{}
 	call := request{
-		op: "open", resource: "a session of the metadata service", method: http.MethodPut,
+		op: "open", resource: "a session of the metadata service at " + a.base.String(), method: http.MethodPut,
 		url: a.base.JoinPath("meta-data", "latest", "api", "token"),
 	}
 	reply := asking.exchange(ctx, call)
