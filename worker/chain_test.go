@@ -51,8 +51,8 @@ func TestCredentialsFile(t *testing.T) {
 			cfg, err := loadConfig(lookup(with(with(env, prefixed("WEB_", env)), variable)))
 			require.NoError(t, err)
 			assert.Equal(t, "access key of "+path, cfg.Clouds[0].Source)
-			client, err := cfg.Clouds[0].open(t.Context())
-			require.NoError(t, err)
+			client := opened(t, cfg)
+			require.NoError(t, client.Resolve(t.Context()))
 			assert.Equal(t, emulator.DefaultProjectID, client.ProjectID(), "the project of the file goes with its keys")
 			_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
 			assert.NoError(t, err)
@@ -143,8 +143,10 @@ func TestAgency(t *testing.T) {
 	env["REIMAGE_METADATA_ENDPOINT"] = env["REIMAGE_ECS_ENDPOINT"]
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	profiles, err := openAll(t.Context(), cfg.Clouds)
+	profiles, err := openAll(cfg.Clouds)
 	require.NoError(t, err)
+	assert.Empty(t, cloud.Ledger().Requests)
+	require.NoError(t, profiles[0].Cloud.Resolve(t.Context()))
 	_, err = profiles[0].Cloud.Server(t.Context(), cloud.Servers()[0].ID)
 	require.NoError(t, err)
 	assert.Equal(t, []string{
@@ -158,13 +160,14 @@ func TestNoCredentialsAtAll(t *testing.T) {
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close()
 	env["REIMAGE_METADATA_ENDPOINT"] = nobody.URL
-	cfg, err := loadConfig(lookup(env))
-	require.NoError(t, err)
-	_, err = openAll(t.Context(), cfg.Clouds)
-	require.ErrorContains(t, err, "there are no cloud credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or ")
-	require.ErrorContains(t, err, "the metadata service at "+nobody.URL+" has none either: ")
+	for _, changes := range []map[string]string{nil, {"OS_PROJECT_ID": emulator.DefaultProjectID}} {
+		lines := introduced(t, with(env, changes))
+		require.Len(t, lines, 1)
+		assert.Contains(t, lines[0], "default: there are no cloud credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or ")
+		assert.Contains(t, lines[0], "grants none either: open a session of the metadata service at "+nobody.URL+": ")
+	}
 
-	cfg, err = loadConfig(lookup(map[string]string{"HW_REGION_NAME": "eu-de"}))
+	cfg, err := loadConfig(lookup(map[string]string{"HW_REGION_NAME": "eu-de"}))
 	require.NoError(t, err)
 	assert.Equal(t, ecs.MetadataURL, cfg.Clouds[0].Agency.URL)
 }

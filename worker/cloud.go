@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
@@ -31,6 +35,8 @@ type cloudConfig struct {
 	None string
 	// ProjectName is looked up when there is no ProjectID.
 	ProjectName string
+
+	agency *ecs.Agency // once it is open
 }
 
 // profileName is what a profile may be called, so that its variables have names, too.
@@ -83,21 +89,24 @@ func (s *settings) profile(name, prefix string, timeout time.Duration) cloudConf
 	return c
 }
 
-// openAll makes the clients of every profile. Two of one project would leave open which one works on a server.
-func openAll(ctx context.Context, clouds []cloudConfig) ([]activities.Profile, error) {
+// openAll makes the clients of every profile, and asks nobody. Two of one project would leave open which one works on
+// a server; of projects known by name only, the activities find out.
+func openAll(clouds []cloudConfig) ([]activities.Profile, error) {
 	var profiles []activities.Profile
 	var errs []error
 	owner := map[string]string{}
-	for _, c := range clouds {
-		client, err := c.open(ctx)
+	for i := range clouds {
+		c := &clouds[i]
+		client, err := c.open()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("profile %s: %w", c.Profile, err))
 			continue
 		}
-		if other, taken := owner[client.ProjectID()]; taken {
-			errs = append(errs, fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", other, c.Profile, client.ProjectID()))
+		id := client.ProjectID()
+		if other, taken := owner[id]; taken && id != "" {
+			errs = append(errs, fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", other, c.Profile, id))
 		}
-		owner[client.ProjectID()] = c.Profile
+		owner[id] = c.Profile
 		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client, Edition: c.Edition})
 	}
 	return profiles, errors.Join(errs...)
@@ -209,61 +218,73 @@ func (s *settings) identity() string {
 	return s.endpoint("iam")
 }
 
-// open makes the client. It asks the identity service when the project is known by its name only, and the metadata
-// service when nobody gave credentials.
-func (c cloudConfig) open(ctx context.Context) (*ecs.Client, error) {
+// open makes the client. It asks nobody: a project that is known by its name is looked up when it is needed first.
+func (c *cloudConfig) open() (*ecs.Client, error) {
 	config := c.Config
 	if c.Agency != nil {
-		agency, err := ecs.NewAgency(*c.Agency)
-		if err != nil {
+		var err error
+		if c.agency, err = ecs.NewAgency(*c.Agency); err != nil {
 			return nil, err
 		}
-		if err := agency.Check(ctx); err != nil {
-			return nil, fmt.Errorf("%s; the metadata service at %s has none either: %w", c.None, c.Agency.URL, err)
-		}
-		config.Credentials = agency
+		config.Credentials = c.agency
 	}
 	if c.Identity.URL != "" {
 		identity, err := ecs.NewIdentity(c.Identity)
 		if err != nil {
 			return nil, err
 		}
-		defer identity.Close()
-		if err := c.identify(ctx, identity, &config); err != nil {
-			return nil, err
+		config.FindProject = identity.FindProject(config.Credentials, c.ProjectName)
+		if c.Login != nil {
+			user, err := ecs.NewUserToken(identity, *c.Login)
+			if err != nil {
+				return nil, err
+			}
+			config.Credentials, config.FindProject = user, user.ProjectID
 		}
 	}
 	return ecs.New(config)
 }
 
-func (c cloudConfig) identify(ctx context.Context, identity *ecs.Identity, config *ecs.Config) error {
-	lookUp := func(ctx context.Context) (string, error) {
-		return identity.FindProject(config.Credentials, c.ProjectName)(ctx)
+// introduce looks up what the settings only name, and logs each profile that cannot be used as things are. The worker
+// serves the others meanwhile, and that one as soon as its cloud lets it: none of this is in the way of its start.
+// That comes last in a start, so that one which fails again and again does not sign in each time.
+func introduce(ctx context.Context, logger *zap.Logger, clouds []cloudConfig, acts *activities.Activities) {
+	var all sync.WaitGroup
+	for i, c := range clouds {
+		all.Go(func() {
+			err := c.ready(ctx, acts)
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				logger.Warn("a profile cannot be used yet: reimage doctor says what is in the way", zap.String("profile", c.Profile), zap.Error(err))
+			case c.ProjectID == "":
+				logger.Info("project found", zap.String("profile", c.described(acts.Profiles[i])))
+			}
+		})
 	}
-	if c.Login != nil {
-		user, err := ecs.NewUserToken(identity, *c.Login)
-		if err != nil {
-			return err
-		}
-		config.Credentials, lookUp = user, user.ProjectID
-	}
-	if c.ProjectID != "" {
-		return nil
-	}
-	id, err := lookUp(ctx)
-	if err != nil {
-		return fmt.Errorf("the id of project %q is not known; the settings may say it in place of the name: %w", c.ProjectName, err)
-	}
-	config.ProjectID = id
-	return nil
+	all.Wait()
 }
 
-// described says which profile leads where, and as whom: "web: project 0e5f... at
-// https://ecs.eu-de.otc.t-systems.com, edition otc, access key of HW_ACCESS_KEY".
+// ready is nil once there are credentials and a project.
+func (c cloudConfig) ready(ctx context.Context, acts *activities.Activities) error {
+	if c.agency != nil {
+		if err := c.agency.Check(ctx); err != nil {
+			return fmt.Errorf("%s; the metadata service grants none either: %w", c.None, err)
+		}
+	}
+	return acts.Open(ctx, c.Profile)
+}
+
+// described says which profile leads where, and as whom.
 func described(clouds []cloudConfig, profiles []activities.Profile) []string {
 	var lines []string
 	for i, p := range profiles {
-		lines = append(lines, fmt.Sprintf("%s: project %s at %s, edition %s, %s", p.Name, p.Cloud.ProjectID(), clouds[i].ECS, p.Edition.Name, clouds[i].Source))
+		lines = append(lines, clouds[i].described(p))
 	}
 	return lines
+}
+
+// described is "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com, edition otc, access key of HW_ACCESS_KEY".
+func (c cloudConfig) described(p activities.Profile) string {
+	return fmt.Sprintf("%s: project %s at %s, edition %s, %s", p.Name, cmp.Or(p.Cloud.ProjectID(), strconv.Quote(c.ProjectName)), c.ECS, p.Edition.Name, c.Source)
 }

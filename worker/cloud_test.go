@@ -1,16 +1,24 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -45,8 +53,9 @@ func TestProjectIsLookedUp(t *testing.T) {
 			cloud, env := emulated(t)
 			cfg, err := loadConfig(lookup(with(env, credentials)))
 			require.NoError(t, err)
-			client, err := cfg.Clouds[0].open(t.Context())
-			require.NoError(t, err)
+			client := opened(t, cfg)
+			assert.Empty(t, cloud.Ledger().Requests, "until it is needed")
+			require.NoError(t, client.Resolve(t.Context()))
 			assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 			_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
 			assert.NoError(t, err)
@@ -61,8 +70,7 @@ func TestIdentityURL(t *testing.T) {
 		env = with(env, with(aUser, map[string]string{"OS_AUTH_URL": env["REIMAGE_ECS_ENDPOINT"] + path}))
 		cfg, err := loadConfig(lookup(env))
 		require.NoError(t, err)
-		_, err = cfg.Clouds[0].open(t.Context())
-		assert.NoError(t, err, path)
+		assert.NoError(t, opened(t, cfg).Resolve(t.Context()), path)
 	}
 }
 
@@ -72,40 +80,88 @@ func TestRegionNamesTheProject(t *testing.T) {
 	env = with(env, with(aUser, map[string]string{"OS_PROJECT_NAME": "", "OS_REGION_NAME": emulator.DefaultProjectName}))
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	client, err := cfg.Clouds[0].open(t.Context())
-	require.NoError(t, err)
+	client := opened(t, cfg)
+	require.NoError(t, client.Resolve(t.Context()))
 	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 }
 
-// TestKnownProjectAsksNobody: a worker starts while the identity service is down.
+// TestKnownProjectAsksNobody: that takes no identity service.
 func TestKnownProjectAsksNobody(t *testing.T) {
 	for _, credentials := range []map[string]string{aUser, aKey} {
 		cloud, env := emulated(t)
 		cfg, err := loadConfig(lookup(with(with(env, credentials), map[string]string{"OS_PROJECT_ID": "0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80"})))
 		require.NoError(t, err)
-		_, err = cfg.Clouds[0].open(t.Context())
-		require.NoError(t, err)
+		require.NoError(t, opened(t, cfg).Resolve(t.Context()))
 		assert.Empty(t, cloud.Ledger().Requests)
 	}
 }
 
-// TestUnknownProject says which name was looked up, and what to set in its place.
-func TestUnknownProject(t *testing.T) {
+// opened is the client of the first profile.
+func opened(t *testing.T, cfg config) *ecs.Client {
+	t.Helper()
+	client, err := cfg.Clouds[0].open()
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// introduced is what a worker logs of its profiles once it has started, each line with its fields.
+func introduced(t *testing.T, env map[string]string) []string {
+	t.Helper()
+	cfg, err := loadConfig(lookup(env))
+	require.NoError(t, err)
+	profiles, err := openAll(cfg.Clouds)
+	require.NoError(t, err)
+	core, seen := observer.New(zap.DebugLevel)
+	introduce(t.Context(), zap.New(core), cfg.Clouds, &activities.Activities{Profiles: profiles})
+	var lines []string
+	for _, line := range seen.All() {
+		fields := line.ContextMap()
+		lines = append(lines, fmt.Sprint(line.Level, ": ", line.Message, ": ", fields["profile"], ": ", fields["error"]))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// TestProfileThatCannotBeUsed is named by a worker that serves all the same: what is wrong, and what to do.
+func TestProfileThatCannotBeUsed(t *testing.T) {
 	_, env := emulated(t)
-	for name, wrong := range map[string]map[string]string{
-		"key":      with(aKey, map[string]string{"OS_PROJECT_NAME": "nowhere"}),
-		"user":     with(aUser, map[string]string{"OS_PROJECT_NAME": "nowhere"}),
-		"password": with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}),
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	const noProject = `the credentials reach 0 projects of that name (check the name and the region, or set the id of the project: `
+	const userInNowhere = `get a token for user "` + emulator.DefaultUserName + `" in project "nowhere": `
+	for name, test := range map[string]struct {
+		wrong map[string]string
+		says  []string
+	}{
+		"project of a key":  {with(aKey, map[string]string{"OS_PROJECT_NAME": "nowhere"}), []string{`look up project "nowhere": `, noProject}},
+		"project of a user": {with(aUser, map[string]string{"OS_PROJECT_NAME": "nowhere"}), []string{userInNowhere, "The project of the scope does not exist", "(the user is not let in: check "}},
+		"password":          {with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}), []string{"The username or password is wrong", "(the user is not let in: check "}},
+		"secret key":        {with(aKey, map[string]string{"HW_SECRET_KEY": "not-the-password-of-anybody"}), []string{"verify aksk signature fail", "(the secret key is not that of the access key"}},
+		"silence":           {with(aUser, map[string]string{"OS_AUTH_URL": nobody.URL}), []string{"get a token for user", strings.TrimPrefix(nobody.URL, "http://")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := loadConfig(lookup(with(env, wrong)))
-			require.NoError(t, err)
-			_, err = cfg.Clouds[0].open(t.Context())
-			require.Error(t, err)
-			assert.ErrorContains(t, err, "is not known; the settings may say it in place of the name")
-			assert.NotContains(t, err.Error(), "not-the-password-of-anybody")
+			lines := introduced(t, with(env, test.wrong))
+			require.Len(t, lines, 1)
+			assert.Contains(t, lines[0], "warn: a profile cannot be used yet: reimage doctor says what is in the way: default: find the project of profile default: ")
+			for _, says := range test.says {
+				assert.Contains(t, lines[0], says)
+			}
+			assert.NotContains(t, lines[0], "not-the-password-of-anybody")
 		})
 	}
+}
+
+// TestProfilesStandAlone: what is wrong with one is not in the way of the other.
+func TestProfilesStandAlone(t *testing.T) {
+	_, web := emulated(t)
+	_, edge := emulated(t)
+	env := with(prefixed("WEB_", with(web, with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}))), prefixed("EDGE_", with(edge, aUser)))
+	env["REIMAGE_PROFILES"] = "web,edge"
+	lines := introduced(t, env)
+	require.Len(t, lines, 2)
+	assert.Equal(t, "info: project found: edge: project "+emulator.DefaultProjectID+" at "+edge["REIMAGE_ECS_ENDPOINT"]+", edition any, user of EDGE_OS_USERNAME: <nil>", lines[0])
+	assert.Contains(t, lines[1], "warn: a profile cannot be used yet: reimage doctor says what is in the way: web: ")
 }
 
 // TestHalfALogin names what goes together.
@@ -135,9 +191,11 @@ func TestProfiles(t *testing.T) {
 	env["EU_WEB_REIMAGE_EDITION"] = "swiss-otc"
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	profiles, err := openAll(t.Context(), cfg.Clouds)
+	profiles, err := openAll(cfg.Clouds)
 	require.NoError(t, err)
 	require.Len(t, profiles, 2)
+	assert.Contains(t, described(cfg.Clouds, profiles)[0], `eu-web: project "`+emulator.DefaultProjectName+`" at `)
+	require.NoError(t, profiles[0].Cloud.Resolve(t.Context()))
 	assert.Equal(t, [2]string{"eu-web", emulator.DefaultProjectID}, [2]string{profiles[0].Name, profiles[0].Cloud.ProjectID()})
 	assert.Equal(t, [2]string{"edge", "6af1c92eaf7e471fb35c82eecd4b7b5d"}, [2]string{profiles[1].Name, profiles[1].Cloud.ProjectID()})
 	assert.Equal(t, []string{
@@ -165,9 +223,11 @@ func TestProfilesThatAreWrong(t *testing.T) {
 
 	env = with(prefixed("A_", with(web, aUser)), prefixed("B_", with(web, aKey)))
 	env["REIMAGE_PROFILES"] = "a,b"
+	assert.Contains(t, strings.Join(introduced(t, env), "\n"), "are of the same project, "+emulator.DefaultProjectID+": leave one of them out")
+	env["A_OS_PROJECT_ID"], env["B_OS_PROJECT_ID"] = emulator.DefaultProjectID, emulator.DefaultProjectID
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	_, err = openAll(t.Context(), cfg.Clouds)
+	_, err = openAll(cfg.Clouds)
 	assert.ErrorContains(t, err, "profiles a and b are of the same project, "+emulator.DefaultProjectID)
 }
 
@@ -200,8 +260,8 @@ clouds:
 	env = with(with(env, otc), map[string]string{"HW_ACCESS_KEY": "another", "HW_SECRET_KEY": "account", "OS_PROJECT_NAME": "elsewhere", "HW_CLOUD": "cloud.example"})
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	client, err := cfg.Clouds[0].open(t.Context())
-	require.NoError(t, err)
+	client := opened(t, cfg)
+	require.NoError(t, client.Resolve(t.Context()))
 	assert.Equal(t, emulator.DefaultProjectID, client.ProjectID())
 }
 

@@ -43,7 +43,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	}
 	defer func() { _ = logger.Sync() }() // standard error may not be syncable
 
-	profiles, err := openAll(ctx, cfg.Clouds)
+	profiles, err := openAll(cfg.Clouds)
 	if err != nil {
 		return fmt.Errorf("the cloud settings cannot be used:\n%w", err)
 	}
@@ -107,6 +107,12 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 	logger.Info("worker started",
 		zap.String("task_queue", cfg.TaskQueue), zap.Strings("profiles", described(cfg.Clouds, acts.Profiles)),
 		zap.String("health", health.url()))
+	introduced := make(chan struct{})
+	asking, stopAsking := context.WithCancel(ctx)
+	go func() {
+		defer close(introduced)
+		introduce(asking, logger, cfg.Clouds, acts)
+	}()
 
 	select {
 	case <-ctx.Done():
@@ -115,6 +121,8 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		err = fmt.Errorf("the worker failed: %w", err)
 	}
 	health.notReady()
+	stopAsking()
+	<-introduced
 	w.Stop()
 	logger.Info("worker stopped")
 	return errors.Join(err, health.stop())

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -45,27 +46,38 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	lab.ReplayRuns(run)
 }
 
-// TestWrongKeysAreMendedOnTheWorker: a worker that was started with the wrong key changes nothing and fails no server;
-// one with the right key takes over.
-func TestWrongKeysAreMendedOnTheWorker(t *testing.T) {
+// TestWrongSettingsAreMendedOnTheWorker: a worker that was started with the wrong key, or that cannot even find out
+// whether the rollout's project is its own, changes nothing and fails no server; one with the right settings takes over.
+func TestWrongSettingsAreMendedOnTheWorker(t *testing.T) {
 	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Servers: 4})
-	wrong := lab.StartWorker(map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"})
-	plan := lab.Plan("mended", 4, 4)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
-		return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
-	})
-	assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
-	assert.NotContains(t, paused.Why, "not-the-secret-key")
-	require.NoError(t, wrong.Stop())
+	for name, wrongly := range map[string]map[string]string{
+		"key":      {"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"},
+		"password": asUser("not-the-password-of-anybody", emulator.DefaultProjectName),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, emulator.Options{Servers: 4})
+			env := map[string]string{"REIMAGE_IAM_ENDPOINT": lab.URL}
+			maps.Copy(env, wrongly)
+			wrong := lab.StartWorker(env)
+			plan := lab.Plan("mended-"+name, 4, 4)
+			run := lab.Roll(workflows.RolloutInput{Plan: plan})
+			paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
+				return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
+			})
+			assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
+			assert.Contains(t, paused.Why, "the cloud refuses the credentials of profile default: ")
+			assert.NotContains(t, paused.Why, "not-the-")
+			require.NoError(t, wrong.Stop())
 
-	lab.StartWorker(nil)
-	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Resume})
-	require.NoError(t, err)
-	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
-	requireFleetChangedOnce(t, lab, plan)
-	lab.ReplayRuns(run)
+			lab.StartWorker(nil)
+			_, err := lab.Tell(run, rollout.Command{Kind: rollout.Resume})
+			require.NoError(t, err)
+			assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
+			requireFleetChangedOnce(t, lab, plan)
+			lab.ReplayRuns(run)
+		})
+	}
 }
 
 // TestRolloutOutlivesItsCredentials: the worker is a user with a password, or has no keys but those of its server's agency.

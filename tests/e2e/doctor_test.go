@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +68,14 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+// asUser are the settings of a worker that signs in, to a project of that name.
+func asUser(password, project string) map[string]string {
+	return map[string]string{
+		"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": "", "HUAWEICLOUD_SDK_PROJECT_ID": "",
+		"OS_USERNAME": emulator.DefaultUserName, "OS_PASSWORD": password, "OS_USER_DOMAIN_NAME": emulator.DefaultDomainName, "OS_PROJECT_NAME": project,
+	}
+}
+
 // TestDoctorAndPlanNameWhatIsSetUpWrong: the same cause and the same remedy, whoever is asked.
 func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 	t.Parallel()
@@ -78,6 +89,12 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 	}{
 		"wrong key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"},
 			activities.CheckCredentials, "401", "the secret key is not that of the access key", ""},
+		"wrong password": {emulator.Options{}, asUser("not-the-password-of-anybody", emulator.DefaultProjectName),
+			activities.CheckCredentials, "The username or password is wrong", "check the user, password and account", ""},
+		"wrong project name of a user": {emulator.Options{}, asUser(emulator.DefaultPassword, "nowhere"),
+			activities.CheckCredentials, `in project "nowhere"`, "that the project is one of theirs", ""},
+		"wrong project name of a key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "", "HW_PROJECT_NAME": "nowhere"},
+			activities.CheckProject, `look up project "nowhere"`, "check the name and the region, or set the id of the project", ""},
 		"wrong project": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"},
 			activities.CheckProject, "Ecs.0023", "the project is not that of the credentials: check its id, and the region", ""},
 		"wrong region": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpAny, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404, Times: -1}}}, nil,
@@ -90,7 +107,9 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lab := machine.NewLab(t, test.cloud)
-			lab.StartWorker(test.env)
+			env := map[string]string{"REIMAGE_IAM_ENDPOINT": lab.URL}
+			maps.Copy(env, test.env)
+			lab.StartWorker(env)
 			found := doctored(t, lab, 1)
 			for check, finding := range found {
 				assert.Equal(t, check == test.check, finding.Verdict == activities.CheckFailed, "%s: %s", check, finding.Seen)
@@ -108,7 +127,48 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 			}
 			assert.Contains(t, ran.ErrOut, says)
 			assert.Contains(t, ran.ErrOut, "; find out why with: reimage doctor --task-queue "+lab.Queue)
-			assert.NotContains(t, ran.ErrOut, "not-the-secret-key")
+			assert.NotContains(t, ran.ErrOut, "not-the-")
+			assert.LessOrEqual(t, lab.Cloud.Ledger().Requests["POST /v3/auth/tokens"], 1, "for the start, doctor and plan together")
+		})
+	}
+}
+
+// TestOneProfileIsSetUpWrong: the worker serves the other one, and says which it is.
+func TestOneProfileIsSetUpWrong(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{})
+	env := map[string]string{"REIMAGE_PROFILES": "web,edge"}
+	for name, value := range asUser("not-the-password-of-anybody", emulator.DefaultProjectName) {
+		env["WEB_"+name] = value
+	}
+	for profile, settings := range map[string]map[string]string{
+		"WEB_":  {"REIMAGE_IAM_ENDPOINT": lab.URL},
+		"EDGE_": {"HW_ACCESS_KEY": emulator.DefaultAccessKey, "HW_SECRET_KEY": emulator.DefaultSecretKey, "HW_PROJECT_ID": emulator.DefaultProjectID},
+	} {
+		maps.Copy(settings, map[string]string{"REIMAGE_ECS_ENDPOINT": lab.URL, "REIMAGE_IMS_ENDPOINT": lab.URL})
+		for name, value := range settings {
+			env[profile+name] = value
+		}
+	}
+	lab.StartWorker(env)
+	assert.Equal(t, activities.CheckFailed, doctored(t, lab, 1, "--profile", "web")[activities.CheckCredentials].Verdict)
+	doctored(t, lab, 0, "--profile", "edge")
+	assert.Equal(t, 1, lab.Cloud.Ledger().Requests["POST /v3/auth/tokens"])
+}
+
+// TestStartThatFailsSignsNobodyIn: whatever restarts a worker again and again would have the user locked.
+func TestStartThatFailsSignsNobodyIn(t *testing.T) {
+	t.Parallel()
+	for name, failing := range map[string][2]string{"no Temporal": {"TEMPORAL_ADDRESS", "127.0.0.1:1"}, "a port in use": {"REIMAGE_LISTEN", ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, emulator.Options{})
+			env := asUser("not-the-password-of-anybody", emulator.DefaultProjectName)
+			env["REIMAGE_IAM_ENDPOINT"] = lab.URL
+			env[failing[0]] = cmp.Or(failing[1], strings.TrimPrefix(lab.URL, "http://"))
+			_, err := lab.TryWorker(env)
+			require.ErrorContains(t, err, "the worker ended at once")
+			assert.Empty(t, lab.Cloud.Ledger().Requests)
 		})
 	}
 }
