@@ -167,21 +167,32 @@ func TestDiagnoseCredentials(t *testing.T) {
 			})
 		})
 	}
-	t.Run("wrong password", func(t *testing.T) {
-		inLab(t, stopped(), func(l *lab) {
-			login := goodLogin()
-			login.Password = ecs.NewSecret(plantedPassword)
-			l.signIn(login)
-			d := l.diagnose(activities.DiagnoseInput{})
-			failed := d.failed(activities.CheckCredentials)
-			assert.Contains(l, failed.Seen, `get a token for user "operator" in project "eu-emulated-1": HTTP 401`)
-			assert.NotContains(l, failed.Seen, failed.Fix)
-			assert.Contains(l, failed.Fix, "the user, password and account")
-			d.says(activities.CheckCloud, activities.CheckOK, "its identity service answers; http://ecs.emulated was not asked")
-			d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
-			d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+	for name, test := range map[string]struct {
+		change func(*ecs.Login)
+		seen   string
+		asks   string // which project
+	}{
+		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, "username or password is wrong", `project "` + emulator.DefaultProjectName + `"`},
+		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, "project of the scope does not exist", "project " + otherProject},
+		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, "project of the scope does not exist", `project "eu-other"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, stopped(), func(l *lab) {
+				login := goodLogin()
+				test.change(&login)
+				l.signIn(login)
+				d := l.diagnose(activities.DiagnoseInput{})
+				failed := d.failed(activities.CheckCredentials)
+				assert.Contains(l, failed.Seen, `get a token for user "operator" in project "`)
+				assert.Contains(l, failed.Seen, test.seen)
+				assert.NotContains(l, failed.Seen, failed.Fix)
+				assert.Contains(l, failed.Fix, "check the user, password and account, and that "+test.asks+" is one of this cloud and region that the user may use")
+				d.says(activities.CheckCloud, activities.CheckOK, "its identity service answers; http://ecs.emulated was not asked")
+				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
+				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+			})
 		})
-	})
+	}
 }
 
 // TestDiagnoseTheClockByWhoeverAnswers: the identity service, when it grants nothing. A password is not spoilt by the

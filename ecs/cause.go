@@ -118,7 +118,11 @@ func (e *Error) Remedy() string {
 	if e.remedy != "" {
 		return e.remedy
 	}
-	switch e.Cause() {
+	cause := e.Cause()
+	if e.scope != "" && (cause == CauseCredentials || cause == CausePermission) {
+		return "check the user, password and account, and that " + e.scope + " is one of this cloud and region that the user may use"
+	}
+	switch cause {
 	case CauseRegion:
 		return "nothing serves this call at that address: check the region, and the domain or endpoint"
 	case CauseClock:
@@ -140,13 +144,13 @@ func (e *Error) Remedy() string {
 
 // newCredentials follows the texts of the gateway where they tell more than its code.
 func (e *Error) newCredentials() string {
-	number, _ := gatewayCode(e.Code)
+	number, gateway := gatewayCode(e.Code)
 	switch {
-	case number == "0307" || e.Code == "Common.0013":
+	case gateway && number == "0307" || e.Code == "Common.0013":
 		return "the token has ended, or is one of another region: get a new one for this project"
-	case number != "" && strings.Contains(e.Message, "signature fail"):
+	case gateway && strings.Contains(e.Message, "signature fail"):
 		return "the secret key is not that of the access key: set both anew"
-	case number != "" && strings.Contains(e.Message, "not exist"):
+	case gateway && strings.Contains(e.Message, "not exist"):
 		return "this cloud does not know the access key: check it, and the region and domain of the endpoints"
 	}
 	return "the credentials are not accepted: check the keys, or the user, password and account, and that they are of this cloud"

@@ -36,6 +36,7 @@ func TestCause(t *testing.T) {
 		{"a proxy", 403, `<html><title>Blocked</title></html>`, "", ""},
 		{"secret key", 401, `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: verify aksk signature fail"}`, ecs.CauseCredentials, "the secret key is not that of the access key"},
 		{"access key", 401, `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: ak AK1 not exist"}`, ecs.CauseCredentials, "this cloud does not know the access key"},
+		{"no word of the gateway", 401, `{"error":{"code":401,"message":"the project does not exist","title":"Unauthorized"}}`, ecs.CauseCredentials, "the credentials are not accepted"},
 		{"token", 401, `{"error_code":"APIGW.0307","error_msg":"The token must be updated."}`, ecs.CauseCredentials, "one of another region"},
 		{"token of the server service", 401, `{"error":{"code":"Common.0013","message":"invalid"}}`, ecs.CauseCredentials, "the token has ended"},
 		{"no word", 401, ``, ecs.CauseCredentials, "the credentials are not accepted"},

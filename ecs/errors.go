@@ -29,6 +29,7 @@ type Error struct {
 	relayed relayedFault
 	foreign bool   // the answer was not the service's, or in no shape of its: an HTML page, text, nothing
 	action  string // that the call needs
+	scope   string // the project that a token was asked for
 	// skew is how far the local clock was ahead of the answer's date; dated when it had one.
 	skew  time.Duration
 	dated bool

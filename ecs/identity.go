@@ -140,8 +140,10 @@ func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 	identity.Password.User.Password = login.Password.Reveal()
 	identity.Password.User.Domain = namedJSON{ID: login.DomainID, Name: login.Domain}
 	body.Auth.Scope.Project = namedJSON{ID: login.ProjectID, Name: login.ProjectName}
+	scope := "project " + strconv.Quote(shown(login.ProjectName))
 	if login.ProjectID != "" {
 		body.Auth.Scope.Project.Name = ""
+		scope = "project " + shown(login.ProjectID)
 	}
 	call := request{
 		op: "get", method: http.MethodPost,
@@ -149,15 +151,12 @@ func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 		url:      withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
 		body:     encode(body),
 		secrets:  []string{login.Password.Reveal()},
+		scope:    scope,
 	}
 	asked := i.client.now()
 	reply := i.client.exchange(ctx, call)
 	if !reply.usable() {
-		e := reply.failure(call)
-		if e.Cause() == CauseCredentials {
-			e.remedy = "the user is not let in: check the user, password and account, that the project is one of theirs, and that they are of this cloud"
-		}
-		return grant{}, e
+		return grant{}, reply.failure(call)
 	}
 	token := reply.header.Get("X-Subject-Token")
 	projectID, expires, err := decodeToken(token, reply.body, asked)
