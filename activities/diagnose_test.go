@@ -389,10 +389,10 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 		"certificate":        {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
 		"host":               {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
 		"clock":              {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
-		"list of servers":    {denied(emulator.OpServers), nil, activities.ErrRefused, "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project)"},
-		"list of images":     {denied(emulator.OpImage), nil, activities.ErrRefused, "the credentials need the action ims:images:list"},
-		"disks of a server":  {denied(emulator.OpBlockDevice), nil, activities.ErrRefused, "the credentials need the action ecs:cloudServers:listServerBlockDevices"},
-		"list of the groups": {denied(emulator.OpServerGroups), nil, activities.ErrRefused, "the credentials need the action ecs:cloudServers:listServerGroups"},
+		"list of servers":    {denied(emulator.OpServers), nil, activities.ErrCredentials, "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project)"},
+		"list of images":     {denied(emulator.OpImage), nil, activities.ErrCredentials, "the credentials need the action ims:images:list"},
+		"disks of a server":  {denied(emulator.OpBlockDevice), nil, activities.ErrCredentials, "the credentials need the action ecs:cloudServers:listServerBlockDevices"},
+		"list of the groups": {denied(emulator.OpServerGroups), nil, activities.ErrCredentials, "the credentials need the action ecs:cloudServers:listServerGroups"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, test.options, func(l *lab) {

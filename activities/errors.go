@@ -15,7 +15,7 @@ import (
 const (
 	ErrInvalid        = "InvalidRequest"     // our own check refused it; nothing was sent
 	ErrRefused        = "Refused"            // the cloud refused, and nothing was started
-	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials
+	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials, or they lack a permission
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
 	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
 	ErrUnproven       = "RefusedUnproven"    // the cloud refused for a reason that is in no table; the server has to tell
@@ -46,11 +46,12 @@ func (s site) cloudError(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
+	if barred(cloud) {
+		return final(ErrCredentials, s.credentialsRefused(cloud))
+	}
 	switch cloud.Class() {
 	case ecs.ClassInvalid:
 		return final(ErrInvalid, cloud)
-	case ecs.ClassAuth:
-		return final(ErrCredentials, s.credentialsRefused(cloud))
 	case ecs.ClassNotFound:
 		return final(ErrVanished, cloud)
 	case ecs.ClassPermanent, ecs.ClassState:
@@ -70,19 +71,27 @@ func (s site) readError(ctx context.Context, err error) error {
 	if !ok || ctx.Err() != nil {
 		return s.cloudError(ctx, err)
 	}
+	if barred(cloud) {
+		return again(ErrCredentials, s.credentialsRefused(cloud), 0)
+	}
 	switch cloud.Class() {
 	case ecs.ClassInvalid, ecs.ClassThrottled:
 		return s.cloudError(ctx, err)
-	case ecs.ClassAuth:
-		return again(ErrCredentials, s.credentialsRefused(cloud), 0)
 	}
 	return again(ErrCloud, cloud, 0)
 }
+
+// barred is true when the cloud does not accept the credentials, or lets them not make such a call: it would refuse
+// every other server, too, until somebody mends that.
+func barred(err *ecs.Error) bool { return err.Class() == ecs.ClassAuth || err.Unpermitted() }
 
 // credentialsRefused names what whoever mends it has to look for.
 func (s site) credentialsRefused(err *ecs.Error) error {
 	if err.Cause() == ecs.CauseProject {
 		return err // nothing is wrong with them: Profile.resolveProject has named it
+	}
+	if err.Class() != ecs.ClassAuth {
+		return fmt.Errorf("the credentials of profile %s lack a permission: %w", s.Name, err)
 	}
 	return fmt.Errorf("the cloud refuses the credentials of profile %s: %w", s.Name, err)
 }

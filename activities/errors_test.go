@@ -42,7 +42,9 @@ func TestErrorTypes(t *testing.T) {
 		{"signature", refuse("APIGW.0301", 401), activities.ErrCredentials, true, false, 0},
 		{"token", refuse("APIGW.0307", 401), activities.ErrCredentials, true, false, 0},
 		{"no such API", refuse("APIGW.0101", 404), activities.ErrRefused, true, false, 0},
-		{"policy", refuse("Pdp.0001", 403), activities.ErrRefused, true, false, 0},
+		{"policy", refuse("Pdp.0001", 403), activities.ErrCredentials, true, false, 0},
+		{"a server that is frozen", refuse("Ecs.0030", 403), activities.ErrRefused, true, false, 0},
+		{"403 for a reason in no table", refuse("Ecs.9999", 403), activities.ErrRefused, true, false, 0},
 		{"another project", refuse("Ecs.0023", 400), activities.ErrRefused, true, false, 0},
 	}
 	for _, test := range tests {
@@ -54,8 +56,12 @@ func TestErrorTypes(t *testing.T) {
 				assert.Equal(l, test.delay, failed.NextRetryDelay())
 				assert.Equal(l, test.benign, failed.Category() == temporal.ApplicationErrorCategoryBenign)
 				assert.Contains(l, failed.Message(), "read server "+l.server.ID, "it says what was tried, on what")
-				if test.kind == activities.ErrCredentials {
-					assert.Contains(l, failed.Message(), "the cloud refuses the credentials of profile "+activities.DefaultProfile)
+				switch {
+				case test.fault.Code == "Pdp.0001":
+					assert.Contains(l, failed.Message(), "the credentials of profile default lack a permission: ")
+					assert.Contains(l, failed.Message(), "need the action ecs:cloudServers:get")
+				case test.kind == activities.ErrCredentials:
+					assert.Contains(l, failed.Message(), "the cloud refuses the credentials of profile default: ")
 				}
 			})
 		})

@@ -361,7 +361,7 @@ func TestMakePlanGivesUp(t *testing.T) {
 	}{
 		"throttled for long": {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: 5 * time.Minute}, activities.ErrThrottled, false, 5 * time.Minute},
 		"trouble":            {emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, Times: -1}, activities.ErrCloud, false, 0},
-		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0110"}, activities.ErrRefused, true, 0},
+		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0110"}, activities.ErrCredentials, true, 0},
 		"credentials":        {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}, activities.ErrCredentials, true, 0},
 	}
 	for name, test := range tests {

@@ -147,7 +147,8 @@ func TestPollJobThroughTrouble(t *testing.T) {
 		{emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, activities.ErrThrottled},
 		{emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled},
 		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, activities.ErrCredentials},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCredentials},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.9999", Status: 403}, activities.ErrCloud},
 		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0023", Status: 400}, activities.ErrCloud},
 		// The gateway's 404 is about the address and does not mean a forgotten job.
 		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}, activities.ErrCloud},
@@ -170,14 +171,14 @@ func TestPollJobThroughTrouble(t *testing.T) {
 func TestPollJobOfWhichTheCloudDoesNotTell(t *testing.T) {
 	for code, says := range map[string]string{"Common.0021": "the cloud does not tell of its job: ", "Pdp.0001": ""} {
 		t.Run(code, func(t *testing.T) {
-			status := 400
+			status, kind := 400, activities.ErrCloud
 			if says == "" {
-				status = 403
+				status, kind = 403, activities.ErrCredentials
 			}
 			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: code, Status: status, Times: -1}), func(l *lab) {
 				job := l.changing()
 				before := l.poll(job, time.Minute)
-				assert.Equal(l, activities.ErrCloud, before.kinds()[0], "the change may not be over")
+				assert.Equal(l, kind, before.kinds()[0], "the change may not be over")
 				if says == "" {
 					assert.Error(l, before.err, "it is asked for again and again")
 					return

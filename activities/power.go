@@ -210,9 +210,9 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	if out.Err.Busy() || isNotFound(out.Err) {
 		return nil // the next look decides
 	}
-	// A server is not left without its power because credentials are missing for a while.
+	// A server is not left without its power because credentials or permissions are missing for a while.
 	starts := p.want == rollout.StatusActive
-	if out.Renewed || starts && out.Err.Class() == ecs.ClassAuth {
+	if out.Renewed || starts && barred(out.Err) {
 		return again(ErrCredentials, p.credentialsRefused(out.Err), 0)
 	}
 	return p.cloudError(ctx, out.Err)

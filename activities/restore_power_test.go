@@ -82,6 +82,16 @@ func TestRestorePowerAdoptsTheJobOfTheLastAttempt(t *testing.T) {
 	})
 }
 
+// TestRestorePowerWaitsForThePermission: nobody leaves a server without its power for want of it.
+func TestRestorePowerWaitsForThePermission(t *testing.T) {
+	withdrawn := emulator.Fault{Op: emulator.OpStart, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403, Times: 2}
+	inLab(t, withFaults(stopped(), withdrawn), func(l *lab) {
+		c := persist(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrCredentials, activities.ErrCredentials, ""}, c.kinds())
+	})
+}
+
 func TestRestorePowerFails(t *testing.T) {
 	t.Run("job fails", func(t *testing.T) {
 		fail := emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobFail, Message: "no capacity on the host"}

@@ -216,6 +216,8 @@ func TestStopUnderFaults(t *testing.T) {
 		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, 1, []string{activities.ErrThrottled, ""}},
 		{"busy", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0603"}, 1, []string{""}},
 		{"locked", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605"}, 0, []string{activities.ErrRefused}},
+		{"locked, 403", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605", Status: 403}, 0, []string{activities.ErrRefused}},
+		{"a permission withdrawn", emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, 0, []string{activities.ErrCredentials}},
 		{"job forgotten", emulator.Fault{Kind: emulator.JobForgotten}, 1, []string{""}},
 		{"job stuck, done", emulator.Fault{Kind: emulator.JobStuckDone}, 1, []string{""}},
 	}

@@ -77,6 +77,18 @@ func submitFaults() []submitFault {
 			kinds: []string{activities.ErrCredentials}, refused: true,
 		},
 		{
+			name: "a permission withdrawn", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0110", Status: 403, Times: -1},
+			kinds: []string{activities.ErrCredentials}, refused: true,
+		},
+		{
+			name: "an account restriction", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0067", Status: 403, Times: -1},
+			kinds: []string{activities.ErrRefused}, refused: true,
+		},
+		{
+			name: "403 for a reason in no table", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.9999", Status: 403, Times: -1},
+			kinds: []string{activities.ErrRefused}, refused: true,
+		},
+		{
 			name: "a step failed", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0202", Status: 400},
 			kinds: doubt, settles: true,
 		},

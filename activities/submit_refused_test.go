@@ -32,11 +32,13 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 			})
 		})
 	}
-	t.Run("after a doubt", func(t *testing.T) {
-		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400}), func(l *lab) {
-			failsWith(l, l.submit(attempt{number: 2}).err, activities.ErrInDoubt, true)
+	for code, status := range map[string]int{"Ecs.0205": 400, "Pdp.0001": 403} {
+		t.Run("after a doubt "+code, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: code, Status: status}), func(l *lab) {
+				failsWith(l, l.submit(attempt{number: 2}).err, activities.ErrInDoubt, true)
+			})
 		})
-	})
+	}
 }
 
 // TestSubmitGivesUp: what never gets through is said to be so while that is still known. The end of the
@@ -48,6 +50,7 @@ func TestSubmitGivesUp(t *testing.T) {
 	}{
 		"throttled":              {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 2 * time.Minute}, activities.ErrGivenUp},
 		"no credentials to look": {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, activities.ErrCredentials},
+		"no permission to look":  {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCredentials},
 		"somebody else works":    {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0073"}, activities.ErrGivenUp},
 	} {
 		t.Run(name, func(t *testing.T) {

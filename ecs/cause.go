@@ -78,6 +78,14 @@ func (e *Error) Admitted() bool {
 	return e.Cause() == ""
 }
 
+// Unpermitted is true when the credentials may not make such a call, whatever it is about: for a code that means just
+// that, and for HTTP 403 without a code. A code of the server service that is in no table may be about the one server,
+// and so may what it relays.
+func (e *Error) Unpermitted() bool {
+	unknown := strings.HasPrefix(e.Code, "Ecs.") && classOfCode(e.Code) == ""
+	return e.Cause() == CausePermission && !unknown
+}
+
 func causeOfGateway(number string) Cause {
 	switch number {
 	case

@@ -120,6 +120,34 @@ func TestAdmitted(t *testing.T) {
 	assert.False(t, failed.Admitted(), "nobody answered: %v", err)
 }
 
+// TestUnpermitted: what every other server would be refused for, too, and what may be about this one alone.
+func TestUnpermitted(t *testing.T) {
+	for _, test := range []struct {
+		status      int
+		body        string
+		unpermitted bool
+	}{
+		{403, `{"error":{"code":"Pdp.0001","message":"denied"}}`, true},
+		{403, `{"error":{"code":"Ecs.0110","message":"denied"}}`, true},
+		{403, `{"error":{"code":"Ecs.0003","message":"denied"}}`, true},
+		{403, `{"error_code":"APIGW.0302","error_msg":"no"}`, true},
+		{403, `{"forbidden":{"message":"Policy doesn't allow it to be performed.","code":403}}`, true},
+		{403, `{"error_code":"IMG.9999","error_msg":"no"}`, true},
+		{403, `{"error":{"code":"Ecs.0605","message":"locked"}}`, false},
+		{403, `{"error":{"code":"Ecs.0030","message":"frozen"}}`, false},
+		{403, `{"error":{"code":"Ecs.0067","message":"restricted"}}`, false},
+		{403, `{"error":{"code":"Ecs.9999","message":"no"}}`, false},
+		{400, `{"error":{"code":"Ecs.1000","message":"{\"forbidden\":{\"message\":\"no\",\"code\":403}}"}}`, false},
+		{403, `<html><title>Blocked</title></html>`, false},
+		{401, `{"error_code":"APIGW.0301","error_msg":"no"}`, false},
+	} {
+		_, err := clientOf(t, newCloud(t, answering(test.status, test.body))).Server(context.Background(), serverID)
+		var failed *ecs.Error
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, test.unpermitted, failed.Unpermitted(), test.body)
+	}
+}
+
 // TestEveryCallNamesItsAction, writes included.
 func TestEveryCallNamesItsAction(t *testing.T) {
 	c := clientOf(t, newCloud(t, answering(403, `{"error":{"code":"Pdp.0001","message":"denied"}}`)))

@@ -34,7 +34,7 @@ func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
 
 	assert.Equal(t, rollout.PhasePaused, paused.Phase)
 	assert.True(t, paused.NeedsHuman)
-	assert.Equal(t, "paused: the cloud refuses the credentials of profile web: no such key: mend them on the workers, then resume; 0 servers in flight", paused.Why)
+	assert.Equal(t, "paused: the cloud refuses the credentials of profile web: no such key: mend that, then resume; 0 servers in flight", paused.Why)
 	assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
 	assert.Zero(t, paused.Failed)
 	assert.Equal(t, rollout.Completed, result.End)
@@ -60,7 +60,7 @@ func TestServersInFlightThatWaitForCredentialsPauseTheRollout(t *testing.T) {
 
 	result := f.result()
 
-	assert.Equal(t, "paused: no such key: mend them on the workers, then resume; 2 servers in flight", paused.Why)
+	assert.Equal(t, "paused: no such key: mend that, then resume; 2 servers in flight", paused.Why)
 	assert.Len(t, paused.Log, 2)
 	assert.Equal(t, rollout.Completed, result.End)
 	assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
@@ -83,7 +83,7 @@ func TestAbortSaysThatServersWaitForCredentials(t *testing.T) {
 	require.Len(t, aborting, 2)
 	assert.Equal(t, "aborting: finishes 2 servers in flight", aborting[0].Why)
 	assert.False(t, aborting[0].NeedsHuman)
-	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend them on the workers", aborting[1].Why)
+	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend that", aborting[1].Why)
 	assert.True(t, aborting[1].NeedsHuman)
 	assert.Len(t, aborting[1].Log, len(aborting[0].Log)+1, "told once")
 }
@@ -98,7 +98,7 @@ func TestAbortOfAPauseForCredentials(t *testing.T) {
 
 	f.run()
 
-	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend them on the workers", aborting.Why)
+	assert.Equal(t, "aborting: finishes 2 servers in flight, which may wait: no such key: mend that", aborting.Why)
 }
 
 // TestServerLeftOffByRefusedCredentialsHasFailed: it ran before and does not run now, which somebody has to see.

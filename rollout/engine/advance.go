@@ -92,7 +92,7 @@ func (e *Engine) pauseForCredentials(refusal string) {
 }
 
 const (
-	mend           = ": mend them on the workers"
+	mend           = ": mend that"
 	mendThenResume = mend + ", then resume"
 )
 

@@ -104,7 +104,7 @@ func (c *checker) unblamed(before engine.State, i int, refusal string) {
 	require.Equal(c.t, c.failures(before, anywhere)+c.failedBefore(before, i), c.failures(after, anywhere))
 	if before.Phase != rollout.PhaseAborting {
 		require.Equal(c.t, rollout.PhasePaused, after.Phase)
-		require.Contains(c.t, c.restored().Progress().Why, refusal+": mend them on the workers, then resume")
+		require.Contains(c.t, c.restored().Progress().Why, refusal+": mend that, then resume")
 	}
 }
 

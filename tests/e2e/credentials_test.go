@@ -30,15 +30,51 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	paused := lab.Await(run, "a pause", func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused })
 	assert.Contains(t, paused.Why, "the cloud refuses the credentials of profile default: ")
 	assert.Contains(t, paused.Why, "HTTP 401 APIGW.0301")
-	assert.Contains(t, paused.Why, "mend them on the workers, then resume")
+	assert.Contains(t, paused.Why, "mend that, then resume")
 	assert.True(t, paused.NeedsHuman)
 	assert.Equal(t, rollout.Counts{Servers: 8, InFlight: 2, Pending: 6}, paused.Counts)
 	ran := machine.CLI(t, "status", "revoked")
-	assert.Contains(t, ran.Out, "mend them on the workers, then resume")
+	assert.Contains(t, ran.Out, "mend that, then resume")
 
 	lab.Cloud.ClearFaults()
 	ran = machine.CLI(t, "resume", "revoked", "--by", "the test")
 	assert.Equal(t, 0, ran.Code)
+	result := lab.Rolled(run)
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, rollout.Counts{Servers: 8, Done: 8}, result.Counts)
+	requireFleetChangedOnce(t, lab, plan)
+	lab.ReplayRuns(run)
+}
+
+// TestWithdrawnPermissionPausesARollout: the credentials are good and may no longer change servers. No server fails for it,
+// those that were stopped get their power back, and resume carries on once it is granted again.
+func TestWithdrawnPermissionPausesARollout(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 8})
+	lab.StartWorker(nil)
+	plan := lab.Plan("withdrawn", 2, 8)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	lab.Eventually("two changes under way", func() bool {
+		return lab.Accepted(plan.Servers[0].ID)+lab.Accepted(plan.Servers[1].ID) == 2
+	})
+
+	require.NoError(t, lab.Cloud.AddFault(emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403, Times: -1}))
+	paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
+		return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
+	})
+	assert.Contains(t, paused.Why, "the credentials of profile default lack a permission: change the OS of server ")
+	assert.Contains(t, paused.Why, "the credentials need the action ecs:cloudServers:changeOS in this project")
+	assert.True(t, paused.NeedsHuman)
+	assert.Equal(t, rollout.Counts{Servers: 8, Done: 2, Pending: 6}, paused.Counts)
+	assert.Zero(t, paused.Failed)
+	for _, planned := range plan.Servers {
+		now, _ := lab.Cloud.Server(planned.ID)
+		assert.Equal(t, planned.Status, now.Status, planned.Name)
+	}
+
+	lab.Cloud.ClearFaults()
+	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Resume})
+	require.NoError(t, err)
 	result := lab.Rolled(run)
 	assert.Equal(t, rollout.Completed, result.End)
 	assert.Equal(t, rollout.Counts{Servers: 8, Done: 8}, result.Counts)
