@@ -125,10 +125,7 @@ func workerStopping() error {
 	return again(ErrWorkerStopping, errors.New("the worker was told to stop; another one carries on"), time.Second)
 }
 
-func isNotFound(err error) bool {
-	cloud, ok := errors.AsType[*ecs.Error](err)
-	return ok && cloud.Class() == ecs.ClassNotFound
-}
+func isNotFound(err error) bool { return hasClass(err, ecs.ClassNotFound) }
 
 // isAnswer is true when the cloud took the question, and says that it has no answer.
 func isAnswer(err error) bool {
@@ -136,15 +133,7 @@ func isAnswer(err error) bool {
 	return ok && cloud.Admitted()
 }
 
-// passes is true for trouble that may be over when the question is asked again.
-func passes(err error) bool {
+func hasClass(err error, class ecs.Class) bool {
 	cloud, ok := errors.AsType[*ecs.Error](err)
-	if !ok {
-		return false
-	}
-	switch cloud.Class() {
-	case ecs.ClassTransient, ecs.ClassThrottled, ecs.ClassUnclear:
-		return true
-	}
-	return false
+	return ok && cloud.Class() == class
 }

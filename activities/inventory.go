@@ -27,9 +27,13 @@ type ReadingProgress struct {
 
 // gathering reads from the cloud what a plan is made of, or held against.
 type gathering struct {
-	site  // with a patient client
-	heart *heart
+	site      // with a patient client
+	impatient *ecs.Client
+	heart     *heart
 	rollout.Inventory
+	// lacks are the permissions that are missing, each a reason against the plan.
+	lacks         []string
+	askedForDisks bool
 }
 
 // gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.
@@ -45,6 +49,7 @@ func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, f
 
 // from is the site to gather from.
 func (g *gathering) from(s site) {
+	g.impatient = s.Cloud.Unhurried()
 	g.site, g.Cloud = s, s.Cloud.Patient()
 	g.Project, g.Inventory.Edition = s.Cloud.ProjectID(), s.Edition
 }
@@ -161,6 +166,7 @@ func (g *gathering) disks(ctx context.Context, ids []string) error {
 		return nil
 	}
 	g.reading(ctx, "system disks")
+	g.askedForDisks = true
 	at := map[string]int{}
 	for i, s := range g.Servers {
 		at[s.ID] = i
@@ -204,8 +210,8 @@ func (g *gathering) image(ctx context.Context, id string) error {
 	return nil
 }
 
-// imagesInUse reads the images that the servers run, with a request for each image. Those that are gone, or
-// not for us to see, are left out: then firmware and architecture are not compared.
+// imagesInUse reads the images that the servers run, with a request for each image. Those that are gone are left
+// out: then firmware and architecture are not compared.
 func (g *gathering) imagesInUse(ctx context.Context) error {
 	g.reading(ctx, "images")
 	known := map[string]bool{}
@@ -222,13 +228,11 @@ func (g *gathering) imagesInUse(ctx context.Context) error {
 	found := make([]ecs.Image, len(ids))
 	err := atOnce(ctx, len(ids), func(ctx context.Context, i int) error {
 		image, err := g.Cloud.Image(ctx, ids[i])
-		if passes(err) || err != nil && ctx.Err() != nil {
-			return err
+		if isNotFound(err) {
+			return nil
 		}
-		if err == nil {
-			found[i] = image
-		}
-		return nil
+		found[i] = image
+		return err
 	})
 	if err != nil {
 		return err

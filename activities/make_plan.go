@@ -27,11 +27,13 @@ type MakePlanResult struct {
 }
 
 // MakePlan reads the servers and images and plans the rollout. It touches nothing. Reasons against the
-// rollout are data; its errors are trouble with asking: CredentialsRefused, Refused, Throttled, CloudTrouble.
+// rollout, missing permissions among them, are data; its errors are trouble with asking: CredentialsRefused, Refused,
+// Throttled, CloudTrouble.
 //
 // Its requests: one for a thousand servers, or for a hundred that are named by their ids; one for each image in
-// use and one or two for the target; with server groups, one for a thousand of these; and one for each planned
-// server of a small plan, or else for each whose present image does not prove that its disk is large enough.
+// use and one or two for the target; with server groups, one for a thousand of these; one for each planned
+// server of a small plan, or else for each whose present image does not prove that its disk is large enough; and up to
+// three for the permissions that none of these need and a rollout does.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {
@@ -54,18 +56,22 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
+	incomplete := len(g.lacks) > 0
 	plan, err := planner.Make(doc, g.Inventory, time.Now())
-	if unproven := g.disksToMeasure(plan); len(unproven) > 0 {
-		if err := g.disks(ctx, unproven); err != nil {
-			return MakePlanResult{}, g.failure(ctx, err)
-		}
+	if err := g.aboutPlanned(ctx, plan); err != nil {
+		return MakePlanResult{}, g.failure(ctx, err)
+	}
+	if incomplete { // what could not be read would be taken for what is not there
+		return MakePlanResult{Problems: g.lacks}, nil
+	}
+	if len(plan.Servers) > 0 {
 		plan, err = planner.Make(doc, g.Inventory, time.Now())
 	}
 	problems, ok := errors.AsType[planner.Problems](err)
 	if err != nil && !ok {
 		return MakePlanResult{}, err
 	}
-	problems = append(problems, a.secretProblems(doc.Spec, plan, g.Images)...)
+	problems = slices.Concat(problems, g.lacks, a.secretProblems(doc.Spec, plan, g.Images))
 	if len(problems) > 0 {
 		return MakePlanResult{Problems: problems}, nil
 	}
@@ -74,19 +80,37 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 
 // forPlan reads what the planner needs.
 func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
-	if err := g.selected(ctx, doc.Spec.Select); err != nil {
+	if err := g.permitted(g.selected(ctx, doc.Spec.Select)); err != nil {
 		return err
 	}
-	if err := g.target(ctx, doc.Spec.Image); err != nil {
+	if err := g.permitted(g.target(ctx, doc.Spec.Image)); err != nil {
 		return err
 	}
-	if err := g.imagesInUse(ctx); err != nil {
+	if err := g.permitted(g.imagesInUse(ctx)); err != nil {
 		return err
 	}
 	if doc.Spec.PerGroup.ServerGroup {
-		return g.serverGroups(ctx)
+		return g.permitted(g.serverGroups(ctx))
 	}
 	return nil
+}
+
+// aboutPlanned reads what comes after a first plan, because only a plan tells which servers are meant: the sizes of
+// disks, and whether the credentials may look at a planned server as a rollout does.
+func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan) error {
+	if len(g.lacks) == 0 { // otherwise it is no plan
+		if err := g.permitted(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
+			return err
+		}
+	}
+	var server string
+	switch {
+	case len(plan.Servers) > 0:
+		server = plan.Servers[0].ID
+	case len(g.Servers) > 0: // there is no plan, and a missing permission is one more reason
+		server = g.Servers[0].ID
+	}
+	return g.probe(ctx, server)
 }
 
 // everySize is up to how many servers a plan tells the size of every disk that will be lost. No list shows
@@ -95,7 +119,7 @@ const everySize = 200
 
 // disksToMeasure are the planned servers whose system disk may be smaller than the image needs, or in a small
 // plan all of them. A disk is at least as large as the image it was made from needs, so most large fleets have
-// none. Sizes come after a first plan, because only a plan tells which servers are meant.
+// none.
 func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 	proven := map[string]int{} // by image, in GB
 	for _, image := range g.Images {

@@ -26,6 +26,8 @@ const (
 	imageReads   = "GET /v2/cloudimages"
 	diskReads    = "GET /v1/{project_id}/cloudservers/{server_id}/block_device"
 	groupReads   = "GET /v1/{project_id}/cloudservers/os-server-groups"
+	serverReads  = "GET /v1/{project_id}/cloudservers/{server_id}"
+	jobReads     = "GET /v1/{project_id}/jobs/{job_id}"
 	largeImage   = "base-2026-02-large" // needs 100 GB
 	selectsWeb   = "role=web"
 	selectsEvery = "env=prod"
@@ -94,7 +96,7 @@ func TestMakePlan(t *testing.T) {
 				Before: rollout.Fingerprint{ImageID: truth.ImageID, VolumeID: truth.SystemVolumeID},
 			}, planned)
 		}
-		assert.Equal(l, map[string]int{serverLists: 1, imageReads: 2, diskReads: 60}, l.cloud.Ledger().Requests)
+		assert.Equal(l, map[string]int{serverLists: 1, imageReads: 2, diskReads: 60, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests)
 	})
 }
 
@@ -103,7 +105,7 @@ func TestMakePlanOfALargeFleet(t *testing.T) {
 	inLab(t, fleetSized(500), func(l *lab) {
 		plan := l.plan(l.planOf(selectsWeb))
 		assert.Greater(l, len(plan.Servers), 200)
-		assert.Equal(l, map[string]int{serverLists: 1, imageReads: 2}, l.cloud.Ledger().Requests)
+		assert.Equal(l, map[string]int{serverLists: 1, imageReads: 2, diskReads: 1, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests)
 	})
 }
 
@@ -118,7 +120,7 @@ func TestMakePlanShowsWhatItReads(t *testing.T) {
 		for _, beat := range end.beats {
 			read = append(read, readBeat(l, &beat).Reading)
 		}
-		assert.Subset(l, []string{"", "servers", "images", "server groups", "system disks"}, read)
+		assert.Subset(l, []string{"", "servers", "images", "server groups", "system disks", "permissions"}, read)
 		assert.NotEmpty(l, read)
 	})
 }
@@ -134,7 +136,7 @@ func TestMakePlanOfNamedServers(t *testing.T) {
 			return func(s *spec.Spec) { s.Select = spec.Selection{IDs: ids} }
 		}
 		assert.Len(l, l.plan(l.planOf("", byID(ids...))).Servers, 120)
-		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2, diskReads: 120}, l.cloud.Ledger().Requests, "a hundred ids a request")
+		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2, diskReads: 120, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests, "a hundred ids a request")
 
 		plan := l.plan(l.planOf("", byID(ids[0]), func(s *spec.Spec) { s.Select.Names = []string{"db-*"} }))
 		assert.Greater(l, len(plan.Servers), 40, "names are found in the whole fleet")
@@ -361,7 +363,8 @@ func TestMakePlanGivesUp(t *testing.T) {
 	}{
 		"throttled for long": {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: 5 * time.Minute}, activities.ErrThrottled, false, 5 * time.Minute},
 		"trouble":            {emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, Times: -1}, activities.ErrCloud, false, 0},
-		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0110"}, activities.ErrCredentials, true, 0},
+		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0067"}, activities.ErrRefused, true, 0},
+		"present image":      {emulator.Fault{Op: emulator.OpImage, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", After: 1}, activities.ErrCredentials, true, 0},
 		"credentials":        {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}, activities.ErrCredentials, true, 0},
 	}
 	for name, test := range tests {
@@ -440,12 +443,12 @@ func TestMakePlanOfTenThousandServers(t *testing.T) {
 	inLab(t, fleetSized(10_000), func(l *lab) {
 		plan := l.plan(l.planOf(selectsEvery))
 		assert.Len(l, plan.Servers, 10_000)
-		assert.Equal(l, map[string]int{serverLists: 10, imageReads: 2}, l.cloud.Ledger().Requests)
+		assert.Equal(l, map[string]int{serverLists: 10, imageReads: 2, diskReads: 1, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests)
 
 		end := l.checkPlan(plan)
 		require.NoError(l, end.err)
 		assert.Empty(l, end.result.Drift)
-		assert.Equal(l, map[string]int{serverLists: 10 + 100, imageReads: 3}, l.cloud.Ledger().Requests)
+		assert.Equal(l, map[string]int{serverLists: 10 + 100, imageReads: 3, diskReads: 1, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests)
 	})
 }
 

@@ -120,12 +120,12 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 // change. The old image may be gone; then only the cloud can tell.
 func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
 	old, err := s.image(ctx, server.ImageID)
-	if passes(err) || err != nil && ctx.Err() != nil {
-		return s.cloudError(ctx, err)
-	}
-	if err != nil {
-		check.note("the server's present image %s cannot be read, so firmware and architecture were not compared", server.ImageID)
+	switch {
+	case isNotFound(err) || hasClass(err, ecs.ClassInvalid): // the cloud may show no image at all
+		check.note("the server's present image %s is gone, so firmware and architecture were not compared", server.ImageID)
 		return nil
+	case err != nil:
+		return s.cloudError(ctx, err)
 	}
 	check.result.PresentImageName = old.Name
 	if has, needs := firmware(old), firmware(image); has != needs {

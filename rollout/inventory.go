@@ -7,6 +7,8 @@ type Inventory struct {
 	Edition Edition           `json:"edition,omitzero"` // of the cloud
 	Servers []InventoryServer `json:"servers"`
 	Images  []InventoryImage  `json:"images"`
+	// Unproven is what nobody knows whether the credentials may do it, because it cannot be found out by looking.
+	Unproven []string `json:"unproven,omitempty"`
 }
 
 // InventoryServer is a server as the cloud shows it.

@@ -161,7 +161,7 @@ func TestWarnings(t *testing.T) {
 		"1 server cannot be rolled back (web-01): the previous image is gone",
 		"11 servers cannot be rolled back (web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10, web-11 and 1 more): image ubuntu-22.04 (" + jammy + ") has status deleted and must be active",
 		"api v2: nothing says that image ubuntu-24.04 lacks Cloud-Init, which is no proof that it has it: the first wave is; api: v1 is for images without",
-		"the present image of 1 server cannot be read, so firmware and architecture were not compared: web-01",
+		"the present image of 1 server is gone, so firmware and architecture were not compared: web-01",
 		"stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md",
 	}, plan.Warnings)
 	assert.Empty(t, mustMake(t, document(), fleet(10)).Warnings, "a careful document of ten servers")

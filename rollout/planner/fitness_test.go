@@ -132,7 +132,7 @@ func TestWhatFits(t *testing.T) {
 	inv.Images[0].Firmware, inv.Images[1].VirtEnv = "bios", ""
 	plan := mustMake(t, document(), inv)
 	assert.Len(t, plan.Servers, 6)
-	assert.Contains(t, plan.Warnings, "the present image of 1 server cannot be read, so firmware and architecture were not compared: web-03")
+	assert.Contains(t, plan.Warnings, "the present image of 1 server is gone, so firmware and architecture were not compared: web-03")
 	assert.Contains(t, plan.Warnings, "1 server paid by the year or month may wait until somebody pays a price difference, without autoPay: web-04")
 	assert.NotContains(t, strings.Join(mustMake(t, with(func(s *spec.Spec) { s.AutoPay = new(true) }), inv).Warnings, "\n"), "price difference")
 	inv.Images[1].Type = "shared"

@@ -18,7 +18,7 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
-	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images)}
+	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
 		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),
@@ -46,6 +46,8 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 type planner struct {
 	spec    spec.Spec // with every default filled in
 	edition rollout.Edition
+	// unproven is what the credentials may not be permitted to do.
+	unproven []string
 	// images are those of the inventory by their id in lower case.
 	images map[string]rollout.InventoryImage
 	// image is the one to install. Nil when it could not be chosen, which is a problem already.

@@ -27,6 +27,15 @@ func list(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
+// conjoined is a list that ends with "and".
+func conjoined(parts []string) string {
+	last := len(parts) - 1
+	if last < 1 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+}
+
 // labels call servers by their names, and where that is not enough by their ids too.
 type labels map[string]int // how many servers have the name
 

@@ -22,6 +22,9 @@ func (p *planner) warn() {
 	p.warnOfRollback()
 	p.warnOfChange()
 	p.warnOfNames()
+	if len(p.unproven) > 0 {
+		p.warning("that the credentials may %s is unproven until the first server", conjoined(p.unproven))
+	}
 }
 
 func (p *planner) warnOfCaps() {
@@ -85,9 +88,9 @@ func (p *planner) warnOfChange() {
 	for _, doubt := range p.image.Doubts(p.plan.Change) {
 		p.warning("%s", doubt)
 	}
-	unread := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
-	if len(unread) > 0 {
-		p.warning("the present image of %s cannot be read, so firmware and architecture were not compared: %s", rollout.Count(len(unread), "server"), p.names(unread))
+	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
+	if len(gone) > 0 {
+		p.warning("the present image of %s is gone, so firmware and architecture were not compared: %s", rollout.Count(len(gone), "server"), p.names(gone))
 	}
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")

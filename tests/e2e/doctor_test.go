@@ -126,7 +126,9 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 				says = test.plan
 			}
 			assert.Contains(t, ran.ErrOut, says)
-			assert.Contains(t, ran.ErrOut, "; find out why with: reimage doctor --task-queue "+lab.Queue)
+			if test.check != activities.CheckListServers { // a plan names by itself every permission that is missing
+				assert.Contains(t, ran.ErrOut, "; find out why with: reimage doctor --task-queue "+lab.Queue)
+			}
 			assert.NotContains(t, ran.ErrOut, "not-the-")
 			assert.LessOrEqual(t, lab.Cloud.Ledger().Requests["POST /v3/auth/tokens"], 1, "for the start, doctor and plan together")
 		})
