@@ -43,6 +43,9 @@ type PollJobResult struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// JobAwaitsPayment is the status of a job that does not begin before its order is paid.
+const JobAwaitsPayment = "PENDING_PAYMENT"
+
 // PollProgress is the heartbeat: the last status of the job.
 type PollProgress struct {
 	Status string `json:"status,omitempty"`

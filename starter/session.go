@@ -283,13 +283,16 @@ func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult,
 // showSteps prints each step as it begins, until the change has ended and every step was shown. A worker
 // that is away cannot answer a query; the change waits for a worker just as we do.
 func (s *session) showSteps(ctx context.Context, io streams, run client.WorkflowRun, ended <-chan struct{}) {
-	shown := 0
+	shown, unpaid := 0, false
 	for last := false; ; {
-		if status, err := s.status(ctx, run.GetID(), run.GetRunID()); err == nil && len(status.Steps) > shown {
+		if status, err := s.status(ctx, run.GetID(), run.GetRunID()); err == nil && len(status.Steps) >= shown {
 			for _, step := range status.Steps[shown:] {
 				safetext.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
 			}
-			shown = len(status.Steps)
+			if now := status.Now(); status.AwaitsPayment() && !unpaid && len(status.Steps) == shown {
+				safetext.Fprintf(io.err, "%s  %-8s%s\n", time.Now().Format(time.TimeOnly), now.Step, about(now, status))
+			}
+			shown, unpaid = len(status.Steps), status.AwaitsPayment()
 		}
 		if last {
 			return
@@ -309,6 +312,8 @@ func about(step workflows.StepAt, status workflows.Status) string {
 	switch {
 	case step.Step == workflows.StepEnded:
 		return string(status.End)
+	case step.Step == workflows.StepWait && status.AwaitsPayment():
+		return "job " + status.JobID + ", which begins when its order is paid"
 	case step.Step == workflows.StepWait:
 		return "job " + status.JobID
 	case status.CancelRequested && step == status.Now():
@@ -320,10 +325,28 @@ func about(step workflows.StepAt, status workflows.Status) string {
 func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {
 	var status workflows.Status
 	answer, err := s.client.QueryWorkflow(ctx, workflowID, runID, workflows.StatusQuery)
-	if err != nil {
-		return status, err
+	if err == nil {
+		err = answer.Get(&status)
 	}
-	return status, answer.Get(&status)
+	if err == nil && status.Now().Step == workflows.StepWait {
+		status.JobStatus = s.jobStatus(ctx, workflowID, runID)
+	}
+	return status, err
+}
+
+// jobStatus is what the activity that waits for the job has told Temporal last, "" when it has not looked yet.
+func (s *session) jobStatus(ctx context.Context, workflowID, runID string) string {
+	described, err := s.client.DescribeWorkflowExecution(ctx, workflowID, runID)
+	if err != nil {
+		return "" // it is worth a word, and not an error
+	}
+	var progress activities.PollProgress
+	for _, pending := range described.GetPendingActivities() {
+		if pending.GetActivityType().GetName() == activities.PollJobName {
+			_ = connect.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
+		}
+	}
+	return progress.Status
 }
 
 // advice is the command that finds out why a worker had trouble with the cloud.

@@ -91,7 +91,7 @@ func (r *rolloutRun) print(ctx context.Context, io streams, output outputFormat,
 		style.Colours = screen.colours
 	}
 	if len(p.InFlight) > 0 {
-		view.Steps = (&stepper{run: r, known: map[string]workflows.StepAt{}}).of(ctx, p)
+		view.Status = (&stepper{run: r, known: map[string]workflows.Status{}}).of(ctx, p)
 	}
 	for _, line := range progressview.Frame(view, style) {
 		if _, err := fmt.Fprintln(io.out, line); err != nil {

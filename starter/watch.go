@@ -57,7 +57,7 @@ func runWatch(ctx context.Context, io streams, untilEnd bool, name string) error
 // display shows views one after the other.
 type display interface {
 	show(progressview.View) error
-	// wantsSteps is true when it shows the steps of servers in flight, which cost a query each.
+	// wantsSteps is true when it shows the steps of servers in flight, which cost a question or two each.
 	wantsSteps() bool
 }
 
@@ -112,7 +112,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps := &stepper{run: r, known: map[string]workflows.StepAt{}}
+	steps := &stepper{run: r, known: map[string]workflows.Status{}}
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)
@@ -129,7 +129,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if d.wantsSteps() && err == nil {
-			view.Steps = steps.of(ctx, p)
+			view.Status = steps.of(ctx, p)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
@@ -227,7 +227,7 @@ func (r *rolloutRun) broken(err error) error {
 // stepper finds out where the servers in flight are.
 type stepper struct {
 	run   *rolloutRun
-	known map[string]workflows.StepAt // by server id
+	known map[string]workflows.Status // by server id
 	from  int                         // whom to ask first
 }
 
@@ -239,17 +239,17 @@ const (
 )
 
 // of asks some servers in flight, the next ones each time, and gives what is known of all.
-func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflows.StepAt {
+func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflows.Status {
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
 	var (
 		asked sync.WaitGroup
 		lock  sync.Mutex
-		now   = make(map[string]workflows.StepAt, len(p.InFlight))
+		now   = make(map[string]workflows.Status, len(p.InFlight))
 	)
 	for _, server := range p.InFlight {
-		if step, ok := s.known[server.ID]; ok {
-			now[server.ID] = step
+		if status, ok := s.known[server.ID]; ok {
+			now[server.ID] = status
 		}
 	}
 	for i := range min(askedAtOnce, len(p.InFlight)) {
@@ -259,7 +259,7 @@ func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflo
 			lock.Lock()
 			defer lock.Unlock()
 			if err == nil {
-				now[server.ID] = status.Now()
+				now[server.ID] = status
 			}
 		})
 	}

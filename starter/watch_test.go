@@ -282,7 +282,7 @@ func TestStepsTakeTurns(t *testing.T) {
 	f := newFleet(t, "many", 30, func(p *rollout.Plan) { p.Caps.InFlight, p.Waves = 30, []rollout.Wave{{Name: "all", End: 30}} })
 	f.start()
 	p := f.await("all are in flight", func(p rollout.Progress) bool { return len(p.InFlight) == 30 })
-	steps := &stepper{run: &rolloutRun{session: &session{client: temporalServer.Client}}, known: map[string]workflows.StepAt{}}
+	steps := &stepper{run: &rolloutRun{session: &session{client: temporalServer.Client}}, known: map[string]workflows.Status{}}
 	f.eventually("all steps are known", func() bool { return len(steps.of(t.Context(), p)) == 30 })
 	p.InFlight = p.InFlight[:3]
 	assert.Len(t, steps.of(t.Context(), p), 3, "who is no longer in flight is forgotten")

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -36,6 +37,9 @@ type Status struct {
 	Steps []StepAt `json:"steps"`
 	Name  string   `json:"name,omitempty"`
 	JobID string   `json:"job_id,omitempty"`
+	// JobStatus is the last status of the job in the step wait. The workflow does not know it: whoever asks adds it from
+	// the heartbeat of PollJob.
+	JobStatus string `json:"job_status,omitempty"`
 	// CancelRequested is true once somebody asked for a cancel. From the step submit on it comes too late.
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	End             rollout.ServerEnd `json:"end,omitempty"`
@@ -49,6 +53,9 @@ func (s Status) Now() StepAt {
 	}
 	return s.Steps[len(s.Steps)-1]
 }
+
+// AwaitsPayment is true while the change does not begin because nobody has paid its order.
+func (s Status) AwaitsPayment() bool { return s.JobStatus == activities.JobAwaitsPayment }
 
 func (c *changeOS) status(ctx workflow.Context) Status {
 	return Status{

@@ -110,6 +110,9 @@ func (v View) inFlight() *section {
 		if s.RollingBack {
 			l = l.add(yellow, "  back to its previous image")
 		}
+		if v.Status[s.ID].AwaitsPayment() {
+			l = l.add(yellow, "  waits for its payment")
+		}
 		if s.Attempts > 1 {
 			l = l.add(yellow, fmt.Sprintf("  attempt %d", s.Attempts))
 		}
@@ -126,8 +129,8 @@ func (v View) step(s rollout.ServerProgress) string {
 	if s.State == rollout.Soaking {
 		return "soak"
 	}
-	at, ok := v.Steps[s.ID]
-	if !ok || at.Step == "" {
+	at := v.Status[s.ID].Now()
+	if at.Step == "" {
 		return "in flight"
 	}
 	return fmt.Sprintf("%-6s %s", at.Step, short(v.Now.Sub(at.At)))

@@ -15,8 +15,8 @@ import (
 // View is what is shown.
 type View struct {
 	Progress rollout.Progress
-	// Steps are where servers in flight are, by id, as far as they were asked.
-	Steps map[string]workflows.StepAt
+	// Status is where servers in flight are, by id, as far as they were asked.
+	Status map[string]workflows.Status
 	// Now is the present time, in the time zone that all times are shown in.
 	Now time.Time
 	// Notice is said first when it is not empty: that nobody answers, for instance.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/width"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -78,10 +79,13 @@ func running() rollout.Progress {
 	}
 }
 
-func steps() map[string]workflows.StepAt {
-	return map[string]workflows.StepAt{
-		serverID(9):  {Step: workflows.StepWait, At: noon.Add(-130 * time.Second)},
-		serverID(12): {Step: workflows.StepStop, At: noon.Add(-20 * time.Second)},
+func statuses() map[string]workflows.Status {
+	at := func(step workflows.Step, ago time.Duration) []workflows.StepAt {
+		return []workflows.StepAt{{Step: workflows.StepLook, At: noon.Add(-time.Hour)}, {Step: step, At: noon.Add(-ago)}}
+	}
+	return map[string]workflows.Status{
+		serverID(9):  {Steps: at(workflows.StepWait, 130*time.Second), JobStatus: activities.JobAwaitsPayment},
+		serverID(12): {Steps: at(workflows.StepStop, 20*time.Second)},
 	}
 }
 
@@ -112,7 +116,7 @@ func views() map[string]progressview.View {
 	ended.Phase, ended.End, ended.NeedsHuman, ended.EndedAt, ended.Why = rollout.PhaseEnded, rollout.CompletedWithFailures, false, noon.Add(-time.Minute), "ended: completed-with-failures"
 	ended.Waves[1].Current = false
 	return map[string]progressview.View{
-		"running":  {Progress: running(), Steps: steps(), Now: noon},
+		"running":  {Progress: running(), Status: statuses(), Now: noon},
 		"breached": {Progress: breached(), Now: noon},
 		"baking":   {Progress: baking, Now: noon},
 		"approval": {Progress: approval, Now: noon},

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,30 @@ func TestJobs(t *testing.T) {
 			lab.Replay(run)
 		})
 	}
+}
+
+// TestStatusTellsOfAPayment: an order that waits for one looks like any other wait, and only a human can end it.
+func TestStatusTellsOfAPayment(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 1, Faults: []emulator.Fault{
+		{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment", Delay: 30 * time.Minute}, // a minute
+	}})
+	lab.StartWorker(nil)
+	plan := lab.Plan("unpaid", 1, 1)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	server := plan.Servers[0]
+
+	var one string
+	lab.Eventually("the server's status tells of the payment", func() bool {
+		one = machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out
+		return strings.Contains(one, "which begins when its order is paid")
+	})
+	assert.Contains(t, one, server.Name+" ("+server.ID+"): wait since ")
+	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--output", "json", "--task-queue", lab.Queue).Out, `"job_status": "PENDING_PAYMENT"`)
+	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "waits for its payment")
+	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
+
+	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
 }
 
 // TestPaymentThatNobodyMakes: the order waits at the deadline and may be paid and carried out at any time
