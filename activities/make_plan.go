@@ -24,6 +24,9 @@ type MakePlanInput struct {
 type MakePlanResult struct {
 	Plan     *rollout.Plan `json:"plan,omitempty"`
 	Problems []string      `json:"problems,omitempty"`
+	// Whole are the same problems with the names of all servers, where Problems names ten at most. Empty where Problems
+	// names all.
+	Whole []string `json:"whole,omitempty"`
 }
 
 // MakePlan reads the servers and images and plans the rollout. It touches nothing. Reasons against the
@@ -71,11 +74,23 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err != nil && !ok {
 		return MakePlanResult{}, err
 	}
-	problems = slices.Concat(problems, g.lacks, a.secretProblems(doc.Spec, plan, g.Images))
-	if len(problems) > 0 {
-		return MakePlanResult{Problems: problems}, nil
+	return planOrProblems(plan, problems, slices.Concat(g.lacks, a.secretProblems(doc.Spec, plan, g.Images))), nil
+}
+
+// planOrProblems is the plan unless there is a problem with it, of the planner or of others.
+func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) MakePlanResult {
+	var texts, whole []string
+	for _, problem := range found {
+		texts, whole = append(texts, problem.Text), append(whole, problem.Whole)
 	}
-	return MakePlanResult{Plan: &plan}, nil
+	texts, whole = append(texts, others...), append(whole, others...)
+	switch {
+	case len(texts) == 0:
+		return MakePlanResult{Plan: &plan}
+	case slices.Equal(texts, whole):
+		whole = nil
+	}
+	return MakePlanResult{Problems: texts, Whole: whole}
 }
 
 // forPlan reads what the planner needs.

@@ -233,6 +233,28 @@ func TestMakePlanFindsTheDisk(t *testing.T) {
 	})
 }
 
+// TestMakePlanNamesEveryServer that is in the way, for whoever needs more than ten names.
+func TestMakePlanNamesEveryServer(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		var all []string
+		for _, server := range l.cloud.Servers() {
+			require.NoError(l, l.cloud.Update(server.ID, func(s *emulator.Server) { s.Locked = true }))
+			all = append(all, server.Name)
+		}
+		made := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })).result
+		require.Len(l, made.Problems, 2)
+		require.Len(l, made.Whole, 2)
+		assert.Contains(l, made.Problems[0], "and 2 more; unlock first")
+		for _, name := range all {
+			assert.Contains(l, made.Whole[0], name)
+		}
+		assert.NotContains(l, made.Whole[0], "more")
+		assert.Equal(l, made.Problems[1], made.Whole[1])
+
+		assert.Empty(l, l.makePlan(l.planOf("role=nobody")).result.Whole)
+	})
+}
+
 func TestMakePlanWithALostDisk(t *testing.T) {
 	deleted := emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404} // since it was listed
 	for _, options := range []emulator.Options{fleetSized(12), withFaults(fleetSized(12), deleted)} {

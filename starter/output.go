@@ -63,9 +63,16 @@ func (o outputFormat) oneObject(io streams, run func(streams) error) error {
 	var printed bytes.Buffer
 	err := run(streams{in: io.in, out: &printed, err: io.err})
 	if err != nil && printed.Len() == 0 {
-		_ = printJSON(streams{out: &printed}, struct { // into memory
+		var object struct {
 			Error string `json:"error"`
-		}{safetext.Lines(err.Error())})
+			// Problems are why a rollout cannot be planned, with the names of all servers.
+			Problems []string `json:"problems,omitempty"`
+		}
+		object.Error = safetext.Lines(err.Error())
+		if refused, ok := errors.AsType[*refusedPlan](err); ok {
+			object.Problems = refused.problems()
+		}
+		_ = printJSON(streams{out: &printed}, object) // into memory
 	}
 	_, failed := printed.WriteTo(io.out)
 	return errors.Join(err, failed)

@@ -45,7 +45,9 @@ apply" carries out, exactly as it was shown or not at all.
 ` + exitCodes,
 		Example: `  reimage plan -f rollout.yaml -o plan.json`,
 		Args:    takes(0, 0),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), io, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.output.oneObject(io, func(io streams) error { return runPlan(cmd.Context(), io, o) })
+		},
 	}
 	o.addFlags(cmd.Flags())
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
@@ -153,7 +155,7 @@ func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan
 	case err != nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s could not be planned, nothing was touched: %w", name, err)
 	case len(result.Problems) > 0:
-		return rollout.Plan{}, fmt.Errorf("rollout %s cannot be planned, nothing was touched:%s", name, indented(result.Problems))
+		return rollout.Plan{}, &refusedPlan{name, result}
 	case result.Plan == nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s: the worker made no plan and did not say why", name)
 	}
@@ -161,6 +163,25 @@ func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan
 		return rollout.Plan{}, fmt.Errorf("rollout %s: worker and command do not fit together: %w", name, err)
 	}
 	return *result.Plan, nil
+}
+
+// refusedPlan is the error of a rollout that cannot be planned.
+type refusedPlan struct {
+	name   string
+	result workflows.PlanRolloutResult
+}
+
+// Error names ten servers for each problem at most.
+func (r *refusedPlan) Error() string {
+	return fmt.Sprintf("rollout %s cannot be planned, nothing was touched:%s", r.name, indented(r.result.Problems))
+}
+
+// problems name all servers, unless the worker is too old to name them.
+func (r *refusedPlan) problems() []string {
+	if len(r.result.Whole) > 0 {
+		return r.result.Whole
+	}
+	return r.result.Problems
 }
 
 // indented are texts of the cloud and of workers, each on a line of its own.

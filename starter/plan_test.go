@@ -56,6 +56,21 @@ func TestPlanRefused(t *testing.T) {
 	assert.Empty(t, ran.out)
 	assert.NoFileExists(t, out)
 
+	// For programs, all servers are named.
+	for want, whole := range map[string][]string{"2 locked servers: web-1, web-2": {"2 locked servers: web-1, web-2"}, "2 locked servers: web-1 and 1 more": nil} {
+		f.made = workflows.PlanRolloutResult{Problems: []string{"2 locked servers: web-1 and 1 more"}, Whole: whole}
+		ran = f.cli("plan", "-f", f.document(), "--output", "json", "--task-queue", f.queue)
+		assert.Equal(t, exitUsage, ran.code)
+		assert.Contains(t, ran.err, "2 locked servers: web-1 and 1 more")
+		var refused struct {
+			Error    string
+			Problems []string
+		}
+		require.NoError(t, json.Unmarshal([]byte(ran.out), &refused))
+		assert.Contains(t, refused.Error, "cannot be planned, nothing was touched:\n  2 locked servers: web-1 and 1 more")
+		assert.Equal(t, []string{want}, refused.Problems)
+	}
+
 	f.made = workflows.PlanRolloutResult{Problems: []string{"image \x1b[2J\nx"}}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "nothing was touched:\n  image [2J x\n")
 

@@ -12,5 +12,5 @@ func PlanRollout(ctx workflow.Context, in PlanRolloutInput) (PlanRolloutResult, 
 	var made activities.MakePlanResult
 	ctx = planOptions(ctx, "read the servers and images, and plan")
 	err := workflow.ExecuteActivity(ctx, act.MakePlan, activities.MakePlanInput{Document: in.Document}).Get(ctx, &made)
-	return PlanRolloutResult{Plan: made.Plan, Problems: made.Problems}, err
+	return PlanRolloutResult{Plan: made.Plan, Problems: made.Problems, Whole: made.Whole}, err
 }

@@ -45,13 +45,13 @@ func TestPlanRollout(t *testing.T) {
 	require.NoError(t, plan.Seal())
 	for name, want := range map[string]workflows.PlanRolloutResult{
 		"plan":     {Plan: plan},
-		"problems": {Problems: []string{"the selection is empty", "no image is named x"}},
+		"problems": {Problems: []string{"the selection is empty", "no image is named x"}, Whole: []string{"with", "all names"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			given := answers[activities.MakePlanInput](s, activities.MakePlanName,
 				answer[activities.MakePlanResult]{err: passing(activities.ErrThrottled, "slow down")},
-				answer[activities.MakePlanResult]{out: activities.MakePlanResult{Plan: want.Plan, Problems: want.Problems}})
+				answer[activities.MakePlanResult]{out: activities.MakePlanResult{Plan: want.Plan, Problems: want.Problems, Whole: want.Whole}})
 			got, err := run[workflows.PlanRolloutResult](s, workflows.PlanRolloutName, workflows.PlanRolloutInput{Document: doc})
 			require.NoError(t, err)
 			assert.Equal(t, want, got)

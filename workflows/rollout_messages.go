@@ -55,6 +55,8 @@ type PlanRolloutInput struct {
 type PlanRolloutResult struct {
 	Plan     *rollout.Plan `json:"plan,omitempty"`
 	Problems []string      `json:"problems,omitempty"`
+	// Whole are the problems with the names of all servers, where they are more than Problems names.
+	Whole []string `json:"whole,omitempty"`
 }
 
 // CheckPlanInput asks whether the servers are still as they were when the plan was made.

@@ -111,7 +111,7 @@ func (p *planner) warnOfGroups() {
 		}
 	}
 	if len(whole) > 0 {
-		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", rollout.Count(len(whole), "group"), list(whole))
+		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", rollout.Count(len(whole), "group"), named(whole))
 	}
 }
 

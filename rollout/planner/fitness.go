@@ -125,7 +125,7 @@ func (p *planner) sortOut() {
 		}
 		say := state(s).sentence()
 		remark, names := r.told()
-		p.problem("%s%s%s: %s; %s, or say %s", rollout.Count(len(names), say.before+"server"), say.after, remark, list(names), say.remedy, say.rule)
+		p.problem("%s%s%s: %s; %s, or say %s", rollout.Count(len(names), say.before+"server"), say.after, remark, named(names), say.remedy, say.rule)
 	}
 }
 

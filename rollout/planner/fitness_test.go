@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -242,4 +244,10 @@ func TestProblemsComeAllAtOnce(t *testing.T) {
 	for _, sentence := range found {
 		assert.NotContains(t, sentence, "\n")
 	}
+
+	_, err := planner.Make(doc, inv, madeAt)
+	whole, ok := errors.AsType[planner.Problems](err)
+	require.True(t, ok)
+	assert.Contains(t, whole[5].Whole, "12 locked servers: web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10, web-11, web-12; unlock first")
+	assert.Equal(t, whole[0].Text, whole[0].Whole)
 }

@@ -86,7 +86,11 @@ func problems(t testing.TB, doc spec.Rollout, inv rollout.Inventory) []string {
 	var found planner.Problems
 	require.ErrorAs(t, err, &found)
 	require.Zero(t, plan, "no plan together with problems")
-	return found
+	var texts []string
+	for _, problem := range found {
+		texts = append(texts, problem.Text)
+	}
+	return texts
 }
 
 func names(servers []rollout.PlannedServer) []string {

@@ -54,9 +54,9 @@ func (p *planner) imageNamed(name string, images []rollout.InventoryImage) *roll
 	case len(candidates) == 0:
 		p.problem("no image is named %q in this region: check the name, or give the id", name)
 	case len(active) == 0:
-		p.problem("no image named %q is active: there is %s", name, list(candidates))
+		p.problem("no image named %q is active: there is %s", name, named(candidates))
 	case len(active) > 1:
-		p.problem("%d active images are named %q: give the id of one of %s", len(active), name, list(candidates))
+		p.problem("%d active images are named %q: give the id of one of %s", len(active), name, named(candidates))
 	default:
 		return &active[0]
 	}
@@ -69,13 +69,13 @@ func (p *planner) describeChange() {
 		p.plan.Change = p.spec.Change("")
 	} else {
 		p.plan.Change, p.plan.ImageName = p.spec.Change(p.image.ID), p.image.Name
-		p.problems = append(p.problems, p.image.Objections(p.plan.Change, p.edition)...)
+		p.against(p.image.Objections(p.plan.Change, p.edition))
 		if err := p.plan.Change.Validate(); err != nil {
-			p.problems = append(p.problems, strings.Split(err.Error(), "\n")...)
+			p.against(strings.Split(err.Error(), "\n"))
 		}
 		p.settleAPI()
 	}
-	p.problems = append(p.problems, p.edition.Objections(p.plan.Change)...)
+	p.against(p.edition.Objections(p.plan.Change))
 }
 
 // settleAPI says why api: auto is v2, which spec.Change makes of it, or that nobody can tell. No fact of the cloud

@@ -8,12 +8,21 @@ import (
 	"github.com/reimage/reimage/rollout/spec"
 )
 
-// Problems are all the reasons why there is no plan, each one sentence. It is the only error of Make that
-// an operator can do something about.
-type Problems []string
+// Problems are all the reasons why there is no plan. It is the only error of Make that an operator can do something
+// about.
+type Problems []Problem
+
+// Problem is one sentence. Text names ten servers at most, and Whole names all of them.
+type Problem struct{ Text, Whole string }
 
 // Error puts each problem on a line of its own.
-func (p Problems) Error() string { return strings.Join(p, "\n") }
+func (p Problems) Error() string {
+	texts := make([]string, len(p))
+	for i, problem := range p {
+		texts[i] = problem.Text
+	}
+	return strings.Join(texts, "\n")
+}
 
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems. When every selected server is skipped there is still a plan: one that changes nothing.

@@ -3,12 +3,26 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // problem adds a reason why there is no plan.
 func (p *planner) problem(format string, args ...any) {
-	p.problems = append(p.problems, fmt.Sprintf(format, args...))
+	whole := slices.Clone(args)
+	for i, arg := range args {
+		if names, ok := arg.(named); ok {
+			whole[i] = names.all()
+		}
+	}
+	p.problems = append(p.problems, Problem{Text: fmt.Sprintf(format, args...), Whole: fmt.Sprintf(format, whole...)})
+}
+
+// against adds reasons that somebody else has found.
+func (p *planner) against(reasons []string) {
+	for _, reason := range reasons {
+		p.problem("%s", reason)
+	}
 }
 
 // warning adds a sentence that an operator should read before applying the plan.
@@ -19,13 +33,18 @@ func (p *planner) warning(format string, args ...any) {
 // maxNamed is how many servers a sentence names.
 const maxNamed = 10
 
-// list names at most maxNamed of what it is given, and says how many more there are.
-func list(names []string) string {
-	if len(names) <= maxNamed {
-		return strings.Join(names, ", ")
+// named are the names of servers, or of what else a sentence is about.
+type named []string
+
+// String names at most maxNamed of them, and says how many more there are.
+func (n named) String() string {
+	if len(n) <= maxNamed {
+		return n.all()
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+	return fmt.Sprintf("%s and %d more", strings.Join(n[:maxNamed], ", "), len(n)-maxNamed)
 }
+
+func (n named) all() string { return strings.Join(n, ", ") }
 
 // conjoined is a list that ends with "and".
 func conjoined(parts []string) string {

@@ -30,7 +30,7 @@ func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.Inventor
 	})
 	if len(differ) > 0 {
 		slices.Sort(differ)
-		p.problem("the cloud listed %s more than once and differently (%s): it changed meanwhile, plan again", rollout.Count(len(differ), "server"), list(slices.Compact(differ)))
+		p.problem("the cloud listed %s more than once and differently (%s): it changed meanwhile, plan again", rollout.Count(len(differ), "server"), named(slices.Compact(differ)))
 	}
 	slices.SortFunc(servers, byName)
 	return servers
@@ -52,16 +52,16 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 		}
 	}
 	if missing := unused(maps.Values(include.ids)); len(missing) > 0 {
-		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", list(missing))
+		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", named(missing))
 	}
 	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
-		p.problem("no server is named %s: check the names and the region, or take them out of the selection", list(missing))
+		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
 	}
 	if missing := unused(slices.Values(include.globs)); len(missing) > 0 {
-		p.warning("no server matches the name %s of the selection", list(missing))
+		p.warning("no server matches the name %s of the selection", named(missing))
 	}
 	if missing := unused(slices.Values(include.tags)); len(missing) > 0 {
-		p.warning("no server has all the tags of the selection: %s", list(missing))
+		p.warning("no server has all the tags of the selection: %s", named(missing))
 	}
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
@@ -75,10 +75,10 @@ func (p *planner) warnOfExclusion(exclude *matcher) {
 	const look = "make sure that what it should protect is not in the plan"
 	missing := slices.Concat(unused(maps.Values(exclude.ids)), unused(maps.Values(exclude.names)), unused(slices.Values(exclude.globs)))
 	if len(missing) > 0 {
-		p.warning("the selection excludes %s, which is no server that was found: %s", list(missing), look)
+		p.warning("the selection excludes %s, which is no server that was found: %s", named(missing), look)
 	}
 	if missing := unused(slices.Values(exclude.tags)); len(missing) > 0 {
-		p.warning("the selection excludes the tag %s, which no server has: %s", list(missing), look)
+		p.warning("the selection excludes the tag %s, which no server has: %s", named(missing), look)
 	}
 }
 
@@ -100,10 +100,10 @@ func (p *planner) checkExpected(n int) {
 // called is what the server is called in sentences.
 func (p *planner) called(s rollout.InventoryServer) string { return p.label.of(s.ID, s.Name) }
 
-func (p *planner) names(servers []rollout.InventoryServer) string {
-	names := make([]string, len(servers))
+func (p *planner) names(servers []rollout.InventoryServer) named {
+	names := make(named, len(servers))
 	for i, s := range servers {
 		names[i] = p.called(s)
 	}
-	return list(names)
+	return names
 }

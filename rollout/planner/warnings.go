@@ -119,7 +119,7 @@ func (p *planner) warnOfNames() {
 	}
 	maps.DeleteFunc(servers, func(name string, n int) bool { return name == "" || n == 1 })
 	if len(servers) > 0 {
-		p.warning("several servers share a name, so commands need their ids: %s", list(slices.Sorted(maps.Keys(servers))))
+		p.warning("several servers share a name, so commands need their ids: %s", named(slices.Sorted(maps.Keys(servers))))
 	}
 }
 

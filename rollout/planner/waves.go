@@ -64,6 +64,6 @@ func (p *planner) warnOfWaves() {
 		if len(empty) > 1 {
 			verb = "waves %s are empty and are passed over: they neither bake nor ask"
 		}
-		p.warning("%s", fmt.Sprintf(verb, list(empty)))
+		p.warning("%s", fmt.Sprintf(verb, named(empty)))
 	}
 }
