@@ -33,10 +33,11 @@ type MakePlanResult struct {
 // rollout, missing permissions among them, are data; its errors are trouble with asking: CredentialsRefused, Refused,
 // Throttled, CloudTrouble.
 //
-// Its requests: one for a thousand servers, or for a hundred that are named by their ids; one for each image in
-// use and one or two for the target; with server groups, one for a thousand of these; one for each planned
-// server of a small plan, or else for each whose present image does not prove that its disk is large enough; and up to
-// three for the permissions that none of these need and a rollout does.
+// Its requests: twelve for ten thousand servers, and as many again when servers come and go meanwhile, or one for a
+// hundred servers that are named by their ids; one for each image in use and one or two for the target; with server
+// groups, one for a thousand of these; one for each planned server of a small plan, or else for each whose present
+// image does not prove that its disk is large enough; and up to three for the permissions that none of these need and
+// a rollout does.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {

@@ -12,10 +12,14 @@ import (
 )
 
 const (
-	// largestPage is the most servers of a page. The fewer pages a list has, the less can shift while it is read.
+	// largestPage is the most servers of a page.
 	largestPage = 1000
 	// advisedPage is the page size that the documents advise. It is taken where the largest is too much to read.
 	advisedPage = 100
+	// overlapPart is the part of a page, one in so many, by which the next one reaches back.
+	overlapPart = 20
+	// mostOdd is how many pages of a reading may fail to fit to those before.
+	mostOdd = 10
 	// idsAtOnce is the most ids that one request may name.
 	idsAtOnce = 100
 	// maxServers bounds a list.
@@ -42,32 +46,52 @@ func (c *Client) Servers(ctx context.Context, query ServerQuery) ([]Server, erro
 	return servers, err
 }
 
-// serversInPages reads the list. Pages are counted and not marked, so they shift when servers come and go in between,
-// and hide some. The list is then read once more; if it does not hold still either, the error has ClassTransient: half
-// a fleet is never an answer.
+// serversInPages reads the list. When servers came or went meanwhile it is read once more, so that what is gone does
+// not stay, and the servers that only the first reading has are asked for by their ids: one of them that exists is
+// never left out. Its requests are bounded whatever the fleet does: two readings, and one for a hundred such servers.
 func (c *Client) serversInPages(ctx context.Context, query ServerQuery, size int) ([]Server, error) {
+	reading, err := c.readServers(ctx, query, size)
+	if err != nil || reading.heldStill() {
+		return reading.servers, err
+	}
+	var earlier []string // without the rest of the servers: only one reading is held at a time
+	for _, s := range reading.servers {
+		earlier = append(earlier, s.ID)
+	}
+	reading = serverReading{}
+	if reading, err = c.readServers(ctx, query, size); err != nil {
+		return nil, err
+	}
+	doubtful := slices.DeleteFunc(earlier, func(id string) bool { return reading.known[strings.ToLower(id)] })
+	found, _, err := c.ServersByID(ctx, doubtful)
+	if err != nil {
+		return nil, err
+	}
+	return append(reading.servers, found...), nil
+}
+
+// readServers reads the list from its first page to its last. A list whose pages do not fit together has
+// ClassTransient: half a fleet is never an answer.
+func (c *Client) readServers(ctx context.Context, query ServerQuery, size int) (serverReading, error) {
 	const op, resource = "list", "servers"
-	var moved error
-	for range 2 {
-		reading := serverReading{size: size, known: map[string]bool{}}
-		for page := 1; !reading.ended(); page++ {
-			address := withQuery(c.cloudServer("v1", "detail"), query.page(page, size))
-			call := request{op: op, resource: resource, action: ActionListServers, url: address, list: true}
-			next, err := read(ctx, c, call, decodeServerPage)
-			if err != nil {
-				return nil, err
-			}
-			if next.count > maxServers {
-				err := fmt.Errorf("there are %d servers and no more than %d are read: name them by their ids", next.count, maxServers)
-				return nil, &Error{Op: op, Resource: resource, Err: err, class: ClassPermanent}
-			}
-			reading.add(next)
+	reading := serverReading{size: size, overlap: size / overlapPart, known: map[string]bool{}}
+	for !reading.ended {
+		number, limit := reading.next()
+		address := withQuery(c.cloudServer("v1", "detail"), query.page(number, limit))
+		call := request{op: op, resource: resource, action: ActionListServers, url: address, list: true}
+		page, err := read(ctx, c, call, decodeServerPage)
+		if err != nil {
+			return serverReading{}, err
 		}
-		if moved = reading.moved(); moved == nil {
-			return reading.servers, nil
+		if page.count > maxServers {
+			err := fmt.Errorf("there are %d servers and no more than %d are read: name them by their ids", page.count, maxServers)
+			return serverReading{}, &Error{Op: op, Resource: resource, Err: err, class: ClassPermanent}
+		}
+		if err := reading.add(page, (number-1)*limit, limit); err != nil {
+			return serverReading{}, &Error{Op: op, Resource: resource, Err: err, class: ClassTransient}
 		}
 	}
-	return nil, &Error{Op: op, Resource: resource, Err: moved, class: ClassTransient}
+	return reading, nil
 }
 
 // page is the query of one page. They are counted from 1.
@@ -86,14 +110,26 @@ func (q ServerQuery) page(number, size int) url.Values {
 	return query
 }
 
-// serverReading is one reading of a list from its first page to its last.
+// serverReading is one reading of a list. Its pages are counted and not marked, so they shift when servers come and go
+// in between: one that goes moves those behind it to earlier places, and the first of the next page to one that has been
+// read. Therefore each page reaches back over the end of those before and has to show a server that they have shown. A
+// page is what the list was at one moment, so nothing lies hidden between that server and the end of the page, and a
+// server that was there all the time is found, however many others come and go. Those that come or go while the list is
+// read may be in it or not.
+//
+// This relies on servers that keep their order, as names, ids and times of creation do. No document says by what the
+// cloud sorts.
 type serverReading struct {
-	size    int // of a page
+	size    int // of the largest page
 	servers []Server
 	known   map[string]bool // ids in lower case
-	pages   int
-	last    serverPage
-	recount bool // the count changed from one page to the next
+	// reached is the place in the list, as it was then, up to which every server is known.
+	reached int
+	count   int  // of all servers, as the last page told it
+	overlap int  // how far the next page reaches back
+	odd     int  // pages that did not fit
+	moved   bool // the list is not what it was at the first page
+	ended   bool
 }
 
 // serverPage is one page. The count is that of all servers.
@@ -102,31 +138,63 @@ type serverPage struct {
 	servers []Server
 }
 
-func (r *serverReading) add(page serverPage) {
-	r.recount = r.recount || r.pages > 0 && page.count != r.last.count
-	r.pages++
-	r.last = page
+// next is the page to ask for: its number and its size. Pages are counted in their own size, so what decides where a page
+// begins is its size. Of those that begin early enough, the one that reaches furthest is taken.
+func (r *serverReading) next() (number, limit int) {
+	start, end := max(0, min(r.reached, r.count)-r.overlap), 0
+	for size := r.size; size > r.size/2; size-- {
+		if before := start / size; (before+1)*size > end {
+			number, limit, end = before+1, size, (before+1)*size
+		}
+	}
+	return number, limit
+}
+
+// add takes the page that begins at a place of the list. One that does not fit is left out, and the next one reaches
+// back further; the error comes when too many do not.
+func (r *serverReading) add(page serverPage, start, limit int) error {
+	r.moved = r.moved || len(r.known) > 0 && page.count != r.count
+	r.count = page.count
+	if misfit := r.misfit(page, start, limit); misfit != "" {
+		r.moved = true
+		r.overlap *= 2
+		if r.odd++; r.odd > mostOdd {
+			return fmt.Errorf("the pages of the list do not fit together (%s), as when many servers come or go while it is read: try again, or name the servers by their ids", misfit)
+		}
+		return nil
+	}
 	for _, s := range page.servers {
 		if id := strings.ToLower(s.ID); !r.known[id] {
 			r.known[id] = true
 			r.servers = append(r.servers, s)
 		}
 	}
+	r.reached, r.overlap = start+len(page.servers), r.size/overlapPart
+	r.ended = r.reached >= page.count
+	return nil
 }
 
-func (r *serverReading) ended() bool {
-	return r.pages > 0 && (len(r.last.servers) < r.size || r.pages*r.size >= r.last.count)
-}
-
-// moved says why the reading may have missed a server. A server that goes while another comes leaves the
-// sum as it is, so the sum alone is no proof. One case leaves no trace at all: between the same two pages, one
-// goes from the pages read and one comes to those that follow. A selection that names its size finds it.
-func (r *serverReading) moved() error {
-	if !r.recount && len(r.servers) == r.last.count {
-		return nil
+// misfit says why the page proves nothing, if it does not.
+func (r *serverReading) misfit(page serverPage, start, limit int) string {
+	ids, joined := map[string]bool{}, start == 0
+	for _, s := range page.servers {
+		id := strings.ToLower(s.ID)
+		ids[id] = true
+		joined = joined || r.known[id]
 	}
-	return fmt.Errorf("servers came or went while the list was read, twice: the cloud counts %d and showed %d; try again, or name the servers by their ids", r.last.count, len(r.servers))
+	switch expected := min(limit, max(0, page.count-start)); {
+	case len(ids) != expected || len(ids) != len(page.servers):
+		return fmt.Sprintf("the cloud counts %d and showed %d of them behind the first %d", page.count, len(ids), start)
+	case !joined:
+		return fmt.Sprintf("none of the servers behind the first %d was known", start)
+	}
+	return ""
 }
+
+// heldStill is true when the list shows no change since the first page. A server that goes while another comes leaves the
+// count as it is, but not the number of servers that were seen, unless both happens in what was read already: as if it
+// had happened after the end.
+func (r *serverReading) heldStill() bool { return !r.moved && len(r.servers) == r.count }
 
 // decodeServerPage reads one page. Without a count nothing proves that the list is whole.
 func decodeServerPage(body []byte) (serverPage, error) {

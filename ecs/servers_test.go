@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,12 +43,18 @@ type fleet struct {
 	before func(f *fleet, request int)
 	// tags is how many of them each server has.
 	tags int
+	// hidden are servers that are there and not in the list.
+	hidden []string
 }
 
 func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
 	f.requests++
 	if f.before != nil {
 		f.before(f, f.requests)
+	}
+	if ids := r.URL.Query().Get("server_id"); ids != "" {
+		f.byID(w, strings.Split(ids, ","))
+		return
 	}
 	page, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
@@ -62,6 +67,22 @@ func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(f.ids), strings.Join(entries, ","))
 }
 
+func (f *fleet) byID(w http.ResponseWriter, ids []string) {
+	var entries []string
+	for _, id := range ids {
+		if slices.Contains(f.ids, id) || slices.Contains(f.hidden, id) {
+			entries = append(entries, `{"id":"`+id+`","status":"ACTIVE"}`)
+		} else {
+			entries = append(entries, `{"id":"`+id+`","fault":{"message":"Instance could not be found.","code":404}}`)
+		}
+	}
+	fmt.Fprintf(w, `{"count":%d,"servers":[%s]}`, len(ids), strings.Join(entries, ","))
+}
+
+func (f *fleet) hide(position int) {
+	f.hidden = append(f.hidden, f.ids[position])
+	f.remove(position)
+}
 func (f *fleet) remove(position int) {
 	f.ids = slices.Delete(slices.Clone(f.ids), position, position+1)
 }
@@ -70,78 +91,147 @@ func (f *fleet) insert(position int) {
 }
 
 func TestServersReadsEveryPage(t *testing.T) {
-	for servers, pages := range map[int]int{0: 1, 1: 1, 999: 1, 1000: 1, 1001: 2, 2000: 2, 2500: 3} {
+	pages := []string{"limit=1000&offset=1", "limit=950&offset=2", "limit=925&offset=3"} // each reaches back by fifty
+	for servers, asked := range map[int]int{0: 1, 1: 1, 999: 1, 1000: 1, 1001: 2, 1900: 2, 1901: 3, 2500: 3} {
 		f := &fleet{ids: numberedIDs(0, servers)}
 		cloud := newCloud(t, f.answer)
 		got, err := clientOf(t, cloud).Servers(context.Background(), ecs.ServerQuery{})
 		require.NoError(t, err)
 		assert.Equal(t, f.ids, slices.Concat([]string{}, idsOf(got)))
-		require.Len(t, cloud.seen(), pages, "%d servers", servers)
+		require.Len(t, cloud.seen(), asked, "%d servers", servers)
 		for i, request := range cloud.seen() {
-			assert.Equal(t, fmt.Sprintf("/v1/%s/cloudservers/detail?limit=1000&offset=%d", projectID, i+1), request.target)
+			assert.Equal(t, fmt.Sprintf("/v1/%s/cloudservers/detail?%s", projectID, pages[i]), request.target)
 		}
 	}
 }
 
-// TestListOfServersAsTheOfficialSDKSendsIt: the capture is of the second page of a hundred servers, which is what is
-// read of servers that have much to tell.
+// TestListOfServersAsTheOfficialSDKSendsIt: the capture is of the second page of a hundred servers. Servers that have
+// much to tell are read by the hundred, and the second page begins five of them earlier.
 func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
 	want, _ := captured(t, "list-servers")
 	f := &fleet{ids: numberedIDs(0, 300), tags: 1000}
 	cloud := newCloud(t, f.answer)
 	c := config(cloud.URL)
 	c.Credentials = capturedKey(want)
-	c.UserAgent = want.Header.Get("User-Agent")
-	c.Now = func() time.Time { return capturedAt }
 	_, err := newClient(t, c).Servers(context.Background(), ecs.ServerQuery{
 		Tags: []string{"env=prod", "role=w b+1"}, NotTags: []string{"__type_baremetal"}, Status: "ACTIVE", EnterpriseProject: "all_granted_eps",
 	})
 	require.NoError(t, err)
-	require.Len(t, cloud.seen(), 4)
+	require.Len(t, cloud.seen(), 5)
 	assert.Contains(t, cloud.seen()[0].target, "limit=1000&")
-	assert.Equal(t, want.RequestURI, cloud.seen()[2].target)
-	assert.Equal(t, want.Header.Get("Authorization"), cloud.seen()[2].header.Get("Authorization"))
+	assert.Equal(t, want.RequestURI, strings.Replace(cloud.seen()[2].target, "limit=95&", "limit=100&", 1))
 }
 
-// TestPagesThatShift: a server that goes while the list is read moves another one out of sight.
+// TestPagesThatShift: a server that goes while the list is read moves another one to a page that was read already.
 func TestPagesThatShift(t *testing.T) {
+	const once, again = 3, 6
 	tests := map[string]struct {
 		before   func(f *fleet, request int)
 		requests int
-		moved    bool
 	}{
-		"one goes":            {func(f *fleet, n int) { at(n == 2, f.remove, 0) }, 6, false},
-		"one comes":           {func(f *fleet, n int) { at(n == 2, f.insert, 0) }, 6, false},
-		"one comes at an end": {func(f *fleet, n int) { at(n == 3, f.insert, 2500) }, 6, false},
+		"none":                {func(*fleet, int) {}, once},
+		"one goes":            {func(f *fleet, n int) { at(n == 2, f.remove, 0) }, again + 1},
+		"one comes":           {func(f *fleet, n int) { at(n == 2, f.insert, 0) }, again},
+		"one comes at an end": {func(f *fleet, n int) { at(n == 3, f.insert, 2500) }, again},
 		"one goes, then one comes: the sum is right": {func(f *fleet, n int) {
 			at(n == 2, f.remove, 0)
 			at(n == 3, f.insert, 2499)
-		}, 6, false},
+		}, again + 1},
 		"one goes as another comes": {func(f *fleet, n int) {
 			at(n == 2, f.remove, 1500)
 			at(n == 2, f.insert, 0)
-		}, 6, false},
-		"both readings": {func(f *fleet, n int) { at(n == 2 || n == 5, f.remove, 0) }, 6, true},
-		"all the time": {func(f *fleet, n int) {
-			f.remove(2499)
-			f.insert(0)
-		}, 6, true},
+		}, again},
+		"one goes as another comes later in the list: every count is right": {func(f *fleet, n int) {
+			at(n == 2, f.remove, 0)
+			at(n == 2, f.insert, 2000)
+		}, again + 1},
+		"one goes in either reading": {func(f *fleet, n int) { at(n == 2 || n == 5, f.remove, 1400) }, again + 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := &fleet{ids: numberedIDs(0, 2500), before: test.before}
 			got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
-			assert.Equal(t, test.requests, f.requests)
-			if test.moved {
-				assertClass(t, ecs.ClassTransient, err)
-				assert.ErrorContains(t, err, "came or went while the list was read")
-				assert.Nil(t, got)
-				return
-			}
 			require.NoError(t, err)
+			assert.Equal(t, test.requests, f.requests)
 			assert.ElementsMatch(t, f.ids, idsOf(got))
 		})
 	}
+}
+
+// TestPagesThatShiftAllTheTime: what is there from the beginning to the end is found, and what went before the second
+// reading began is not.
+func TestPagesThatShiftAllTheTime(t *testing.T) {
+	for name, change := range map[string]func(f *fleet, request int){
+		"at the beginning": func(f *fleet, n int) {
+			at(n%2 == 0, f.remove, 3)
+			at(n%2 == 1, f.insert, 0)
+		},
+		"in the middle": func(f *fleet, n int) {
+			f.remove(700)
+			at(n%2 == 0, f.insert, 1600)
+			at(n%2 == 1, f.insert, 500)
+		},
+		"they go at the beginning and come at the end": func(f *fleet, n int) {
+			f.remove(10 * n)
+			f.insert(2499)
+		},
+	} {
+		f := &fleet{ids: numberedIDs(0, 2500)}
+		var lists [][]string
+		f.before = func(f *fleet, n int) {
+			change(f, n)
+			lists = append(lists, f.ids)
+		}
+		got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
+		require.NoError(t, err, name)
+		require.Len(t, lists, 7, "%s: two readings, and what became of those that only the first one has", name)
+		found := map[string]bool{}
+		for _, id := range idsOf(got) {
+			assert.False(t, found[id], "twice: %s", id)
+			found[id] = true
+		}
+		for _, id := range lists[0] {
+			stayed := !slices.ContainsFunc(lists, func(list []string) bool { return !slices.Contains(list, id) })
+			assert.True(t, found[id] || !stayed, "%s: %s was there all the time", name, id)
+			assert.False(t, found[id] && !slices.Contains(lists[3], id), "%s: %s is gone", name, id)
+		}
+	}
+}
+
+// TestMoreGoThanPagesReachBack: the next page reaches back further. A list that never fits together is not believed.
+func TestMoreGoThanPagesReachBack(t *testing.T) {
+	f := &fleet{ids: numberedIDs(0, 2500)}
+	f.before = func(f *fleet, n int) {
+		if n == 2 {
+			f.ids = f.ids[130:]
+		}
+	}
+	got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, f.ids, idsOf(got))
+
+	f = &fleet{ids: numberedIDs(0, 2500)}
+	f.before = func(f *fleet, n int) { f.ids = numberedIDs(n*10_000, n*10_000+2500) } // another fleet each time
+	got, err = clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
+	assertClass(t, ecs.ClassTransient, err)
+	assert.ErrorContains(t, err, "name the servers by their ids")
+	assert.Nil(t, got)
+	assert.Less(t, f.requests, 25)
+}
+
+// TestAServerThatOnlyTheFirstReadingHas is asked for: the order of a list may be another one than we think.
+func TestAServerThatOnlyTheFirstReadingHas(t *testing.T) {
+	f := &fleet{ids: numberedIDs(0, 2500)}
+	f.before = func(f *fleet, n int) {
+		at(n == 2, f.insert, 0)
+		at(n == 4, f.hide, 700)
+		at(n == 4, f.remove, 800)
+	}
+	hidden := f.ids[699] // behind the one that came
+	got, err := clientOf(t, newCloud(t, f.answer)).Servers(context.Background(), ecs.ServerQuery{})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, append(slices.Clone(f.ids), hidden), idsOf(got))
+	assert.Equal(t, 7, f.requests, "both at once")
 }
 
 func at(when bool, do func(int), position int) {
