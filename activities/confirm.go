@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 )
 
@@ -14,6 +15,8 @@ type Temporal interface {
 	// RecordActivityHeartbeat delivers a heartbeat at once, and fails when the attempt of the token is not, or no
 	// longer, the one that is waited for.
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
+	// ListWorkflow reads a page of the workflows that fit a query.
+	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 }
 
 // confirm asks Temporal whether it still waits for this attempt, before anything is written to the cloud. An attempt

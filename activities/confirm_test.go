@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
@@ -21,6 +22,11 @@ func (w waiting) RecordActivityHeartbeat(ctx context.Context, _ []byte, _ ...any
 		return nil
 	}
 	return w(ctx)
+}
+
+// ListWorkflow lists none.
+func (w waiting) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
 }
 
 // TestNothingIsWrittenThatTemporalDoesNotConfirm: an attempt that was frozen, or is cut off, has a successor that it
@@ -94,6 +100,10 @@ func TestConfirmedByTheAttemptAndItsWords(t *testing.T) {
 type heartbeats []struct {
 	token   []byte
 	details []any
+}
+
+func (h *heartbeats) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return nil, nil // nobody asks
 }
 
 func (h *heartbeats) RecordActivityHeartbeat(_ context.Context, token []byte, details ...any) error {

@@ -9,11 +9,16 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 )
 
 // FindHolderName is the name under which FindHolder is registered.
 const FindHolderName = "FindHolder"
+
+// holdersTime is how long a plan waits to be told which servers others change.
+const holdersTime = 10 * time.Second
 
 // FindHolderInput names the workflow that locks a server.
 type FindHolderInput struct {
@@ -24,6 +29,10 @@ type FindHolderInput struct {
 type FindHolderResult struct {
 	Holder string `json:"holder"`
 }
+
+// LockIDPrefix begins the id of the workflow that locks a server while it changes it. Behind it come the project and the
+// id of the server.
+const LockIDPrefix = "changeos/"
 
 // FindHolder says who is changing a server that could not be had: a rollout, or somebody's command.
 func (a *Activities) FindHolder(ctx context.Context, in FindHolderInput) (FindHolderResult, error) {
@@ -38,9 +47,39 @@ func (a *Activities) FindHolder(ctx context.Context, in FindHolderInput) (FindHo
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return FindHolderResult{Holder: "held by a change that is over by now"}, nil
 	}
+	return FindHolderResult{Holder: heldBy(info)}, nil
+}
+
+// heldBy says who has started a workflow that locks a server.
+func heldBy(info *workflow.WorkflowExecutionInfo) string {
 	holder := "held by a change of this server alone"
 	if parent := info.GetParentExecution().GetWorkflowId(); parent != "" {
 		holder = "held by " + strings.Replace(parent, "rollout/", "rollout ", 1)
 	}
-	return FindHolderResult{Holder: fmt.Sprintf("%s since %s", holder, info.GetStartTime().AsTime().UTC().Format(time.RFC3339))}, nil
+	return fmt.Sprintf("%s since %s", holder, info.GetStartTime().AsTime().UTC().Format(time.RFC3339))
+}
+
+// holders are who changes servers of the project at this moment, by the id of the server. Temporal's list trails a second
+// or two behind; the lock itself does not.
+func (a *Activities) holders(ctx context.Context, project string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, holdersTime)
+	defer cancel()
+	prefix := LockIDPrefix + project + "/"
+	request := &workflowservice.ListWorkflowExecutionsRequest{
+		Query:    "WorkflowId STARTS_WITH '" + prefix + "' AND ExecutionStatus = 'Running'",
+		PageSize: 1000,
+	}
+	held := map[string]string{}
+	for {
+		page, err := a.Temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range page.GetExecutions() {
+			held[strings.TrimPrefix(info.GetExecution().GetWorkflowId(), prefix)] = heldBy(info)
+		}
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			return held, nil
+		}
+	}
 }

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -116,11 +115,10 @@ func (g *gathering) add(ctx context.Context, servers []ecs.Server) error {
 		}
 		s := inventoryServer(server)
 		g.Servers = append(g.Servers, s)
-		if s.Observation.VolumeID == "" && !s.Observation.Rebuilding() {
+		if s.Observation.VolumeID == "" && !s.Observation.Rebuilding() && s.Observation.Status != rollout.StatusBuild {
 			diskless = append(diskless, s.ID)
 		}
 	}
-	markTemporary(g.Servers)
 	// As in observe: only the disks themselves tell whether there is none.
 	return g.disks(ctx, diskless)
 }
@@ -139,23 +137,6 @@ func inventoryServer(server ecs.Server) rollout.InventoryServer {
 		Prepaid:     server.Prepaid(),
 		RAMMB:       server.Flavor.RAMMB,
 		DataDisks:   max(0, len(server.Volumes)-1),
-	}
-}
-
-// markTemporary finds the servers that the cloud makes for the time of a change. How it names them is
-// published nowhere, so this is a guess: one that is being built and has the name of a server in its own
-// that is being changed. At worst a plan skips a new server that nobody could change yet anyway.
-func markTemporary(servers []rollout.InventoryServer) {
-	var changing []string
-	for _, s := range servers {
-		if s.Observation.Rebuilding() && s.Name != "" {
-			changing = append(changing, s.Name)
-		}
-	}
-	for i, s := range servers {
-		servers[i].Temporary = s.Observation.Status == "BUILD" && slices.ContainsFunc(changing, func(name string) bool {
-			return s.Name != name && strings.Contains(s.Name, name)
-		})
 	}
 }
 
@@ -182,6 +163,22 @@ func (g *gathering) disks(ctx context.Context, ids []string) error {
 		}
 		return err
 	})
+}
+
+// noteHolders notes which of the servers somebody changes at this moment. What the cloud shows of a change differs, and may be
+// nothing at all. Not to be told is no reason against a plan: it says so.
+func (g *gathering) noteHolders(ctx context.Context) error {
+	held, err := g.holders(ctx, g.Project)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		g.HoldersUnknown = err.Error()
+	}
+	for i, s := range g.Servers {
+		g.Servers[i].HeldBy = held[strings.ToLower(s.ID)]
+	}
+	return nil
 }
 
 // target reads the images that the document may mean.

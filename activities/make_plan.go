@@ -99,6 +99,9 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 	if err := g.permitted(g.selected(ctx, doc.Spec.Select)); err != nil {
 		return err
 	}
+	if err := g.noteHolders(ctx); err != nil {
+		return err
+	}
 	if err := g.permitted(g.target(ctx, doc.Spec.Image)); err != nil {
 		return err
 	}

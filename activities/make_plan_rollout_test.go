@@ -1,15 +1,24 @@
 package activities_test
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -50,7 +59,7 @@ func TestMakePlanWhileARolloutRuns(t *testing.T) {
 		stop := l.rolling(4500 * time.Millisecond)
 		defer stop()
 		time.Sleep(3 * time.Minute)
-		for range 3 {
+		for range 2 {
 			time.Sleep(11 * time.Second)
 			before := l.cloud.Ledger().Requests[serverLists]
 			end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
@@ -74,5 +83,122 @@ func TestMakePlanWhileARolloutRuns(t *testing.T) {
 			}
 			assert.Len(l, seen, 5000)
 		}
+	})
+}
+
+// holding is a Temporal in which a rollout changes servers.
+type holding struct {
+	waiting
+	*lab
+	servers []string
+	err     error
+}
+
+func (h holding) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	const prefix = "changeos/" + emulator.DefaultProjectID + "/"
+	assert.Equal(h, "WorkflowId STARTS_WITH '"+prefix+"' AND ExecutionStatus = 'Running'", request.GetQuery())
+	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	if n := len(request.GetNextPageToken()); n < len(h.servers) { // one a page
+		answer.Executions = []*workflow.WorkflowExecutionInfo{{
+			Execution:       &common.WorkflowExecution{WorkflowId: prefix + h.servers[n]},
+			ParentExecution: &common.WorkflowExecution{WorkflowId: "rollout/march"},
+			StartTime:       timestamppb.New(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
+		}}
+		answer.NextPageToken = make([]byte, n+1)
+	}
+	return answer, h.err
+}
+
+// TestMakePlanBesideAChange: what the cloud shows of a server that is changed, and of the one that it makes for that time,
+// is published nowhere.
+func TestMakePlanBesideAChange(t *testing.T) {
+	const held = "held by rollout march since 2026-03-01T12:00:00Z"
+	for name, test := range map[string]struct {
+		view, name string
+		held       bool
+		busy       string // what the plan says of the server, "" when it is planned
+		temporary  string // what it leaves out
+	}{
+		"shown":               {busy: "status REBUILD, task rebuild_block_device_mapping", temporary: "one_os_change_tmp"},
+		"shown, and ours":     {held: true, busy: "status REBUILD, task rebuild_block_device_mapping, " + held, temporary: "one_os_change_tmp"},
+		"not shown, but ours": {view: "shutoff", held: true, busy: "status SHUTOFF, " + held, temporary: "one_os_change_tmp"},
+		"another name":        {name: "moves-a1b2c3", view: "shutoff", held: true, busy: "status SHUTOFF, " + held, temporary: "moves-a1b2c3"},
+		"the same name":       {name: "*", view: "shutoff", held: true, busy: "status SHUTOFF, " + held, temporary: "one"},
+		// Nobody can tell it from a server that was stopped.
+		"neither shown nor ours": {view: "shutoff", temporary: "one_os_change_tmp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := stopped()
+			options.Fleet = append(options.Fleet, emulator.Server{Name: "two"})
+			options.Edition.RebuildView, options.Edition.TemporaryName = test.view, test.name
+			inLab(t, options, func(l *lab) {
+				require.NoError(t, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
+				if test.held {
+					l.acts.Temporal = holding{lab: l, servers: []string{unknownID, l.server.ID}}
+				}
+				time.Sleep(30 * time.Second)
+				make := func(unfit spec.StateRule) activities.MakePlanResult {
+					end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
+						s.Select, s.Servers.Unfit = spec.Selection{Names: []string{"*"}}, unfit
+					}), attempt{})
+					require.NoError(l, end.err)
+					return end.result
+				}
+				refused, made := make(""), make(spec.RuleSkip)
+				require.NotNil(l, made.Plan, made.Problems)
+				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as still being created: "+test.temporary+".")
+				if test.busy == "" {
+					assert.Empty(l, refused.Problems)
+					assert.Len(l, made.Plan.Servers, 2)
+					time.Sleep(5 * time.Minute)
+					assert.Contains(l, l.driftNow(*made.Plan)[l.server.ID], "has another system disk", "no such plan is carried out")
+					return
+				}
+				assert.Equal(l, []string{"1 busy server: one (" + test.busy + "); wait until that is over, or say servers.unfit: skip"}, refused.Problems)
+				require.Len(l, made.Plan.Servers, 1)
+				assert.Equal(l, "two", made.Plan.Servers[0].Name)
+				assert.Equal(l, []rollout.SkippedServer{{ID: l.server.ID, Name: "one", Reason: "is busy (" + test.busy + ")"}}, made.Plan.Skipped)
+			})
+		})
+	}
+}
+
+// TestMakePlanBesideATemporaryServerThatRuns: nothing tells it from a server of ours, so it may be in a plan. When the
+// plan is to be carried out it is gone, and that is noticed.
+func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
+	options := stopped()
+	options.Edition.TemporaryName, options.Edition.TemporaryStatus = "moves-a1b2c3", "ACTIVE"
+	inLab(t, options, func(l *lab) {
+		require.NoError(t, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
+		time.Sleep(30 * time.Second)
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
+			s.Select, s.Servers.Unfit = spec.Selection{Names: []string{"*"}}, spec.RuleSkip
+		}), attempt{})
+		require.NoError(l, end.err)
+		require.NotNil(l, end.result.Plan, end.result.Problems)
+		require.Len(l, end.result.Plan.Servers, 1)
+		assert.Equal(l, "moves-a1b2c3", end.result.Plan.Servers[0].Name)
+		time.Sleep(5 * time.Minute)
+		assert.Equal(l, map[string]string{end.result.Plan.Servers[0].ID: "moves-a1b2c3 is gone"}, l.driftNow(*end.result.Plan))
+	})
+}
+
+// driftNow is drift, after writes.
+func (l *lab) driftNow(plan rollout.Plan) map[string]string {
+	l.Helper()
+	end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
+	require.NoError(l, end.err)
+	found := map[string]string{}
+	for _, d := range end.result.Drift {
+		found[d.ServerID] = d.What
+	}
+	return found
+}
+
+// TestMakePlanWithoutTemporalsList: who holds which server is no reason against a plan.
+func TestMakePlanWithoutTemporalsList(t *testing.T) {
+	inLab(t, fleetSized(3), func(l *lab) {
+		l.acts.Temporal = holding{lab: l, err: serviceerror.NewUnavailable("no visibility")}
+		assert.Contains(l, l.plan(l.planOf(selectsEvery)).Warnings, "which servers others change at this moment is not known (no visibility): when the turn of one comes, the lock on it decides")
 	})
 }

@@ -29,6 +29,7 @@ type Observation struct {
 
 // Server statuses that decide something. The cloud has more.
 const (
+	StatusBuild   = "BUILD" // it is being created
 	StatusActive  = "ACTIVE"
 	StatusShutoff = "SHUTOFF"
 	StatusRebuild = "REBUILD"
@@ -43,7 +44,7 @@ func (o Observation) Idle() bool {
 		return false
 	}
 	switch o.Status {
-	case "", "UNKNOWN", "BUILD", "REBOOT", "HARD_REBOOT", "MIGRATING", "RESIZE", "REVERT_RESIZE", StatusRebuild:
+	case "", "UNKNOWN", StatusBuild, "REBOOT", "HARD_REBOOT", "MIGRATING", "RESIZE", "REVERT_RESIZE", StatusRebuild:
 		return false
 	}
 	return true

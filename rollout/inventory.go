@@ -9,6 +9,8 @@ type Inventory struct {
 	Images  []InventoryImage  `json:"images"`
 	// Unproven is what nobody knows whether the credentials may do it, because it cannot be found out by looking.
 	Unproven []string `json:"unproven,omitempty"`
+	// HoldersUnknown says why it is not known which servers somebody changes. Empty when it is.
+	HoldersUnknown string `json:"holders_unknown,omitempty"`
 }
 
 // InventoryServer is a server as the cloud shows it.
@@ -28,6 +30,7 @@ type InventoryServer struct {
 	RAMMB     int      `json:"ram_mb,omitempty"`
 	DiskGB    int      `json:"disk_gb,omitempty"` // of the system disk; zero when it is not known
 	DataDisks int      `json:"data_disks,omitempty"`
-	// Temporary is true for the server that the cloud itself shows while it changes another one.
-	Temporary bool `json:"temporary,omitempty"`
+	// HeldBy says who changes it at this moment: "held by rollout web since 2026-11-25T17:48:00Z". What the cloud shows of
+	// a change differs.
+	HeldBy string `json:"held_by,omitempty"`
 }

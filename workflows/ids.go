@@ -1,5 +1,7 @@
 package workflows
 
+import "github.com/reimage/reimage/activities"
+
 // ChangeOSID is the id of the workflow that changes one server. Temporal runs at most one workflow of
 // an id at a time, so the id is the lock on the server: two rollouts can never hold one server.
 func ChangeOSID(project, serverID string) string {
@@ -7,7 +9,7 @@ func ChangeOSID(project, serverID string) string {
 }
 
 // ChangeOSIDPrefix begins the id of every ChangeOS workflow.
-const ChangeOSIDPrefix = "changeos/"
+const ChangeOSIDPrefix = activities.LockIDPrefix
 
 // CheckServerID is the id of the workflow that looks at a server without touching it.
 func CheckServerID(serverID, nonce string) string {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -117,13 +118,19 @@ func (m *machine) install(at time.Time, ch change) {
 	m.enter(at, "active", "")
 }
 
-// temporaryServer is the server that the platform makes for the time of a change. Its name pattern is published nowhere;
-// this one is found by a fuzzy search for the real server, which is the worst case for a fleet selector.
+// temporaryServer is the server that the platform makes for the time of a change. Its name and its status are published
+// nowhere; by default its name is found by a fuzzy search for the real server, which is the worst case for a fleet selector.
 func (e *Emulator) temporaryServer(m *machine) view {
 	s := Server{
-		ID: e.seed.uuid("temporary", m.ID, m.number()), Name: m.Name + "_os_change_tmp", Status: "BUILD", VMState: "building",
+		ID: e.seed.uuid("temporary", m.ID, m.number()), Name: strings.ReplaceAll(e.options.Edition.TemporaryName, "*", m.Name), Status: "BUILD", VMState: "building",
 		TaskState: "spawning", ImageID: m.ImageID, FlavorID: m.FlavorID, VCPUs: m.VCPUs, RAMMB: m.RAMMB, Zone: m.Zone,
 		ChargingMode: payPerUse, UserID: m.UserID, Created: m.Updated, Updated: m.Updated, Launched: m.Updated,
 	}
-	return view{Server: s, installed: m.installed}
+	v := view{Server: s, installed: m.installed}
+	if e.options.Edition.TemporaryStatus == "ACTIVE" {
+		v.Status, v.VMState, v.TaskState = "ACTIVE", "active", ""
+		v.SystemVolumeID, v.SystemDiskGB = e.seed.uuid("temporary volume", m.ID, m.number()), m.SystemDiskGB
+		v.boot = []string{v.SystemVolumeID}
+	}
+	return v
 }

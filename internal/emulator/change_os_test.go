@@ -263,6 +263,25 @@ func TestTemporaryServerIsListedDuringTheChangeOnly(t *testing.T) {
 	}
 }
 
+// TestTemporaryServersOfAnotherKind: their names and their status are published nowhere.
+func TestTemporaryServersOfAnotherKind(t *testing.T) {
+	o := exact(stopped())
+	require.NoError(t, o.Edition.Set("temporary_name", "moves-*-2"))
+	require.NoError(t, o.Edition.Set("temporary_status", "ACTIVE"))
+	atTime(t, o, func(t *testing.T, c cloud) {
+		c.changeOS(c.only(), c.target(), "").jobID(t)
+		time.Sleep(50 * time.Second)
+		found := c.list("name=moves-one-2").Servers
+		require.Len(t, found, 1)
+		temporary := c.show(found[0].ID)
+		assert.Equal(t, "ACTIVE", temporary.Status)
+		assert.Nil(t, temporary.TaskState)
+		assert.Contains(t, c.ask("GET", "/v1/{project}/cloudservers/"+temporary.ID+"/block_device", "").text, `"bootIndex":0`)
+		time.Sleep(50 * time.Second)
+		assert.Empty(t, c.list("name=moves").Servers)
+	})
+}
+
 func TestJobShapeWithSubJobs(t *testing.T) {
 	o := exact(stopped())
 	o.Edition = emulator.Edition{JobShape: "sub_jobs", JobType: "changeOsV2"}

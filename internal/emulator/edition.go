@@ -26,6 +26,8 @@ type Edition struct {
 	RebuildView        string // view during a change: "rebuild" (default) or "shutoff": SHUTOFF, task_state null, all the time
 	JobShape           string // entities of a change: "flat" (default) or "sub_jobs"
 	JobType            string // job_type of a change; published nowhere; default "changeOs"
+	TemporaryName      string // of the platform's temporary server, "*" for that of the server; default "*_os_change_tmp"
+	TemporaryStatus    string // of the same: "BUILD" (default) or "ACTIVE"
 	PowerStateShutdown int    // OS-EXT-STS:power_state of a stopped server: 4 (default) or 3
 }
 
@@ -47,6 +49,7 @@ func (e *Edition) Set(name, value string) error {
 	}
 	texts := map[string]*string{
 		"unknown_job": &e.UnknownJob, "busy_code": &e.BusyCode, "rebuild_view": &e.RebuildView, "job_shape": &e.JobShape, "job_type": &e.JobType,
+		"temporary_name": &e.TemporaryName, "temporary_status": &e.TemporaryStatus,
 	}
 	numbers := map[string]*int{"power_state_shutdown": &e.PowerStateShutdown}
 
@@ -83,6 +86,8 @@ func (e Edition) withDefaults() Edition {
 	text(&e.RebuildView, "rebuild")
 	text(&e.JobShape, "flat")
 	text(&e.JobType, "changeOs")
+	text(&e.TemporaryName, "*_os_change_tmp")
+	text(&e.TemporaryStatus, "BUILD")
 	if e.PowerStateShutdown == 0 {
 		e.PowerStateShutdown = 4
 	}
@@ -100,6 +105,7 @@ func (e Edition) validate() error {
 	among("busy code", e.BusyCode, "Ecs.0603", "Ecs.0100")
 	among("rebuild view", e.RebuildView, "rebuild", "shutoff")
 	among("job shape", e.JobShape, "flat", "sub_jobs")
+	among("status of the temporary server", e.TemporaryStatus, "BUILD", "ACTIVE")
 	among("power state of a stopped server", fmt.Sprint(e.PowerStateShutdown), "4", "3")
 	return errors.Join(problems...)
 }

@@ -88,6 +88,8 @@ func TestEditionSwitches(t *testing.T) {
 		{"v1_needs_login", "true", documented(edition.Edition{V1NeedsLogin: true})},
 		{"no_hard_over_soft", "true", emulator.Edition{NoHardOverSoft: true}},
 		{"no_temporary", "true", emulator.Edition{NoTemporary: true}},
+		{"temporary_name", "moves-*", emulator.Edition{TemporaryName: "moves-*"}},
+		{"temporary_status", "ACTIVE", emulator.Edition{TemporaryStatus: "ACTIVE"}},
 		{"started_is_success", "true", emulator.Edition{StartedIsSuccess: true}},
 		{"no_metadata_session", "true", emulator.Edition{NoMetadataSession: true}},
 		{"unknown_job", "404", emulator.Edition{UnknownJob: "404"}},

@@ -27,9 +27,7 @@ func Drift(plan rollout.Plan, inv rollout.Inventory) []rollout.Drift {
 	ofImage(inv.Edition.Objections(plan.Change)...) // whoever runs the worker may have named another one since
 	servers := make(map[string]rollout.InventoryServer, len(inv.Servers))
 	for _, s := range inv.Servers {
-		if !s.Temporary {
-			servers[s.ID] = s
-		}
+		servers[s.ID] = s
 	}
 	label := labelsOf(plan)
 	for _, planned := range plan.Servers {

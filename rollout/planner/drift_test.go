@@ -22,7 +22,6 @@ func TestDriftOfServers(t *testing.T) {
 		"gone":                            {func(inv *rollout.Inventory) { inv.Servers = append(inv.Servers[:1], inv.Servers[2:]...) }, "web-02 is gone"},
 		"does not exist":                  {server(func(s *rollout.InventoryServer) { s.Observation = rollout.Observation{} }), "web-02 is gone"},
 		"another server of the same name": {server(func(s *rollout.InventoryServer) { s.ID = uuid(1, 99) }), "web-02 is gone"},
-		"only temporary":                  {server(func(s *rollout.InventoryServer) { s.Temporary = true }), "web-02 is gone"},
 		"another disk":                    {server(func(s *rollout.InventoryServer) { s.Observation.VolumeID = uuid(7, 7) }), "web-02 has another system disk: " + uuid(7, 7) + ", not " + uuid(2, 2)},
 		"no disk":                         {server(func(s *rollout.InventoryServer) { s.Observation.VolumeID = "" }), "web-02 has no system disk any more (it was " + uuid(2, 2) + ")"},
 		"another image":                   {server(func(s *rollout.InventoryServer) { s.Observation.ImageID = noble2 }), "web-02 runs another image: " + noble2 + ", not " + jammy},

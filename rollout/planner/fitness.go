@@ -154,13 +154,13 @@ func (p *planner) objections(s rollout.InventoryServer) []objection {
 	}
 	seen := s.Observation
 	object(p.isThere(s), alreadyThere, "")
-	object(seen.VolumeID == "", noDisk, fmt.Sprintf(" (status %s)", seen.Status))
+	object(seen.VolumeID == "" && seen.Status != rollout.StatusBuild, noDisk, fmt.Sprintf(" (status %s)", seen.Status))
 	object(s.Locked, locked, prefixed(" by ", s.LockedBy))
 	object(s.Frozen, frozen, "")
 	object(s.Spot, spot, "")
 	switch {
-	case !seen.Idle():
-		object(true, busy, fmt.Sprintf(" (status %s%s)", seen.Status, prefixed(", task ", seen.TaskState)))
+	case !seen.Idle() || s.HeldBy != "":
+		object(true, busy, fmt.Sprintf(" (status %s%s%s)", seen.Status, prefixed(", task ", seen.TaskState), prefixed(", ", s.HeldBy)))
 	case seen.Status == rollout.StatusError:
 		object(true, failed, prefixed(": ", seen.Fault))
 	case seen.Status == rollout.StatusShutoff:

@@ -34,6 +34,9 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 	}
 	p.chooseImage(inv.Images)
 	p.describeChange()
+	if inv.HoldersUnknown != "" {
+		p.warning("which servers others change at this moment is not known (%s): when the turn of one comes, the lock on it decides", inv.HoldersUnknown)
+	}
 	p.chooseServers(p.distinct(inv.Servers))
 	p.sortOut()
 	p.lineUp()
@@ -65,6 +68,8 @@ type planner struct {
 	whyAPI string
 	// selected are the servers that the document selects, sorted by name, then id.
 	selected []rollout.InventoryServer
+	// unfinished are the names of those that it would select if they were not still being created.
+	unfinished []string
 	// label is what selected servers are called in sentences.
 	label labels
 	// chosen are the selected servers that are not skipped. Refused ones are among them, so that the

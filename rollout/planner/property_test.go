@@ -67,10 +67,10 @@ func drawInventory(t *rapid.T) rollout.Inventory {
 		s := &inv.Servers[i]
 		s.Name = fmt.Sprintf("web-%02d", rapid.IntRange(1, 60).Draw(t, "name"))
 		s.Zone = rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "zone")
-		s.Observation.Status = rapid.SampledFrom([]string{"ACTIVE", "ACTIVE", "SHUTOFF", "ERROR", "REBOOT", "PAUSED"}).Draw(t, "status")
+		s.Observation.Status = rapid.SampledFrom([]string{"ACTIVE", "ACTIVE", "SHUTOFF", "ERROR", "REBOOT", "PAUSED", "BUILD"}).Draw(t, "status")
 		s.Observation.ImageID = rapid.SampledFrom([]string{jammy, noble, noble2}).Draw(t, "image")
 		s.Locked = rapid.IntRange(0, 9).Draw(t, "locked") == 0
-		s.Temporary = rapid.IntRange(0, 9).Draw(t, "temporary") == 0
+		s.HeldBy = rapid.SampledFrom([]string{"", "", "", "held by rollout march since noon"}).Draw(t, "held")
 		s.DiskGB = rapid.SampledFrom([]int{0, 10, 40}).Draw(t, "disk")
 	}
 	return inv
@@ -94,7 +94,7 @@ func TestEverySelectedServerIsPlannedOrSkippedOnce(t *testing.T) {
 		plan, doc, inv := drawPlan(t)
 		want := map[string]bool{}
 		for _, s := range inv.Servers {
-			if !s.Temporary && (len(doc.Spec.Select.Exclude.Tags) == 0 || s.Tags[1] != "shard=1") {
+			if s.Observation.Status != "BUILD" && (len(doc.Spec.Select.Exclude.Tags) == 0 || s.Tags[1] != "shard=1") {
 				want[s.ID] = true
 			}
 		}

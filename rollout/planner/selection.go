@@ -16,10 +16,9 @@ func byName(a, b rollout.InventoryServer) int {
 
 func byID(a, b rollout.InventoryServer) int { return cmp.Compare(a.ID, b.ID) }
 
-// distinct are the servers of the inventory, each once and sorted, without those that the cloud shows for
-// a while only. A list that was read page by page while it changed may hold a server twice.
+// distinct are the servers of the inventory, each once and sorted. One that is there twice has to be the same.
 func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.InventoryServer {
-	servers = slices.DeleteFunc(slices.Clone(servers), func(s rollout.InventoryServer) bool { return s.Temporary })
+	servers = slices.Clone(servers)
 	slices.SortFunc(servers, byID)
 	var differ []string
 	servers = slices.CompactFunc(servers, func(a, b rollout.InventoryServer) bool {
@@ -36,16 +35,26 @@ func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.Inventor
 	return servers
 }
 
-// chooseServers applies the selection: what ids, names and tags mean, without what is excluded.
+// chooseServers applies the selection: what ids, names and tags mean, without what is excluded. A server that is still
+// being created is nobody's to change, and may be the cloud's own for the time of another one's change: only its id
+// selects it.
 func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	sel := p.spec.Select
 	include := newMatcher(sel.IDs, sel.Names, sel.Tags)
 	exclude := newMatcher(sel.Exclude.IDs, sel.Exclude.Names, sel.Exclude.Tags)
 	p.label = labels{}
+	unfinished := map[string]bool{}
 	for _, s := range servers {
 		// Everything is asked for every server: an entry is used even if another one decides.
-		named, tagged := include.named(s), include.allTags(s)
 		out, tagOut := exclude.named(s), exclude.anyTag(s)
+		if s.Observation.Status == rollout.StatusBuild && !include.hasID(s) {
+			if include.means(s) && !out && !tagOut {
+				p.unfinished = append(p.unfinished, cmp.Or(s.Name, s.ID))
+				unfinished[s.Name] = true
+			}
+			continue
+		}
+		named, tagged := include.named(s), include.allTags(s)
 		if (named || tagged) && !out && !tagOut {
 			p.selected = append(p.selected, s)
 			p.label.add(s.Name)
@@ -54,7 +63,11 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	if missing := unused(maps.Values(include.ids)); len(missing) > 0 {
 		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", named(missing))
 	}
-	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
+	missing := unused(maps.Values(include.names))
+	if later := slices.DeleteFunc(slices.Clone(missing), func(name string) bool { return !unfinished[name] }); len(later) > 0 {
+		p.problem("what is named %s is still being created: plan again when that is over, or take it out of the selection", named(later))
+	}
+	if missing := slices.DeleteFunc(missing, func(name string) bool { return unfinished[name] }); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
 	}
 	if missing := unused(slices.Values(include.globs)); len(missing) > 0 {
@@ -62,6 +75,9 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	}
 	if missing := unused(slices.Values(include.tags)); len(missing) > 0 {
 		p.warning("no server has all the tags of the selection: %s", named(missing))
+	}
+	if len(p.unfinished) > 0 {
+		p.warning("left out, as still being created: %s. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", named(p.unfinished))
 	}
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
@@ -87,14 +103,22 @@ func (p *planner) checkExpected(n int) {
 	expect := p.spec.Select.Expect
 	switch {
 	case n == 0:
-		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded")
+		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s", p.besides())
 	case expect.Count != nil && n != *expect.Count:
-		p.problem("the selection comes to %s and exactly %d is expected: %s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected))
+		p.problem("the selection comes to %s and exactly %d is expected: %s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), p.besides())
 	case expect.Min != nil && n < *expect.Min:
-		p.problem("the selection comes to %s and at least %d is expected: %s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected))
+		p.problem("the selection comes to %s and at least %d is expected: %s%s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected), p.besides())
 	case expect.Max != nil && n > *expect.Max:
 		p.problem("the selection comes to %s and at most %d is expected: %s", rollout.Count(n, "server"), *expect.Max, p.names(p.selected))
 	}
+}
+
+// besides names the servers that a selection would have with those that are still being created.
+func (p *planner) besides() string {
+	if len(p.unfinished) == 0 {
+		return ""
+	}
+	return "; left out, as still being created: " + list(p.unfinished)
 }
 
 // called is what the server is called in sentences.

@@ -83,17 +83,56 @@ func TestExclusionThatProtectsNobody(t *testing.T) {
 	assert.NotContains(t, of(spec.Selection{Names: []string{"web-*"}, Tags: []string{"shard=2"}}), "has all the tags")
 }
 
-// TestTemporaryServersAreNeverSelected: the cloud shows them while it changes another server.
-func TestTemporaryServersAreNeverSelected(t *testing.T) {
+// TestServersStillBeingCreated are selected by nothing but their ids: among them may be the ones that the cloud makes for
+// the time of a change, whatever their names.
+func TestServersStillBeingCreated(t *testing.T) {
 	inv := fleet(3)
-	inv.Servers[1].Temporary = true
-	plan := mustMake(t, document(), inv)
-	assert.Len(t, plan.Servers, 2)
-	assert.Empty(t, plan.Skipped)
-	found := problems(t, with(func(s *spec.Spec) {
-		s.Select = spec.Selection{IDs: []string{inv.Servers[1].ID}, Names: []string{"web-02"}}
+	inv.Servers[1].Observation = rollout.Observation{Exists: true, Status: "BUILD", TaskState: "spawning"}
+	for name, selects := range map[string]spec.Selection{
+		"tags":                   {Tags: []string{"role=web"}},
+		"a glob":                 {Names: []string{"web-*"}},
+		"a name that others had": {Names: []string{"web-01", "web-03"}, Tags: []string{"role=web"}},
+	} {
+		plan := mustMake(t, with(func(s *spec.Spec) { s.Select, s.Select.Expect.Count = selects, new(2) }), inv)
+		assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers), name)
+		assert.Empty(t, plan.Skipped, name)
+		assert.Contains(t, plan.Warnings, "left out, as still being created: web-02. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", name)
+	}
+	excluded := mustMake(t, with(func(s *spec.Spec) {
+		s.Select = spec.Selection{Tags: []string{"role=web"}, Exclude: spec.Exclusion{Names: []string{"web-02"}}}
 	}), inv)
-	assert.Len(t, found, 3, "the id, the name and the empty selection")
+	assert.NotContains(t, strings.Join(excluded.Warnings, "\n"), "web-02", "nobody asked for it")
+
+	byName := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"web-01", "web-02"}} })
+	assert.Equal(t, []string{"what is named web-02 is still being created: plan again when that is over, or take it out of the selection"}, problems(t, byName, inv))
+	inv.Servers[2].Name = "web-02"
+	plan := mustMake(t, byName, inv)
+	assert.Equal(t, []string{uuid(1, 1), uuid(1, 3)}, []string{plan.Servers[0].ID, plan.Servers[1].ID}, "the cloud may call its own as the server that is changed")
+
+	only := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"*"}} })
+	inv.Servers = inv.Servers[1:2]
+	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as still being created: web-02"}, problems(t, only, inv))
+
+	byID := func(unfit spec.StateRule) spec.Rollout {
+		return with(func(s *spec.Spec) { s.Select, s.Servers.Unfit = spec.Selection{IDs: []string{uuid(1, 2)}}, unfit })
+	}
+	assert.Equal(t, []string{"1 busy server: web-02 (status BUILD, task spawning); wait until that is over, or say servers.unfit: skip"}, problems(t, byID(""), inv))
+	plan = mustMake(t, byID(spec.RuleSkip), inv)
+	assert.Equal(t, []rollout.SkippedServer{{ID: uuid(1, 2), Name: "web-02", Reason: "is busy (status BUILD, task spawning)"}}, plan.Skipped)
+}
+
+// TestServersThatSomebodyChanges are busy, whatever the cloud shows of a change.
+func TestServersThatSomebodyChanges(t *testing.T) {
+	inv := fleet(3)
+	inv.Servers[1].Observation.Status, inv.Servers[1].HeldBy = "SHUTOFF", "held by rollout march since noon"
+	assert.Equal(t, []string{"1 busy server: web-02 (status SHUTOFF, held by rollout march since noon); wait until that is over, or say servers.unfit: skip"}, problems(t, document(), inv))
+	plan := mustMake(t, with(func(s *spec.Spec) { s.Servers.Unfit = spec.RuleSkip }), inv)
+	assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers))
+	assert.Equal(t, "is busy (status SHUTOFF, held by rollout march since noon)", plan.Skipped[0].Reason)
+
+	inv = fleet(3)
+	inv.HoldersUnknown = "no answer"
+	assert.Contains(t, mustMake(t, document(), inv).Warnings, "which servers others change at this moment is not known (no answer): when the turn of one comes, the lock on it decides")
 }
 
 // TestServersListedTwice, as a list read page by page while it changes may do, count once if they agree.

@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
 )
 
 // throttle is for how long the SDK holds a heartbeat back, as the worker sets it.
@@ -188,8 +190,9 @@ func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 	return false
 }
 
-// asked is Temporal, which answers an attempt that asks whether it is still the one that counts.
-type asked struct{}
+// asked is Temporal, which answers an attempt that asks whether it is still the one that counts. Nothing else is asked of
+// it: no plan is made here.
+type asked struct{ activities.Temporal }
 
 func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
