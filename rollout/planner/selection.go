@@ -118,7 +118,7 @@ func (p *planner) besides() string {
 	if len(p.unfinished) == 0 {
 		return ""
 	}
-	return "; left out, as still being created: " + list(p.unfinished)
+	return "; left out, as still being created: " + named(p.unfinished).String()
 }
 
 // called is what the server is called in sentences.
