@@ -79,11 +79,14 @@ func (e *Error) Admitted() bool {
 }
 
 // Unpermitted is true when the credentials may not make such a call, whatever it is about: for a code that means just
-// that, and for HTTP 403 without a code. A code of the server service that is in no table may be about the one server,
-// and so may what it relays.
+// that, for Nova's word on its policy, and for HTTP 403 that says nothing more. A code that is in no table may be about
+// the one server, a quota or the balance, and so may what is relayed.
 func (e *Error) Unpermitted() bool {
-	unknown := strings.HasPrefix(e.Code, "Ecs.") && classOfCode(e.Code) == ""
-	return e.Cause() == CausePermission && !unknown
+	if e.Cause() != CausePermission {
+		return false
+	}
+	_, gateway := gatewayCode(e.Code)
+	return e.Code == "" || gateway || classOfCode(e.Code) != "" || strings.Contains(e.Message, "Policy doesn't allow")
 }
 
 func causeOfGateway(number string) Cause {
