@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 )
 
 // Temporal is what activities ask of the server that gave them their work. A client.Client is one.
@@ -21,17 +22,25 @@ type Temporal interface {
 
 // confirm asks Temporal whether it still waits for this attempt, before anything is written to the cloud. An attempt
 // that was frozen, or is cut off from Temporal, has a successor that it knows nothing of; only Temporal can tell. The
-// question is a heartbeat, so there is no successor before another heartbeat timeout is over. The answer may take a
-// third of the time that the request has, which needs the rest itself.
+// answer may take a third of the time that the request has, which needs the rest itself.
 func (s site) confirm(ctx context.Context, h *heart) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Cloud.RequestTimeout()/3)
+	within, cancel := context.WithTimeout(ctx, s.Cloud.RequestTimeout()/3)
 	defer cancel()
-	err := s.Temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, h.details.Load())
-	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
-		return errors.New("Temporal has given up this attempt, and another one carries on; nothing was sent")
+	err := s.Temporal.RecordActivityHeartbeat(within, activity.GetInfo(ctx).TaskToken, h.details.Load())
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("nothing was sent: the look at the server is too old by now, or the worker stops: %w", ctx.Err())
+	case isA[*serviceerror.NotFound](err):
+		return errors.New("nothing was sent: Temporal has given up this attempt, and another one carries on")
+	case isA[*temporal.CanceledError](err) || errors.Is(err, activity.ErrActivityPaused) || errors.Is(err, activity.ErrActivityReset):
+		return fmt.Errorf("nothing was sent: somebody has stopped this attempt by hand: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("Temporal does not say whether it still waits for this attempt, so nothing was sent: %w", err)
-	}
-	return nil
+	return fmt.Errorf("nothing was sent: Temporal does not say whether it still waits for this attempt: %w", err)
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
@@ -38,11 +40,14 @@ func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 		says   string
 	}{
 		"another attempt carries on": {
-			func(context.Context) error { return serviceerror.NewNotFound("activity not found") }, 0, "another one carries on; nothing was sent",
+			func(context.Context) error { return serviceerror.NewNotFound("activity not found") }, 0, "nothing was sent: Temporal has given up this attempt, and another one carries on",
 		},
-		"paused by hand": {func(context.Context) error { return serviceerror.NewUnavailable("paused") }, 0, "so nothing was sent: paused"},
+		"paused by hand":    {func(context.Context) error { return activity.ErrActivityPaused }, 0, "somebody has stopped this attempt by hand"},
+		"reset by hand":     {func(context.Context) error { return activity.ErrActivityReset }, 0, "somebody has stopped this attempt by hand"},
+		"cancelled by hand": {func(context.Context) error { return temporal.NewCanceledError() }, 0, "somebody has stopped this attempt by hand"},
+		"not reached":       {func(context.Context) error { return serviceerror.NewUnavailable("down") }, 0, "Temporal does not say whether it still waits for this attempt: down"},
 		"cut off": {
-			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, "so nothing was sent: context deadline exceeded",
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, "Temporal does not say whether it still waits for this attempt: context deadline exceeded",
 		},
 	}
 	writes := map[string]struct {
@@ -69,6 +74,17 @@ func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTheLookIsTooOldToConfirm: it is the cloud that was slow, not Temporal.
+func TestTheLookIsTooOldToConfirm(t *testing.T) {
+	slow := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Latency, Delay: requestTimeout - time.Second}
+	inLab(t, withFaults(stopped(), slow), func(l *lab) {
+		l.acts.Temporal = waiting(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrNotSent, false)
+		assert.Contains(l, failed.Message(), "the look at the server is too old by now")
+		assert.Zero(l, l.sent())
+	})
 }
 
 // TestUnconfirmedIsNoDoubt: nothing was sent, so the next attempt need not settle.

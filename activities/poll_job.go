@@ -77,7 +77,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case isAnswer(err) && !time.Now().Before(in.Deadline): // it may say so for ever
 			return PollJobResult{End: JobOverdue, Reason: "the cloud does not tell of its job: " + s.scrub(in.Change, err.Error())}, nil
 		case err != nil:
-			return PollJobResult{}, s.readError(ctx, err)
+			return PollJobResult{}, s.scrubbed(in.Change, s.readError(ctx, err))
 		case now.Succeeded():
 			s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
 			return PollJobResult{End: JobSucceeded}, nil

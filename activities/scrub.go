@@ -1,8 +1,11 @@
 package activities
 
 import (
+	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
@@ -32,4 +35,20 @@ func (s site) scrub(change rollout.Change, text string) string {
 		}
 	}
 	return s.Cloud.Scrub(text, secrets...)
+}
+
+// scrubbed is the activity's error for a question about a server that was sent the change's secrets: the cloud may
+// repeat them in a refusal, too, and an error gets into the history and the log.
+func (s site) scrubbed(change rollout.Change, err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return err
+	}
+	text := s.scrub(change, app.Message())
+	if text == app.Message() {
+		return err
+	}
+	return temporal.NewApplicationErrorWithOptions(text, app.Type(), temporal.ApplicationErrorOptions{
+		NonRetryable: app.NonRetryable(), NextRetryDelay: app.NextRetryDelay(), Category: app.Category(),
+	})
 }

@@ -125,9 +125,9 @@ type submission struct {
 // that the request can neither still be on its way nor be hidden by a server view that lags.
 func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
-	steady, urgent := s.steadiness(), s.urgent()
+	steady := s.steadiness()
 	for {
-		server, at, err := urgent.observeAt(ctx, s.in.ServerID)
+		server, at, err := s.look(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -157,11 +157,12 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 	}
 }
 
-// urgent is the site for the looks on which sending depends.
-func (s *submission) urgent() site {
+// look is one on which sending depends: it goes first among the calls that wait for their turn.
+func (s *submission) look(ctx context.Context) (rollout.Observation, time.Time, error) {
 	first := s.site
 	first.Cloud = s.Cloud.Urgent()
-	return first
+	server, at, err := first.observeAt(ctx, s.in.ServerID)
+	return server, at, s.scrubbed(s.in.Change, err)
 }
 
 // touched is true when the cloud worked on the server since it had come to rest, before anything was sent.
@@ -230,9 +231,9 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
 // also tells as of when that is.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
-	steady, urgent := s.steadiness(), s.urgent()
+	steady := s.steadiness()
 	for {
-		server, lookedAt, err := urgent.observeAt(ctx, s.in.ServerID)
+		server, lookedAt, err := s.look(ctx)
 		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
 			return server, lookedAt, err
 		}

@@ -13,7 +13,7 @@ type Timing struct {
 	// Lag is the longest time by which the server view may trail behind what really happened.
 	Lag time.Duration
 	// Settle is how long a server must look untouched before an unanswered request counts as not
-	// accepted. It has to outlast the look that justified the request, the request's own deadline, and Lag.
+	// accepted. It has to outlast the deadline of the request, which counts from its look, and Lag.
 	Settle time.Duration
 	// SoftStop is how long a guest may take to shut down. The platform forces it after at most 5 minutes.
 	SoftStop time.Duration

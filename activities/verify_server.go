@@ -52,7 +52,7 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 	for {
 		server, err := s.observe(ctx, in.ServerID)
 		if err != nil {
-			return rollout.Observation{}, err
+			return rollout.Observation{}, s.scrubbed(in.Change, err)
 		}
 		server.Fault = s.scrub(in.Change, server.Fault)
 		heart.say(ctx, server)

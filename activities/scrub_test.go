@@ -1,0 +1,50 @@
+package activities_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
+)
+
+// TestErrorsRepeatNoSecret: the cloud was sent the secrets of a change, and may repeat them in whatever it refuses
+// afterwards. An error gets into the history and the log (showsNoSecret).
+func TestErrorsRepeatNoSecret(t *testing.T) {
+	change := rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}
+	for name, ask := range map[string]func(l *lab) error{
+		activities.PollJobName: func(l *lab) error {
+			return run(l, l.acts.PollJob, activities.PollJobInput{JobID: l.server.ID, Change: change, Deadline: time.Now().Add(time.Hour)}, attempt{}).err
+		},
+		activities.VerifyServerName: func(l *lab) error {
+			in := l.verification(time.Hour)
+			in.Change.Login = change.Login
+			return run(l, l.acts.VerifyServer, in, attempt{}).err
+		},
+		activities.SubmitChangeOSName: func(l *lab) error {
+			in := l.submission()
+			in.Change.Login, in.Change.UserDataFrom = change.Login, ""
+			return run(l, l.acts.SubmitChangeOS, in, attempt{}).err
+		},
+	} {
+		for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
+			t.Run(fmt.Sprint(name, status), func(t *testing.T) {
+				inLab(t, stopped(), func(l *lab) {
+					l.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+						w.WriteHeader(status)
+						_, _ = fmt.Fprintf(w, `{"error":{"code":"Common.0021","message":"sub-job failed: adminPass %s rejected"}}`, plantedPassword)
+						return true
+					}
+					err := ask(l)
+					require.Error(l, err)
+					assert.ErrorContains(l, err, "sub-job failed: adminPass [redacted] rejected")
+				})
+			})
+		}
+	}
+}
