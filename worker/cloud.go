@@ -167,15 +167,11 @@ func (s *settings) credentials(c *cloudConfig) {
 		} else {
 			c.Login.Domain = account
 		}
-		s.staysWithOwner("a password")
 	case user != "" || password != "":
 		s.incomplete("a user, a password and the account (the domain of the user)", userPart, passwordPart, accountPart)
 	case token != "":
 		c.Source = s.source("token", tokenPart)
 		c.Credentials = ecs.Token{Value: ecs.NewSecret(token)}
-		if c.ProjectID == "" { // or nobody is asked
-			s.staysWithOwner("a token")
-		}
 	case metadata != "" || s.prefix == "" && s.from == "":
 		c.Source = "agency of this server"
 		c.Agency = &ecs.MetadataConfig{URL: cmp.Or(metadata, ecs.MetadataURL)}
@@ -199,20 +195,37 @@ func (s *settings) identityName() string {
 	return s.name(identityPart)
 }
 
-// staysWithOwner refuses to send a secret to the identity service of another account. The secret key of an access key is
-// never sent at all.
-func (s *settings) staysWithOwner(secret string) {
-	name := s.identityName()
-	if name == "" || name == "REIMAGE_IAM_ENDPOINT" || slices.Contains(s.own[identityPart], name) {
+// bearer is the secret among the credentials that is sent as it is, or becomes a token that is: "" for a permanent access
+// key, whose secret key only signs.
+func (s *settings) bearer() string {
+	switch {
+	case s.of(s.own, securityTokenPart) != "":
+		return "a security token"
+	case s.of(s.own, accessKeyPart) != "":
+		return ""
+	case s.of(s.own, passwordPart) != "":
+		return "a password"
+	case s.of(s.own, tokenPart) != "":
+		return "a token"
+	}
+	return ""
+}
+
+// staysWithOwner refuses to send such a secret to where a variable of another tool leads, the one named, that says a part.
+// Those of reimage are of no other tool.
+func (s *settings) staysWithOwner(name string, p part) {
+	secret := s.bearer()
+	if secret == "" || name == "" || name == "REIMAGE_IAM_ENDPOINT" || slices.Contains(s.own[p], name) {
 		return
 	}
-	s.wrong("%s is not sent to the address in %s, which is of another tool, and maybe of another cloud: set %s, or unset %s",
-		secret, name, s.say(s.own[identityPart]...), name)
+	instead := cmp.Or(s.say(s.own[p]...), s.say(s.own[identityPart]...))
+	s.wrong("%s is not sent where %s leads, which is of another tool, and maybe of another cloud: set %s, or unset %s", secret, name, instead, name)
 }
 
 // identity is the base URL of the identity service.
 func (s *settings) identity() string {
 	if name := s.identityName(); name != "" {
+		s.staysWithOwner(name, identityPart)
 		return s.value(name)
 	}
 	return s.endpoint("iam")

@@ -129,15 +129,15 @@ func TestEndpointsOverrideTheRegion(t *testing.T) {
 
 // TestCredentialNames takes every name in the documented order.
 func TestCredentialNames(t *testing.T) {
-	for _, names := range [][4]string{
-		{"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN", "HUAWEICLOUD_SDK_PROJECT_ID"},
-		{"HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN", "HW_PROJECT_ID"},
-		{"OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN", "OS_PROJECT_ID"},
-		{"OS_ACCESS_KEY_ID", "OS_ACCESS_KEY_SECRET", "OS_SECURITY_TOKEN", "OS_TENANT_ID"},
-		{"OS_AK", "OS_SK", "OS_SECURITY_TOKEN", "OS_TENANT_ID"},
+	for _, names := range [][5]string{
+		{"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN", "HUAWEICLOUD_SDK_PROJECT_ID", "HW_REGION_NAME"},
+		{"HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN", "HW_PROJECT_ID", "HW_REGION_NAME"},
+		{"OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN", "OS_PROJECT_ID", "OS_REGION_NAME"},
+		{"OS_ACCESS_KEY_ID", "OS_ACCESS_KEY_SECRET", "OS_SECURITY_TOKEN", "OS_TENANT_ID", "OS_REGION"},
+		{"OS_AK", "OS_SK", "OS_SECURITY_TOKEN", "OS_TENANT_ID", "OS_REGION"},
 	} {
 		cfg, err := loadConfig(lookup(map[string]string{
-			names[0]: "AK", names[1]: "SK", names[2]: "ST", names[3]: "p", "OS_REGION": "eu-nl",
+			names[0]: "AK", names[1]: "SK", names[2]: "ST", names[3]: "p", names[4]: "eu-nl",
 		}))
 		require.NoError(t, err)
 		key, ok := cfg.Clouds[0].Credentials.(ecs.AccessKey)
@@ -192,12 +192,65 @@ func TestAccountsAreNotMixed(t *testing.T) {
 		"OS_ACCESS_KEY and OS_AK differ, and mean the same":                                      {"OS_ACCESS_KEY": "a", "OS_AK": "b", "OS_SK": "planted"},
 		"there is HW_USER_PASSWORD, and no HW_USER_NAME, and no HW_DOMAIN_NAME or HW_DOMAIN_ID:": with(openStack, map[string]string{"HW_USER_PASSWORD": "planted"}),
 		"and no OS_USER_DOMAIN_NAME or":                                                          with(openStack, map[string]string{"OS_USER_DOMAIN_NAME": "", "HW_DOMAIN_NAME": "another"}),
-		"a password is not sent to the address in HW_AUTH_URL, which is of another tool, and maybe of another cloud: set OS_AUTH_URL, or unset HW_AUTH_URL": with(openStack, map[string]string{"HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"}),
-		"a token is not sent to the address in HW_AUTH_URL": {"OS_TOKEN": "planted", "OS_PROJECT_ID": "", "HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"},
+		"a password is not sent where HW_AUTH_URL leads, which is of another tool, and maybe of another cloud: set OS_AUTH_URL, or unset HW_AUTH_URL": with(openStack, map[string]string{"HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"}),
+		"a token is not sent where HW_AUTH_URL leads": {"OS_TOKEN": "planted", "OS_PROJECT_ID": "", "HW_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"},
 	} {
 		_, err := loadConfig(lookup(with(place, env)))
 		require.ErrorContains(t, err, says)
 		assert.NotContains(t, err.Error(), "planted")
+	}
+}
+
+// TestSecretsStayWithTheirCloud: what is sent as it is, and not only signs, goes nowhere that another tool's leftovers name.
+func TestSecretsStayWithTheirCloud(t *testing.T) {
+	user := map[string]string{"OS_USERNAME": "u", "OS_PASSWORD": "planted", "OS_USER_DOMAIN_NAME": "d"}
+	token := map[string]string{"OS_TOKEN": "planted", "OS_PROJECT_ID": "p"}
+	key := map[string]string{"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "planted", "HUAWEICLOUD_SDK_PROJECT_ID": "p"}
+	temporary := with(key, map[string]string{"HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted"})
+	provider := map[string]string{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "planted", "HW_DOMAIN_NAME": "d"}
+	region := map[string]string{"HW_REGION_NAME": "cn-north-4"}
+	const which = ", which is of another tool, and maybe of another cloud: set "
+	for _, test := range []struct {
+		credentials, beside map[string]string
+		says                string
+	}{
+		{user, region, "a password is not sent where HW_REGION_NAME leads" + which + "OS_REGION_NAME or OS_REGION, or unset HW_REGION_NAME"},
+		{token, region, "a token is not sent where HW_REGION_NAME leads"},
+		{provider, map[string]string{"OS_REGION_NAME": "cn-north-4"}, "a password is not sent where OS_REGION_NAME leads" + which + "HW_REGION_NAME, or"},
+		{temporary, map[string]string{"OS_REGION_NAME": "eu-de"}, "a security token is not sent where OS_REGION_NAME leads" + which + "HW_REGION_NAME, or"},
+		{user, map[string]string{"OS_REGION_NAME": "eu-de", "HW_CLOUD": "elsewhere.example"}, "a password is not sent where HW_CLOUD leads" + which + "OS_AUTH_URL, or unset HW_CLOUD"},
+		{token, map[string]string{"OS_REGION_NAME": "eu-de", "HW_CLOUD": "elsewhere.example"}, "a token is not sent where HW_CLOUD leads"},
+		{token, map[string]string{"OS_REGION_NAME": "eu-de", "HW_AUTH_URL": "https://iam.eu-de.elsewhere.example"}, "a token is not sent where HW_AUTH_URL leads" + which + "OS_AUTH_URL, or"},
+		{token, map[string]string{"HW_AUTH_URL": "https://iam.eu-de.elsewhere.example"}, "a token is not sent where HW_AUTH_URL leads"},
+		{temporary, map[string]string{"HW_AUTH_URL": "https://iam.eu-de.elsewhere.example"}, "a security token is not sent where HW_AUTH_URL leads" + which + "HUAWEICLOUD_SDK_IAM_ENDPOINT, or"},
+		{with(temporary, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": ""}), map[string]string{
+			"HW_AUTH_URL": "https://iam.eu-de.elsewhere.example", "HW_PROJECT_NAME": "n",
+			"REIMAGE_ECS_ENDPOINT": "https://ecs.example", "REIMAGE_IMS_ENDPOINT": "https://ims.example",
+		}, "a security token is not sent where HW_AUTH_URL leads"},
+	} {
+		_, err := loadConfig(lookup(with(test.credentials, test.beside)))
+		require.ErrorContains(t, err, test.says)
+		assert.Equal(t, 1, strings.Count(err.Error(), "is not sent where"), "once, for all services")
+		assert.NotContains(t, err.Error(), "planted")
+	}
+
+	for _, test := range []struct {
+		credentials, beside map[string]string
+		want                string
+	}{
+		{key, map[string]string{"OS_REGION_NAME": "eu-de"}, "https://ecs.eu-de.otc.t-systems.com"},
+		{temporary, map[string]string{"HW_REGION_NAME": "eu-de", "HW_CLOUD": "cloud.example"}, "https://ecs.eu-de.cloud.example"},
+		{provider, map[string]string{"HW_REGION_NAME": "my-lab-1", "HW_CLOUD": "cloud.example"}, "https://ecs.my-lab-1.cloud.example"},
+		{user, map[string]string{"OS_REGION_NAME": "eu-de", "OS_AUTH_URL": "https://iam.cloud.example", "HW_CLOUD": "cloud.example"}, "https://ecs.eu-de.cloud.example"},
+		{user, map[string]string{"HW_REGION_NAME": "eu-nl", "OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com"}, "https://ecs.eu-nl.otc.t-systems.com"},
+		{token, map[string]string{"OS_REGION_NAME": "eu-de", "REIMAGE_IAM_ENDPOINT": "https://iam.cloud.example", "HW_CLOUD": "cloud.example"}, "https://ecs.eu-de.cloud.example"},
+		{token, map[string]string{
+			"HW_REGION_NAME": "cn-north-4", "REIMAGE_ECS_ENDPOINT": "https://ecs.example", "REIMAGE_IMS_ENDPOINT": "https://ims.example",
+		}, "https://ecs.example"},
+	} {
+		cfg, err := loadConfig(lookup(with(test.credentials, test.beside)))
+		require.NoError(t, err)
+		assert.Equal(t, test.want, cfg.Clouds[0].ECS)
 	}
 }
 

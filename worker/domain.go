@@ -48,10 +48,19 @@ func (s *settings) region() string {
 }
 
 // domain is where the endpoints of a region are: given, or where the identity service is, or known by the region. It
-// never leads away from that service: the credentials would reach another cloud.
+// never leads away from that service: the credentials would reach another cloud. What tells the domain has to be of the
+// credentials' own tool.
 func (s *settings) domain(region string) string {
 	name := s.identityName()
 	host := hostOf(s.value(name))
+	switch {
+	case name != "":
+		s.staysWithOwner(name, identityPart)
+	case s.value("HW_CLOUD") != "":
+		s.staysWithOwner("HW_CLOUD", cloudPart)
+	default:
+		s.staysWithOwner(s.name(regionPart), regionPart)
+	}
 	if domain := strings.ToLower(s.value("HW_CLOUD")); domain != "" {
 		if host != "" && !within(host, domain) {
 			s.wrong("HW_CLOUD says that the cloud is %s, and %s leads to %s, which is another: unset the one that was left over", domain, s.say(name), host)

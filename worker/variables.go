@@ -19,6 +19,7 @@ const (
 	projectIDPart
 	projectNamePart
 	regionPart
+	cloudPart    // the domain of the services; the OpenStack tools have only the address of one for it
 	identityPart // the address of the identity service
 )
 
@@ -34,6 +35,8 @@ var families = []family{
 		secretKeyPart:     {"HUAWEICLOUD_SDK_SK"},
 		securityTokenPart: {"HUAWEICLOUD_SDK_SECURITY_TOKEN"},
 		projectIDPart:     {"HUAWEICLOUD_SDK_PROJECT_ID"},
+		regionPart:        {"HW_REGION_NAME"}, // it has none of its own: README.md puts the provider's beside it
+		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HUAWEICLOUD_SDK_IAM_ENDPOINT"},
 	},
 	{
@@ -46,6 +49,7 @@ var families = []family{
 		projectIDPart:     {"HW_PROJECT_ID"},
 		projectNamePart:   {"HW_PROJECT_NAME"},
 		regionPart:        {"HW_REGION_NAME"},
+		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HW_AUTH_URL"},
 	},
 	{
@@ -169,5 +173,5 @@ func all(p part) []string {
 	for _, f := range families {
 		names = append(names, f[p]...)
 	}
-	return names
+	return slices.Compact(names) // the first two share some
 }
