@@ -99,6 +99,13 @@ func TestPlacesInCloudsYAML(t *testing.T) {
 	}
 }
 
+// TestOwnIdentityServiceBesideCloudsYAML is what leads away, and not the auth_url of the entry, which does not count then.
+func TestOwnIdentityServiceBesideCloudsYAML(t *testing.T) {
+	_, err := loadConfig(lookup(with(cloudsYAML(t, otcSample, "", "otc"), map[string]string{"REIMAGE_IAM_ENDPOINT": "https://iam.internal.example"})))
+	assert.EqualError(t, err, "region eu-de is not known to be at iam.internal.example, where REIMAGE_IAM_ENDPOINT leads, "+
+		"and its services are not looked for in another cloud: set REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT")
+}
+
 // TestOnlyTheNamedEntryIsRead: what another one has in it is for other tools.
 func TestOnlyTheNamedEntryIsRead(t *testing.T) {
 	const clouds = `

@@ -86,10 +86,13 @@ func (s *settings) domain(region string) string {
 // otherPlace is what to set where the domain does not follow from the region.
 func (s *settings) otherPlace() string {
 	const endpoints = "REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT"
-	if s.entry {
-		return s.say("OS_AUTH_URL") + " to https://iam.REGION.DOMAIN, or " + endpoints
+	switch {
+	case !s.entry:
+		return "HW_CLOUD to the domain of its services, or " + endpoints
+	case s.identityName() == "REIMAGE_IAM_ENDPOINT": // which an auth_url does not count beside
+		return endpoints
 	}
-	return "HW_CLOUD to the domain of its services, or " + endpoints
+	return s.say("OS_AUTH_URL") + " to https://iam.REGION.DOMAIN, or " + endpoints
 }
 
 // within is true for hosts of the cloud at a domain. Those of sc.otc.t-systems.com are not of otc.t-systems.com, which is

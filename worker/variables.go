@@ -153,9 +153,9 @@ func (s *settings) incomplete(what string, needed ...part) {
 }
 
 // say names variables to whoever has to set them: "HW_REGION_NAME or OS_REGION_NAME". Where an entry of clouds.yaml
-// answers in their place, it names what belongs in there: "region_name of OS_CLOUD=otc".
+// answers in their place, it names what belongs in there: "region_name of OS_CLOUD=otc". Those of reimage count beside it.
 func (s *settings) say(names ...string) string {
-	if !s.entry {
+	if !s.entry || len(names) == 1 && strings.HasPrefix(names[0], "REIMAGE_") {
 		return strings.Join(names, " or ")
 	}
 	var keys []string
