@@ -201,12 +201,12 @@ func (p *planner) misfits(s rollout.InventoryServer, image rollout.InventoryImag
 	return found
 }
 
-// isThere is true for a server that runs the image. One that is being rebuilt may show the image before it
-// has it, and one in ERROR or without a disk does not run.
+// isThere is true for a server that runs the image. One that is being rebuilt may show the image before it has it, and
+// so may one that somebody holds, of whose change the cloud may show nothing; one in ERROR or without a disk does not run.
 func (p *planner) isThere(s rollout.InventoryServer) bool {
 	seen := s.Observation
 	return p.image != nil && strings.EqualFold(seen.ImageID, p.image.ID) &&
-		!seen.Rebuilding() && seen.Status != rollout.StatusError && seen.VolumeID != ""
+		!seen.Rebuilding() && s.HeldBy == "" && seen.Status != rollout.StatusError && seen.VolumeID != ""
 }
 
 // firmware is how the image boots. Old images do not say; they are all BIOS.

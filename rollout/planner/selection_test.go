@@ -130,6 +130,10 @@ func TestServersThatSomebodyChanges(t *testing.T) {
 	assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers))
 	assert.Equal(t, "is busy (status SHUTOFF, held by rollout march since noon)", plan.Skipped[0].Reason)
 
+	inv.Servers[1].Observation.ImageID = noble
+	assert.Equal(t, []string{"1 busy server: web-02 (status SHUTOFF, held by rollout march since noon); wait until that is over, or say servers.unfit: skip"}, problems(t, document(), inv),
+		"it may show the image before it has it")
+
 	inv = fleet(3)
 	inv.HoldersUnknown = "no answer"
 	assert.Contains(t, mustMake(t, document(), inv).Warnings, "which servers others change at this moment is not known (no answer): when the turn of one comes, the lock on it decides")
