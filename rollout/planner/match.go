@@ -58,20 +58,10 @@ func (m *matcher) named(s rollout.InventoryServer) bool {
 // hasID is true when an id of the list is that of the server. It marks nothing.
 func (m *matcher) hasID(s rollout.InventoryServer) bool { return m.ids[strings.ToLower(s.ID)] != nil }
 
-// means is true when a name, a glob or the tags mean the server. It marks nothing.
-func (m *matcher) means(s rollout.InventoryServer) bool {
-	return m.names[s.Name] != nil || m.tagged(s) || slices.ContainsFunc(m.globs, func(g *entry) bool { return glob(g.text, s.Name) })
-}
-
-// tagged is true when the server has every tag of the list, and there is one at least.
-func (m *matcher) tagged(s rollout.InventoryServer) bool {
-	lacks := func(t *entry) bool { return !parseTag(t.text).on(s) }
-	return len(m.tags) > 0 && !slices.ContainsFunc(m.tags, lacks)
-}
-
-// allTags is tagged, and marks the tags as used together.
+// allTags is true when the server has every tag of the list, and there is one at least. They are marked as used together.
 func (m *matcher) allTags(s rollout.InventoryServer) bool {
-	if !m.tagged(s) {
+	lacks := func(t *entry) bool { return !parseTag(t.text).on(s) }
+	if len(m.tags) == 0 || slices.ContainsFunc(m.tags, lacks) {
 		return false
 	}
 	for _, t := range m.tags {

@@ -43,19 +43,15 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	include := newMatcher(sel.IDs, sel.Names, sel.Tags)
 	exclude := newMatcher(sel.Exclude.IDs, sel.Exclude.Names, sel.Exclude.Tags)
 	p.label = labels{}
-	unfinished := map[string]bool{}
 	for _, s := range servers {
 		// Everything is asked for every server: an entry is used even if another one decides.
+		in, tagIn := include.named(s), include.allTags(s)
 		out, tagOut := exclude.named(s), exclude.anyTag(s)
-		if s.Observation.Status == rollout.StatusBuild && !include.hasID(s) {
-			if include.means(s) && !out && !tagOut {
-				p.unfinished = append(p.unfinished, cmp.Or(s.Name, s.ID))
-				unfinished[s.Name] = true
-			}
-			continue
-		}
-		named, tagged := include.named(s), include.allTags(s)
-		if (named || tagged) && !out && !tagOut {
+		switch {
+		case !in && !tagIn || out || tagOut:
+		case s.Observation.Status == rollout.StatusBuild && !include.hasID(s):
+			p.unfinished = append(p.unfinished, cmp.Or(s.Name, s.ID))
+		default:
 			p.selected = append(p.selected, s)
 			p.label.add(s.Name)
 		}
@@ -63,11 +59,12 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	if missing := unused(maps.Values(include.ids)); len(missing) > 0 {
 		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", named(missing))
 	}
-	missing := unused(maps.Values(include.names))
-	if later := slices.DeleteFunc(slices.Clone(missing), func(name string) bool { return !unfinished[name] }); len(later) > 0 {
+	// Another server of the name may be what is meant, and the one that is still being created the cloud's own.
+	later := slices.DeleteFunc(slices.Compact(slices.Clone(p.unfinished)), func(name string) bool { return include.names[name] == nil || p.label[name] > 0 })
+	if len(later) > 0 {
 		p.problem("what is named %s is still being created: plan again when that is over, or take it out of the selection", named(later))
 	}
-	if missing := slices.DeleteFunc(missing, func(name string) bool { return unfinished[name] }); len(missing) > 0 {
+	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
 	}
 	if missing := unused(slices.Values(include.globs)); len(missing) > 0 {

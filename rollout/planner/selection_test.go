@@ -109,6 +109,18 @@ func TestServersStillBeingCreated(t *testing.T) {
 	plan := mustMake(t, byName, inv)
 	assert.Equal(t, []string{uuid(1, 1), uuid(1, 3)}, []string{plan.Servers[0].ID, plan.Servers[1].ID}, "the cloud may call its own as the server that is changed")
 
+	spared := mustMake(t, with(func(s *spec.Spec) {
+		s.Select = spec.Selection{Names: []string{"web-01", "web-02"}, Exclude: spec.Exclusion{Tags: []string{"shard=7"}}}
+	}), unfinished("shard=7"))
+	assert.Equal(t, []string{"web-01"}, names(spared.Servers), "the exclusion comes first, as for a server that runs")
+	assert.Empty(t, spared.Skipped)
+
+	named := mustMake(t, with(func(s *spec.Spec) {
+		s.Select = spec.Selection{Names: []string{"web-01", "*-02"}, Tags: []string{"shard=7"}}
+	}), unfinished("shard=7"))
+	assert.Equal(t, []string{"web-01"}, names(named.Servers))
+	assert.NotContains(t, strings.Join(named.Warnings, "\n"), "the selection", "the name and the tags mean a server, which is only not there yet")
+
 	only := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"*"}} })
 	inv.Servers = inv.Servers[1:2]
 	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as still being created: web-02"}, problems(t, only, inv))
@@ -119,6 +131,14 @@ func TestServersStillBeingCreated(t *testing.T) {
 	assert.Equal(t, []string{"1 busy server: web-02 (status BUILD, task spawning); wait until that is over, or say servers.unfit: skip"}, problems(t, byID(""), inv))
 	plan = mustMake(t, byID(spec.RuleSkip), inv)
 	assert.Equal(t, []rollout.SkippedServer{{ID: uuid(1, 2), Name: "web-02", Reason: "is busy (status BUILD, task spawning)"}}, plan.Skipped)
+}
+
+// unfinished are three servers of which web-02 is still being created, with a tag of its own.
+func unfinished(tag string) rollout.Inventory {
+	inv := fleet(3)
+	inv.Servers[1].Observation = rollout.Observation{Exists: true, Status: "BUILD", TaskState: "spawning"}
+	inv.Servers[1].Tags = []string{tag}
+	return inv
 }
 
 // TestServersThatSomebodyChanges are busy, whatever the cloud shows of a change.
