@@ -62,7 +62,7 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	// Another server of the name may be what is meant, and the one that is still being created the cloud's own.
 	later := slices.DeleteFunc(slices.Compact(slices.Clone(p.unfinished)), func(name string) bool { return include.names[name] == nil || p.label[name] > 0 })
 	if len(later) > 0 {
-		p.problem("what is named %s is still being created: plan again when that is over, or take it out of the selection", named(later))
+		p.problem("what is named %s is still being created: plan again when that is over, or take it out of the selection", later)
 	}
 	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
@@ -74,7 +74,7 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 		p.warning("no server has all the tags of the selection: %s", named(missing))
 	}
 	if len(p.unfinished) > 0 {
-		p.warning("left out, as still being created: %s. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", named(p.unfinished))
+		p.warning("left out, as still being created: %s. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", p.unfinished)
 	}
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
@@ -98,24 +98,20 @@ func (p *planner) warnOfExclusion(exclude *matcher) {
 // checkExpected holds the number of selected servers, skipped ones included, against the guard.
 func (p *planner) checkExpected(n int) {
 	expect := p.spec.Select.Expect
+	besides := "" // introduces the servers that the selection would have with those that are still being created
+	if len(p.unfinished) > 0 {
+		besides = "; left out, as still being created: "
+	}
 	switch {
 	case n == 0:
-		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s", p.besides())
+		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s%s", besides, p.unfinished)
 	case expect.Count != nil && n != *expect.Count:
-		p.problem("the selection comes to %s and exactly %d is expected: %s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), p.besides())
+		p.problem("the selection comes to %s and exactly %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), besides, p.unfinished)
 	case expect.Min != nil && n < *expect.Min:
-		p.problem("the selection comes to %s and at least %d is expected: %s%s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected), p.besides())
+		p.problem("the selection comes to %s and at least %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected), besides, p.unfinished)
 	case expect.Max != nil && n > *expect.Max:
 		p.problem("the selection comes to %s and at most %d is expected: %s", rollout.Count(n, "server"), *expect.Max, p.names(p.selected))
 	}
-}
-
-// besides names the servers that a selection would have with those that are still being created.
-func (p *planner) besides() string {
-	if len(p.unfinished) == 0 {
-		return ""
-	}
-	return "; left out, as still being created: " + named(p.unfinished).String()
 }
 
 // called is what the server is called in sentences.

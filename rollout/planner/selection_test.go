@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/planner"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -131,6 +132,20 @@ func TestServersStillBeingCreated(t *testing.T) {
 	assert.Equal(t, []string{"1 busy server: web-02 (status BUILD, task spawning); wait until that is over, or say servers.unfit: skip"}, problems(t, byID(""), inv))
 	plan = mustMake(t, byID(spec.RuleSkip), inv)
 	assert.Equal(t, []rollout.SkippedServer{{ID: uuid(1, 2), Name: "web-02", Reason: "is busy (status BUILD, task spawning)"}}, plan.Skipped)
+}
+
+// TestWholeProblemNamesAllStillBeingCreated, for what reads it is no person.
+func TestWholeProblemNamesAllStillBeingCreated(t *testing.T) {
+	inv := fleet(13)
+	for i := range inv.Servers[1:] {
+		inv.Servers[i+1].Observation = rollout.Observation{Exists: true, Status: "BUILD"}
+	}
+	_, err := planner.Make(with(func(s *spec.Spec) { s.Select.Expect.Count = new(13) }), inv, madeAt)
+	var found planner.Problems
+	require.ErrorAs(t, err, &found)
+	assert.Contains(t, found[0].Text, "exactly 13 is expected: web-01; left out, as still being created: web-02, web-03,")
+	assert.Contains(t, found[0].Text, "web-11 and 2 more")
+	assert.Contains(t, found[0].Whole, "web-11, web-12, web-13")
 }
 
 // unfinished are three servers of which web-02 is still being created, with a tag of its own.
