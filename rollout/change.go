@@ -78,7 +78,13 @@ func (c Change) WaitDeadline() time.Duration {
 
 // Validate names everything that is wrong with the change. What only the secrets themselves can tell
 // (a weak password, user data too long) is found by Preflight on the worker.
-func (c Change) Validate() error {
+func (c Change) Validate() error { return c.validate(SecretRef.Validate) }
+
+// ValidateForm is Validate for the code of workflows, without what a worker hands out. It must not become stricter: what a
+// workflow began with has to be valid whenever its history is replayed. Preflight has Validate.
+func (c Change) ValidateForm() error { return c.validate(SecretRef.validateForm) }
+
+func (c Change) validate(reference func(SecretRef) error) error {
 	var wrong []error
 	reject := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 
@@ -106,7 +112,7 @@ func (c Change) Validate() error {
 		what string
 		ref  SecretRef
 	}{{"password", c.Login.PasswordFrom}, {"user data", c.UserDataFrom}} {
-		if err := named.ref.Validate(); err != nil {
+		if err := reference(named.ref); err != nil {
 			reject("%s: %w", named.what, err)
 		}
 	}

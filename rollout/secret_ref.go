@@ -24,15 +24,22 @@ const secretPrefix = "REIMAGE_SECRET_"
 // Validate checks the form, and that a worker may hand out what is named. Its error never repeats the reference: a
 // secret typed in its place would otherwise be shown.
 func (r SecretRef) Validate() error {
+	if err := r.validateForm(); err != nil {
+		return err
+	}
+	if kind, name := r.Split(); kind == "env" && !strings.HasPrefix(name, secretPrefix) {
+		return fmt.Errorf("only variables of the worker that begin with %[1]s are handed out: use env:%[1]sNAME, and give the worker that variable", secretPrefix)
+	}
+	return nil
+}
+
+func (r SecretRef) validateForm() error {
 	if r == "" {
 		return nil
 	}
 	kind, name := r.Split()
 	if (kind != "env" && kind != "file") || name == "" {
 		return fmt.Errorf("the reference must be env:REIMAGE_SECRET_NAME or file:PATH, as the worker sees them (a secret itself is never accepted here)")
-	}
-	if kind == "env" && !strings.HasPrefix(name, secretPrefix) {
-		return fmt.Errorf("only variables of the worker that begin with %[1]s are handed out: use env:%[1]sNAME, and give the worker that variable", secretPrefix)
 	}
 	return nil
 }

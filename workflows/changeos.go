@@ -72,7 +72,7 @@ func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return c.status(ctx), nil }, options); err != nil {
 		return nil, err
 	}
-	if err := in.Change.Validate(); err != nil {
+	if err := in.Change.ValidateForm(); err != nil {
 		return nil, invalidInput("%v", err)
 	}
 	if in.Project == "" {
