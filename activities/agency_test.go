@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,12 @@ const (
 // workOnAServer has the worker work with the keys of the agency of the server it runs on.
 func (l *lab) workOnAServer() *ecs.Agency {
 	l.Helper()
-	agency, err := ecs.NewAgency(ecs.MetadataConfig{Dial: l.config.Dial})
+	return l.workWithKeysFrom(ecs.MetadataConfig{Dial: l.config.Dial})
+}
+
+func (l *lab) workWithKeysFrom(metadata ecs.MetadataConfig) *ecs.Agency {
+	l.Helper()
+	agency, err := ecs.NewAgency(metadata)
 	require.NoError(l, err)
 	l.Cleanup(agency.Close)
 	config := l.config
@@ -69,6 +75,20 @@ func TestAgencyChangesAServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAskingForKeysIsNoChange: with nobody at the address of the server service nothing of a change was sent, whatever was
+// sent to the metadata service for it.
+func TestAskingForKeysIsNoChange(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		agency := l.workOnAServer()
+		config := l.config
+		config.Credentials = agency
+		config.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EHOSTUNREACH }
+		out := l.client(config).ChangeOS(l.Context(), l.server.ID, ecs.ChangeOSRequest{ImageID: l.target.ID})
+		assert.Equal(l, ecs.NotSent, out.Kind, out.Err)
+		assert.Equal(l, 1, l.asked(keys))
+	})
 }
 
 // TestRevokedAgencyKeysAreRenewedOnce: many callers share the first keys and the next ones.

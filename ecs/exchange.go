@@ -92,11 +92,13 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 
-	req, err := c.httpRequest(httptrace.WithClientTrace(ctx, watch.trace()), r, sent)
+	req, err := c.httpRequest(ctx, r, sent)
 	scrub := c.newScrubber(r, req)
 	if err != nil {
 		return reply{err: err, req: req, sent: sent, scrub: scrub}
 	}
+	// Not before: what it is authorized by may have to be asked for, and those bytes are not of this request.
+	req = req.WithContext(httptrace.WithClientTrace(ctx, watch.trace()))
 	via := c.transport.reads
 	if r.write() {
 		via = c.transport.writes
