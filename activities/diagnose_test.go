@@ -40,7 +40,7 @@ func (l *lab) diagnose(in activities.DiagnoseInput) diagnosis {
 		assert.Empty(l, account.Writes)
 	}
 	for request := range l.cloud.Ledger().Requests {
-		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$", request)
+		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$|^PUT /meta-data/latest/api/token$", request)
 	}
 	var checks []string
 	d := diagnosis{l, map[string]activities.Finding{}}

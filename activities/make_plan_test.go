@@ -56,7 +56,7 @@ func (l *lab) makePlan(in activities.MakePlanInput) ended[activities.MakePlanRes
 func (l *lab) onlyRead() {
 	l.Helper()
 	for request := range l.cloud.Ledger().Requests {
-		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$", request)
+		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$|^PUT /meta-data/latest/api/token$", request)
 	}
 }
 

@@ -2,14 +2,17 @@ package activities_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
@@ -241,13 +244,50 @@ func TestSkewedClockIsNoWrongProject(t *testing.T) {
 // TestServerWithoutMetadata: a plan of a worker that nobody gave credentials ends at once, and says so.
 func TestServerWithoutMetadata(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		l.workOnAServer()
-		l.instead("/", down)
+		nobody := func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EHOSTUNREACH }
+		l.workWithKeysFrom(ecs.MetadataConfig{Dial: nobody})
 		plan := l.planned("")
 		failsWith(l, plan.err, activities.ErrRefused, true)
 		assert.ErrorContains(l, plan.err, "give it an agency, or set the credentials to use")
 		assert.Contains(l, l.diagnose(activities.DiagnoseInput{}).failed(activities.CheckCloud).Fix, "give it an agency")
 	})
+}
+
+// TestMetadataStumbles: that passes, and is no reason to give the server an agency that it has.
+func TestMetadataStumbles(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"down":      down,
+		"broken":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"throttled": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
+		"hangs":     hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, prefix := range []string{"/", "/openstack/"} {
+				inLab(t, stopped(), func(l *lab) {
+					l.workOnAServer()
+					_, over := l.instead(prefix, answer)
+					l.unblamed(run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err)
+					time.Sleep(time.Minute)
+					l.unblamed(l.planned("").err)
+					assert.NotContains(l, l.diagnose(activities.DiagnoseInput{}).failed(activities.CheckCloud).Fix, "agency")
+					over()
+					time.Sleep(time.Minute)
+					require.NoError(l, l.look())
+				})
+			}
+		})
+	}
+}
+
+// unblamed is the error of trouble that passes.
+func (l *lab) unblamed(err error) {
+	l.Helper()
+	require.Error(l, err)
+	assert.NotContains(l, err.Error(), "give it an agency")
+	var app *temporal.ApplicationError
+	require.ErrorAs(l, err, &app)
+	assert.NotEqual(l, activities.ErrRefused, app.Type())
+	assert.False(l, app.NonRetryable(), err.Error())
 }
 
 // TestAgencyAndProjectFailAsOne: what is remembered of the keys is not remembered once more of the project.

@@ -49,13 +49,7 @@ func NewAgency(config MetadataConfig) (*Agency, error) {
 	a := &Agency{base: base, client: &Client{
 		credentials: nobody{}, timeout: metadataTimeout, userAgent: defaultUserAgent, now: time.Now, transport: transport,
 	}}
-	a.renewed = newRenewed(func(ctx context.Context) (grant, error) {
-		g, err := a.keys(ctx)
-		if e, ok := errors.AsType[*Error](err); ok {
-			e.cause, e.remedy = CauseCredentials, "this server grants no keys: give it an agency, or set the credentials to use"
-		}
-		return g, err
-	})
+	a.renewed = newRenewed(a.keys)
 	return a, nil
 }
 
@@ -79,7 +73,7 @@ func (a *Agency) keys(ctx context.Context) (grant, error) {
 	asked := asking.now()
 	reply := asking.exchange(ctx, call)
 	if !reply.usable() {
-		return grant{}, reply.failure(call)
+		return grant{}, noKeys(ctx, reply, call)
 	}
 	key, life, err := decodeKeys(reply.answer)
 	if err != nil {
@@ -109,7 +103,18 @@ func (a *Agency) session(ctx context.Context) (Credentials, error) {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusServiceUnavailable:
 		return nobody{}, nil
 	}
-	return nil, reply.failure(call)
+	return nil, noKeys(ctx, reply, call)
+}
+
+// noKeys is the failure of a call, with what to do where no time brings keys: the service declined, or nobody is at its
+// address. A service that stumbles, or is asked too often, says nothing about the agency.
+func noKeys(ctx context.Context, r reply, call request) *Error {
+	e := r.failure(call)
+	declined := r.status >= 400 && r.status <= 499 && e.Class() != ClassThrottled && e.Class() != ClassTransient
+	if declined || r.err != nil && !r.begun && ctx.Err() == nil {
+		e.cause, e.remedy = CauseCredentials, "this server grants no keys: give it an agency, or set the credentials to use"
+	}
+	return e
 }
 
 // newSession asks for the token of a session, and session shows it.
