@@ -16,9 +16,8 @@ import (
 // then does something uncalled for.
 type operator struct {
 	seed     uint64
-	meddled  bool            // it has retried or accepted something
-	accepted map[string]bool // servers whose failure it lets be
 	helped   int
+	gaveUp   bool
 	told     int
 	nextLook time.Time
 	draws    *rand.Rand
@@ -32,7 +31,7 @@ type whim struct {
 }
 
 func (d draw) operator() operator {
-	o := operator{seed: d.Uint64(), accepted: map[string]bool{}}
+	o := operator{seed: d.Uint64()}
 	for range d.few(2) {
 		c := rollout.Command{Kind: pick(d, rollout.Pause, rollout.Pause, rollout.Concurrency, rollout.Skip, rollout.Abort)}
 		switch c.Kind {
@@ -66,7 +65,6 @@ func (o *operator) act(w *world) {
 	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
 		return
 	}
-	w.outcome.cap = max(w.outcome.cap, p.SlotsCap)
 	for i := 0; i < len(o.whims); i++ {
 		if now.Sub(p.StartedAt) >= o.whims[i].after {
 			o.tell(w, o.whims[i].command)
@@ -91,19 +89,15 @@ func (o *operator) help(w *world, p rollout.Progress) {
 	case accepts[rollout.Approve]:
 		o.tell(w, rollout.Command{Kind: rollout.Approve})
 	case len(p.Failures) > 0 && !strings.Contains(p.Failures[0].Reason, "may still come") && o.helped <= patience && o.draws.Float64() < 0.5:
-		o.meddled = true
 		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
 		o.tell(w, rollout.Command{Kind: rollout.Resume})
 	case len(p.Failures) > 0:
-		o.meddled = true
-		for _, failure := range p.Failures {
-			o.accepted[failure.ID] = true
-		}
 		o.tell(w, rollout.Command{Kind: rollout.Accept})
 		o.tell(w, rollout.Command{Kind: rollout.Resume})
 	case accepts[rollout.Resume]:
 		o.tell(w, rollout.Command{Kind: rollout.Resume})
 	case o.helped > 20*patience:
+		o.gaveUp = true
 		o.tell(w, rollout.Command{Kind: rollout.Abort})
 	}
 }

@@ -34,7 +34,6 @@ type world struct {
 	network  *memnet.Listener
 	env      *testsuite.TestWorkflowEnvironment
 	plan     rollout.Plan
-	ran      map[string]bool // the servers that ran at first
 	crashes  *crashes
 	operator operator
 	began    time.Time
@@ -53,6 +52,7 @@ type world struct {
 	noticed   map[string]time.Time                // when the job of a server was known to be over
 	over      bool
 	timers    []*time.Timer
+	story     []Event
 	outcome   Outcome
 }
 
@@ -61,7 +61,7 @@ type Outcome struct {
 	Violations []string
 	Servers    int
 	Accepted   int // changes
-	Doubles    int // servers with more accepted changes than attempts
+	Doubtful   int // servers of which nobody can tell what happened
 	Faults     map[emulator.FaultKind]int
 	Struck     map[Point]map[Blow]int
 	Ends       map[rollout.ServerEnd]int
@@ -71,8 +71,7 @@ type Outcome struct {
 	Throttled  int
 	Delays     []time.Duration // from the end of a job until it was noticed, in order
 	story      []string        // what happened, with the time in front
-	worst      int             // most servers out of service
-	cap        int             // the highest cap in force
+	account    Account
 }
 
 func (o *Outcome) tell(at time.Time, format string, args ...any) {
@@ -92,16 +91,13 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 		return Outcome{}, err
 	}
 	w := &world{
-		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), ran: map[string]bool{}, operator: s.Operator,
+		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), operator: s.Operator,
 		crashes: newCrashes(s.Crashes), draws: rand.New(rand.NewPCG(s.Seed, 0xd1ce)), changed: make(chan struct{}),
 		beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
 	w.refusalDelay = time.Duration(w.draws.Int64N(int64(throttle)))
 	if err := w.plan.Seal(); err != nil {
 		return Outcome{}, err
-	}
-	for _, server := range cloud.Servers() {
-		w.ran[server.ID] = server.Status == rollout.StatusActive
 	}
 	server := &http.Server{Handler: cloud}
 	served := make(chan struct{})
@@ -151,7 +147,7 @@ const clockName = "clock"
 
 // everyTick keeps the clock of the environment going, which moves with its timers only.
 func (w *world) everyTick() {
-	w.look()
+	w.look(w.env.Now())
 	w.operator.act(w)
 	if time.Since(w.began) < tooLong {
 		w.env.RegisterDelayedCallback(w.everyTick, tick)
@@ -165,17 +161,6 @@ func (w *world) everyTick() {
 
 // tooLong is when a rollout counts as stuck. The longest step of a server is a day.
 const tooLong = 72 * time.Hour
-
-// look counts the servers that are out of service, but for those that an operator has accepted as they are.
-func (w *world) look() {
-	out := 0
-	for _, server := range w.cloud.Servers() {
-		if w.ran[server.ID] && !w.operator.accepted[server.ID] && (server.Status != rollout.StatusActive || server.TaskState != "") {
-			out++
-		}
-	}
-	w.outcome.worst = max(w.outcome.worst, out)
-}
 
 // settle lets the cloud finish whatever it still has to do.
 func (w *world) settle() {
@@ -196,7 +181,10 @@ func (w *world) judge() error {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
 		return nil
 	}
-	a := Account{Plan: w.plan, Ledger: ledger, Truth: map[string]emulator.Server{}, MostOutOfService: o.worst, CapInForce: o.cap, Commanded: w.operator.meddled}
+	a := Account{
+		Plan: w.plan, Story: w.story, Ledger: ledger, Truth: map[string]emulator.Server{},
+		Faults: w.schedule.Cloud.Faults, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
+	}
 	var page workflows.ServersAnswer
 	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
 		return err
@@ -216,15 +204,14 @@ func (w *world) judge() error {
 	for _, entry := range a.Progress.Log {
 		o.tell(entry.At, "the rollout noted: %s %s", entry.By, entry.What)
 	}
-	o.End, o.Violations = a.Progress.End, a.Violations()
+	o.End, o.Violations, o.account = a.Progress.End, a.Violations(), a
 	for _, s := range a.Servers {
 		for _, write := range ledger.Servers[s.ID].Writes {
 			o.tell(write.Time, "%s: the cloud accepted %s", s.Name, write.Op)
 		}
-		accepted := ledger.Servers[s.ID].ChangeOSAccepted
-		o.Accepted += accepted
-		if accepted > s.Attempts {
-			o.Doubles++
+		o.Accepted += ledger.Servers[s.ID].ChangeOSAccepted
+		if s.End == rollout.FailedChanged && saysDoubt(s.Reason) {
+			o.Doubtful++
 		}
 		o.Ends[s.End]++
 		o.tell(s.EndedAt, "%s ended: %s: %s", s.Name, s.End, s.Reason)

@@ -34,7 +34,7 @@ type theatre struct {
 func (th theatre) rehearse(t *testing.T, s Schedule) {
 	lab, plan := stage(t, th.machine, s)
 	clock := startClock(lab.Cloud)
-	watch := startWatch(lab, s.Shape.Power)
+	watch := startWatch(lab, plan)
 	ctx, end := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
 	defer func() { end(); busy.Wait() }()
@@ -42,7 +42,7 @@ func (th theatre) rehearse(t *testing.T, s Schedule) {
 	crew.hire()
 	var run client.WorkflowRun
 	th.temporal.Spare(func() { run = lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: s.Shape.HistoryLimit}) })
-	operator := &operator{Traits: s.Operator, lab: lab, run: run, watch: watch, dice: newDice(s.Seed, 12), tally: th.tally}
+	operator := &operator{Traits: s.Operator, lab: lab, run: run, dice: newDice(s.Seed, 12), tally: th.tally}
 	busy.Go(func() { crew.work(ctx, s.Troubles) })
 	busy.Go(func() { operator.attend(ctx) })
 	busy.Go(func() { th.die(ctx, t, s.Death) })
@@ -53,15 +53,10 @@ func (th theatre) rehearse(t *testing.T, s Schedule) {
 	if ended {
 		awaitRest(t, lab)
 	}
-	watch.end()
 	th.temporal.Spare(func() {
-		a := collect(lab, run, plan)
+		a := collect(lab, run, plan, clock, watch)
 		defer th.tally.Add(a)
-		a.Commanded, a.CapInForce = operator.commanded, operator.highest
-		var worst sample
-		a.MostOutOfService, worst = watch.most(a.rolledBackAt(), a.Servers)
-		a.audit(clock)
-		a.tell(t, s, clock, worst)
+		a.tell(t, s)
 		a.replay(lab)
 	})
 }
@@ -79,7 +74,7 @@ func (th theatre) die(ctx context.Context, t *testing.T, death *Death) {
 }
 
 // tell says how the rollout ended, and everything about what it did wrong.
-func (a *account) tell(t *testing.T, s Schedule, clock clock, worst sample) {
+func (a *account) tell(t *testing.T, s Schedule) {
 	t.Helper()
 	t.Logf("%s: %s, %s", a.Plan.Name, a.Progress.End, a.Progress.Counts)
 	if len(a.violations) == 0 {
@@ -88,7 +83,7 @@ func (a *account) tell(t *testing.T, s Schedule, clock clock, worst sample) {
 	for _, violation := range a.violations {
 		t.Errorf("violation: %s", violation)
 	}
-	t.Logf("%s\n%s\nthe most out of service at %s: %v", s, a.evidence(clock), worst.at.UTC().Format(time.StampMilli), worst.out)
+	t.Logf("%s\n%s", s, a.evidence())
 }
 
 // stage makes the cloud of a schedule and the plan for it.

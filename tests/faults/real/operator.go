@@ -50,14 +50,11 @@ type operator struct {
 	Traits
 	lab   *harness.Lab
 	run   client.WorkflowRun
-	watch *watch
 	dice  *dice
 	tally *Tally
 
-	retried   map[string]bool
-	paused    bool // by this operator
-	commanded bool // failures were retried or accepted
-	highest   int  // cap that was asked for
+	retried map[string]bool
+	paused  bool // by this operator
 }
 
 // attend looks at the rollout and does what is to be done, until ctx ends.
@@ -106,8 +103,6 @@ func (o *operator) interrupt(ctx context.Context, p rollout.Progress) {
 	case rollout.Pause:
 		o.paused = o.tell(ctx, command)
 		return
-	case rollout.Concurrency:
-		o.highest = max(o.highest, next.InFlight) // before it is in force
 	case rollout.Skip:
 		last := o.lab.Cloud.Servers()
 		command.Servers = []string{last[len(last)-1].ID}
@@ -124,14 +119,12 @@ func (o *operator) deal(ctx context.Context, p rollout.Progress) {
 			o.retry(ctx, failed.ID)
 			continue
 		}
-		o.commanded = true
-		o.watch.excuse(failed.ID)
 		o.tell(ctx, rollout.Command{Kind: rollout.Accept, Servers: []string{failed.ID}})
 	}
 }
 
 func (o *operator) retry(ctx context.Context, id string) {
-	o.retried[id], o.commanded = true, true
+	o.retried[id] = true
 	o.tell(ctx, rollout.Command{Kind: rollout.Retry, Servers: []string{id}})
 }
 

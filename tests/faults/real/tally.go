@@ -11,10 +11,10 @@ import (
 
 // Tally is what a campaign amounts to.
 type Tally struct {
-	mu                                      sync.Mutex
-	rollouts, violated, servers, attempts   int
-	accepted, doubles, most, runs, replayed int
-	ends, serverEnds, faults, happened      map[string]int
+	mu                                    sync.Mutex
+	rollouts, violated, servers, attempts int
+	accepted, doubles, runs, replayed     int
+	ends, serverEnds, faults, happened    map[string]int
 }
 
 func newTally() *Tally {
@@ -51,7 +51,6 @@ func (t *Tally) Add(a *account) {
 	t.rollouts++
 	t.ends[string(a.Progress.End)]++
 	t.replayed += a.replayed
-	t.most = max(t.most, a.MostOutOfService)
 	for kind, n := range a.struck {
 		t.faults[kind] += n
 	}

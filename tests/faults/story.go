@@ -1,0 +1,110 @@
+package faults
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// Event is something that was seen of a rollout from outside: between its workflow and those of its servers, between
+// it and its operator, or at the cloud.
+type Event struct {
+	At     time.Time // by the clock that the rollout goes by
+	What   What
+	Server string // its id, of a start and of an end
+	// Back is true for a start that asks for the image from before, Result is what an end came with, if anything.
+	Back    bool
+	Result  rollout.ServerResult
+	Command rollout.Command
+	Out     []string // the servers that are out of service
+}
+
+// What is seen.
+type What string
+
+// Everything that is seen.
+const (
+	Started   What = "started"      // the workflow of a server
+	Heard     What = "heard of"     // the end of the workflow of a server
+	Commanded What = "commanded"    // a command was carried out
+	Looked    What = "looked after" // which servers are out of service
+)
+
+// OutOfService are the servers that ran when the plan was made and do not run now. One that is left stopped with a new
+// disk because the plan asks for it is not among them.
+func OutOfService(plan rollout.Plan, now []emulator.Server) []string {
+	ran := map[string]rollout.PlannedServer{}
+	for _, server := range plan.Servers {
+		if server.Status == rollout.StatusActive {
+			ran[server.ID] = server
+		}
+	}
+	var out []string
+	for _, server := range now {
+		planned, counts := ran[server.ID]
+		asked := plan.Change.Power == rollout.PowerOff && server.Status == rollout.StatusShutoff && server.SystemVolumeID != planned.Before.VolumeID
+		if counts && (server.TaskState != "" || server.Status != rollout.StatusActive && !asked) {
+			out = append(out, server.ID)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// saw notes an event. Whatever is noted in the rollout's own workflow is in the order in which the rollout learns of it.
+func (w *world) saw(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, e)
+}
+
+func (w *world) look(at time.Time) {
+	w.saw(Event{At: at, What: Looked, Out: OutOfService(w.plan, w.cloud.Servers())})
+}
+
+// ExecuteChildWorkflow notes which servers are started, and when.
+func (u *unlimited) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
+	child := u.Next.ExecuteChildWorkflow(ctx, name, args...)
+	if name != workflows.ChangeOSName {
+		return child
+	}
+	order := args[0].(workflows.ChangeOSInput)
+	u.world.look(workflow.Now(ctx))
+	u.world.saw(Event{At: workflow.Now(ctx), What: Started, Server: order.ServerID, Back: order.Change.ImageID != u.world.plan.Change.ImageID})
+	return &heard{child, u.world, order.ServerID}
+}
+
+// heard is the workflow of a server whose end is noted when the rollout hears of it.
+type heard struct {
+	workflow.ChildWorkflowFuture
+	world  *world
+	server string
+}
+
+func (h *heard) Get(ctx workflow.Context, into any) error {
+	err := h.ChildWorkflowFuture.Get(ctx, into)
+	e := Event{At: workflow.Now(ctx), What: Heard, Server: h.server}
+	if err == nil {
+		e.Result = *into.(*rollout.ServerResult)
+	} else if left, _ := activities.EndWithoutResult(err); left != nil {
+		e.Result = *left
+	}
+	h.world.saw(e)
+	return err
+}
+
+// ExecuteUpdate notes the commands that are carried out.
+func (i *inbound) ExecuteUpdate(ctx workflow.Context, in *interceptor.UpdateInput) (any, error) {
+	answer, err := i.Next.ExecuteUpdate(ctx, in)
+	if command, ok := in.Args[0].(rollout.Command); ok && err == nil {
+		i.world.saw(Event{At: workflow.Now(ctx), What: Commanded, Command: command})
+	}
+	return answer, err
+}
