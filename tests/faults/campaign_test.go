@@ -63,12 +63,12 @@ func TestSchedulesAreRepeatable(t *testing.T) {
 
 // total is what a campaign has done.
 type total struct {
-	mu                                     sync.Mutex
-	schedules, servers, accepted, doubtful int
-	faults                                 map[emulator.FaultKind]int
-	blows                                  map[faults.Point]map[faults.Blow]int
-	ends                                   map[rollout.ServerEnd]int
-	rollouts                               map[rollout.RolloutEnd]int
+	mu                                             sync.Mutex
+	schedules, servers, accepted, doubtful, spared int
+	faults                                         map[emulator.FaultKind]int
+	blows                                          map[faults.Point]map[faults.Blow]int
+	ends                                           map[rollout.ServerEnd]int
+	rollouts                                       map[rollout.RolloutEnd]int
 }
 
 func newTotal() *total {
@@ -82,6 +82,7 @@ func (s *total) add(o faults.Outcome) {
 	s.servers += o.Servers
 	s.accepted += o.Accepted
 	s.doubtful += o.Doubtful
+	s.spared += o.Spared
 	s.rollouts[o.End]++
 	for kind, n := range o.Faults {
 		s.faults[kind] += n
@@ -103,7 +104,7 @@ func (s *total) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d schedules, %d servers, %d changes accepted, %d servers in doubt\n", s.schedules, s.servers, s.accepted, s.doubtful)
+	fmt.Fprintf(&b, "%d schedules, %d servers, %d changes accepted, %d servers in doubt, %d spared\n", s.schedules, s.servers, s.accepted, s.doubtful, s.spared)
 	fmt.Fprintf(&b, "rollouts: %s\nservers: %s\nfaults: %s\n", counts(s.rollouts), counts(s.ends), counts(s.faults))
 	byBlow := map[faults.Blow]int{}
 	for _, blows := range s.blows {

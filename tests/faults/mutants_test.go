@@ -2,7 +2,6 @@ package faults_test
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"flag"
 	"os"
@@ -10,52 +9,104 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/tests/faults"
 )
 
-var mutantSchedules = flag.Int("mutant-schedules", 0, "how many schedules each mutant may survive; 0 leaves the mutants alone")
+var mutantSchedules = flag.Int("mutant-schedules", 0, "how many schedules each mutant may survive; 0 tries only those that are caught early")
 
 // mutant is a deliberate defect: in the file, the old text is replaced by the new one. The compiler is handed the
-// changed file in place of the real one (go test -overlay), so the program itself knows nothing of mutants.
+// changed file in place of the real one (go test -overlay), so the program itself knows nothing of mutants. The campaign
+// has to find a violation of the kind.
 type mutant struct {
-	name, file, old, new string
+	name           string
+	kind           faults.Kind
+	file, old, new string
 }
 
 func mutants() []mutant {
-	const submit = "activities/submit_change_os.go"
+	const (
+		submit   = "activities/submit_change_os.go"
+		changeOS = "workflows/changeos.go"
+		server   = "workflows/rollout_server.go"
+		engine   = "rollout/engine/engine.go"
+		admit    = "rollout/engine/admit.go"
+		advance  = "rollout/engine/advance.go"
+		commands = "rollout/engine/commands.go"
+		state    = "rollout/engine/state.go"
+		waves    = "rollout/engine/waves.go"
+		evidence = "rollout/evidence.go"
+	)
 	return []mutant{
+		// Never twice.
 		{
-			"sends again after an unknown outcome", submit,
+			"sends again after an unknown outcome", faults.Twice, submit,
 			"\tcase ecs.Unknown:\n", "\tcase ecs.Unknown:\n\t\t_ = s.clean(ctx, nil)\n",
 		},
-		{"no settle time", submit, `settled := steady.see(server, at) >= s.Timing.Settle`, `settled := steady.see(server, at) >= 0`},
-		{"no look on the second attempt", submit, `inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1`, `inDoubt := false && clean`},
+		{"no settle time", faults.Twice, submit, `settled := steady.see(server, at) >= s.Timing.Settle`, `settled := steady.see(server, at) >= 0`},
+		{"no look on the second attempt", faults.Twice, submit, `inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1`, `inDoubt := false && clean`},
 		{
-			"a transport that tries again", "ecs/outcome.go",
+			"a transport that tries again", faults.Twice, "ecs/outcome.go",
 			"reply := c.exchange(ctx, r)\n\tswitch {\n\tcase reply.err != nil && reply.begun:",
 			"reply := c.exchange(ctx, r)\n\tif reply.err != nil && reply.begun {\n\t\treply = c.exchange(ctx, r)\n\t}\n\tswitch {\n\tcase reply.err != nil && reply.begun:",
 		},
-		{"a change that came to nothing is sent again", submit, `return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated`, `return false`},
-		{"an order that waits for its payment is sent again", submit, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`},
 		{
-			"what Temporal answers before a write is ignored", "activities/confirm.go",
+			"a change that came to nothing is sent again", faults.Twice, submit,
+			`return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated`, `return false`,
+		},
+		{"an order that waits for its payment is sent again", faults.Twice, submit, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`},
+		{
+			"what Temporal answers before a write is ignored", faults.Twice, "activities/confirm.go",
 			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
 		},
-		{"a failed server gives its slot back", "rollout/engine/state.go", `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
-		{"the cap is off by one", "rollout/engine/admit.go", `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
-		{"the budget is off by one", "rollout/engine/admit.go", `t.failed > tolerated {`, `t.failed > tolerated+1 {`},
-		{"an abort leaves what is pending", "rollout/engine/commands.go", `e.stop(rollout.PhaseAborting)
+		{
+			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",
+			"\tcase out.End == rollout.FailedIntact && s.Attempts == 1 && !e.stopped():\n\t\ts.State = rollout.Pending\n\tcase out.End.Failed():\n",
+		},
+		// Stops before it spreads.
+		{"the budget is off by one", faults.Spread, admit, `t.failed > tolerated {`, `t.failed > tolerated+1 {`},
+		{"strict admission is ignored", faults.Spread, admit, `budget.Strict && t.inFlight+t.failed > e.tolerated(t)`, `false`},
+		{"an abort stops nothing", faults.Spread, commands, "\t\tif s.Phase != rollout.PhaseAborting {\n", "\t\tif s.Phase == rollout.PhaseAborting {\n"},
+		{"an abort leaves what is pending", faults.Stuck, commands, `e.stop(rollout.PhaseAborting)
 		}`, `s.Phase, s.Pause = rollout.PhaseAborting, nil
 		}`},
+		{"a pause starts what is pending", faults.Spread, advance, "\t\tif !e.stopped() {\n\t\t\te.noteWaveOver()\n", "\t\tif !e.stopped() {\n\t\t\te.noteWaveOver()\n\t\t\td.Start = e.admit()\n"},
+		{"waves are ignored", faults.Order, admit, `range e.state.Servers[:e.plan.Waves[e.state.Wave].End] {`, `range e.state.Servers {`},
+		{"a bake is ignored", faults.Order, waves, `return e.state.WaveOverAt.Add(e.plan.Waves[e.state.Wave].Bake)`, `return e.state.WaveOverAt`},
+		{"an approval is not waited for", faults.Order, waves, `return wave.Approval && !e.empty(w)`, `return false && !e.empty(w)`},
+		{"a slow start is ignored", faults.Pace, admit, `budget.SlowStart && t.inFlight+t.soaking >= e.state.Window`, `false`},
+		// Caps.
+		{"the cap is off by one", faults.Cap, admit, `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
+		{"a failed server gives its slot back", faults.Cap, state, `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
+		{"a server that failed intact keeps its slot", faults.Record, state, `(s.End.OutOfService() || s.Down)`, `true`},
+		{"a slot is free before the soak is over", faults.Cap, state, "case rollout.InFlight, rollout.Soaking:\n\t\treturn true", "case rollout.InFlight:\n\t\treturn true"},
+		{"a concurrency of 1 sets 3", faults.Cap, commands, "s.Cap = c.InFlight\n", "s.Cap = c.InFlight * 3\n"},
+		{"a lower concurrency is ignored", faults.Cap, commands, "s.Cap = c.InFlight\n", "s.Cap = max(s.Cap, c.InFlight)\n"},
+		// Tells the truth.
 		{
-			"an untouched server is called intact though its change may come", "rollout/evidence.go",
+			"an untouched server is called intact though its change may come", faults.Untrue, evidence,
 			`case o.Fingerprint == before && !ended:`, `case false:`,
 		},
-		{"a job's success is taken for proof", "activities/verify_server.go", `case settled && (in.atRest(server)`, `case in.Ended || settled && (in.atRest(server)`},
+		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (in.atRest(server)`, `case in.Ended || settled && (in.atRest(server)`},
+		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
+		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},
+		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
+		{"no start is put on record", faults.Record, admit, `s.StartedAt, s.EndedAt = e.state.Now, time.Time{}`, `s.StartedAt, s.EndedAt = time.Time{}, time.Time{}`},
+		// Leaves servers as asked.
+		{
+			"power is never given back, and the report says so", faults.Power, changeOS, "\tc.enter(ctx, StepLeave)\n",
+			"\tif c.enter(ctx, StepLeave); c.result.End != \"\" {\n\t\tc.result.PowerTrouble = \"it was not tried\"\n\t\treturn\n\t}\n",
+		},
+		{"a rollback leaves servers stopped", faults.Power, server, `= server.Before.ImageID, true, rollout.PowerOn`, `= server.Before.ImageID, true, rollout.PowerOff`},
 	}
 }
+
+// caughtEarly are played in every test run, over so many schedules.
+var caughtEarly = map[string]int{}
 
 // TestMutants lets the campaign loose on each mutant. One that survives means that the campaign proves nothing
 // about what it breaks.
@@ -67,48 +118,70 @@ func TestMutants(t *testing.T) {
 			source, err := os.ReadFile(filepath.Join(root, m.file))
 			require.NoError(t, err)
 			require.Equal(t, 1, bytes.Count(source, []byte(m.old)), "the text to replace has to be in %s once: the code has moved on, move the mutant too", m.file)
-			if *mutantSchedules == 0 {
-				return
+			most := *mutantSchedules
+			if most == 0 && !testing.Short() {
+				most = caughtEarly[m.name]
 			}
-			seed := m.hunt(t, root, source)
-			t.Logf("caught by seed %d, the %d. of the campaign", seed, seed)
+			if most > 0 {
+				m.hunt(t, root, source, most)
+			}
 		})
 	}
 }
 
-// chunk is how many schedules are played before somebody looks whether one has failed.
+// chunk is how many schedules are played at most before somebody looks whether one has failed.
 const chunk = 250
 
-var failedSeed = regexp.MustCompile(`seed (\d+):`)
-
-// hunt plays schedules until one catches the mutant. The campaign begins with seed 1, so its seed
+// hunt plays schedules until one finds what the mutant breaks. The campaign begins with seed 1, so its seed
 // is also how many it took.
-func (m mutant) hunt(t *testing.T, root string, source []byte) (seed int) {
+func (m mutant) hunt(t *testing.T, root string, source []byte, most int) {
+	t.Helper()
+	campaign := m.build(t, root, source)
+	for first := 1; first <= most; first += chunk {
+		run := exec.Command(campaign, "-test.run", "^TestCampaign$", "-schedules", strconv.Itoa(min(chunk, most)), "-seed", strconv.Itoa(first))
+		out, err := run.CombinedOutput()
+		if err == nil {
+			continue
+		}
+		if seed, violation := m.caught(t, out); seed > 0 {
+			t.Logf("caught by seed %d: %s", seed, violation)
+			return
+		}
+		t.Logf("seeds from %d on found something else: %.2000s", first, out)
+	}
+	t.Errorf("%q survives %d schedules", m.name, most)
+}
+
+// build compiles the campaign with the mutant in it.
+func (m mutant) build(t *testing.T, root string, source []byte) (campaign string) {
 	t.Helper()
 	dir := t.TempDir()
-	changed, overlay, binary := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "campaign")
+	changed, overlay, campaign := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "campaign")
 	require.NoError(t, os.WriteFile(changed, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600))
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, m.file): changed}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(overlay, replace, 0o600))
-	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, "./tests/faults")
+	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", campaign, "./tests/faults")
 	build.Dir = root
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for first := 1; first <= *mutantSchedules; first += chunk {
-		campaign := exec.Command(binary, "-test.run", "^TestCampaign$", "-schedules", strconv.Itoa(chunk), "-seed", strconv.Itoa(first))
-		out, err := campaign.CombinedOutput()
-		if err == nil {
-			continue
+	return campaign
+}
+
+var failedSeed = regexp.MustCompile(`(?s)seed (\d+):\n(.*?)to repeat it`)
+
+// caught is the first seed that found a violation of the mutant's kind, and that violation.
+func (m mutant) caught(t *testing.T, out []byte) (first int, violation string) {
+	t.Helper()
+	for _, found := range failedSeed.FindAllSubmatch(out, -1) {
+		seed, err := strconv.Atoi(string(found[1]))
+		require.NoError(t, err)
+		for line := range strings.Lines(string(found[2])) {
+			line = strings.TrimSpace(line)
+			if (first == 0 || seed < first) && strings.HasPrefix(line, string(m.kind)+": ") {
+				first, violation = seed, line
+			}
 		}
-		for _, found := range failedSeed.FindAllSubmatch(out, -1) {
-			n, err := strconv.Atoi(string(found[1]))
-			require.NoError(t, err)
-			seed = min(cmp.Or(seed, n), n)
-		}
-		require.NotZero(t, seed, "the campaign broke down: %s", out)
-		return seed
 	}
-	t.Fatalf("%q survives %d schedules", m.name, *mutantSchedules)
-	return 0
+	return first, violation
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -62,13 +63,13 @@ func (a Account) Violations() []string {
 		v.add(Record, "the report has %d servers and the plan %d", len(a.Servers), len(a.Plan.Servers))
 		return v.found
 	}
-	for i, s := range a.Servers {
-		if s.State != rollout.Ended || s.End == "" {
-			v.add(Stuck, "%s has not ended: %s %s", s.Name, s.State, s.End)
+	for i, said := range a.Servers {
+		if said.State != rollout.Ended || said.End == "" {
+			v.add(Stuck, "%s has not ended: %s %s", said.Name, said.State, said.End)
 			continue
 		}
-		j := judgement{Account: a, violations: v, referee: r, standing: r.servers[i], said: s}
-		j.now, j.exists = a.Truth[s.ID]
+		j := judgement{a: a, v: v, r: r, seen: r.servers[i], said: said}
+		j.now, j.exists = a.Truth[said.ID]
 		j.writes()
 		j.record()
 		j.end()
@@ -86,27 +87,27 @@ func (v *violations) add(kind Kind, format string, args ...any) {
 
 // judgement holds what is said of one server against what was seen of it, what the cloud accepted and what it is.
 type judgement struct {
-	Account
-	*violations
-	*referee
-	*standing
+	a      Account
+	v      *violations
+	r      *referee
+	seen   *standing
 	said   rollout.ServerProgress
 	now    emulator.Server
 	exists bool
 }
 
 func (j judgement) wrong(kind Kind, format string, args ...any) {
-	s := j.said
-	j.add(kind, "%s (%s, %s): %s", s.Name, s.End, s.Reason, fmt.Sprintf(format, args...))
+	j.v.add(kind, "%s (%s, %s): %s", j.said.Name, j.said.End, j.said.Reason, fmt.Sprintf(format, args...))
 }
 
 // writes: every write belongs to the attempt that was started last before it, and each attempt has one change accepted
 // at most, to the image that it is for.
 func (j judgement) writes() {
-	accepted := make([]int, len(j.begun))
-	for _, write := range j.Ledger.Servers[j.ID].Writes {
+	begun := j.seen.begun
+	accepted := make([]int, len(begun))
+	for _, write := range j.a.Ledger.Servers[j.said.ID].Writes {
 		n := 0
-		for n < len(j.begun) && !j.begun[n].At.After(write.Time) {
+		for n < len(begun) && !begun[n].At.After(write.Time) {
 			n++
 		}
 		if n == 0 {
@@ -117,44 +118,48 @@ func (j judgement) writes() {
 			continue
 		}
 		if accepted[n-1]++; accepted[n-1] > 1 {
-			j.wrong(Twice, "attempt %d of %d had %d changes accepted", n, len(j.begun), accepted[n-1])
+			j.wrong(Twice, "attempt %d of %d had %d changes accepted", n, len(begun), accepted[n-1])
 		}
-		if image := j.image(j.begun[n-1].Back); write.ImageID != image {
-			j.wrong(Twice, "attempt %d of %d was for image %s and changed to %s", n, len(j.begun), image, write.ImageID)
+		if image := j.image(begun[n-1].Back); write.ImageID != image {
+			j.wrong(Twice, "attempt %d of %d was for image %s and changed to %s", n, len(begun), image, write.ImageID)
 		}
 	}
 }
 
 func (j judgement) image(back bool) string {
 	if back {
-		return j.Before.ImageID
+		return j.seen.Before.ImageID
 	}
-	return j.Account.Plan.Change.ImageID
+	return j.a.Plan.Change.ImageID
 }
 
-// record: the report knows every attempt and its times.
+// record: the report knows every attempt, its times, and whether its failure was accepted.
 func (j judgement) record() {
-	if s := j.said; s.Attempts != len(j.counted) {
-		j.wrong(Record, "it was started %d times, and the report says %d", len(j.counted), s.Attempts)
+	if n := len(j.seen.counted); j.said.Attempts != n {
+		j.wrong(Record, "it was started %d times, and the report says %d", n, j.said.Attempts)
 	}
-	if j.said.Accepted != j.accepted {
-		j.wrong(Record, "its failure was accepted: %t; the report says %t", j.accepted, j.said.Accepted)
+	if j.said.Accepted != j.seen.accepted {
+		j.wrong(Record, "its failure was accepted: %t; the report says %t", j.seen.accepted, j.said.Accepted)
 	}
-	if n := len(j.counted); n > 0 && !j.said.StartedAt.Equal(j.counted[n-1].At) {
-		j.wrong(Record, "it was started at %s, and the report says %s", clock(j.counted[n-1].At), clock(j.said.StartedAt))
+	var started, heard time.Time
+	if last := j.seen.last(); last != nil {
+		started, heard = last.At, j.seen.heardAt
+	}
+	if !j.said.StartedAt.Equal(started) || !heard.IsZero() && !j.said.EndedAt.Equal(heard) {
+		j.wrong(Record, "it was started at %s and ended at %s, and the report says %s and %s", clock(started), clock(heard), clock(j.said.StartedAt), clock(j.said.EndedAt))
 	}
 }
 
 // end: what is said is true.
 func (j judgement) end() {
-	accepted := j.Ledger.Servers[j.ID].ChangeOSAccepted
+	accepted := j.a.Ledger.Servers[j.said.ID].ChangeOSAccepted
 	if !j.exists && j.said.End != rollout.Vanished && accepted == 0 {
 		return // somebody deleted it without reimage having a part in it; whatever is said of it was true once
 	}
-	back := len(j.counted) > 0 && j.counted[len(j.counted)-1].Back
-	old := j.now.SystemVolumeID == j.Before.VolumeID
+	last := j.seen.last()
+	old := j.now.SystemVolumeID == j.seen.Before.VolumeID
 	changed := j.exists && !old && j.now.SystemVolumeID != ""
-	healthy := changed && j.now.ImageID == j.image(back) && j.now.Status == rollout.StatusActive && j.now.TaskState == ""
+	healthy := changed && j.now.ImageID == j.image(last != nil && last.Back) && j.now.Status == rollout.StatusActive && j.now.TaskState == ""
 	untrue := false
 	switch j.said.End {
 	case rollout.Done:
@@ -185,14 +190,12 @@ func (j judgement) power() {
 	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met() {
 		return
 	}
-	want := j.Status
-	switch power := j.Account.Plan.Change.Power; {
-	case j.said.End == rollout.Done && power == rollout.PowerOn:
-		want = rollout.StatusActive
+	want, power := j.seen.Status, j.a.Plan.Change.Power
+	changed := j.said.End == rollout.Done || j.said.End == rollout.Restored
+	switch {
 	case j.said.End == rollout.Done && power == rollout.PowerOff:
 		want = rollout.StatusShutoff
-	}
-	if want == rollout.StatusError && (j.said.End == rollout.Done || j.said.End == rollout.Restored) {
+	case j.said.End == rollout.Done && power == rollout.PowerOn, changed && want == rollout.StatusError:
 		want = rollout.StatusActive
 	}
 	if j.now.Status != want {
@@ -200,86 +203,97 @@ func (j judgement) power() {
 	}
 }
 
-// cause: a server that nothing was in the way of is done, or has its old image again; one that was not tried was
-// skipped by somebody, or the rollout stopped before its turn.
+// cause: a server that nothing was in the way of is done, or has its old image again when the rollout turned back; one
+// that was not tried was skipped by somebody, or the rollout stopped before its turn.
 func (j judgement) cause() {
-	s := j.said
-	tried := len(j.counted) > 0
-	switch {
-	case s.End == rollout.Skipped && (j.skipped || j.Before.ImageID == j.Account.Plan.Change.ImageID):
-	case s.End == rollout.NotStarted && !tried && (j.aborted || j.turned):
-	case s.End == rollout.Skipped || !tried:
+	last, stopped := j.seen.last(), j.r.aborted || j.r.turned
+	turned := j.r.turned && !j.r.aborted
+	want := rollout.Done
+	if turned {
+		want = rollout.Restored
+	}
+	switch end := j.said.End; {
+	case end == rollout.Skipped && (j.seen.skipped || j.image(true) == j.image(false)):
+	case end == rollout.NotStarted && last == nil && stopped:
+	case end == rollout.Skipped || last == nil:
 		j.wrong(NoCause, "nobody said so, and nothing had stopped the rollout")
-	case s.End == rollout.Done || s.End == rollout.Restored || j.met():
-	default:
+	case turned && !last.Back && (end == rollout.Done || end == rollout.FailedChanged && !saysDoubt(j.said.Reason)):
+		j.wrong(NoCause, "the rollout turned back and left it")
+	case end != want && !j.met():
 		j.wrong(NoCause, "nothing went wrong that could have to do with it")
 	}
-	if j.again && !j.aborted && !j.turned {
+	if j.seen.again && !stopped {
 		j.wrong(NoCause, "somebody wanted it to be tried again, and it was not")
 	}
 }
 
 // met is true when something may have been in the server's way.
-func (j judgement) met() bool {
-	return j.Blown || j.now.IgnoresACPI || slices.ContainsFunc(j.Faults, func(f emulator.Fault) bool {
-		return f.Server == "" || f.Server == j.ID || f.Server == j.Name
+func (j judgement) met() bool { return !j.a.spared(j.said.ID) }
+
+// spared is true for a server that nothing was in the way of.
+func (a Account) spared(id string) bool {
+	return !a.Blown && !a.Truth[id].IgnoresACPI && !slices.ContainsFunc(a.Faults, func(f emulator.Fault) bool {
+		return f.Server == "" || f.Server == id || f.Server == a.Ledger.Servers[id].Name
 	})
 }
 
 // rollout holds the end of the rollout, and its numbers, against the ends of its servers.
 func (a Account) rollout(v *violations, r *referee) {
 	var counts rollout.Counts
-	slots, failed, wiped := 0, 0, 0
-	for i, s := range a.Servers {
-		now, exists := a.Truth[s.ID]
+	slots, failed, failures, broken, changed := 0, 0, 0, 0, 0
+	for i, said := range a.Servers {
+		seen, end := r.servers[i], said.End
+		now, exists := a.Truth[said.ID]
+		tried := seen.last() != nil
 		counts.Servers++
 		switch {
-		case s.End == rollout.Done:
+		case end == rollout.Done:
 			counts.Done++
-		case s.End == rollout.Skipped:
+		case end == rollout.Skipped:
 			counts.Skipped++
-		case s.End == rollout.Restored:
+		case end == rollout.Restored:
 			counts.RolledBack++
-		case len(r.servers[i].counted) == 0:
+		case !tried:
 			counts.NotStarted++
 		default:
 			counts.Failed++
 		}
-		down := exists && a.Plan.Servers[i].Status == rollout.StatusActive && now.Status != rollout.StatusActive
-		if !r.servers[i].accepted && len(r.servers[i].counted) > 0 && s.End.Failed() && (s.End.OutOfService() || s.End != rollout.Vanished && down) {
-			slots++
-		}
-		if s.End.Failed() {
+		if end.Failed() {
 			failed++
 		}
-		if now.ImageID != a.Plan.Servers[i].Before.ImageID && exists {
-			wiped++
+		if end.Failed() && tried && !seen.accepted {
+			failures++
+			if down := seen.Status == rollout.StatusActive && now.Status != rollout.StatusActive; end.OutOfService() || exists && down {
+				slots++
+			}
+		}
+		if end == rollout.Done || end.OutOfService() || end == rollout.Vanished {
+			broken++
+		}
+		if exists && now.ImageID != seen.Before.ImageID {
+			changed++
 		}
 	}
 	p := a.Progress
-	if p.Counts != counts {
-		v.add(Record, "the report counts %s, and there are %s", p.Counts, counts)
+	if p.Counts != counts || p.Failed != failures || p.Slots != slots {
+		v.add(Record, "there are %s, %d of them failed and not accepted, %d slots in use; the report says %s, %d, %d", counts, failures, slots, p.Counts, p.Failed, p.Slots)
 	}
-	if p.Slots != slots {
-		v.add(Record, "%d slots are in use at the end, and %d servers hold one", p.Slots, slots)
-	}
-	want := []rollout.RolloutEnd{rollout.Completed}
+	end := rollout.Completed
 	switch {
 	case r.aborted:
-		want = []rollout.RolloutEnd{rollout.Aborted}
+		end = rollout.Aborted
+	case r.turned && broken > 0:
+		end = rollout.RolledBackPartially
 	case r.turned:
-		want = []rollout.RolloutEnd{rollout.RolledBack, rollout.RolledBackPartially}
+		end = rollout.RolledBack
 	case failed > 0:
-		want = []rollout.RolloutEnd{rollout.CompletedWithFailures}
+		end = rollout.CompletedWithFailures
 	}
-	if !slices.Contains(want, p.End) {
-		v.add(Untrue, "it ended as %s, and should have as %s: %s", p.End, want, counts)
+	if p.End != end {
+		v.add(Untrue, "it ended as %s, and should have as %s: %s", p.End, end, counts)
 	}
-	broken := slices.ContainsFunc(a.Servers, func(s rollout.ServerProgress) bool {
-		return s.End == rollout.Done || s.End.OutOfService() || s.End == rollout.Vanished
-	})
-	if p.End == rollout.RolledBack && (broken || wiped > 0) || p.End == rollout.RolledBackPartially && !broken {
-		v.add(Untrue, "it ended as %s, and %d servers have another image than before: %s", p.End, wiped, counts)
+	if p.End == rollout.RolledBack && changed > 0 {
+		v.add(Untrue, "it was rolled back, and %d servers have another image than before", changed)
 	}
 }
 

@@ -37,6 +37,7 @@ type standing struct {
 	begun, counted []Event
 	inFlight       bool
 	end            rollout.ServerEnd // how the last attempt ended
+	heardAt        time.Time         // when the rollout heard of it
 	endedAt        time.Time         // with its soak
 	again          bool              // it failed, and is to be tried again
 	skipped        bool
@@ -135,7 +136,7 @@ func (r *referee) startForward(s *standing, foul func(Kind, string, ...any)) {
 	switch {
 	case s.skipped:
 		foul(Unasked, "after somebody had said to skip it")
-	case len(s.counted) > 0 && !s.again:
+	case s.last() != nil && !s.again:
 		foul(Unasked, "a second time, and nobody had asked for it")
 	}
 	r.moveOn()
@@ -175,7 +176,7 @@ func (r *referee) hear(s *standing, result rollout.ServerResult, a Account) {
 	if result.End == "" && s.place < len(a.Servers) {
 		result.End = a.Servers[s.place].End
 	}
-	back := s.inFlight && s.begun[len(s.begun)-1].Back
+	back := s.inFlight && s.last().Back
 	s.inFlight = false
 	if result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" {
 		s.counted = s.counted[:len(s.counted)-1] // it waits for its turn, and somebody has to mend the credentials
@@ -184,7 +185,7 @@ func (r *referee) hear(s *standing, result rollout.ServerResult, a Account) {
 	}
 	end, since := result.End, s.endedAt
 	untouched := end == rollout.FailedIntact || end == rollout.NotStarted || end == rollout.Skipped
-	s.endedAt = r.now
+	s.heardAt, s.endedAt = r.now, r.now
 	switch {
 	case untouched && (s.end == rollout.Done || s.end.OutOfService() || s.end == rollout.Vanished): // it stays what it was
 		if end = s.end; back {
@@ -196,7 +197,7 @@ func (r *referee) hear(s *standing, result rollout.ServerResult, a Account) {
 	s.end = end
 	switch {
 	case end == rollout.Done && !back:
-		if !s.counted[len(s.counted)-1].At.Before(r.failedAt) {
+		if !s.last().At.Before(r.failedAt) {
 			r.window++
 		}
 		s.endedAt = r.now.Add(r.plan.Soak)
@@ -255,7 +256,7 @@ func (r *referee) look(out []string) {
 	for _, id := range out {
 		r.out[id] = true
 		s := r.byRef[id][0]
-		if !s.accepted && (!r.turned || s.inFlight && s.begun[len(s.begun)-1].Back) {
+		if !s.accepted && (!r.turned || s.inFlight && s.last().Back) {
 			n++
 		}
 	}
@@ -303,11 +304,19 @@ func (r *referee) count(so func(*standing) bool) (n int) {
 	return n
 }
 
+// last is the start of the last attempt, nil for none.
+func (s *standing) last() *Event {
+	if len(s.counted) == 0 {
+		return nil
+	}
+	return &s.counted[len(s.counted)-1]
+}
+
 func (s *standing) flies() bool { return s.inFlight }
 
 // failed is true for a server that counts against the budget.
 func (s *standing) failed() bool {
-	return len(s.counted) > 0 && !s.inFlight && !s.again && !s.accepted && s.end.Failed()
+	return s.last() != nil && !s.inFlight && !s.again && !s.accepted && s.end.Failed()
 }
 
 func (r *referee) soaks(s *standing) bool {
@@ -317,7 +326,7 @@ func (r *referee) soaks(s *standing) bool {
 // holds is true for a server that has a slot: because of an attempt, its soak, or a failure that left it without a
 // system that runs.
 func (r *referee) holds(s *standing) bool {
-	failed := s.end.Failed() && len(s.counted) > 0 && !s.accepted
+	failed := s.end.Failed() && s.last() != nil && !s.accepted
 	return s.inFlight || r.soaks(s) || failed && (s.end.OutOfService() || r.out[s.ID])
 }
 
@@ -337,7 +346,7 @@ func (r *referee) breached() bool {
 func (r *referee) tolerated() int {
 	b := r.plan.Budget
 	tried := r.count(func(s *standing) bool {
-		return len(s.counted) > 0 && !s.inFlight && !s.again && s.end != rollout.Skipped
+		return s.last() != nil && !s.inFlight && !s.again && s.end != rollout.Skipped
 	})
 	byShare := b.Share != nil && (b.Strict || tried >= b.MinSample)
 	switch {

@@ -62,6 +62,7 @@ type Outcome struct {
 	Servers    int
 	Accepted   int // changes
 	Doubtful   int // servers of which nobody can tell what happened
+	Spared     int // servers that nothing was in the way of
 	Faults     map[emulator.FaultKind]int
 	Struck     map[Point]map[Blow]int
 	Ends       map[rollout.ServerEnd]int
@@ -212,6 +213,9 @@ func (w *world) judge() error {
 		o.Accepted += ledger.Servers[s.ID].ChangeOSAccepted
 		if s.End == rollout.FailedChanged && saysDoubt(s.Reason) {
 			o.Doubtful++
+		}
+		if a.spared(s.ID) {
+			o.Spared++
 		}
 		o.Ends[s.End]++
 		o.tell(s.EndedAt, "%s ended: %s: %s", s.Name, s.End, s.Reason)
