@@ -27,7 +27,10 @@ var (
 // TestCampaign plays schedules of faults and crashes at simulated speed, and holds each against the oracle.
 func TestCampaign(t *testing.T) {
 	total := newTotal()
-	t.Cleanup(func() { t.Log(total) })
+	t.Cleanup(func() {
+		t.Log(total)
+		total.shares(t)
+	})
 	for i := range *schedules {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -98,6 +101,18 @@ func (s *total) add(o faults.Outcome) {
 			s.blows[point][blow] += n
 		}
 	}
+}
+
+// shares holds a campaign of some size to a floor: a program that finds a reason not to get on with most servers, or no
+// words for what became of them, would be believed server by server.
+func (s *total) shares(t *testing.T) {
+	t.Helper()
+	if s.schedules < 200 {
+		return
+	}
+	assert.GreaterOrEqual(t, s.ends[rollout.Done]*100, 60*s.servers, "at least 60 %% of all servers are done")
+	assert.LessOrEqual(t, s.doubtful*100, 20*s.servers, "at most 20 %% of all servers end in doubt")
+	assert.GreaterOrEqual(t, s.spared*100, 5*s.servers, "nothing is in the way of at least 5 %% of all servers")
 }
 
 func (s *total) String() string {

@@ -95,6 +95,8 @@ func mutants() []mutant {
 		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
 		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},
 		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
+		{"a retry is not carried out", faults.NoCause, commands, `server.State == rollout.Ended {`, `server.Accepted {`},
+		{"a rollback takes nobody back", faults.NoCause, admit, `return s.State == rollout.Ended && !s.asBefore() && ours`, `return s.Down && !s.asBefore() && ours`},
 		{"no start is put on record", faults.Record, admit, `s.StartedAt, s.EndedAt = e.state.Now, time.Time{}`, `s.StartedAt, s.EndedAt = time.Time{}, time.Time{}`},
 		// Leaves servers as asked.
 		{
@@ -105,8 +107,12 @@ func mutants() []mutant {
 	}
 }
 
-// caughtEarly are played in every test run, over so many schedules.
-var caughtEarly = map[string]int{}
+// caughtEarly are tried in every test run, each over as many schedules as it takes and some more.
+var caughtEarly = map[string]int{
+	"sends again after an unknown outcome":                             20,
+	"a server that failed intact is changed again without being asked": 40,
+	"power is never given back, and the report says so":                20,
+}
 
 // TestMutants lets the campaign loose on each mutant. One that survives means that the campaign proves nothing
 // about what it breaks.

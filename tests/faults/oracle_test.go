@@ -1,0 +1,147 @@
+package faults
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+)
+
+// spoiled is the account of a rollout in which all went well, to be spoiled: four servers, the first one in a wave of its
+// own.
+type spoiled struct {
+	Account
+	last string // id of the last server
+}
+
+func rolledOut(t *testing.T) *spoiled {
+	t.Helper()
+	schedule := Schedule{
+		Seed: 1, Workers: 1, Cloud: emulator.Options{Seed: 1, Servers: 4},
+		Plan: func(cloud *emulator.Emulator) rollout.Plan {
+			return planFor(cloud, shape{
+				waves:    []rollout.Wave{{Name: "first", End: 1, Bake: time.Minute, Approval: true}, {Name: "rest", End: 4}},
+				inFlight: 2, soak: time.Minute, deadline: time.Hour, budget: rollout.Budget{Count: new(0), OnBreach: rollout.BreachPause},
+			})
+		},
+	}
+	s := &spoiled{}
+	synctest.Test(t, func(t *testing.T) {
+		outcome, err := Run(t.Context(), schedule)
+		require.NoError(t, err)
+		s.Account = outcome.account
+	})
+	s.last = s.Servers[3].ID
+	return s
+}
+
+// nth is where in the story an event of the kind is.
+func (s *spoiled) nth(n int, what What) int {
+	for i, e := range s.Story {
+		if e.What == what {
+			if n--; n == 0 {
+				return i
+			}
+		}
+	}
+	panic("the story has no such event")
+}
+
+// before puts an event before the nth start.
+func (s *spoiled) before(n int, e Event) {
+	at := s.nth(n, Started)
+	e.At = s.Story[at].At
+	s.Story = slices.Insert(s.Story, at, e)
+}
+
+func (s *spoiled) command(n int, c rollout.Command) { s.before(n, Event{What: Commanded, Command: c}) }
+
+func (s *spoiled) wrote(op, image string) {
+	ledger := s.Ledger.Servers[s.last]
+	ledger.Writes = append(ledger.Writes, emulator.Write{Time: s.Progress.EndedAt, Op: op, ImageID: image})
+}
+
+func (s *spoiled) says(end rollout.ServerEnd, reason string) {
+	s.Servers[3].End, s.Servers[3].Reason = end, reason
+}
+
+func (s *spoiled) becomes(change func(server *emulator.Server)) {
+	server := s.Truth[s.last]
+	change(&server)
+	s.Truth[s.last] = server
+}
+
+// TestOracle: whatever of an account is spoiled is found, as what it is.
+func TestOracle(t *testing.T) {
+	require.Empty(t, rolledOut(t).Violations())
+	for name, test := range map[string]struct {
+		kind  Kind
+		spoil func(s *spoiled)
+	}{
+		"a second change":           {Twice, func(s *spoiled) { s.wrote(emulator.OpChangeOS, s.Plan.Change.ImageID) }},
+		"a change to another image": {Twice, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[1].ImageID = "another" }},
+		"a write before the start":  {Unasked, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[0].Time = s.Progress.StartedAt.Add(-time.Second) }},
+		"a second start": {Unasked, func(s *spoiled) {
+			s.Story = append(s.Story, Event{At: s.Progress.EndedAt, What: Started, Server: s.last})
+		}},
+		"a rollback for no reason":    {Unasked, func(s *spoiled) { s.Story[s.nth(4, Started)].Back = true }},
+		"a start of a skipped server": {Unasked, func(s *spoiled) { s.command(4, rollout.Command{Kind: rollout.Skip, Servers: []string{s.last}}) }},
+		"a start after an abort":      {Spread, func(s *spoiled) { s.command(2, rollout.Command{Kind: rollout.Abort}) }},
+		"a start in a pause":          {Spread, func(s *spoiled) { s.command(2, rollout.Command{Kind: rollout.Pause}) }},
+		"a start after a breach":      {Spread, func(s *spoiled) { s.Story[s.nth(1, Heard)].Result.End = rollout.FailedIntact }},
+		"a start beyond strict":       {Spread, func(s *spoiled) { s.Plan.Budget.Strict = true }},
+		"a slot too many":             {Cap, func(s *spoiled) { s.Plan.Caps.InFlight = 1 }},
+		"a zone with a slot too many": {Cap, func(s *spoiled) { s.Plan.Caps.Zones = []rollout.GroupCap{{Name: s.Plan.Servers[3].Zone, Cap: 0}} }},
+		"a server out without a slot": {Cap, func(s *spoiled) {
+			s.before(2, Event{What: Looked, Out: []string{s.Servers[0].ID, s.Servers[1].ID, s.last}})
+		}},
+		"a cap that was lowered":    {Cap, func(s *spoiled) { s.command(3, rollout.Command{Kind: rollout.Concurrency, InFlight: 1}) }},
+		"a soak that holds no slot": {Cap, func(s *spoiled) { s.Plan.Soak = 10 * time.Minute }},
+		"a slow start that is none": {Pace, func(s *spoiled) {
+			s.Plan.Budget.SlowStart = true
+			s.Story[s.nth(1, Heard)].Result.End = rollout.Skipped
+		}},
+		"a wave before its turn":       {Order, func(s *spoiled) { s.Plan.Waves[0].End = 2 }},
+		"a bake that is cut short":     {Order, func(s *spoiled) { s.Plan.Waves[0].Bake += time.Hour }},
+		"an approval that nobody gave": {Order, func(s *spoiled) { s.Story[s.nth(1, Commanded)].Command.Kind = rollout.Resume }},
+		"done on the old disk": {Untrue, func(s *spoiled) {
+			s.becomes(func(server *emulator.Server) { server.SystemVolumeID = s.Plan.Servers[3].Before.VolumeID })
+		}},
+		"failed, and healthy":      {Untrue, func(s *spoiled) { s.says(rollout.FailedChanged, "it does not run") }},
+		"lost, and not":            {Untrue, func(s *spoiled) { s.says(rollout.FailedLost, "") }},
+		"vanished, and there":      {Untrue, func(s *spoiled) { s.says(rollout.Vanished, "") }},
+		"intact, with a new disk":  {Untrue, func(s *spoiled) { s.says(rollout.FailedIntact, "") }},
+		"an end that does not fit": {Untrue, func(s *spoiled) { s.Progress.End = rollout.Aborted }},
+		"left stopped":             {Power, func(s *spoiled) { s.becomes(func(server *emulator.Server) { server.Status = rollout.StatusShutoff }) }},
+		"power trouble out of the blue": {Power, func(s *spoiled) {
+			s.says(rollout.Done, "its power is not as asked")
+			s.becomes(func(server *emulator.Server) { server.Status = rollout.StatusShutoff })
+		}},
+		"an attempt that is not told of": {Record, func(s *spoiled) { s.Servers[3].Attempts = 0 }},
+		"a start that is not told of":    {Record, func(s *spoiled) { s.Servers[3].StartedAt = time.Time{} }},
+		"a slot that nobody holds":       {Record, func(s *spoiled) { s.Progress.Slots = 1 }},
+		"a failure that is not counted":  {Record, func(s *spoiled) { s.says(rollout.FailedChanged, "in doubt") }},
+		"skipped by nobody":              {NoCause, func(s *spoiled) { s.says(rollout.Skipped, "") }},
+		"in doubt out of the blue":       {NoCause, func(s *spoiled) { s.says(rollout.FailedChanged, "in doubt") }},
+		"a retry that is forgotten": {NoCause, func(s *spoiled) {
+			s.Story = append(s.Story, Event{At: s.Progress.EndedAt, What: Commanded, Command: rollout.Command{Kind: rollout.Retry, Servers: []string{s.last}}})
+		}},
+		"a rollout that has not ended": {Stuck, func(s *spoiled) { s.Progress.Phase = rollout.PhasePaused }},
+		"a server that has not ended":  {Stuck, func(s *spoiled) { s.Servers[3].State = rollout.Pending }},
+		"an operator who gave up":      {Stuck, func(s *spoiled) { s.GaveUp = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := rolledOut(t)
+			test.spoil(s)
+			found := s.Violations()
+			assert.True(t, slices.ContainsFunc(found, func(v string) bool { return strings.HasPrefix(v, string(test.kind)+": ") }), "none is %q: %q", test.kind, found)
+		})
+	}
+}
