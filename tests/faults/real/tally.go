@@ -6,15 +6,18 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/reimage/reimage/tests/faults"
 )
 
 // Tally is what a campaign amounts to.
 type Tally struct {
-	mu                                    sync.Mutex
-	rollouts, violated, servers, attempts int
-	accepted, doubles, runs, replayed     int
-	ends, serverEnds, faults, happened    map[string]int
+	mu                                 sync.Mutex
+	rollouts, violated, servers        int
+	asked, accepted, doubles, replayed int
+	ends, serverEnds, faults, happened map[string]int
 }
 
 func newTally() *Tally {
@@ -56,14 +59,17 @@ func (t *Tally) Add(a *account) {
 	}
 	for _, s := range a.Servers {
 		t.servers++
-		t.attempts += s.Attempts
 		t.serverEnds[string(s.End)]++
 		if ledger := a.Ledger.Servers[s.ID]; ledger != nil {
 			t.accepted += ledger.ChangeOSAccepted
-			t.doubles += max(0, ledger.ChangeOSAccepted-s.Attempts)
 		}
 	}
-	t.runs += len(a.children)
+	t.asked += len(a.children)
+	for _, violation := range a.violations {
+		if strings.HasPrefix(violation, string(faults.Twice)) {
+			t.doubles++
+		}
+	}
 	if len(a.violations) > 0 {
 		t.violated++
 	}
@@ -77,7 +83,7 @@ func (t *Tally) Print(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\n%d rollouts of %d servers, %d with violations\n", t.rollouts, t.servers, t.violated)
-	fmt.Fprintf(w, "%d changes asked for (%d workflows), %d accepted, %d double submissions\n", t.attempts, t.runs, t.accepted, t.doubles)
+	fmt.Fprintf(w, "%d changes asked for, %d accepted, %d double submissions\n", t.asked, t.accepted, t.doubles)
 	fmt.Fprintf(w, "%d histories replayed\n", t.replayed)
 	for _, part := range []struct {
 		what   string
