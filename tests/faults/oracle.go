@@ -52,6 +52,10 @@ const (
 // what every campaign wants.
 func (a Account) Violations() []string {
 	v := &violations{}
+	if len(a.Servers) != len(a.Plan.Servers) {
+		v.add(Record, "the report has %d servers and the plan %d", len(a.Servers), len(a.Plan.Servers))
+		return v.found
+	}
 	if p := a.Progress; p.Phase != rollout.PhaseEnded {
 		v.add(Stuck, "the rollout is %s: %s", p.Phase, p.Why)
 	}
@@ -59,11 +63,11 @@ func (a Account) Violations() []string {
 		v.add(Stuck, "nothing that the operator did helped, but to abort")
 	}
 	r := follow(a, v)
-	if len(a.Servers) != len(a.Plan.Servers) {
-		v.add(Record, "the report has %d servers and the plan %d", len(a.Servers), len(a.Plan.Servers))
-		return v.found
-	}
 	for i, said := range a.Servers {
+		if said.ID != a.Plan.Servers[i].ID {
+			v.add(Record, "server %d of the plan is %s, and the report says %s", i+1, a.Plan.Servers[i].ID, said.ID)
+			continue
+		}
 		if said.State != rollout.Ended || said.End == "" {
 			v.add(Stuck, "%s has not ended: %s %s", said.Name, said.State, said.End)
 			continue
@@ -187,7 +191,7 @@ func (j judgement) end() {
 
 // power: the server runs, or does not, as asked for. The report may own up to trouble where there was some.
 func (j judgement) power() {
-	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met() {
+	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met(emulator.OpStop, emulator.OpStart, emulator.OpJob, emulator.OpServer, emulator.OpAny) {
 		return
 	}
 	want, power := j.seen.Status, j.a.Plan.Change.Power
@@ -227,13 +231,14 @@ func (j judgement) cause() {
 	}
 }
 
-// met is true when something may have been in the server's way.
-func (j judgement) met() bool { return !j.a.spared(j.said.ID) }
+// met is true when something may have been in the server's way, of whatever it was asked for, or of one of these.
+func (j judgement) met(ops ...string) bool { return !j.a.spared(j.said.ID, ops...) }
 
 // spared is true for a server that nothing was in the way of.
-func (a Account) spared(id string) bool {
+func (a Account) spared(id string, ops ...string) bool {
 	return !a.Blown && !a.Truth[id].IgnoresACPI && !slices.ContainsFunc(a.Faults, func(f emulator.Fault) bool {
-		return f.Server == "" || f.Server == id || f.Server == a.Ledger.Servers[id].Name
+		aimed := f.Server == "" || f.Server == id || f.Server == a.Ledger.Servers[id].Name
+		return aimed && (len(ops) == 0 || slices.Contains(ops, f.Op))
 	})
 }
 

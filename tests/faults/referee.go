@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -63,7 +64,9 @@ func follow(a Account, v *violations) *referee {
 		case Started:
 			r.start(r.byRef[e.Server][0], e)
 		case Heard:
-			r.hear(r.byRef[e.Server][0], e.Result, a)
+			s := r.byRef[e.Server][0]
+			e.Result.End = cmp.Or(e.Result.End, a.Servers[s.place].End) // one that left no result ended as the report says
+			r.hear(s, e.Result)
 		case Commanded:
 			r.obey(e.Command)
 		case Looked:
@@ -171,11 +174,8 @@ func (r *referee) startForward(s *standing, foul func(Kind, string, ...any)) {
 	}
 }
 
-// hear takes in how an attempt ended. One that left no result ended as the report says.
-func (r *referee) hear(s *standing, result rollout.ServerResult, a Account) {
-	if result.End == "" && s.place < len(a.Servers) {
-		result.End = a.Servers[s.place].End
-	}
+// hear takes in how an attempt ended.
+func (r *referee) hear(s *standing, result rollout.ServerResult) {
 	back := s.inFlight && s.last().Back
 	s.inFlight = false
 	if result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" {
