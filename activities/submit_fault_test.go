@@ -92,6 +92,7 @@ func submitFaults() []submitFault {
 			name: "a step failed", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0202", Status: 400},
 			kinds: doubt, settles: true,
 		},
+		{name: "a step failed, after", fault: emulator.Fault{Kind: emulator.RefuseAfter, Code: "Ecs.0202", Status: 400}, kinds: doubt},
 		{name: "job fails, changed", fault: emulator.Fault{Kind: emulator.JobFail, Variant: emulator.VariantChanged}, kinds: first},
 		{name: "job fails, lost", fault: emulator.Fault{Kind: emulator.JobFail, Variant: emulator.VariantLost}, kinds: first},
 		{name: "job stuck", fault: fault(emulator.JobStuck), kinds: first},

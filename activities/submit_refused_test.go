@@ -20,6 +20,7 @@ import (
 func TestSubmitRefusedWithoutProof(t *testing.T) {
 	for name, fault := range map[string]emulator.Fault{
 		"a code in no table":      {Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"},
+		"the same, carried out":   {Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400},
 		"a page of somebody else": {Kind: emulator.BadGatewayHTML, Status: 404},
 	} {
 		t.Run(name, func(t *testing.T) {

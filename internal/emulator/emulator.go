@@ -222,7 +222,7 @@ func (e *Emulator) underFault(c *call, f *Fault) answer {
 	case f.Kind.phase() == phaseBefore:
 		return e.insteadOf(*f, c.requestID)
 	}
-	return afterwards(*f, c.route.do(c))
+	return e.afterwards(*f, c.route.do(c), c.requestID)
 }
 
 // judgePace refuses a call for which the last second has no room.

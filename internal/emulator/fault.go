@@ -52,6 +52,7 @@ const (
 	Flow202         FaultKind = "flow_202"          // 202 with Common.0024, nothing is done
 	NoJobID         FaultKind = "no_job_id"         // carried out, answered 200 {}
 	Refuse          FaultKind = "refuse"            // Code, Status, Message; nothing is done
+	RefuseAfter     FaultKind = "refuse_after"      // the same, although it is carried out
 )
 
 // Faults of the work that an accepted write starts.
@@ -103,17 +104,18 @@ const (
 	phaseWork                         // the work that an accepted write starts suffers
 )
 
-func faultKinds() []FaultKind {
+// FaultKinds are all kinds.
+func FaultKinds() []FaultKind {
 	return []FaultKind{
 		DropBefore, DropAfter, HangBefore, HangAfter, CutBody, Latency, AcceptLate,
-		Throttle, Throttle1503, ServerError, BadGatewayHTML, BadGatewayAfter, Flow202, NoJobID, Refuse,
+		Throttle, Throttle1503, ServerError, BadGatewayHTML, BadGatewayAfter, Flow202, NoJobID, Refuse, RefuseAfter,
 		JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish,
 	}
 }
 
 func (k FaultKind) phase() faultPhase {
 	switch k {
-	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID:
+	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID, RefuseAfter:
 		return phaseAfter
 	case JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish:
 		return phaseWork
@@ -141,7 +143,7 @@ func (k FaultKind) appliesTo(op string) bool {
 		return replacesDisk(op)
 	case k == JobForgotten:
 		return isWrite(op) || op == OpJob
-	case k.phase() == phaseWork, k == NoJobID, k == Flow202, k == AcceptLate:
+	case k.phase() == phaseWork, k == NoJobID, k == RefuseAfter, k == Flow202, k == AcceptLate:
 		return isWrite(op)
 	}
 	return true
@@ -151,8 +153,8 @@ func (k FaultKind) appliesTo(op string) bool {
 func (f Fault) validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if !slices.Contains(faultKinds(), f.Kind) {
-		problem("kind %q is not known; known are %s", f.Kind, list(faultKinds()))
+	if !slices.Contains(FaultKinds(), f.Kind) {
+		problem("kind %q is not known; known are %s", f.Kind, list(FaultKinds()))
 	}
 	switch {
 	case !slices.Contains(ops(), f.Op):
@@ -176,8 +178,8 @@ func (f Fault) validate() error {
 	if needsDelay := []FaultKind{Latency, AcceptLate, Lag, LagStart}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
 		problem("kind %s needs a delay", f.Kind)
 	}
-	if f.Kind == Refuse && f.Code == "" {
-		problem("kind refuse needs a code")
+	if (f.Kind == Refuse || f.Kind == RefuseAfter) && f.Code == "" {
+		problem("kind %s needs a code", f.Kind)
 	}
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
 		problem("status %d is not an HTTP status", f.Status)

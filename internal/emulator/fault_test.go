@@ -123,6 +123,7 @@ func TestFaultsOfTheAnswer(t *testing.T) {
 		{fault: emulator.Fault{Kind: "no_job_id"}, status: 200, contains: "{}", accepted: 1},
 		{fault: emulator.Fault{Kind: "refuse", Code: "Ecs.0073", Status: 409, Message: "being backed up"}, status: 409, code: "Ecs.0073", contains: "being backed up"},
 		{fault: emulator.Fault{Kind: "refuse", Code: "Ecs.0603"}, status: 501, code: "Ecs.0603"},
+		{fault: emulator.Fault{Kind: "refuse_after", Code: "Ecs.9999", Status: 409}, status: 409, code: "Ecs.9999", accepted: 1},
 	} {
 		t.Run(string(test.fault.Kind), func(t *testing.T) {
 			o := under(test.fault)
@@ -148,10 +149,12 @@ func TestFaultsOfTheAnswer(t *testing.T) {
 	}
 }
 
-func TestNoJobIDLeavesRefusalsAlone(t *testing.T) {
-	c := newCloud(t, under(emulator.Fault{Kind: "no_job_id"}))
-	require.NoError(t, c.Update(c.only(), func(s *emulator.Server) { s.Locked = true }))
-	assert.Equal(t, "Ecs.0605", c.changeOS(c.only(), c.target(), "").code())
+func TestRefusalsOfTheCloudItselfStand(t *testing.T) {
+	for _, fault := range []emulator.Fault{{Kind: "no_job_id"}, {Kind: "refuse_after", Code: "Ecs.9999"}} {
+		c := newCloud(t, under(fault))
+		require.NoError(t, c.Update(c.only(), func(s *emulator.Server) { s.Locked = true }))
+		assert.Equal(t, "Ecs.0605", c.changeOS(c.only(), c.target(), "").code())
+	}
 }
 
 func TestAcceptLateIsJudgedWhenItArrives(t *testing.T) {

@@ -141,7 +141,7 @@ func (e *Emulator) isAimedAt(f Fault, serverID string) bool {
 	return ok && account.Name == f.Server
 }
 
-// insteadOf returns what a fault of the answer says in place of carrying out the call.
+// insteadOf returns what a fault of the answer says, in most cases in place of carrying out the call.
 func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 	var r *refusal
 	switch f.Kind {
@@ -156,7 +156,7 @@ func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 		r = refuse("Common.0024", "")
 	case BadGatewayHTML:
 		return badGateway(f)
-	case Refuse:
+	case Refuse, RefuseAfter:
 		r = refuse(f.Code, "")
 	default:
 		r = refuse("Common.0001", "")
@@ -192,8 +192,10 @@ func badGateway(f Fault) answer {
 }
 
 // afterwards returns what a fault makes of the answer to a call that was carried out.
-func afterwards(f Fault, a answer) answer {
+func (e *Emulator) afterwards(f Fault, a answer, requestID string) answer {
 	switch {
+	case f.Kind == RefuseAfter && a.accepted():
+		return e.insteadOf(f, requestID)
 	case f.Kind == BadGatewayAfter:
 		return badGateway(f)
 	case f.Kind == NoJobID && a.accepted():
