@@ -2,7 +2,9 @@ package faults
 
 import (
 	"context"
-	"errors"
+	"net/http/httptrace"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,10 @@ import (
 // throttle is for how long the SDK holds a heartbeat back, as the worker sets it.
 const throttle = 4 * time.Second
 
+// onItsWay is how long an attempt takes to a worker, at most. As each takes another time, which of two comes first
+// is in the hands of the seed.
+const onItsWay = 100 * time.Millisecond
+
 // attempt is one attempt of an activity between Temporal and a worker process. The test environment runs an
 // activity and retries it; what it lacks is a worker that dies. So the attempt plays Temporal's side: it keeps the
 // heartbeats that were delivered, gives up on an attempt that has gone silent or takes too long, and lets the
@@ -29,8 +35,9 @@ type attempt struct {
 	world    *world
 	process  *process
 	activity string
+	server   string // the name of the one that it is about, empty for none
 	key      string // of the activity, the same for all its attempts
-	cancel   context.CancelCauseFunc
+	life     *lifetime
 
 	mu      sync.Mutex
 	heard   time.Time          // when the last heartbeat was delivered, or the attempt began
@@ -47,9 +54,6 @@ type returned struct {
 	alive  bool
 }
 
-// errGivenUp is the cause with which an attempt ends that Temporal has given up on: its next heartbeat is refused.
-var errGivenUp = errors.New("Temporal no longer knows this attempt")
-
 // ExecuteActivity runs the attempt on some process and waits for it no longer than Temporal would.
 func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
@@ -57,12 +61,15 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 		return a.Next.ExecuteActivity(ctx, in)
 	}
 	a.activity, a.key = info.ActivityType.Name, info.WorkflowExecution.RunID+"/"+info.ActivityID
+	a.server = a.world.names[path.Base(info.WorkflowExecution.ID)]
 	limits := a.world.limits(a.activity)
 	var last time.Time
 	if limits.ScheduleToCloseTimeout > 0 {
 		last = a.world.scheduled(a.key).Add(limits.ScheduleToCloseTimeout)
 	}
-	if a.process = a.world.assign(last); a.process == nil {
+	lot := a.world.lot(info)
+	time.Sleep(time.Duration(lot.Int64N(int64(onItsWay))))
+	if a.process = a.world.assign(lot, last); a.process == nil {
 		return nil, temporal.NewNonRetryableApplicationError("no worker took it in time", "ScheduleToClose", nil)
 	}
 	begun := time.Now()
@@ -71,17 +78,15 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 		deadline = last
 	}
 	a.heard = begun
-	own := context.WithValue(context.WithoutCancel(ctx), attemptKey{}, a)
-	own, a.cancel = context.WithCancelCause(own)
-	own, release := context.WithDeadline(own, deadline)
+	a.life = newLifetime(a.trace(context.WithValue(context.WithoutCancel(ctx), attemptKey{}, a)), a.process, deadline)
 	a.process.begin(a)
 	done := make(chan returned, 1)
 	a.world.running.Go(func() {
-		defer release()
+		defer a.life.end(context.Canceled)
 		defer a.process.end(a)
-		a.process.at(Point{attemptBegins, a.activity})
-		result, err := a.Next.ExecuteActivity(own, in)
-		done <- returned{result, err, a.process.at(Point{attemptReturned, a.activity}) && a.process.online()}
+		a.at(attemptBegins)
+		result, err := a.Next.ExecuteActivity(a.life, in)
+		done <- returned{result, err, a.at(attemptReturned) && a.process.online()}
 	})
 	for {
 		wait := time.Until(deadline)
@@ -111,6 +116,73 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 			return nil, temporal.NewApplicationError("its heart has stopped", "HeartbeatTimeout")
 		}
 	}
+}
+
+func (a *attempt) at(moment string) (alive bool) {
+	return a.process.at(Point{moment, a.activity}, a.server)
+}
+
+// trace follows the requests that the attempt makes. Those with a body are writes; when the length of the body is put
+// into the buffer, nothing of it has gone to the connection, which first compares the clock.
+func (a *attempt) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if c, ok := info.Conn.LocalAddr().(*conn); ok {
+				c.serve(a)
+			}
+		},
+		WroteHeaderField: func(key string, value []string) {
+			if key == "Content-Length" && !slices.Equal(value, []string{"0"}) {
+				a.process.reach(Point{requestDecided, a.activity}, a.server)
+			}
+		},
+	})
+}
+
+// lifetime is the context of an attempt. What ends it reaches a frozen process when that has thawed, and then after the
+// instructions that it was about to carry out.
+type lifetime struct {
+	context.Context
+	deadline time.Time
+	timer    *time.Timer
+	done     chan struct{}
+	mu       sync.Mutex
+	err      error
+}
+
+func newLifetime(ctx context.Context, p *process, deadline time.Time) *lifetime {
+	l := &lifetime{Context: ctx, deadline: deadline, done: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer = time.AfterFunc(time.Until(deadline), func() { l.reach(p, context.DeadlineExceeded) })
+	return l
+}
+
+// reach ends the context once the process is not frozen.
+func (l *lifetime) reach(p *process, err error) {
+	for d := p.belated(); d > 0; d = p.belated() {
+		time.Sleep(d)
+	}
+	l.end(err)
+}
+
+func (l *lifetime) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer.Stop()
+	if l.err == nil {
+		l.err = err
+		close(l.done)
+	}
+}
+
+func (l *lifetime) Deadline() (time.Time, bool) { return l.deadline, true }
+func (l *lifetime) Done() <-chan struct{}       { return l.done }
+
+func (l *lifetime) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 func (a *attempt) lastHeard() time.Time {
@@ -157,7 +229,7 @@ func (s *surroundings) GetInfo(ctx context.Context) activity.Info {
 // RecordHeartbeat delivers a heartbeat, or holds it back for a while. One of an attempt that was given up is
 // answered by a cancel.
 func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
-	if s.process == nil || !s.process.at(Point{attemptBeats, s.activity}) {
+	if s.process == nil || !s.at(attemptBeats) {
 		return
 	}
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(details...)
@@ -165,7 +237,7 @@ func (s *surroundings) RecordHeartbeat(_ context.Context, details ...any) {
 		panic(err) // a defect of the activity
 	}
 	if s.deliver(payloads) {
-		s.process.at(Point{attemptBeaten, s.activity})
+		s.at(attemptBeaten)
 	}
 }
 
@@ -177,9 +249,9 @@ func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 	case s.process.cut() > 0:
 		s.pending = payloads
 	case s.gone && !s.reported: // the first one is sent at once, and waited for
-		s.cancel(errGivenUp)
+		s.life.end(context.Canceled)
 	case s.gone:
-		s.world.later(s.world.refusalDelay, func() { s.cancel(errGivenUp) })
+		s.world.later(s.world.refusalDelay, func() { s.life.reach(s.process, context.Canceled) })
 	case s.reported && now.Sub(s.heard) < throttle:
 		s.pending = payloads
 	default:
@@ -203,7 +275,7 @@ func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...a
 	if err != nil {
 		panic(err) // a defect of the activity
 	}
-	if !a.process.at(Point{attemptAsks, a.activity}) {
+	if !a.at(attemptAsks) {
 		return errDead
 	}
 	for d := a.process.cut(); d > 0; d = a.process.cut() {
@@ -216,7 +288,7 @@ func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...a
 	if !a.confirm(payloads) {
 		return serviceerror.NewNotFound("no activity with this token")
 	}
-	if !a.process.at(Point{attemptAnswered, a.activity}) {
+	if !a.at(attemptAnswered) {
 		return errDead
 	}
 	return nil

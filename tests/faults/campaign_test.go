@@ -5,11 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,7 +37,7 @@ func TestCampaign(t *testing.T) {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			outcome := play(t, seed)
+			outcome := play(t, faults.NewSchedule(seed))
 			total.add(outcome)
 			if len(outcome.Violations) > 0 {
 				t.Errorf("seed %d:\n  %s\nto repeat it: go test ./tests/faults -run TestCampaign -schedules 1 -seed %d\n%s", seed, strings.Join(outcome.Violations, "\n  "), seed, outcome.Story())
@@ -44,14 +46,49 @@ func TestCampaign(t *testing.T) {
 	}
 }
 
-func play(t *testing.T, seed uint64) (outcome faults.Outcome) {
+// play plays a schedule. One that breaks down is a violation as well, and no reason not to play the others. So is one
+// that gets stuck: its bubble cannot be left in order, and breaks down too.
+func play(t *testing.T, s faults.Schedule) (outcome faults.Outcome) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	broken := func() {
+		if why := recover(); why != nil && len(outcome.Violations) == 0 {
+			outcome.Violations = []string{fmt.Sprintf("the schedule broke down: %v\n%s", why, debug.Stack())}
+		}
+	}
+	defer broken()
+	synctest.Test(t, func(*testing.T) {
+		defer broken()
 		var err error
-		outcome, err = faults.Run(context.Background(), faults.NewSchedule(seed))
-		require.NoError(t, err)
+		if outcome, err = faults.Run(context.Background(), s); err != nil {
+			outcome.Violations = append(outcome.Violations, "the schedule could not be played: "+err.Error())
+		}
 	})
 	return outcome
+}
+
+// TestNoScheduleStopsTheOthers: a rollout that never ends, a program that comes to a standstill, and settings that are
+// refused are each reported, and nothing more.
+func TestNoScheduleStopsTheOthers(t *testing.T) {
+	calm := func() faults.Schedule { return faults.Calm(1, 1, callsPerSecond, emulator.Span{Median: time.Minute}) }
+	unanswered, refused, standstill := calm(), calm(), calm()
+	unanswered.Cloud.Fleet = []emulator.Server{{Name: "web-01", Status: "SHUTOFF"}} // looked at three times before it is changed
+	unanswered.Cloud.Faults = []emulator.Fault{{Op: emulator.OpServer, Kind: emulator.Throttle, RetryAfter: time.Hour, After: 3, Times: -1}}
+	refused.Cloud.CallsPerSecond = -1
+	plan := standstill.Plan
+	standstill.Plan = func(cloud *emulator.Emulator) rollout.Plan {
+		<-make(chan struct{})
+		return plan(cloud)
+	}
+	for want, schedule := range map[string]faults.Schedule{
+		"stuck: the rollout is running after 72h0m0s": unanswered,
+		"the schedule could not be played":            refused,
+		"all goroutines in bubble are blocked":        standstill,
+	} {
+		violations := play(t, schedule).Violations
+		require.Len(t, violations, 1, want)
+		assert.Contains(t, violations[0], want)
+	}
+	assert.Empty(t, play(t, calm()).Violations)
 }
 
 // TestSchedulesAreRepeatable: a seed that has failed can be looked at again. Which of two servers that do the same

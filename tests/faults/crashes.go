@@ -5,13 +5,19 @@ import (
 	"time"
 )
 
-// crashes counts how often each crash point is reached, and deals the blows of a schedule.
+// crashes counts how often each crash point is reached, and finds the blows of a schedule that are due there.
 type crashes struct {
 	mu      sync.Mutex
 	pending []Crash
-	reached map[Point]int
+	reached map[place]int
 	struck  map[Point]map[Blow]int
 	dealt   []dealt
+}
+
+// place is a point, and the server on whose behalf it is reached: empty for any.
+type place struct {
+	Point
+	server string
 }
 
 // dealt is a blow that was dealt.
@@ -21,25 +27,34 @@ type dealt struct {
 }
 
 func newCrashes(pending []Crash) *crashes {
-	return &crashes{pending: pending, reached: map[Point]int{}, struck: map[Point]map[Blow]int{}}
+	return &crashes{pending: pending, reached: map[place]int{}, struck: map[Point]map[Blow]int{}}
 }
 
-// reach notes that a process has reached a point and returns the blow that is due there. Each is dealt once.
-func (c *crashes) reach(at Point) (Crash, bool) {
+// reach notes that a process has reached a point and returns the blow that is due there. Each is due once.
+func (c *crashes) reach(at Point, server string) (Crash, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reached[at]++
+	c.reached[place{at, ""}]++
+	if server != "" {
+		c.reached[place{at, server}]++
+	}
 	for i, crash := range c.pending {
-		if crash.At != at || c.reached[at] < crash.Nth {
+		if crash.At != at || crash.Server != "" && crash.Server != server || c.reached[place{at, crash.Server}] < crash.Nth {
 			continue
 		}
 		c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
-		if c.struck[at] == nil {
-			c.struck[at] = map[Blow]int{}
-		}
-		c.struck[at][crash.Blow]++
-		c.dealt = append(c.dealt, dealt{time.Now(), crash})
 		return crash, true
 	}
 	return Crash{}, false
+}
+
+// count notes a blow that a living process was dealt.
+func (c *crashes) count(crash Crash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.struck[crash.At] == nil {
+		c.struck[crash.At] = map[Blow]int{}
+	}
+	c.struck[crash.At][crash.Blow]++
+	c.dealt = append(c.dealt, dealt{time.Now(), crash})
 }

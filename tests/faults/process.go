@@ -24,6 +24,7 @@ type process struct {
 	mu      sync.Mutex
 	dead    bool
 	thawed  chan struct{} // closed when a frozen process goes on, nil when it is not frozen
+	thaw    time.Time     // when it will
 	offline time.Time     // until when it is cut off from Temporal
 	stop    chan struct{} // closed when it is told to stop
 	stopped bool
@@ -40,7 +41,8 @@ func newProcess(w *world) (*process, error) {
 		return nil, err
 	}
 	client, err := ecs.New(ecs.Config{
-		ProjectID: emulator.DefaultProjectID, ECS: "http://ecs.emulated", IMS: "http://ims.emulated", Credentials: credentials, Dial: p.dial,
+		ProjectID: emulator.DefaultProjectID, ECS: "http://ecs.emulated", IMS: "http://ims.emulated", Credentials: credentials,
+		Dial: p.dial, Now: p.now,
 	})
 	if err != nil {
 		return nil, err
@@ -65,11 +67,23 @@ func (p *process) credentials() (ecs.Credentials, error) {
 }
 
 // at is a crash point. It tells whether the process lives on.
-func (p *process) at(point Point) (alive bool) {
-	if c, hit := p.world.crashes.reach(point); hit {
-		p.hit(c)
+func (p *process) at(point Point, server string) (alive bool) {
+	if !p.pass() {
+		return false // neither a dead nor a frozen process gets anywhere
 	}
+	p.reach(point, server)
 	return p.pass()
+}
+
+// reach is a crash point that holds nobody up: what a process that freezes there does next waits by itself.
+func (p *process) reach(point Point, server string) {
+	if !p.runs() {
+		return
+	}
+	if c, due := p.world.crashes.reach(point, server); due && p.hit(c) {
+		p.world.crashes.count(c)
+		p.world.later(c.Down, p.world.spawn)
+	}
 }
 
 // pass waits while the process is frozen, and tells whether it lives.
@@ -85,33 +99,50 @@ func (p *process) pass() (alive bool) {
 	}
 }
 
-func (p *process) hit(c Crash) {
-	switch c.Blow {
-	case Kill:
-		p.kill()
-	case Freeze:
-		p.freeze(c.For)
-	case CutOff:
-		p.mu.Lock()
-		p.offline = time.Now().Add(c.For)
-		p.mu.Unlock()
-	case Stop:
-		p.mu.Lock()
-		if !p.stopped {
-			p.stopped = true
-			close(p.stop)
-		}
-		p.mu.Unlock()
-		p.world.later(p.acts.Profiles[0].Cloud.RequestTimeout()+5*time.Second, p.kill)
-	}
-	p.world.later(c.Down, p.world.spawn)
+func (p *process) runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.dead && p.thawed == nil
 }
 
-func (p *process) kill() {
+// hit deals a blow, and tells whether there was somebody to take it.
+func (p *process) hit(c Crash) bool {
+	switch c.Blow {
+	case Kill:
+		return p.kill()
+	case Freeze:
+		return p.freeze(c.For)
+	case CutOff:
+		return p.cutOff(c.For)
+	default:
+		return p.terminate()
+	}
+}
+
+func (p *process) cutOff(d time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offline = time.Now().Add(d)
+	return !p.dead
+}
+
+func (p *process) terminate() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead || p.stopped {
+		return false
+	}
+	p.stopped = true
+	close(p.stop)
+	p.world.later(p.acts.Profiles[0].Cloud.RequestTimeout()+5*time.Second, func() { p.kill() })
+	return true
+}
+
+func (p *process) kill() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {
-		return
+		return false
 	}
 	p.dead = true
 	if p.thawed != nil {
@@ -122,18 +153,19 @@ func (p *process) kill() {
 		_ = c.Conn.Close()
 	}
 	for a := range p.running {
-		a.cancel(errDead)
+		a.life.end(context.Canceled)
 	}
+	return true
 }
 
-func (p *process) freeze(d time.Duration) {
+func (p *process) freeze(d time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead || p.thawed != nil {
-		return
+		return false
 	}
 	thawed := make(chan struct{})
-	p.thawed = thawed
+	p.thawed, p.thaw = thawed, time.Now().Add(d)
 	p.world.later(d, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -142,6 +174,29 @@ func (p *process) freeze(d time.Duration) {
 			close(thawed)
 		}
 	})
+	return true
+}
+
+// now is the clock of the process. A frozen one reads it when it has thawed, so whatever is compared with the clock
+// before the next crash point is compared with that moment.
+func (p *process) now() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.thawed != nil {
+		return p.thaw
+	}
+	return time.Now()
+}
+
+// belated is for how long the rest of the world does not hear what the timers of the process do: a frozen one's fire
+// when it thaws, and the instructions that it was about to carry out come before them.
+func (p *process) belated() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.thawed == nil {
+		return 0
+	}
+	return time.Until(p.thaw) + time.Millisecond
 }
 
 // takesWork tells whether Temporal may hand work to the process, and whether it is frozen, which Temporal cannot know.
@@ -172,10 +227,11 @@ type conn struct {
 	process *process
 	mu      sync.Mutex
 	request string
+	attempt *attempt // that it serves
 }
 
 func (p *process) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && !p.at(Point{requestDialled, a.activity}) || !p.pass() {
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok && !p.at(Point{requestDialled, a.activity}, a.server) || !p.pass() {
 		return nil, errDead
 	}
 	inner, err := p.world.network.Dial(ctx, network, address)
@@ -199,7 +255,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.mu.Lock()
 		c.request = what
 		c.mu.Unlock()
-		if !c.process.at(Point{requestWritten, what}) {
+		if !c.process.at(Point{requestWritten, what}, c.server()) {
 			return 0, errDead
 		}
 	}
@@ -207,7 +263,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, errDead
 	}
 	n, err := c.Conn.Write(b)
-	if err == nil && what != "" && !c.process.at(Point{requestSent, what}) {
+	if err == nil && what != "" && !c.process.at(Point{requestSent, what}, c.server()) {
 		return n, errDead
 	}
 	return n, err
@@ -218,13 +274,42 @@ func (c *conn) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	what := c.request
 	c.mu.Unlock()
-	if n > 0 && !c.process.at(Point{requestAnswered, what}) || !c.process.pass() {
+	if n > 0 && !c.process.at(Point{requestAnswered, what}, c.server()) || !c.process.pass() {
 		return 0, errDead
 	}
 	return n, err
 }
 
+// server is the one on whose behalf the request is made: none for a list of many.
+func (c *conn) server() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attempt == nil || c.request == "servers" {
+		return ""
+	}
+	return c.attempt.server
+}
+
+func (c *conn) serve(a *attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attempt = a
+}
+
+// LocalAddr is the connection itself: whoever has it in a wrapper gets hold of it so.
+func (c *conn) LocalAddr() net.Addr { return c }
+
+// Network is that of an address.
+func (c *conn) Network() string { return "memory" }
+
+// String is that of an address.
+func (c *conn) String() string { return "a worker" }
+
 func (c *conn) Close() error {
+	if d := c.process.belated(); d > 0 {
+		c.process.world.later(d, func() { _ = c.Close() })
+		return nil
+	}
 	c.process.mu.Lock()
 	delete(c.process.conns, c)
 	c.process.mu.Unlock()
@@ -253,6 +338,8 @@ func requestOf(b []byte) string {
 		return "block_device"
 	case strings.Contains(path, "/cloudimages"):
 		return "image"
+	case strings.HasSuffix(path, "/cloudservers/detail"):
+		return "servers"
 	}
 	return "server"
 }

@@ -40,6 +40,7 @@ const (
 	attemptAsks     = "Temporal about to be asked"
 	attemptAnswered = "Temporal has confirmed"
 	requestDialled  = "connection opened"
+	requestDecided  = "clock about to be compared"
 	requestWritten  = "request about to be written"
 	requestSent     = "request sent, not answered"
 	requestAnswered = "answer arrived, not read"
@@ -57,11 +58,11 @@ func Points() []Point {
 		}
 	}
 	for _, what := range []string{activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName} {
-		for _, when := range []string{attemptAsks, attemptAnswered} {
+		for _, when := range []string{attemptAsks, attemptAnswered, requestDecided} {
 			all = append(all, Point{when, what})
 		}
 	}
-	for _, what := range []string{"changeos", "stop", "start", "job", "server", "block_device", "image"} {
+	for _, what := range []string{"changeos", "stop", "start", "job", "server", "servers", "block_device", "image"} {
 		for _, when := range []string{requestWritten, requestSent, requestAnswered} {
 			all = append(all, Point{when, what})
 		}
@@ -82,8 +83,9 @@ const (
 
 // Crash is a blow to a worker process.
 type Crash struct {
-	At  Point
-	Nth int // the how manyth time the point is reached
+	At     Point
+	Server string // on whose behalf the point is reached; empty is any
+	Nth    int    // the how manyth time
 	Blow
 	For  time.Duration // how long it is frozen, or cut off
 	Down time.Duration // until there is another process
@@ -98,7 +100,7 @@ func NewSchedule(seed uint64) Schedule {
 	}
 	s.Cloud.Faults = append(s.Cloud.Faults, d.faults(s.Cloud.Fleet)...)
 	for range d.few(4) {
-		s.Crashes = append(s.Crashes, d.crash())
+		s.Crashes = append(s.Crashes, d.crash(s.Cloud.Fleet))
 	}
 	shape := d.shape(len(s.Cloud.Fleet))
 	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
@@ -193,13 +195,13 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 	switch {
 	case d.chance(0.3):
 		crashes = append(crashes, Crash{
-			At:  pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
-			Nth: 1 + d.IntN(len(fleet)), Blow: Kill, Down: d.between(0, 20*time.Second),
+			At:     pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
+			Server: victim.Name, Nth: 1, Blow: Kill, Down: d.between(0, 20*time.Second),
 		})
 	case d.chance(0.3): // it wakes up beside a successor, whose change has come to nothing
 		crashes = append(crashes, Crash{
-			At:  Point{attemptBeaten, activities.SubmitChangeOSName},
-			Nth: 1 + d.IntN(len(fleet)), Blow: Freeze, For: d.between(150*time.Second, 6*time.Minute),
+			At:     pick(d, Point{attemptBeaten, activities.SubmitChangeOSName}, Point{requestDecided, activities.SubmitChangeOSName}),
+			Server: victim.Name, Nth: 1, Blow: Freeze, For: d.between(150*time.Second, 6*time.Minute),
 		})
 	case d.chance(0.3):
 		lost.Kind, lost.Delay = emulator.AcceptLate, d.between(time.Second, 29*time.Second)
@@ -240,7 +242,7 @@ func (d draw) detail(f *emulator.Fault) {
 	}
 }
 
-func (d draw) crash() Crash {
+func (d draw) crash(fleet []emulator.Server) Crash {
 	points := Points()
 	c := Crash{At: points[d.IntN(len(points))], Nth: 1 + d.few(4), Blow: pick(d, Kill, Kill, Freeze, Stop, CutOff), Down: d.between(0, 40*time.Second)}
 	if d.chance(0.5) { // where it matters most
@@ -248,6 +250,9 @@ func (d draw) crash() Crash {
 			Point{requestWritten, "changeos"}, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptBegins, activities.SubmitChangeOSName},
 			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName},
 			Point{attemptAsks, activities.SubmitChangeOSName}, Point{attemptAnswered, activities.SubmitChangeOSName})
+	}
+	if c.At.What != "servers" { // a list is nobody's
+		c.Server = fleet[d.IntN(len(fleet))].Name
 	}
 	if d.chance(0.1) {
 		c.Down = d.between(time.Minute, 45*time.Minute) // nobody restarts it for a while

@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -34,6 +36,7 @@ type world struct {
 	network  *memnet.Listener
 	env      *testsuite.TestWorkflowEnvironment
 	plan     rollout.Plan
+	names    map[string]string // of the servers, by id
 	crashes  *crashes
 	operator operator
 	began    time.Time
@@ -43,9 +46,9 @@ type world struct {
 	running sync.WaitGroup
 
 	mu        sync.Mutex
-	draws     *rand.Rand
 	processes []*process
-	changed   chan struct{} // closed when there is another process
+	changed   chan struct{}       // closed when there is another process
+	ordinals  map[string][]string // the activities of each kind and workflow
 	beats     map[string]*commonpb.Payloads
 	asked     map[string]time.Time
 	limit     map[string]workflow.ActivityOptions // by activity
@@ -92,13 +95,19 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 		return Outcome{}, err
 	}
 	w := &world{
-		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), operator: s.Operator,
-		crashes: newCrashes(s.Crashes), draws: rand.New(rand.NewPCG(s.Seed, 0xd1ce)), changed: make(chan struct{}),
-		beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
+		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), names: map[string]string{}, operator: s.Operator,
+		crashes: newCrashes(s.Crashes), changed: make(chan struct{}),
+		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
-	w.refusalDelay = time.Duration(w.draws.Int64N(int64(throttle)))
+	if w.operator.accepted == nil {
+		w.operator.accepted = map[string]bool{}
+	}
+	w.refusalDelay = time.Duration(rand.New(rand.NewPCG(s.Seed, 0xd1ce)).Int64N(int64(throttle)))
 	if err := w.plan.Seal(); err != nil {
 		return Outcome{}, err
+	}
+	for _, server := range cloud.Servers() {
+		w.names[server.ID] = server.Name
 	}
 	server := &http.Server{Handler: cloud}
 	served := make(chan struct{})
@@ -106,20 +115,37 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 	for range s.Workers {
 		w.spawn()
 	}
-	w.play()
+	defer func() {
+		w.close()
+		_ = server.Close()
+		<-served
+	}()
+	if why := w.play(); why != "" {
+		w.outcome.Violations = []string{string(why)}
+		w.tellBlows()
+		return w.outcome, nil
+	}
 	w.settle()
 	err = w.judge()
-	w.close()
-	_ = server.Close()
-	<-served
 	return w.outcome, err
 }
+
+// stuck is why a rollout counts as stuck: it is thrown out of the environment, which nothing but its end leaves in order.
+type stuck string
 
 // tick is how closely the clock of the environment follows simulated time.
 const tick = 5 * time.Second
 
-// play carries out the rollout.
-func (w *world) play() {
+// play carries out the rollout. It returns why that got stuck, if it did.
+func (w *world) play() (why stuck) {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			var ours bool
+			if why, ours = thrown.(stuck); !ours {
+				panic(thrown)
+			}
+		}
+	}()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silence{})
 	w.env = suite.NewTestWorkflowEnvironment()
@@ -142,6 +168,7 @@ func (w *world) play() {
 		return result, errors.Join(err, clock.Get(ctx, nil))
 	})
 	w.outcome.Took = time.Since(began)
+	return ""
 }
 
 const clockName = "clock"
@@ -156,8 +183,8 @@ func (w *world) everyTick() {
 	}
 	var p rollout.Progress
 	err := w.query(workflows.ProgressQuery, &p)
-	// A bubble with a stuck rollout cannot be left in order.
-	panic(fmt.Sprintf("seed %d: stuck: the rollout is %s after %s: %s (accepts %v; in flight %v; %v)", w.schedule.Seed, p.Phase, tooLong, p.Why, p.Accepts, p.InFlight, err))
+	w.tellLog(p)
+	panic(stuck(fmt.Sprintf("stuck: the rollout is %s after %s: %s (accepts %v; in flight %v; %v)", p.Phase, tooLong, p.Why, p.Accepts, p.InFlight, err)))
 }
 
 // tooLong is when a rollout counts as stuck. The longest step of a server is a day.
@@ -175,9 +202,7 @@ func (w *world) judge() error {
 	o := &w.outcome
 	ledger := w.cloud.Ledger()
 	o.Faults, o.Struck, o.Servers, o.Ends = ledger.Faults, w.crashes.struck, len(w.plan.Servers), map[rollout.ServerEnd]int{}
-	for _, blow := range w.crashes.dealt {
-		o.tell(blow.at, "%s at %q of %s", blow.crash.Blow, blow.crash.At.When, blow.crash.At.What)
-	}
+	w.tellBlows()
 	if err := w.env.GetWorkflowError(); err != nil {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
 		return nil
@@ -202,9 +227,7 @@ func (w *world) judge() error {
 		}
 	}
 	slices.Sort(o.Delays)
-	for _, entry := range a.Progress.Log {
-		o.tell(entry.At, "the rollout noted: %s %s", entry.By, entry.What)
-	}
+	w.tellLog(a.Progress)
 	o.End, o.Violations, o.account = a.Progress.End, a.Violations(), a
 	for _, s := range a.Servers {
 		for _, write := range ledger.Servers[s.ID].Writes {
@@ -221,6 +244,18 @@ func (w *world) judge() error {
 		o.tell(s.EndedAt, "%s ended: %s: %s", s.Name, s.End, s.Reason)
 	}
 	return nil
+}
+
+func (w *world) tellBlows() {
+	for _, blow := range w.crashes.dealt {
+		w.outcome.tell(blow.at, "%s at %q of %s, for %s", blow.crash.Blow, blow.crash.At.When, blow.crash.At.What, cmp.Or(blow.crash.Server, "any server"))
+	}
+}
+
+func (w *world) tellLog(p rollout.Progress) {
+	for _, entry := range p.Log {
+		w.outcome.tell(entry.At, "the rollout noted: %s %s", entry.By, entry.What)
+	}
 }
 
 func (w *world) query(name string, into any, args ...any) error {
@@ -269,22 +304,41 @@ func (w *world) spawn() {
 	w.changed = make(chan struct{})
 }
 
+// lot decides by which process an attempt is carried out. Which of two attempts comes first is not in the hands of a
+// seed, so each has its own.
+func (w *world) lot(info activity.Info) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %s %d %d", info.WorkflowExecution.ID, info.ActivityType.Name, w.ordinal(info), info.Attempt)
+	return rand.New(rand.NewPCG(w.schedule.Seed, h.Sum64()))
+}
+
+// ordinal is the how manyth activity of its kind this one is for its workflow id. The environment numbers activities
+// across all workflows.
+func (w *world) ordinal(info activity.Info) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kind, one := info.WorkflowExecution.ID+" "+info.ActivityType.Name, info.WorkflowExecution.RunID+"/"+info.ActivityID
+	if !slices.Contains(w.ordinals[kind], one) {
+		w.ordinals[kind] = append(w.ordinals[kind], one)
+	}
+	return slices.Index(w.ordinals[kind], one)
+}
+
 // assign waits for a process that takes work, until a time. A frozen one may get some too.
-func (w *world) assign(until time.Time) *process {
+func (w *world) assign(lot *rand.Rand, until time.Time) *process {
 	for {
 		w.mu.Lock()
+		processes, changed := slices.Clone(w.processes), w.changed
+		w.mu.Unlock()
 		var able []*process
-		for _, p := range w.processes {
-			if takes, frozen := p.takesWork(); takes && (!frozen || w.draws.Float64() < 0.2) {
+		for _, p := range processes {
+			if takes, frozen := p.takesWork(); takes && (!frozen || lot.Float64() < 0.2) {
 				able = append(able, p)
 			}
 		}
-		changed := w.changed
 		if len(able) > 0 {
-			defer w.mu.Unlock()
-			return able[w.draws.IntN(len(able))]
+			return able[lot.IntN(len(able))]
 		}
-		w.mu.Unlock()
 		poll := time.NewTimer(time.Second) // a frozen one thaws, one that is cut off is not for ever
 		select {
 		case <-changed:
@@ -324,7 +378,7 @@ func (p *process) begin(a *attempt) {
 	defer p.mu.Unlock()
 	p.running[a] = struct{}{}
 	if p.dead {
-		a.cancel(errDead)
+		a.life.end(context.Canceled)
 	}
 }
 
