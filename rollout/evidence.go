@@ -63,6 +63,13 @@ func (o Observation) Proven(before Fingerprint, imageID string) bool {
 		o.VolumeID != "" && o.VolumeID != before.VolumeID
 }
 
+// Foreign is true when the server shows a system disk that no change from before to the image leaves, at whatever step it
+// ended: another one, of neither image. When both images are the same, there is no telling.
+func (o Observation) Foreign(before Fingerprint, imageID string) bool {
+	return o.VolumeID != "" && o.VolumeID != before.VolumeID && before.ImageID != imageID &&
+		o.ImageID != "" && o.ImageID != before.ImageID && o.ImageID != imageID
+}
+
 // ServerEnd is how a server ended. Every server ends in exactly one of these.
 type ServerEnd string
 

@@ -95,6 +95,27 @@ func TestJudgeRepeatsTheCloudsWordOnAFailure(t *testing.T) {
 	assert.Contains(t, says, "(status ERROR: no valid host was found)")
 }
 
+// TestForeign: a disk that no change between the two images leaves.
+func TestForeign(t *testing.T) {
+	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+	for name, test := range map[string]struct {
+		seen    rollout.Observation
+		image   string
+		foreign bool
+	}{
+		"another image on another disk":             {seen("SHUTOFF", "", otherImage, newDisk), newImage, true},
+		"while the cloud works on it":               {seen("ACTIVE", "powering-off", otherImage, newDisk), newImage, true},
+		"another image on the old disk":             {seen("SHUTOFF", "", otherImage, oldDisk), newImage, false},
+		"the old image, as a failed change leaves":  {seen("ERROR", "", oldImage, newDisk), newImage, false},
+		"the new image":                             {seen("ACTIVE", "", newImage, newDisk), newImage, false},
+		"no image":                                  {seen("ACTIVE", "", "", newDisk), newImage, false},
+		"no disk":                                   {seen("ERROR", "", otherImage, ""), newImage, false},
+		"an earlier change, beside one to the same": {seen("ACTIVE", "", newImage, newDisk), oldImage, false},
+	} {
+		assert.Equal(t, test.foreign, test.seen.Foreign(before, test.image), name)
+	}
+}
+
 // TestChangeToTheSameImage: only the disk tells.
 func TestChangeToTheSameImage(t *testing.T) {
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}

@@ -14,8 +14,7 @@ type ServerResult struct {
 	// the zero value when nothing was touched.
 	Before Observation `json:"before"`
 	After  Observation `json:"after"`
-	// Foreign is true when the server has a disk that somebody else gave it: nothing of ours was accepted, and
-	// that disk is not ours to lose.
+	// Foreign is true when the server has a disk that somebody else gave it: that disk is not ours to lose.
 	Foreign bool `json:"foreign,omitempty"`
 	// CredentialsRefused says how the cloud refused the credentials of the worker, before the disk was touched. It is
 	// no fault of the server, which can be changed once they are mended.

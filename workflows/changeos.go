@@ -271,6 +271,10 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 		return
 	}
 	end, reason := c.result.After.Judge(before, c.in.Change.ImageID, c.ended)
+	if !c.result.Foreign && c.result.After.Foreign(before, c.in.Change.ImageID) {
+		c.result.Foreign = true
+		reason += "; somebody else gave it that disk"
+	}
 	if end != rollout.Done && c.job.Reason != "" {
 		reason += "; " + c.job.Reason
 	}

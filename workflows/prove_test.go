@@ -63,6 +63,25 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 	}
 }
 
+// TestForeignDiskThatCameWhileAChangeWasInDoubt: a change leaves the old image or the new one. A rollout must not take
+// a disk of a third, be it by a retry or a rollback.
+func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrInDoubt, "nobody knows"))
+	s.prove.returns(seen(rollout.StatusShutoff, "77777777-58c4-4a2b-9d0e-3f6b7c8d9e0f", newDisk))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.True(t, result.Foreign)
+	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF); somebody else gave it that disk; submitting ended in doubt: nobody knows")
+
+	s = newStage(t)
+	s.submit.fails(final(activities.ErrInDoubt, "nobody knows"))
+	s.prove.returns(seen(rollout.StatusError, oldImage, newDisk))
+	assert.False(t, s.ended().Foreign, "a change that failed half way leaves it so")
+}
+
 func TestJobThatCannotBeFollowedIsSettledByTheServer(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
