@@ -86,7 +86,8 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	if s.stays(out.End) {
 		out.Reason, out.End = fmt.Sprintf("tried again, %s: %s", out.End, out.Reason), s.End
 	}
-	s.State, s.End, s.Reason, s.Down = rollout.Ended, out.End, cut(out.Reason), s.off(out)
+	s.Down = s.off(out)
+	s.State, s.End, s.Reason = rollout.Ended, out.End, s.said(out)
 	switch {
 	case out.End == rollout.Done:
 		if !s.StartedAt.Before(e.state.FailedAt) { // what was started before a failure is no sign that it is over
@@ -99,6 +100,15 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Window, e.state.FailedAt = 1, e.state.Now
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
+}
+
+// said is why the server ended so. An attempt that touched nothing does not tell what one before it left behind.
+func (s *Server) said(out Outcome) string {
+	reason := cut(out.Reason)
+	if s.Down && !out.Down {
+		reason += "; its power is not as asked: an earlier attempt left it stopped"
+	}
+	return reason
 }
 
 // see notes the disk that the server showed. One that was only looked at keeps the disk that may be lost. It may
