@@ -84,7 +84,7 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		return
 	}
 	if s.stays(out.End) {
-		out.Reason, out.End = fmt.Sprintf("tried again, %s: %s", out.End, out.Reason), s.End
+		out.Reason, out.End = s.still(fmt.Sprintf("tried again, %s: %s", out.End, out.Reason)), s.End
 	}
 	s.Down = s.off(out)
 	s.State, s.End, s.Reason = rollout.Ended, out.End, s.said(out)
@@ -100,6 +100,21 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Window, e.state.FailedAt = 1, e.state.Now
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
+}
+
+// earlier begins what a server is since an attempt before the last one.
+const earlier = "; before that: "
+
+// still is what an attempt found that left the server what an earlier one made of it, and why it is that.
+func (s *Server) still(found string) string {
+	made := s.Reason
+	if _, before, again := strings.Cut(s.Reason, earlier); again {
+		made = before
+	}
+	if made == "" {
+		return cut(found)
+	}
+	return cutTo(maxReason/2, found) + earlier + cutTo(maxReason/2-len(earlier), made)
 }
 
 // said is why the server ended so. An attempt that touched nothing does not tell what one before it left behind.
@@ -130,14 +145,15 @@ func (s *Server) see(out Outcome) {
 // stays what it was.
 func (e *Engine) rolledBack(i int, out Outcome) {
 	s := &e.state.Servers[i]
-	s.State, s.Reason, s.Down = rollout.Ended, cut("rolling back: "+out.Reason), s.off(out)
+	s.State, s.Down = rollout.Ended, s.off(out)
 	switch {
 	case out.End == rollout.Done:
 		s.End, s.Reason, s.Accepted = rollout.Restored, cut("has its previous image again: "+out.Reason), false
 	case s.stays(out.End):
+		s.Reason = s.still("rolling back: " + out.Reason)
 		e.log("", fmt.Sprintf("%s was not rolled back: %s", e.called(i), cut(out.Reason)))
 	default:
-		s.End, s.Accepted = out.End, false // nobody has accepted this failure
+		s.End, s.Reason, s.Accepted = out.End, cut("rolling back: "+out.Reason), false // nobody has accepted this failure
 		e.log("", fmt.Sprintf("%s was not rolled back: %s: %s", e.called(i), out.End, cut(out.Reason)))
 	}
 }
@@ -238,11 +254,13 @@ func (e *Engine) called(i int) string {
 	return e.plan.Servers[i].ID
 }
 
-func cut(reason string) string {
-	if len(reason) <= maxReason {
+func cut(reason string) string { return cutTo(maxReason, reason) }
+
+func cutTo(most int, reason string) string {
+	if len(reason) <= most {
 		return reason
 	}
-	return strings.ToValidUTF8(reason[:maxReason-3], "") + "..."
+	return strings.ToValidUTF8(reason[:most-3], "") + "..."
 }
 
 func servers(n int) string { return rollout.Count(n, "server") }

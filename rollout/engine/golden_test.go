@@ -242,7 +242,8 @@ func (w *teller) table() {
 		if p.Accepted {
 			text += ", accepted"
 		}
-		if reason := strings.TrimSuffix(p.Reason, "as expected"); reason != "" {
+		reason := strings.TrimSuffix(p.Reason, "; before that: as expected")
+		if reason = strings.TrimSuffix(reason, "as expected"); reason != "" {
 			text += ": " + strings.TrimSuffix(reason, ": ")
 		}
 		fmt.Fprintln(&w.out, text)

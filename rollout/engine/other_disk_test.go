@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -33,6 +34,27 @@ func newRound(t *testing.T, first engine.Outcome) roundOfRetries {
 func (r roundOfRetries) retry(servers ...string) (string, error) {
 	r.Helper()
 	return r.Do(rollout.Command{Kind: rollout.Retry, By: "bob", Servers: servers}, day())
+}
+
+// TestARetryThatTouchesNothingKeepsWhatTheServerIs, however often it is tried.
+func TestARetryThatTouchesNothingKeepsWhatTheServerIs(t *testing.T) {
+	doubt := "it shows its old system disk, but the change may still come"
+	r := newRound(t, engine.Outcome{End: rollout.FailedChanged, Reason: doubt, After: disk("ours")})
+	for range 3 {
+		_, err := r.retry()
+		require.NoError(t, err)
+		r.Advance(day())
+		r.Finished(0, engine.Outcome{End: rollout.NotStarted, Reason: "it is locked"}, day())
+		assert.Equal(t, "tried again, not-started: it is locked; before that: "+doubt, r.Progress().Failures[0].Reason)
+	}
+	_, err := r.retry()
+	require.NoError(t, err)
+	r.Advance(day())
+	long := strings.Repeat("it is locked ", 100)
+	r.Finished(0, engine.Outcome{End: rollout.NotStarted, Reason: long}, day())
+	reason := r.Progress().Failures[0].Reason
+	assert.LessOrEqual(t, len(reason), 500)
+	assert.True(t, strings.HasSuffix(reason, "; before that: "+doubt), reason)
 }
 
 // breach ends the others as failures, and gives what is started.
