@@ -312,6 +312,8 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	case kind(err) == activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return
+	case kind(err) == activities.ErrForeignDisk && c.result.End == rollout.FailedIntact:
+		c.end(rollout.FailedChanged, "it had its old system disk when it was judged, and has another one since: "+said(err))
 	case err != nil:
 		c.result.PowerTrouble = said(err)
 	}

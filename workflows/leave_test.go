@@ -108,6 +108,20 @@ func TestServerThatVanishesAtTheEnd(t *testing.T) {
 	assert.Empty(t, result.PowerTrouble)
 }
 
+// TestServerThatHasAnotherDiskAtTheEnd is not called intact: the change came after it was judged.
+func TestServerThatHasAnotherDiskAtTheEnd(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrUnproven, "refused for a reason that is in no table"))
+	s.prove.returns(untouched())
+	s.leave.fails(final(activities.ErrForeignDisk, "server web-07 has another system disk by now"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Equal(t, "it had its old system disk when it was judged, and has another one since: server web-07 has another system disk by now", result.Reason)
+	assert.Empty(t, result.PowerTrouble)
+}
+
 // TestPowerAsBeforeAnEarlierAttempt: what "as before" means was told with the order, because the server itself no
 // longer shows it.
 func TestPowerAsBeforeAnEarlierAttempt(t *testing.T) {
