@@ -99,9 +99,6 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 		crashes: newCrashes(s.Crashes), changed: make(chan struct{}),
 		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
-	if w.operator.accepted == nil {
-		w.operator.accepted = map[string]bool{}
-	}
 	w.refusalDelay = time.Duration(rand.New(rand.NewPCG(s.Seed, 0xd1ce)).Int64N(int64(throttle)))
 	if err := w.plan.Seal(); err != nil {
 		return Outcome{}, err
