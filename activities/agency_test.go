@@ -155,6 +155,9 @@ func TestServerWithoutAnAgency(t *testing.T) {
 		require.ErrorContains(l, agency.Check(l.Context()), "Please configure Cloud Service Agency first")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
 		failsWith(l, end.err, activities.ErrCredentials, true)
+		d := l.diagnose(activities.DiagnoseInput{})
+		assert.Contains(l, d.failed(activities.CheckCredentials).Fix, "give it an agency")
+		d.says(activities.CheckCloud, activities.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
 	})
 }
 

@@ -60,7 +60,7 @@ func (d *diagnosis) cloud(context.Context) Finding {
 		}
 		return finding
 	case ok && cloud.Status == 0: // the credentials are blamed, and by whoever grants them
-		return fine("its identity service answers; %s was not asked", address)
+		return fine("whoever grants the credentials answers; %s was not asked", address)
 	}
 	return fine("%s answers", address)
 }

@@ -187,7 +187,7 @@ func TestDiagnoseCredentials(t *testing.T) {
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.NotContains(l, failed.Seen, failed.Fix)
 				assert.Contains(l, failed.Fix, "check the user, password and account, and that "+test.asks+" is one of this cloud and region that the user may use")
-				d.says(activities.CheckCloud, activities.CheckOK, "its identity service answers; http://ecs.emulated was not asked")
+				d.says(activities.CheckCloud, activities.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
 				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
 				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
 			})
