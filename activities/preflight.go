@@ -121,7 +121,10 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
 	old, err := s.image(ctx, server.ImageID)
 	switch {
-	case isNotFound(err) || hasClass(err, ecs.ClassInvalid): // the cloud may show no image at all
+	case hasClass(err, ecs.ClassInvalid): // the cloud may show no image at all
+		check.note("which image the server runs is not shown, so firmware and architecture were not compared")
+		return nil
+	case isNotFound(err):
 		check.note("the server's present image %s is gone, so firmware and architecture were not compared", server.ImageID)
 		return nil
 	case err != nil:

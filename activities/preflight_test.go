@@ -228,6 +228,24 @@ func TestPreflightNotesWhatIsInDoubt(t *testing.T) {
 	}
 }
 
+// TestPreflightOfAHiddenImage: one that the cloud does not show is not known to be gone.
+func TestPreflightOfAHiddenImage(t *testing.T) {
+	for image, says := range map[string]string{
+		"":        "which image the server runs is not shown, so firmware and architecture were not compared",
+		unknownID: "the server's present image " + unknownID + " is gone, so firmware and architecture were not compared",
+	} {
+		inLab(t, gallery(), func(l *lab) {
+			l.update(func(s *emulator.Server) { s.ImageID = image })
+			in := l.question()
+			in.Change.ImageID = imageNamed("good")
+			end := l.preflight(in)
+			require.NoError(l, end.err)
+			assert.Empty(l, end.result.Refusals)
+			assert.Equal(l, []string{says}, end.result.Notes)
+		})
+	}
+}
+
 // TestEditionOfTheProfile: what a cloud cannot carry out is refused in a plan and for one server, with all other
 // reasons; and what is not refused, the emulator of that edition accepts.
 func TestEditionOfTheProfile(t *testing.T) {

@@ -128,12 +128,16 @@ func TestWhatFits(t *testing.T) {
 	inv.Servers[0].DiskGB, inv.Servers[0].RAMMB = 20, 1024
 	inv.Servers[1].DiskGB, inv.Servers[1].RAMMB = 0, 0
 	inv.Servers[2].Observation.ImageID = noble2 // not in the inventory
+	inv.Servers[5].Observation.ImageID = ""
 	inv.Servers[3].Prepaid = true
 	inv.Servers[4].Observation.Status = rollout.StatusShutoff
 	inv.Images[0].Firmware, inv.Images[1].VirtEnv = "bios", ""
 	plan := mustMake(t, document(), inv)
 	assert.Len(t, plan.Servers, 6)
 	assert.Contains(t, plan.Warnings, "the present image of 1 server is gone, so firmware and architecture were not compared: web-03")
+	assert.Contains(t, plan.Warnings, "which image 1 server runs is not shown, so firmware and architecture were not compared: web-06")
+	rolls := mustMake(t, with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), inv)
+	assert.Contains(t, rolls.Warnings, "1 server cannot be rolled back (web-06): which image it runs is not shown")
 	assert.Contains(t, plan.Warnings, "1 server paid by the year or month may wait until somebody pays a price difference, without autoPay: web-04")
 	assert.NotContains(t, strings.Join(mustMake(t, with(func(s *spec.Spec) { s.AutoPay = new(true) }), inv).Warnings, "\n"), "price difference")
 	inv.Images[1].Type = "shared"

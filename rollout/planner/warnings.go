@@ -73,7 +73,10 @@ func (p *planner) warnOfPreviousImages() {
 // againstRollback is why the server would not get its previous image, "" when nothing is known against it.
 func (p *planner) againstRollback(s rollout.InventoryServer) string {
 	previous := p.imageOf(s)
-	if previous.ID == "" {
+	switch {
+	case s.Observation.ImageID == "":
+		return "which image it runs is not shown"
+	case previous.ID == "":
 		return "the previous image is gone"
 	}
 	change := p.plan.Change
@@ -88,9 +91,13 @@ func (p *planner) warnOfChange() {
 	for _, doubt := range p.image.Doubts(p.plan.Change) {
 		p.warning("%s", doubt)
 	}
-	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.imageOf(s).ID == "" })
+	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Observation.ImageID != "" && p.imageOf(s).ID == "" })
 	if len(gone) > 0 {
 		p.warning("the present image of %s is gone, so firmware and architecture were not compared: %s", rollout.Count(len(gone), "server"), p.names(gone))
+	}
+	hidden := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Observation.ImageID == "" })
+	if len(hidden) > 0 {
+		p.warning("which image %s runs is not shown, so firmware and architecture were not compared: %s", rollout.Count(len(hidden), "server"), p.names(hidden))
 	}
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
