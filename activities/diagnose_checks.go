@@ -143,11 +143,10 @@ const noJob = "ffffffffffffffffffffffffffffffff"
 // nowhere.
 func (d *diagnosis) queryJobs(ctx context.Context) Finding {
 	_, err := d.Cloud.Job(ctx, noJob)
-	cloud, ok := errors.AsType[*ecs.Error](err)
-	switch {
+	switch cloud, _ := errors.AsType[*ecs.Error](err); {
 	case err == nil || isNotFound(err):
 		return fine("permitted")
-	case ok && cloud.Admitted():
+	case isAnswer(err):
 		return fine("permitted; of a job that there is not, the cloud says HTTP %d %s", cloud.Status, cloud.Code)
 	}
 	return refused(err)

@@ -26,9 +26,9 @@ type ReadingProgress struct {
 
 // gathering reads from the cloud what a plan is made of, or held against.
 type gathering struct {
-	site      // with a patient client
-	impatient *ecs.Client
-	heart     *heart
+	site              // with a patient client
+	once  *ecs.Client // for what is asked once, after all that is under way
+	heart *heart
 	rollout.Inventory
 	// lacks are the permissions that are missing, each a reason against the plan.
 	lacks         []string
@@ -48,7 +48,7 @@ func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, f
 
 // from is the site to gather from.
 func (g *gathering) from(s site) {
-	g.impatient = s.Cloud.Unhurried()
+	g.once = s.Cloud.Unhurried()
 	g.site, g.Cloud = s, s.Cloud.Patient()
 	g.Project, g.Inventory.Edition = s.Cloud.ProjectID(), s.Edition
 }

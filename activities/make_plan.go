@@ -96,20 +96,20 @@ func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) 
 
 // forPlan reads what the planner needs.
 func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
-	if err := g.permitted(g.selected(ctx, doc.Spec.Select)); err != nil {
+	if err := g.noteLack(g.selected(ctx, doc.Spec.Select)); err != nil {
 		return err
 	}
 	if err := g.noteHolders(ctx); err != nil {
 		return err
 	}
-	if err := g.permitted(g.target(ctx, doc.Spec.Image)); err != nil {
+	if err := g.noteLack(g.target(ctx, doc.Spec.Image)); err != nil {
 		return err
 	}
-	if err := g.permitted(g.imagesInUse(ctx)); err != nil {
+	if err := g.noteLack(g.imagesInUse(ctx)); err != nil {
 		return err
 	}
 	if doc.Spec.PerGroup.ServerGroup {
-		return g.permitted(g.serverGroups(ctx))
+		return g.noteLack(g.serverGroups(ctx))
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 // disks, and whether the credentials may look at a planned server as a rollout does.
 func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan) error {
 	if len(g.lacks) == 0 { // otherwise it is no plan
-		if err := g.permitted(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
+		if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
 			return err
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/reimage/reimage/ecs"
 )
 
-// permitted takes a missing permission for a reason against the plan, so that all of them are told at once. Any other
+// noteLack takes a missing permission for a reason against the plan, so that all of them are told at once. Any other
 // error it hands on.
-func (g *gathering) permitted(err error) error {
+func (g *gathering) noteLack(err error) error {
 	cloud, ok := errors.AsType[*ecs.Error](err)
 	if !ok || !cloud.Unpermitted() || cloud.Class() == ecs.ClassAuth {
 		return err
@@ -25,26 +25,26 @@ func (g *gathering) permitted(err error) error {
 
 // probe asks what a rollout asks and a plan does not: about a server, about its disks unless some were read already,
 // and about a job. What cannot be asked for without changing something stays unproven, and so does what the cloud has
-// no answer to: somebody waits here, and a rollout has more patience. Without an id no server is known.
+// no answer to: nothing is asked twice here, and a rollout has more patience. Without an id no server is known.
 func (g *gathering) probe(ctx context.Context, serverID string) error {
 	g.reading(ctx, "permissions")
-	impatient := g.site
-	impatient.Cloud = g.impatient
+	once := g.site
+	once.Cloud = g.once
 	ask := func(what string, err error) {
-		if err = g.permitted(err); err != nil && !isNotFound(err) && !isAnswer(err) {
+		if err = g.noteLack(err); err != nil && !isNotFound(err) && !isAnswer(err) {
 			g.Unproven = append(g.Unproven, what)
 		}
 	}
 	if serverID != "" {
-		_, err := impatient.Cloud.Server(ctx, serverID)
-		ask("read a server ("+ecs.ActionReadServer+")", err)
+		_, err := once.Cloud.Server(ctx, serverID)
+		ask(CheckReadServer+" ("+ecs.ActionReadServer+")", err)
 	}
 	if serverID != "" && !g.askedForDisks {
-		_, err := impatient.systemDisk(ctx, serverID)
-		ask("read its disks ("+ecs.ActionReadDisks+")", err)
+		_, err := once.systemDisk(ctx, serverID)
+		ask(CheckReadDisks+" ("+ecs.ActionReadDisks+")", err)
 	}
-	_, err := impatient.Cloud.Job(ctx, noJob)
-	ask("query jobs", err)
+	_, err := once.Cloud.Job(ctx, noJob)
+	ask(CheckQueryJobs, err)
 	g.Unproven = append(g.Unproven, "stop ("+ecs.ActionStop+")", "start ("+ecs.ActionStart+")", "change ("+ecs.ActionChangeOS+") servers")
 	return ctx.Err()
 }
