@@ -143,7 +143,7 @@ func TestAgency(t *testing.T) {
 	env["REIMAGE_METADATA_ENDPOINT"] = env["REIMAGE_ECS_ENDPOINT"]
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	profiles, err := openAll(cfg.Clouds)
+	profiles, err := makeProfiles(cfg.Clouds)
 	require.NoError(t, err)
 	assert.Empty(t, cloud.Ledger().Requests)
 	require.NoError(t, profiles[0].Cloud.Resolve(t.Context()))

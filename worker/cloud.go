@@ -36,7 +36,9 @@ type cloudConfig struct {
 	// ProjectName is looked up when there is no ProjectID.
 	ProjectName string
 
-	agency *ecs.Agency // once it is open
+	// agency and identity are the clients that the one of the cloud asks, once it is made.
+	agency   *ecs.Agency
+	identity *ecs.Identity
 }
 
 // profileName is what a profile may be called, so that its variables have names, too.
@@ -89,15 +91,15 @@ func (s *settings) profile(name, prefix string, timeout time.Duration) cloudConf
 	return c
 }
 
-// openAll makes the clients of every profile, and asks nobody. Two of one project would leave open which one works on
+// makeProfiles makes the clients of every profile, and asks nobody. Two of one project would leave open which one works on
 // a server; of projects known by name only, the activities find out.
-func openAll(clouds []cloudConfig) ([]activities.Profile, error) {
+func makeProfiles(clouds []cloudConfig) ([]activities.Profile, error) {
 	var profiles []activities.Profile
 	var errs []error
 	owner := map[string]string{}
 	for i := range clouds {
 		c := &clouds[i]
-		client, err := c.open()
+		client, err := c.client()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("profile %s: %w", c.Profile, err))
 			continue
@@ -231,31 +233,42 @@ func (s *settings) identity() string {
 	return s.endpoint("iam")
 }
 
-// open makes the client. It asks nobody: a project that is known by its name is looked up when it is needed first.
-func (c *cloudConfig) open() (*ecs.Client, error) {
+// client makes the client. It asks nobody: a project that is known by its name is looked up when it is needed first.
+func (c *cloudConfig) client() (*ecs.Client, error) {
 	config := c.Config
+	var err error
 	if c.Agency != nil {
-		var err error
 		if c.agency, err = ecs.NewAgency(*c.Agency); err != nil {
 			return nil, err
 		}
 		config.Credentials = c.agency
 	}
 	if c.Identity.URL != "" {
-		identity, err := ecs.NewIdentity(c.Identity)
+		if c.identity, err = ecs.NewIdentity(c.Identity); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case c.Login != nil:
+		user, err := ecs.NewUserToken(c.identity, *c.Login)
 		if err != nil {
 			return nil, err
 		}
-		config.FindProject = identity.FindProject(config.Credentials, c.ProjectName)
-		if c.Login != nil {
-			user, err := ecs.NewUserToken(identity, *c.Login)
-			if err != nil {
-				return nil, err
-			}
-			config.Credentials, config.FindProject = user, user.ProjectID
-		}
+		config.Credentials, config.FindProject = user, user.ProjectID
+	case c.identity != nil:
+		config.FindProject = c.identity.FindProject(config.Credentials, c.ProjectName)
 	}
 	return ecs.New(config)
+}
+
+// close closes the idle connections of those that the client asks.
+func (c *cloudConfig) close() {
+	if c.agency != nil {
+		c.agency.Close()
+	}
+	if c.identity != nil {
+		c.identity.Close()
+	}
 }
 
 // introduce looks up what the settings only name, and logs each profile that cannot be used as things are. The worker

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,10 +98,41 @@ func TestKnownProjectAsksNobody(t *testing.T) {
 	}
 }
 
+// TestIdleConnectionsAreClosed, also those of the service that told the project.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	cloud, err := emulator.New(emulator.Options{Servers: 1})
+	require.NoError(t, err)
+	idle, closed := make(chan string, 10), make(chan string, 10)
+	server := httptest.NewUnstartedServer(cloud)
+	server.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateIdle:
+			idle <- conn.RemoteAddr().String()
+		case http.StateClosed:
+			closed <- conn.RemoteAddr().String()
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	cfg, err := loadConfig(lookup(with(aKey, map[string]string{
+		"REIMAGE_ECS_ENDPOINT": server.URL, "REIMAGE_IMS_ENDPOINT": server.URL, "REIMAGE_IAM_ENDPOINT": server.URL, "HW_PROJECT_NAME": emulator.DefaultProjectName,
+	})))
+	require.NoError(t, err)
+	require.NoError(t, opened(t, cfg).Resolve(t.Context()))
+	asked := <-idle
+	cfg.Clouds[0].close()
+	select {
+	case gone := <-closed:
+		assert.Equal(t, asked, gone)
+	case <-time.After(10 * time.Second):
+		t.Error("the connection to the identity service is still open")
+	}
+}
+
 // opened is the client of the first profile.
 func opened(t *testing.T, cfg config) *ecs.Client {
 	t.Helper()
-	client, err := cfg.Clouds[0].open()
+	client, err := cfg.Clouds[0].client()
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client
@@ -110,7 +143,7 @@ func introduced(t *testing.T, env map[string]string) []string {
 	t.Helper()
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	profiles, err := openAll(cfg.Clouds)
+	profiles, err := makeProfiles(cfg.Clouds)
 	require.NoError(t, err)
 	core, seen := observer.New(zap.DebugLevel)
 	introduce(t.Context(), zap.New(core), cfg.Clouds, &activities.Activities{Profiles: profiles})
@@ -191,7 +224,7 @@ func TestProfiles(t *testing.T) {
 	env["EU_WEB_REIMAGE_EDITION"] = "swiss-otc"
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	profiles, err := openAll(cfg.Clouds)
+	profiles, err := makeProfiles(cfg.Clouds)
 	require.NoError(t, err)
 	require.Len(t, profiles, 2)
 	assert.Contains(t, described(cfg.Clouds, profiles)[0], `eu-web: project "`+emulator.DefaultProjectName+`" at `)
@@ -227,7 +260,7 @@ func TestProfilesThatAreWrong(t *testing.T) {
 	env["A_OS_PROJECT_ID"], env["B_OS_PROJECT_ID"] = emulator.DefaultProjectID, emulator.DefaultProjectID
 	cfg, err := loadConfig(lookup(env))
 	require.NoError(t, err)
-	_, err = openAll(cfg.Clouds)
+	_, err = makeProfiles(cfg.Clouds)
 	assert.ErrorContains(t, err, "profiles a and b are of the same project, "+emulator.DefaultProjectID)
 }
 

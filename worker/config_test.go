@@ -44,7 +44,7 @@ func TestDefaultsFollowTheRegion(t *testing.T) {
 	assert.Equal(t, ecs.DefaultCallsPerSecond, cfg.Clouds[0].CallsPerSecond)
 	assert.Zero(t, cfg.ActivitiesPerSecond, "no limit")
 	require.NoError(t, cfg.Timing.Validate(cfg.RequestTimeout), "the defaults keep the never-twice rule")
-	_, err = cfg.Clouds[0].open()
+	_, err = cfg.Clouds[0].client()
 	require.NoError(t, err, "the client accepts what the worker loads")
 
 	for _, test := range []struct {

@@ -43,13 +43,16 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 	}
 	defer func() { _ = logger.Sync() }() // standard error may not be syncable
 
-	profiles, err := openAll(cfg.Clouds)
+	profiles, err := makeProfiles(cfg.Clouds)
 	if err != nil {
 		return fmt.Errorf("the cloud settings cannot be used:\n%w", err)
 	}
 	defer func() {
 		for _, p := range profiles {
 			p.Cloud.Close()
+		}
+		for _, c := range cfg.Clouds {
+			c.close()
 		}
 	}()
 
