@@ -110,7 +110,7 @@ func mutants() []mutant {
 // caughtEarly are tried in every test run, each over as many schedules as it takes and some more.
 var caughtEarly = map[string]int{
 	"sends again after an unknown outcome":                             20,
-	"a server that failed intact is changed again without being asked": 40,
+	"a server that failed intact is changed again without being asked": 80,
 	"power is never given back, and the report says so":                20,
 }
 
