@@ -26,7 +26,7 @@ type Temporal interface {
 func (s site) confirm(ctx context.Context, h *heart) error {
 	within, cancel := context.WithTimeout(ctx, s.Cloud.RequestTimeout()/3)
 	defer cancel()
-	err := s.Temporal.RecordActivityHeartbeat(within, activity.GetInfo(ctx).TaskToken, h.details.Load())
+	err := s.Temporal.RecordActivityHeartbeat(within, activity.GetInfo(ctx).TaskToken, h.said())
 	switch {
 	case err == nil:
 		return nil

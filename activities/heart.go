@@ -2,7 +2,7 @@ package activities
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -12,9 +12,11 @@ import (
 // timeout, so the beat cannot hang on the loop that makes the calls. A frozen or killed process stops
 // beating, and Temporal gives the activity to another worker.
 type heart struct {
-	details atomic.Value
 	done    chan struct{}
 	stopped chan struct{}
+
+	mu      sync.Mutex // also while the details are handed over: an older beat must not come after a newer one
+	details any
 }
 
 // beatEvery is well below the heartbeat timeouts; the SDK batches beats that come faster than needed.
@@ -35,17 +37,32 @@ func startHeart(ctx context.Context, details any) *heart {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, h.details.Load())
+				h.beat(ctx)
 			}
 		}
 	}()
 	return h
 }
 
-// say changes the details and beats once. The details keep one type for the life of a heart.
+// say changes the details and beats once.
 func (h *heart) say(ctx context.Context, details any) {
-	h.details.Store(details)
-	activity.RecordHeartbeat(ctx, details)
+	h.mu.Lock()
+	h.details = details
+	h.mu.Unlock()
+	h.beat(ctx)
+}
+
+func (h *heart) beat(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	activity.RecordHeartbeat(ctx, h.details)
+}
+
+// said are the details.
+func (h *heart) said() any {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.details
 }
 
 func (h *heart) stop() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -204,8 +205,11 @@ func (w *world) judge() error {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
 		return nil
 	}
+	w.mu.Lock() // an attempt that was given up may have told of its end only now
+	story, noticed := slices.Clone(w.story), maps.Clone(w.noticed)
+	w.mu.Unlock()
 	a := Account{
-		Plan: w.plan, Story: w.story, Ledger: ledger, Truth: map[string]emulator.Server{},
+		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
 		Faults: w.schedule.Cloud.Faults, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
 	}
 	var page workflows.ServersAnswer
@@ -219,7 +223,7 @@ func (w *world) judge() error {
 	o.Requests, o.Throttled = ledger.Requests, ledger.Throttled
 	for _, server := range w.cloud.Servers() {
 		a.Truth[server.ID] = server
-		if at, ok := w.noticed[server.ID]; ok {
+		if at, ok := noticed[server.ID]; ok {
 			o.Delays = append(o.Delays, at.Sub(server.Updated)) // last worked on when the change was done
 		}
 	}
