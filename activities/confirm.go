@@ -26,7 +26,7 @@ type Temporal interface {
 func (s site) confirm(ctx context.Context, h *heart) error {
 	within, cancel := context.WithTimeout(ctx, s.Cloud.RequestTimeout()/3)
 	defer cancel()
-	err := s.Temporal.RecordActivityHeartbeat(within, activity.GetInfo(ctx).TaskToken, h.said())
+	err := s.Temporal.RecordActivityHeartbeat(within, activity.GetInfo(ctx).TaskToken, h.details.Load())
 	switch {
 	case err == nil:
 		return nil

@@ -2,7 +2,7 @@ package activities
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -12,11 +12,9 @@ import (
 // timeout, so the beat cannot hang on the loop that makes the calls. A frozen or killed process stops
 // beating, and Temporal gives the activity to another worker.
 type heart struct {
+	details atomic.Value
 	done    chan struct{}
 	stopped chan struct{}
-
-	mu      sync.Mutex // also while the details are handed over: an older beat must not come after a newer one
-	details any
 }
 
 // beatEvery is well below the heartbeat timeouts; the SDK batches beats that come faster than needed.
@@ -37,32 +35,17 @@ func startHeart(ctx context.Context, details any) *heart {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				h.beat(ctx)
+				activity.RecordHeartbeat(ctx, h.details.Load())
 			}
 		}
 	}()
 	return h
 }
 
-// say changes the details and beats once.
+// say changes the details and beats once. The details keep one type for the life of a heart.
 func (h *heart) say(ctx context.Context, details any) {
-	h.mu.Lock()
-	h.details = details
-	h.mu.Unlock()
-	h.beat(ctx)
-}
-
-func (h *heart) beat(ctx context.Context) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	activity.RecordHeartbeat(ctx, h.details)
-}
-
-// said are the details.
-func (h *heart) said() any {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.details
+	h.details.Store(details)
+	activity.RecordHeartbeat(ctx, details)
 }
 
 func (h *heart) stop() {
