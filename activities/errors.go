@@ -18,7 +18,7 @@ const (
 	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials, or they lack a permission
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
 	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
-	ErrUnproven       = "RefusedUnproven"    // the cloud refused for a reason that is in no table; the server has to tell
+	ErrUnproven       = "RefusedUnproven"    // of earlier workers: the cloud refused for a reason that is in no table; the server has to tell
 	ErrGivenUp        = "GivenUp"            // nothing was accepted for so long that it is tried no more
 	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
 	ErrNotSent        = "NotSent"            // the request never left this machine

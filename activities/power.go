@@ -48,9 +48,12 @@ type powerChange struct {
 
 	progress PowerProgress
 	lost     bool // an answer was lost, so a request may arrive yet
-	heart    *heart
-	job      *watch    // nil when there is none
-	followed time.Time // when the job was read last
+	// refusal is one for a reason that is in no table. It proves nothing: the server has to tell.
+	refusal   *ecs.Error
+	refusedAt time.Time
+	heart     *heart
+	job       *watch    // nil when there is none
+	followed  time.Time // when the job was read last
 }
 
 func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
@@ -129,6 +132,10 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
+	case p.refusal != nil && server.Idle() && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
+		return p.cloudError(ctx, p.refusal)
+	case p.refusal != nil:
+		return nil
 	case p.progress.JobID != "" && server.TaskState == p.ownTask() && time.Since(p.followed) < rarely*p.Timing.Poll:
 		return nil // the server itself shows that the job is under way; a job that has failed may leave it so
 	case p.progress.JobID != "":
@@ -214,6 +221,10 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	starts := p.want == rollout.StatusActive
 	if out.Renewed || starts && barred(out.Err) {
 		return again(ErrCredentials, p.credentialsRefused(out.Err), 0)
+	}
+	if !out.Err.Listed() {
+		p.lost, p.refusal, p.refusedAt = true, out.Err, time.Now()
+		return nil
 	}
 	return p.cloudError(ctx, out.Err)
 }

@@ -55,7 +55,7 @@ func TestRestorePowerUnderFaults(t *testing.T) {
 		{Kind: emulator.CutBody}, {Kind: emulator.NoJobID}, {Kind: emulator.ServerError}, {Kind: emulator.BadGatewayHTML},
 		{Kind: emulator.BadGatewayAfter}, {Kind: emulator.Flow202}, {Kind: emulator.Throttle}, {Kind: emulator.Throttle1503},
 		{Kind: emulator.JobForgotten}, {Kind: emulator.JobStuckDone}, {Kind: emulator.Lag, Delay: 80 * time.Second},
-		{Kind: emulator.Refuse, Code: "Ecs.0603"},
+		{Kind: emulator.Refuse, Code: "Ecs.0603"}, {Kind: emulator.RefuseAfter, Code: "Ecs.9999"},
 	} {
 		t.Run(string(fault.Kind), func(t *testing.T) {
 			fault.Op = emulator.OpStart
@@ -98,6 +98,15 @@ func TestRestorePowerFails(t *testing.T) {
 		inLab(t, withFaults(stopped(), fail), func(l *lab) {
 			failed := failsWith(l, l.restore(attempt{}, true).err, activities.ErrRefused, true)
 			assert.Contains(l, failed.Message(), "no capacity on the host")
+		})
+	})
+	t.Run("refused for a reason in no table", func(t *testing.T) {
+		refuse := emulator.Fault{Op: emulator.OpStart, Kind: emulator.Refuse, Code: "Ecs.9999"}
+		inLab(t, withFaults(stopped(), refuse), func(l *lab) {
+			end := l.restore(attempt{}, true)
+			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "Ecs.9999")
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+			assert.Empty(l, l.writes(emulator.OpStart))
 		})
 	})
 	t.Run("vanished", func(t *testing.T) {

@@ -56,8 +56,8 @@ type SubmitProgress struct {
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
 // Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished and GivenUp are final and
-// mean that nothing was accepted; RefusedUnproven is final too, and the server has to tell. Throttled, NotSent,
-// NotReady, CloudTrouble, WorkerStopping and InDoubt are tried again, and so are credentials that do not read.
+// mean that nothing was accepted; a final InDoubt means that the server has to tell. Throttled, NotSent, NotReady,
+// CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) {
@@ -86,6 +86,7 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 // run settles an earlier attempt if it is in doubt, and sends unless that one was accepted.
 func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
 	if inDoubt {
+		s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
 		seen, err := s.settle(ctx)
 		if err != nil {
 			return SubmitChangeOSResult{}, err
@@ -124,7 +125,6 @@ type submission struct {
 // as a sign that the change was accepted, or nothing when the server has looked untouched for so long
 // that the request can neither still be on its way nor be hidden by a server view that lags.
 func (s *submission) settle(ctx context.Context) (seen string, err error) {
-	s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
 	steady := s.steadiness()
 	for {
 		server, at, err := s.look(ctx)
@@ -252,7 +252,8 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 	case !server.Exists:
 		return final(ErrVanished, gone(s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
-		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s and is %s; nothing was sent", s.in.ServerID, s.in.Before.VolumeID, server.VolumeID))
+		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s of image %s and is %s of image %s; nothing was sent",
+			s.in.ServerID, s.in.Before.VolumeID, s.in.Before.ImageID, server.VolumeID, server.ImageID))
 	case !s.mayBeSentTo(server.Status) && !failed:
 		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
 	}
@@ -270,11 +271,25 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	case refusal.Code == diskInBackup:
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
 	case !refusal.Listed():
-		return final(ErrUnproven, fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal))
+		return s.unproven(ctx, refusal)
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
 		return s.clean(ctx, again(ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
 	}
 	return s.cloudError(ctx, refusal)
+}
+
+// unproven has the server tell what a refusal for a reason that is in no table is worth. Nothing is sent again.
+func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
+	s.doing(ctx, "the change was refused for a reason that is in no table: watching the server")
+	seen, err := s.settle(ctx)
+	switch told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal); {
+	case err != nil:
+		return err
+	case seen != "":
+		return final(ErrInDoubt, fmt.Errorf("%w; but %s", told, seen))
+	default:
+		return final(ErrRefused, fmt.Errorf("%w; and the server has stayed as it was for %s since", told, s.Timing.Settle))
+	}
 }
 
 // clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one

@@ -15,20 +15,55 @@ import (
 	"github.com/reimage/reimage/internal/emulator"
 )
 
-// TestSubmitRefusedWithoutProof: the tables hold the common codes only, and the same codes are used for jobs.
-// What is in none of them is sent once, and the server has to tell.
+// TestSubmitRefusedWithoutProof: the tables hold the common codes only, and the same codes are used for jobs. What is in
+// none of them is sent once, and the server has to tell.
 func TestSubmitRefusedWithoutProof(t *testing.T) {
-	for name, fault := range map[string]emulator.Fault{
-		"a code in no table":      {Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"},
-		"the same, carried out":   {Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400},
-		"a page of somebody else": {Kind: emulator.BadGatewayHTML, Status: 404},
+	slowly := stopped() // it shows nothing of the change for longer than a settle time
+	slowly.Edition.RebuildView, slowly.Timing.ChangeOS = "shutoff", emulator.Span{Median: 10 * time.Minute}
+	for name, test := range map[string]struct {
+		cloud   emulator.Options
+		faults  []emulator.Fault
+		prepaid bool
+		kind    string
+		says    string
+	}{
+		"a code in no table": {
+			stopped(), []emulator.Fault{{Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"}}, false,
+			activities.ErrRefused, "something on the way (request",
+		},
+		"a page of somebody else": {
+			stopped(), []emulator.Fault{{Kind: emulator.BadGatewayHTML, Status: 404}}, false,
+			activities.ErrRefused, "; and the server has stayed as it was for ",
+		},
+		"carried out": {
+			stopped(), []emulator.Fault{{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}}, false,
+			activities.ErrInDoubt, "; but the cloud is rebuilding it",
+		},
+		"carried out where nobody sees it": {
+			slowly, []emulator.Fault{{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}}, false,
+			activities.ErrInDoubt, "; but the cloud worked on it at ",
+		},
+		"carried out after a payment": {
+			stopped(), []emulator.Fault{
+				{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}, {Kind: emulator.JobStuck, Variant: emulator.VariantPendingPayment},
+			}, true,
+			activities.ErrInDoubt, "; but it shows nothing, but the change may wait for a payment",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fault.Op = emulator.OpChangeOS
-			inLab(t, withFaults(stopped(), fault), func(l *lab) {
-				failed := failsWith(l, l.submit(attempt{}).err, activities.ErrUnproven, true)
+			for i := range test.faults {
+				test.faults[i].Op = emulator.OpChangeOS
+			}
+			inLab(t, withFaults(test.cloud, test.faults...), func(l *lab) {
+				server, err := l.acts.Profiles[0].Cloud.Server(l.Context(), l.server.ID)
+				require.NoError(l, err)
+				time.Sleep(time.Minute) // the cloud's clock shows whole seconds
+				in := l.submission()
+				in.Updated, in.MayAwaitPayment = server.Updated, test.prepaid
+				end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+				failed := failsWith(l, end.err, test.kind, true)
 				assert.Contains(l, failed.Message(), "the cloud refused the change of server "+l.server.ID+" for a reason that is in no table")
-				assert.Contains(l, failed.Message(), fault.Message)
+				assert.Contains(l, failed.Message(), test.says)
 				assert.Equal(l, 1, l.sent())
 			})
 		})

@@ -59,7 +59,8 @@ func TestChangeThatWasGivenUpLeavesTheServerAsItWas(t *testing.T) {
 	assert.Empty(t, s.prove.inputs)
 }
 
-// TestUnprovenRefusalIsSettledByTheServer: nothing of ours runs on, so what the server shows at rest is its end.
+// TestUnprovenRefusalIsSettledByTheServer: so an earlier worker left it. Nothing of ours runs on, so what the server shows
+// at rest is its end.
 func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 	for end, after := range map[rollout.ServerEnd]rollout.Observation{
 		rollout.FailedIntact:  untouched(),
