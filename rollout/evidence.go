@@ -102,6 +102,10 @@ func (e ServerEnd) OutOfService() bool { return e == FailedChanged || e == Faile
 // nothing that was asked for can still be under way. Without that, an old disk is no sign of an intact server:
 // a change waits for a payment, or for its turn, without showing.
 func (o Observation) Judge(before Fingerprint, imageID string, ended bool) (ServerEnd, string) {
+	unfinished := ""
+	if !ended {
+		unfinished = ", and the change may still be under way"
+	}
 	switch {
 	case !o.Exists:
 		return Vanished, "the cloud no longer knows this server"
@@ -116,11 +120,11 @@ func (o Observation) Judge(before Fingerprint, imageID string, ended bool) (Serv
 	case o.Fingerprint == before:
 		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s when it was judged)", o.state()) // its power may be restored after that
 	case o.ImageID != imageID:
-		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)", o.VolumeID, o.ImageID, o.state())
+		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)%s", o.VolumeID, o.ImageID, o.state(), unfinished)
 	case o.VolumeID == before.VolumeID:
-		return FailedChanged, fmt.Sprintf("it shows the image, but still its old system disk (%s)", o.state())
+		return FailedChanged, fmt.Sprintf("it shows the image, but still its old system disk (%s)%s", o.state(), unfinished)
 	default:
-		return FailedChanged, fmt.Sprintf("it has the image on a new system disk, but does not run (%s)", o.state())
+		return FailedChanged, fmt.Sprintf("it has the image on a new system disk, but does not run (%s)%s", o.state(), unfinished)
 	}
 }
 

@@ -271,6 +271,11 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 		return
 	}
 	end, reason := c.result.After.Judge(before, c.in.Change.ImageID, c.ended)
+	if c.ended && end != rollout.Done && c.in.Earlier != nil && c.result.After.Proven(*c.in.Earlier, c.in.Change.ImageID) && since(ctx, earlierProof) {
+		c.result.Foreign = false
+		c.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all")
+		return
+	}
 	if !c.result.Foreign && c.result.After.Foreign(before, c.in.Change.ImageID) {
 		c.result.Foreign = true
 		reason += "; somebody else gave it that disk"

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
@@ -74,12 +75,47 @@ func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
 
 	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.True(t, result.Foreign)
-	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF); somebody else gave it that disk; submitting ended in doubt: nobody knows")
+	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF), and the change may still be under way; somebody else gave it that disk; submitting ended in doubt: nobody knows")
 
 	s = newStage(t)
 	s.submit.fails(final(activities.ErrInDoubt, "nobody knows"))
 	s.prove.returns(seen(rollout.StatusError, oldImage, newDisk))
 	assert.False(t, s.ended().Foreign, "a change that failed half way leaves it so")
+}
+
+// TestEarlierChangeThatComesAfterTheLook: the server is tried again while an earlier change of it is under way, which
+// nobody saw. It comes before anything is sent.
+func TestEarlierChangeThatComesAfterTheLook(t *testing.T) {
+	for name, test := range map[string]struct {
+		after rollout.Observation
+		since bool
+		end   rollout.ServerEnd
+	}{
+		"proven":                {seen(rollout.StatusActive, newImage, newDisk), true, rollout.Done},
+		"not running":           {seen(rollout.StatusError, newImage, newDisk), true, rollout.FailedChanged},
+		"of an earlier version": {seen(rollout.StatusActive, newImage, newDisk), false, rollout.FailedChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			if !test.since {
+				s.env.OnGetVersion("earlier-proof", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+			}
+			halfWay := found(rollout.StatusShutoff)
+			halfWay.Before.VolumeID = newDisk
+			s.look.returns(halfWay)
+			s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+			s.submit.fails(final(activities.ErrForeignDisk, "server web-07 was changed by somebody else"))
+			s.prove.returns(test.after)
+
+			result := s.ended()
+
+			assert.Equal(t, test.end, result.End)
+			if test.end == rollout.Done {
+				assert.Equal(t, "runs the image on a new system disk: an earlier change came after all", result.Reason)
+				assert.False(t, result.Foreign)
+			}
+		})
+	}
 }
 
 func TestJobThatCannotBeFollowedIsSettledByTheServer(t *testing.T) {

@@ -10,6 +10,9 @@ const (
 	// credentialsDoubt: a submit that took too long is in doubt, though its last trouble was refused credentials: they may
 	// have been those of a look after a lost answer. Before, it counted as refused.
 	credentialsDoubt = "credentials-doubt"
+	// earlierProof: a change that came while its server was tried again is proof, also when it came after the look. Before,
+	// such a server had failed.
+	earlierProof = "earlier-proof"
 )
 
 // since is false in a history that was begun before the change.
