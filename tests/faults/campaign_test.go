@@ -32,6 +32,7 @@ func TestCampaign(t *testing.T) {
 	t.Cleanup(func() {
 		t.Log(total)
 		total.shares(t)
+		total.never(t)
 	})
 	for i := range *schedules {
 		seed := *firstSeed + uint64(i)
@@ -109,10 +110,15 @@ type total struct {
 	blows                                          map[faults.Point]map[faults.Blow]int
 	ends                                           map[rollout.ServerEnd]int
 	rollouts                                       map[rollout.RolloutEnd]int
+	deeds                                          map[faults.Deed]int
+	commands                                       map[rollout.CommandKind]int
 }
 
 func newTotal() *total {
-	return &total{faults: map[emulator.FaultKind]int{}, blows: map[faults.Point]map[faults.Blow]int{}, ends: map[rollout.ServerEnd]int{}, rollouts: map[rollout.RolloutEnd]int{}}
+	return &total{
+		faults: map[emulator.FaultKind]int{}, blows: map[faults.Point]map[faults.Blow]int{}, ends: map[rollout.ServerEnd]int{},
+		rollouts: map[rollout.RolloutEnd]int{}, deeds: map[faults.Deed]int{}, commands: map[rollout.CommandKind]int{},
+	}
 }
 
 func (s *total) add(o faults.Outcome) {
@@ -124,19 +130,55 @@ func (s *total) add(o faults.Outcome) {
 	s.doubtful += o.Doubtful
 	s.spared += o.Spared
 	s.rollouts[o.End]++
-	for kind, n := range o.Faults {
-		s.faults[kind] += n
-	}
-	for end, n := range o.Ends {
-		s.ends[end] += n
-	}
+	addTo(s.faults, o.Faults)
+	addTo(s.ends, o.Ends)
+	addTo(s.deeds, o.Deeds)
+	addTo(s.commands, o.Commands)
 	for point, blows := range o.Struck {
 		if s.blows[point] == nil {
 			s.blows[point] = map[faults.Blow]int{}
 		}
-		for blow, n := range blows {
-			s.blows[point][blow] += n
+		addTo(s.blows[point], blows)
+	}
+}
+
+func addTo[K comparable](sum, counts map[K]int) {
+	for k, n := range counts {
+		sum[k] += n
+	}
+}
+
+// never holds a campaign of ten thousand to what it claims: there is nothing that it never did.
+func (s *total) never(t *testing.T) {
+	t.Helper()
+	if s.schedules < 10_000 {
+		return
+	}
+	for _, kind := range emulator.FaultKinds() {
+		assert.Positive(t, s.faults[kind], "fault %s", kind)
+	}
+	for _, point := range faults.Points() {
+		for _, blow := range faults.Blows() {
+			assert.True(t, s.blows[point][blow] > 0 || !faults.Falls(blow, point), "%s at %s of %s", blow, point.When, point.What)
 		}
+	}
+	for _, deed := range faults.Deeds() {
+		assert.Positive(t, s.deeds[deed], "by hand: %s", deed)
+	}
+	for _, end := range []rollout.ServerEnd{
+		rollout.Done, rollout.Skipped, rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted, rollout.Restored,
+	} {
+		assert.Positive(t, s.ends[end], "server %s", end)
+	}
+	for _, end := range []rollout.RolloutEnd{
+		rollout.Completed, rollout.CompletedWithFailures, rollout.Aborted, rollout.RolledBack, rollout.RolledBackPartially,
+	} {
+		assert.Positive(t, s.rollouts[end], "rollout %s", end)
+	}
+	for _, kind := range []rollout.CommandKind{
+		rollout.Pause, rollout.Resume, rollout.Abort, rollout.Approve, rollout.Skip, rollout.Retry, rollout.Accept, rollout.Concurrency,
+	} {
+		assert.Positive(t, s.commands[kind], "command %s", kind)
 	}
 }
 
@@ -164,7 +206,8 @@ func (s *total) String() string {
 			byBlow[blow] += n
 		}
 	}
-	fmt.Fprintf(&b, "workers: %s, at %d of %d crash points", counts(byBlow), len(s.blows), len(faults.Points()))
+	fmt.Fprintf(&b, "workers: %s, at %d of %d crash points\n", counts(byBlow), len(s.blows), len(faults.Points()))
+	fmt.Fprintf(&b, "commands: %s\nby hand: %s", counts(s.commands), counts(s.deeds))
 	return b.String()
 }
 

@@ -55,13 +55,18 @@ func directed(c Crash) Schedule {
 	return s
 }
 
-// longest is for how long a process may freeze at a point. Between the guard's look at the clock and a write are a few
-// instructions, and docs/never-twice.md promises nothing of a process that stands still there for minutes.
+// longest is for how long a process may freeze at a point.
 func longest(at Point) time.Duration {
-	if at.When == requestWritten && isWrite(at.What) {
+	if !Falls(Freeze, at) {
 		return 10 * time.Second
 	}
 	return 15 * time.Minute
+}
+
+// Falls is true for a blow that schedules draw at a point. Between the guard's look at the clock and a write are a few
+// instructions, and docs/never-twice.md promises nothing of a process that stands still there for minutes.
+func Falls(blow Blow, at Point) bool {
+	return blow != Freeze || at.When != requestWritten || !isWrite(at.What)
 }
 
 func isWrite(request string) bool {

@@ -88,7 +88,7 @@ func (o *operator) help(w *world, p rollout.Progress) {
 	switch {
 	case accepts[rollout.Approve]:
 		o.tell(w, rollout.Command{Kind: rollout.Approve})
-	case len(p.Failures) > 0 && !strings.Contains(p.Failures[0].Reason, "may still come") && o.helped <= patience && o.draws.Float64() < 0.5:
+	case len(p.Failures) > 0 && !mayCome(p.Failures[0].Reason) && o.helped <= patience && o.draws.Float64() < 0.5:
 		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
 		o.tell(w, rollout.Command{Kind: rollout.Resume})
 	case len(p.Failures) > 0:
@@ -100,6 +100,10 @@ func (o *operator) help(w *world, p rollout.Progress) {
 		o.gaveUp = true
 		o.tell(w, rollout.Command{Kind: rollout.Abort})
 	}
+}
+
+func mayCome(reason string) bool {
+	return strings.Contains(reason, "may still come") || strings.Contains(reason, "may still be under way")
 }
 
 func (o *operator) tell(w *world, c rollout.Command) {

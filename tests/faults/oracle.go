@@ -26,6 +26,8 @@ type Account struct {
 	// Faults are what the cloud was told to do wrong, Blown is true when processes or connections were struck.
 	Faults []emulator.Fault
 	Blown  bool
+	// Touched is what was done to servers beside the rollout, by server and in order.
+	Touched map[string][]Touch
 	// GaveUp is true when the operator could not help any more, and aborted.
 	GaveUp bool
 }
@@ -76,6 +78,7 @@ func (a Account) Violations() []string {
 		j.now, j.exists = a.Truth[said.ID]
 		j.writes()
 		j.record()
+		j.foreign()
 		j.end()
 		j.cause()
 	}
@@ -157,23 +160,24 @@ func (j judgement) record() {
 // end: what is said is true.
 func (j judgement) end() {
 	accepted := j.a.Ledger.Servers[j.said.ID].ChangeOSAccepted
-	if !j.exists && j.said.End != rollout.Vanished && accepted == 0 {
-		return // somebody deleted it without reimage having a part in it; whatever is said of it was true once
+	if !j.exists && j.said.End != rollout.Vanished && accepted == 0 || j.late(Delete, Reinstall) {
+		return // somebody did that without reimage having a part in it; whatever is said of it was true once
 	}
 	last := j.seen.last()
 	old := j.now.SystemVolumeID == j.seen.Before.VolumeID
+	given := slices.ContainsFunc(j.a.Touched[j.said.ID], func(t Touch) bool { return t.Deed == Reinstall && t.Disk == j.now.SystemVolumeID })
 	changed := j.exists && !old && j.now.SystemVolumeID != ""
 	healthy := changed && j.now.ImageID == j.image(last != nil && last.Back) && j.now.Status == rollout.StatusActive && j.now.TaskState == ""
 	untrue := false
 	switch j.said.End {
 	case rollout.Done:
-		untrue = !changed || j.now.ImageID != j.image(false) || accepted == 0
+		untrue = (!changed || j.now.ImageID != j.image(false)) && !j.ownsUp() || accepted == 0
 		j.power()
 	case rollout.Restored:
 		untrue = !changed || j.now.ImageID != j.image(true)
 		j.power()
 	case rollout.FailedIntact, rollout.NotStarted, rollout.Skipped:
-		untrue = !old
+		untrue = !old && !(given && j.said.End == rollout.NotStarted)
 		j.power()
 	case rollout.FailedChanged:
 		untrue = (!j.exists || healthy || old && accepted == 0) && !saysDoubt(j.said.Reason)
@@ -189,8 +193,41 @@ func (j judgement) end() {
 	}
 }
 
+// foreign: a disk that somebody has given the server is not destroyed by a change that is sent later. One that was on its
+// way is not promised anything about: it has half a minute from the look that it goes by, and another one to be accepted.
+func (j judgement) foreign() {
+	for _, touch := range j.a.Touched[j.said.ID] {
+		for _, write := range j.a.Ledger.Servers[j.said.ID].Writes {
+			if touch.Deed == Reinstall && write.Op == emulator.OpChangeOS && write.Time.After(touch.At.Add(time.Minute)) {
+				j.wrong(Twice, "it was given another disk at %s, and a change was accepted at %s", clock(touch.At), clock(write.Time))
+			}
+		}
+	}
+}
+
+// ownsUp is true when the report tells that the server is not what its end says any more.
+func (j judgement) ownsUp() bool {
+	reason, told := j.said.Reason, strings.Contains
+	return j.did(Reinstall) && (told(reason, "has another system disk by now") || told(reason, "has changed since it was looked at")) ||
+		j.did(Delete) && told(reason, "does not exist")
+}
+
+func (j judgement) did(deeds ...Deed) bool {
+	return slices.ContainsFunc(j.a.Touched[j.said.ID], func(t Touch) bool { return slices.Contains(deeds, t.Deed) })
+}
+
+// late is true when one of the deeds was done so late that the rollout may not have seen it any more.
+func (j judgement) late(deeds ...Deed) bool {
+	return slices.ContainsFunc(j.a.Touched[j.said.ID], func(t Touch) bool {
+		return slices.Contains(deeds, t.Deed) && t.At.After(j.seen.heardAt.Add(-time.Minute))
+	})
+}
+
 // power: the server runs, or does not, as asked for. The report may own up to trouble where there was some.
 func (j judgement) power() {
+	if j.did(PowerOff, PowerOn, Reinstall, Delete) {
+		return // who knows what that person wants
+	}
 	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met(emulator.OpStop, emulator.OpStart, emulator.OpJob, emulator.OpServer, emulator.OpAny) {
 		return
 	}
@@ -221,6 +258,7 @@ func (j judgement) cause() {
 	case end == rollout.NotStarted && last == nil && stopped:
 	case end == rollout.Skipped || last == nil:
 		j.wrong(NoCause, "nobody said so, and nothing had stopped the rollout")
+	case turned && j.did(Reinstall): // it is left alone
 	case turned && !last.Back && (end == rollout.Done || end == rollout.FailedChanged && !saysDoubt(j.said.Reason)):
 		j.wrong(NoCause, "the rollout turned back and left it")
 	case end != want && !j.met():
@@ -236,7 +274,7 @@ func (j judgement) met(ops ...string) bool { return !j.a.spared(j.said.ID, ops..
 
 // spared is true for a server that nothing was in the way of.
 func (a Account) spared(id string, ops ...string) bool {
-	return !a.Blown && !a.Truth[id].IgnoresACPI && !slices.ContainsFunc(a.Faults, func(f emulator.Fault) bool {
+	return !a.Blown && !a.Truth[id].IgnoresACPI && len(a.Touched[id]) == 0 && !slices.ContainsFunc(a.Faults, func(f emulator.Fault) bool {
 		aimed := f.Server == "" || f.Server == id || f.Server == a.Ledger.Servers[id].Name
 		return aimed && (len(ops) == 0 || slices.Contains(ops, f.Op))
 	})
@@ -245,7 +283,7 @@ func (a Account) spared(id string, ops ...string) bool {
 // rollout holds the end of the rollout, and its numbers, against the ends of its servers.
 func (a Account) rollout(v *violations, r *referee) {
 	var counts rollout.Counts
-	slots, failed, failures, broken, changed := 0, 0, 0, 0, 0
+	slots, unsure, failed, failures, broken, changed := 0, 0, 0, 0, 0, 0
 	for i, said := range a.Servers {
 		seen, end := r.servers[i], said.End
 		now, exists := a.Truth[said.ID]
@@ -268,20 +306,24 @@ func (a Account) rollout(v *violations, r *referee) {
 		}
 		if end.Failed() && tried && !seen.accepted {
 			failures++
-			if down := seen.Status == rollout.StatusActive && now.Status != rollout.StatusActive; end.OutOfService() || exists && down {
+			down := seen.Status == rollout.StatusActive && (now.Status != rollout.StatusActive || now.TaskState != "")
+			switch {
+			case end.OutOfService() || exists && down && len(a.Touched[said.ID]) == 0:
 				slots++
+			case len(a.Touched[said.ID]) > 0:
+				unsure++ // it may have been touched only since
 			}
 		}
 		if end == rollout.Done || end.OutOfService() || end == rollout.Vanished {
 			broken++
 		}
-		if exists && now.ImageID != seen.Before.ImageID {
+		if exists && now.ImageID != seen.Before.ImageID && now.ImageID != foreignImage {
 			changed++
 		}
 	}
 	p := a.Progress
-	if p.Counts != counts || p.Failed != failures || p.Slots != slots {
-		v.add(Record, "there are %s, %d of them failed and not accepted, %d slots in use; the report says %s, %d, %d", counts, failures, slots, p.Counts, p.Failed, p.Slots)
+	if p.Counts != counts || p.Failed != failures || p.Slots < slots || p.Slots > slots+unsure {
+		v.add(Record, "there are %s, %d of them failed and not accepted, %d slots in use, and maybe %d more; the report says %s, %d, %d", counts, failures, slots, unsure, p.Counts, p.Failed, p.Slots)
 	}
 	end := rollout.Completed
 	switch {
@@ -304,7 +346,7 @@ func (a Account) rollout(v *violations, r *referee) {
 
 // saysDoubt is true for a reason that claims nothing: what happened could not be found out.
 func saysDoubt(reason string) bool {
-	for _, doubt := range []string{"may still come", "in doubt", "could not be looked at", "still works on it", "wait until that is over"} {
+	for _, doubt := range []string{"may still come", "may still be under way", "in doubt", "could not be looked at", "still works on it", "wait until that is over"} {
 		if strings.Contains(reason, doubt) {
 			return true
 		}

@@ -78,6 +78,10 @@ func (s *spoiled) becomes(change func(server *emulator.Server)) {
 	s.Truth[s.last] = server
 }
 
+func (s *spoiled) touched(server string, deed Deed, at time.Time) {
+	s.Touched[server] = append(s.Touched[server], Touch{Deed: deed, At: at})
+}
+
 // TestOracle: whatever of an account is spoiled is found, as what it is.
 func TestOracle(t *testing.T) {
 	require.Empty(t, rolledOut(t).Violations())
@@ -85,9 +89,10 @@ func TestOracle(t *testing.T) {
 		kind  Kind
 		spoil func(s *spoiled)
 	}{
-		"a second change":           {Twice, func(s *spoiled) { s.wrote(emulator.OpChangeOS, s.Plan.Change.ImageID) }},
-		"a change to another image": {Twice, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[1].ImageID = "another" }},
-		"a write before the start":  {Unasked, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[0].Time = s.Progress.StartedAt.Add(-time.Second) }},
+		"a second change":                  {Twice, func(s *spoiled) { s.wrote(emulator.OpChangeOS, s.Plan.Change.ImageID) }},
+		"another's disk that is destroyed": {Twice, func(s *spoiled) { s.touched(s.last, Reinstall, s.Servers[3].StartedAt.Add(-time.Hour)) }},
+		"a change to another image":        {Twice, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[1].ImageID = "another" }},
+		"a write before the start":         {Unasked, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[0].Time = s.Progress.StartedAt.Add(-time.Second) }},
 		"a second start": {Unasked, func(s *spoiled) {
 			s.Story = append(s.Story, Event{At: s.Progress.EndedAt, What: Started, Server: s.last})
 		}},
@@ -111,6 +116,10 @@ func TestOracle(t *testing.T) {
 		"a wave before its turn":       {Order, func(s *spoiled) { s.Plan.Waves[0].End = 2 }},
 		"a bake that is cut short":     {Order, func(s *spoiled) { s.Plan.Waves[0].Bake += time.Hour }},
 		"an approval that nobody gave": {Order, func(s *spoiled) { s.Story[s.nth(1, Commanded)].Command.Kind = rollout.Resume }},
+		"done, and long deleted": {Untrue, func(s *spoiled) {
+			delete(s.Truth, s.last)
+			s.touched(s.last, Delete, s.Servers[3].EndedAt.Add(-2*time.Minute))
+		}},
 		"done on the old disk": {Untrue, func(s *spoiled) {
 			s.becomes(func(server *emulator.Server) { server.SystemVolumeID = s.Plan.Servers[3].Before.VolumeID })
 		}},
@@ -120,6 +129,10 @@ func TestOracle(t *testing.T) {
 		"intact, with a new disk":  {Untrue, func(s *spoiled) { s.says(rollout.FailedIntact, "") }},
 		"an end that does not fit": {Untrue, func(s *spoiled) { s.Progress.End = rollout.Aborted }},
 		"left stopped":             {Power, func(s *spoiled) { s.becomes(func(server *emulator.Server) { server.Status = rollout.StatusShutoff }) }},
+		"left stopped, and another one was touched": {Power, func(s *spoiled) {
+			s.touched(s.Servers[0].ID, PowerOff, s.Progress.StartedAt)
+			s.becomes(func(server *emulator.Server) { server.Status = rollout.StatusShutoff })
+		}},
 		"power trouble out of the blue": {Power, func(s *spoiled) {
 			s.says(rollout.Done, "its power is not as asked")
 			s.becomes(func(server *emulator.Server) { server.Status = rollout.StatusShutoff })

@@ -28,6 +28,7 @@ type referee struct {
 	wave     int
 	approved bool // what follows the wave
 	out      map[string]bool
+	touched  map[string][]Touch // by hand: what becomes of the power of such a server is nobody's fault
 }
 
 // standing is where a server stands, as seen from outside.
@@ -48,7 +49,7 @@ type standing struct {
 // follow replays the story of a rollout.
 func follow(a Account, v *violations) *referee {
 	r := &referee{
-		plan: a.Plan, v: v, byRef: map[string][]*standing{}, cap: a.Plan.Caps.InFlight, highest: a.Plan.Caps.InFlight, window: 1, out: map[string]bool{},
+		plan: a.Plan, v: v, touched: a.Touched, byRef: map[string][]*standing{}, cap: a.Plan.Caps.InFlight, highest: a.Plan.Caps.InFlight, window: 1, out: map[string]bool{},
 	}
 	for i, planned := range a.Plan.Servers {
 		s := &standing{PlannedServer: planned, place: i}
@@ -180,6 +181,7 @@ func (r *referee) hear(s *standing, result rollout.ServerResult) {
 	s.inFlight = false
 	if result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" {
 		s.counted = s.counted[:len(s.counted)-1] // it waits for its turn, and somebody has to mend the credentials
+		s.again = len(s.counted) > 0 && !back && !r.aborted && !r.turned
 		r.paused = !r.aborted
 		return
 	}
@@ -254,6 +256,9 @@ func (r *referee) look(out []string) {
 	r.out = map[string]bool{}
 	n := 0
 	for _, id := range out {
+		if len(r.touched[id]) > 0 {
+			continue
+		}
 		r.out[id] = true
 		s := r.byRef[id][0]
 		if !s.accepted && (!r.turned || s.inFlight && s.last().Back) {

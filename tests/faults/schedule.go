@@ -22,6 +22,8 @@ type Schedule struct {
 	// SignIn has them work as a user with a password, by tokens, and not with an access key.
 	SignIn   bool
 	Operator operator
+	// Hands are what others do beside the rollout.
+	Hands []Hand
 }
 
 // Point is a moment at which a worker process can die or freeze: between something that the cloud can see and
@@ -102,7 +104,10 @@ func NewSchedule(seed uint64) Schedule {
 	for range d.few(4) {
 		s.Crashes = append(s.Crashes, d.crash(s.Cloud.Fleet))
 	}
-	shape := d.shape(len(s.Cloud.Fleet))
+	if d.chance(0.3) {
+		s.Hands = d.hands(s.Cloud.Fleet)
+	}
+	shape := d.shape(len(s.Cloud.Fleet), s.Cloud.Edition.StoppedOnly)
 	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
 	return s
 }
@@ -138,10 +143,20 @@ func (d draw) cloud(seed uint64) emulator.Options {
 	case d.chance(0.3): // over before anybody looks again
 		o.Timing.ChangeOS = emulator.Span{Median: d.between(5*time.Second, 40*time.Second)}
 	}
+	if d.chance(0.2) {
+		lead := d.between(time.Second, 20*time.Second)
+		o.Timing.Lead = emulator.Span{Median: lead, Spread: lead}
+	}
+	if d.chance(0.15) {
+		o.CallsPerSecond = 2 + d.IntN(5)
+	}
 	for i := range 1 + d.few(5) {
 		server := emulator.Server{
-			Name: fmt.Sprintf("web-%02d", i+1), Zone: pick(d, "eu-1a", "eu-1b"),
-			Status: pick(d, "ACTIVE", "ACTIVE", "ACTIVE", "SHUTOFF"), IgnoresACPI: d.chance(0.05),
+			Name: fmt.Sprintf("web-%02d", i+1), Zone: pick(d, "eu-1a", "eu-1b"), IgnoresACPI: d.chance(0.05),
+			Status: pick(d, rollout.StatusActive, rollout.StatusActive, rollout.StatusActive, rollout.StatusShutoff),
+		}
+		if d.chance(0.05) {
+			server.Status = rollout.StatusError
 		}
 		o.Fleet = append(o.Fleet, server)
 	}
@@ -153,13 +168,13 @@ func (d draw) cloud(seed uint64) emulator.Options {
 func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
 	writes := []emulator.FaultKind{
 		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.HangAfter, emulator.CutBody, emulator.AcceptLate, emulator.NoJobID,
-		emulator.BadGatewayAfter, emulator.BadGatewayHTML, emulator.ServerError, emulator.Flow202, emulator.Throttle, emulator.Throttle1503, emulator.Refuse,
+		emulator.BadGatewayAfter, emulator.BadGatewayHTML, emulator.ServerError, emulator.Flow202, emulator.Throttle, emulator.Throttle1503, emulator.Refuse, emulator.RefuseAfter,
 		emulator.JobFail, emulator.JobFail, emulator.JobFail, emulator.JobStuck, emulator.JobStuckDone, emulator.JobForgotten, emulator.Lag, emulator.LagStart,
 		emulator.VolumeGap, emulator.Vanish, emulator.Latency,
 	}
 	reads := []emulator.FaultKind{
 		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.CutBody, emulator.BadGatewayHTML, emulator.ServerError, emulator.Throttle, emulator.Throttle1503,
-		emulator.Latency,
+		emulator.Latency, emulator.Refuse,
 	}
 	var all []emulator.Fault
 	for range d.few(5) {
@@ -168,9 +183,9 @@ func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
 		case d.chance(0.2):
 			f.Op = pick(d, emulator.OpStop, emulator.OpStart)
 		case d.chance(0.25):
-			f.Op, f.Kind = pick(d, emulator.OpServer, emulator.OpJob, emulator.OpBlockDevice, emulator.OpAny), pick(d, reads...)
+			f.Op, f.Kind = pick(d, emulator.OpServer, emulator.OpJob, emulator.OpBlockDevice, emulator.OpServers, emulator.OpImage, emulator.OpAny), pick(d, reads...)
 		}
-		if d.chance(0.5) {
+		if f.Op != emulator.OpImage && d.chance(0.5) { // an image is nobody's
 			f.Server = fleet[d.IntN(len(fleet))].Name
 		}
 		d.detail(&f)
@@ -231,7 +246,9 @@ func (d draw) detail(f *emulator.Fault) {
 	case emulator.VolumeGap:
 		f.Variant = pick(d, emulator.VariantNone, emulator.VariantTwo)
 	case emulator.Refuse:
-		f.Code = pick(d, "Ecs.0603", "Ecs.0100", "Ecs.0073", "Ecs.0605", "Ecs.0202", "Ecs.9999")
+		d.refusal(f)
+	case emulator.RefuseAfter:
+		f.Code = "Ecs.9999" // of no table: it proves nothing
 	case emulator.Throttle:
 		f.Times = 1 + d.few(30) // a storm
 		f.RetryAfter = pick(d, 0, 5*time.Second)
@@ -240,6 +257,32 @@ func (d draw) detail(f *emulator.Fault) {
 	case emulator.Latency:
 		f.Delay = d.between(time.Second, 40*time.Second)
 	}
+}
+
+// refusal draws why: the server, the credentials, or a permission that they lack.
+func (d draw) refusal(f *emulator.Fault) {
+	isRead := !slices.Contains([]string{emulator.OpChangeOS, emulator.OpStop, emulator.OpStart}, f.Op)
+	switch {
+	case !isRead && d.chance(0.7):
+		f.Code = pick(d, "Ecs.0603", "Ecs.0100", "Ecs.0073", "Ecs.0605", "Ecs.0202", "Ecs.9999")
+		return
+	case d.chance(0.5):
+		f.Code, f.Status = pick(d, "APIGW.0301", "APIGW.0307"), 401
+	default:
+		f.Code, f.Status = pick(d, "Pdp.0001", "APIGW.0302"), 403
+	}
+	f.Times = 1 + d.few(30) // until somebody mends it
+}
+
+func (d draw) hands(fleet []emulator.Server) (all []Hand) {
+	for range 1 + d.few(2) {
+		hand := Hand{Deed: pick(d, Deeds()...), After: d.between(0, 15*time.Minute)}
+		if hand.Deed != Cancel || d.chance(0.7) {
+			hand.Server = fleet[d.IntN(len(fleet))].Name
+		}
+		all = append(all, hand)
+	}
+	return all
 }
 
 func (d draw) crash(fleet []emulator.Server) Crash {
@@ -261,9 +304,7 @@ func (d draw) crash(fleet []emulator.Server) Crash {
 	if d.chance(0.3) {
 		c.For = d.between(2*time.Minute, 15*time.Minute)
 	}
-	// Between the guard's look at the clock and the write are a few instructions, which docs/never-twice.md does
-	// not promise anything about. A process that freezes there is not thrown at reimage.
-	if c.At.When == requestWritten && c.Blow == Freeze {
+	if !Falls(c.Blow, c.At) {
 		c.Blow = Kill
 	}
 	return c
@@ -278,11 +319,18 @@ type shape struct {
 	deadline time.Duration // of a server
 	hardStop bool
 	power    rollout.Power
+	// platformStop leaves the stop to the cloud.
+	platformStop  bool
+	zones, groups []rollout.GroupCap
 }
 
-func (d draw) shape(n int) shape {
+// groupNames are the groups of the servers, in turn.
+var groupNames = []string{"blue", "green"}
+
+func (d draw) shape(n int, stoppedOnly bool) shape {
 	s := shape{
-		inFlight: 1 + d.IntN(n), deadline: d.between(25*time.Minute, time.Hour), hardStop: d.chance(0.5),
+		platformStop: !stoppedOnly && d.chance(0.1),
+		inFlight:     1 + d.IntN(n), deadline: d.between(25*time.Minute, time.Hour), hardStop: d.chance(0.5),
 		power: pick(d, rollout.PowerAsBefore, rollout.PowerAsBefore, rollout.PowerOn, rollout.PowerOff),
 		budget: rollout.Budget{
 			Count: new(d.few(2)), OnBreach: pick(d, rollout.BreachPause, rollout.BreachPause, rollout.BreachAbort, rollout.BreachRollback),
@@ -291,6 +339,21 @@ func (d draw) shape(n int) shape {
 	}
 	if d.chance(0.3) {
 		s.soak = d.between(10*time.Second, 5*time.Minute)
+	}
+	if d.chance(0.25) { // by a share, alone or with the count
+		s.budget.Share, s.budget.MinSample = new(d.few(2)), 1+d.IntN(n)
+		if d.chance(0.5) {
+			s.budget.Count = nil
+		}
+	}
+	if d.chance(0.3) {
+		s.groups = d.caps(groupNames...)
+		if d.chance(0.5) {
+			s.budget.PerGroup = new(d.few(1))
+		}
+	}
+	if d.chance(0.2) {
+		s.zones = d.caps("eu-1a", "eu-1b")
 	}
 	end := 0
 	for i := range 2 {
@@ -303,20 +366,27 @@ func (d draw) shape(n int) shape {
 	return s
 }
 
+func (d draw) caps(names ...string) (all []rollout.GroupCap) {
+	for _, name := range names {
+		all = append(all, rollout.GroupCap{Name: name, Cap: 1 + d.few(2)})
+	}
+	return all
+}
+
 func planFor(cloud *emulator.Emulator, s shape) rollout.Plan {
 	plan := rollout.Plan{
 		Version: rollout.PlanVersion, Name: "campaign", Project: emulator.DefaultProjectID, MadeAt: cloud.Now(), ImageName: emulator.TargetImageName,
-		Change: rollout.Change{Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power},
-		Waves:  slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
+		Change: rollout.Change{Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power, WithStopServer: s.platformStop},
+		Waves:  slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight, Zones: s.zones, Groups: s.groups}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
 	}
 	for _, image := range cloud.Images() {
 		if image.Name == emulator.TargetImageName {
 			plan.Change.ImageID = image.ID
 		}
 	}
-	for _, server := range cloud.Servers() {
+	for i, server := range cloud.Servers() {
 		plan.Servers = append(plan.Servers, rollout.PlannedServer{
-			ID: server.ID, Name: server.Name, Zone: server.Zone, Status: server.Status,
+			ID: server.ID, Name: server.Name, Zone: server.Zone, Group: groupNames[i%len(groupNames)], Status: server.Status,
 			Before: rollout.Fingerprint{ImageID: server.ImageID, VolumeID: server.SystemVolumeID},
 		})
 	}

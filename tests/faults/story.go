@@ -71,10 +71,13 @@ func (w *world) look(at time.Time) {
 
 // ExecuteChildWorkflow notes which servers are started, and when.
 func (u *unlimited) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
-	child := u.Next.ExecuteChildWorkflow(ctx, name, args...)
 	if name != workflows.ChangeOSName {
-		return child
+		return u.Next.ExecuteChildWorkflow(ctx, name, args...)
 	}
+	// When somebody else cancels it, the environment ends it at once if nobody waits for it, which Temporal does not.
+	options := workflow.GetChildWorkflowOptions(ctx)
+	options.WaitForCancellation = true
+	child := u.Next.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), name, args...)
 	order := args[0].(workflows.ChangeOSInput)
 	u.world.look(workflow.Now(ctx))
 	u.world.saw(Event{At: workflow.Now(ctx), What: Started, Server: order.ServerID, Back: order.Change.ImageID != u.world.plan.Change.ImageID})

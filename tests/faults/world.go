@@ -41,6 +41,9 @@ type world struct {
 	crashes  *crashes
 	operator operator
 	began    time.Time
+	hands    []Hand             // to come
+	touched  map[string][]Touch // by server
+	deeds    map[Deed]int       // that were done
 	// refusalDelay is how long it takes until the heartbeat of an attempt that was given up is refused.
 	refusalDelay time.Duration
 	// running are the attempts, also those that were given up.
@@ -69,6 +72,8 @@ type Outcome struct {
 	Spared     int // servers that nothing was in the way of
 	Faults     map[emulator.FaultKind]int
 	Struck     map[Point]map[Blow]int
+	Deeds      map[Deed]int // by hand
+	Commands   map[rollout.CommandKind]int
 	Ends       map[rollout.ServerEnd]int
 	End        rollout.RolloutEnd
 	Took       time.Duration  // simulated
@@ -97,6 +102,7 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 	}
 	w := &world{
 		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), names: map[string]string{}, operator: s.Operator,
+		hands: slices.Clone(s.Hands), touched: map[string][]Touch{}, deeds: map[Deed]int{},
 		crashes: newCrashes(s.Crashes), changed: make(chan struct{}),
 		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
@@ -158,10 +164,13 @@ func (w *world) play() (why stuck) {
 	// time. So one activity runs from the beginning to the end.
 	w.env.ExecuteWorkflow(func(ctx workflow.Context) (workflows.RolloutResult, error) {
 		clock := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * tooLong}), clockName)
-		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.RolloutID(w.plan.Name)})
+		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.RolloutID(w.plan.Name), WaitForCancellation: true})
 		var result workflows.RolloutResult
 		child := workflow.ExecuteChildWorkflow(ctx, workflows.RolloutName, workflows.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
 		err := child.Get(ctx, &result)
+		if w.deeds[Cancel] > 0 { // an activity that nobody waits for any more may wait to be tried again
+			err = errors.Join(err, workflow.Sleep(ctx, time.Hour))
+		}
 		close(over)
 		return result, errors.Join(err, clock.Get(ctx, nil))
 	})
@@ -175,6 +184,7 @@ const clockName = "clock"
 func (w *world) everyTick() {
 	w.look(w.env.Now())
 	w.operator.act(w)
+	w.lend()
 	if time.Since(w.began) < tooLong {
 		w.env.RegisterDelayedCallback(w.everyTick, tick)
 		return
@@ -199,7 +209,8 @@ func (w *world) settle() {
 func (w *world) judge() error {
 	o := &w.outcome
 	ledger := w.cloud.Ledger()
-	o.Faults, o.Struck, o.Servers, o.Ends = ledger.Faults, w.crashes.struck, len(w.plan.Servers), map[rollout.ServerEnd]int{}
+	o.Faults, o.Struck, o.Deeds, o.Commands = ledger.Faults, w.crashes.struck, w.deeds, map[rollout.CommandKind]int{}
+	o.Servers, o.Ends = len(w.plan.Servers), map[rollout.ServerEnd]int{}
 	w.tellBlows()
 	if err := w.env.GetWorkflowError(); err != nil {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
@@ -208,9 +219,14 @@ func (w *world) judge() error {
 	w.mu.Lock() // an attempt that was given up may have told of its end only now
 	story, noticed := slices.Clone(w.story), maps.Clone(w.noticed)
 	w.mu.Unlock()
+	for _, e := range story {
+		if e.What == Commanded {
+			o.Commands[e.Command.Kind]++
+		}
+	}
 	a := Account{
 		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
-		Faults: w.schedule.Cloud.Faults, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
+		Faults: w.schedule.Cloud.Faults, Touched: w.touched, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
 	}
 	var page workflows.ServersAnswer
 	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
@@ -240,6 +256,9 @@ func (w *world) judge() error {
 		}
 		if a.spared(s.ID) {
 			o.Spared++
+		}
+		for _, touch := range w.touched[s.ID] {
+			o.tell(touch.At, "%s: %s, by hand", s.Name, touch.Deed)
 		}
 		o.Ends[s.End]++
 		o.tell(s.EndedAt, "%s ended: %s: %s", s.Name, s.End, s.Reason)

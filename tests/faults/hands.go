@@ -1,0 +1,126 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// Deed is something that is done by hand beside the rollout.
+type Deed string
+
+// The deeds. A server is touched only while the cloud does nothing with it: else it would refuse.
+const (
+	PowerOff  Deed = "power off"
+	PowerOn   Deed = "power on"
+	Reinstall Deed = "another system disk" // from an image that the rollout knows nothing of
+	Delete    Deed = "delete"
+	Cancel    Deed = "cancel" // the workflow of the server, or that of the rollout
+)
+
+// Deeds are all deeds.
+func Deeds() []Deed { return []Deed{PowerOff, PowerOn, Reinstall, Delete, Cancel} }
+
+// Hand is one deed.
+type Hand struct {
+	Deed
+	Server string // its name; empty for the rollout
+	After  time.Duration
+}
+
+// Touch is a deed that was done to a server.
+type Touch struct {
+	Deed
+	At   time.Time
+	Disk string // the one that it has got
+}
+
+// foreignImage is the one of another system disk.
+const foreignImage = "f0e1d2c3-b4a5-4687-9a0b-1c2d3e4f5a6b"
+
+// lend does what is due by hand. Nobody does anything to a server once the rollout has ended: what was said of it
+// then would be held against what it became.
+func (w *world) lend() {
+	for i := 0; i < len(w.hands); i++ {
+		if hand := w.hands[i]; time.Since(w.began) >= hand.After {
+			w.hands = slices.Delete(w.hands, i, i+1)
+			i--
+			w.do(hand)
+		}
+	}
+}
+
+func (w *world) do(hand Hand) {
+	var p rollout.Progress
+	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
+		return
+	}
+	if hand.Server == "" {
+		w.deeds[Cancel]++
+		w.env.CancelWorkflowByID(workflows.RolloutID(w.plan.Name), "")
+		w.saw(Event{At: w.env.Now(), What: Commanded, Command: rollout.Command{Kind: rollout.Abort, By: "a cancel"}})
+		return
+	}
+	for _, server := range w.cloud.Servers() {
+		if server.Name == hand.Server {
+			w.touch(hand.Deed, server)
+		}
+	}
+}
+
+// touch does something to a server that exists.
+func (w *world) touch(deed Deed, server emulator.Server) {
+	t := Touch{Deed: deed, At: w.cloud.Now()}
+	able := server.TaskState == ""
+	var err error
+	switch deed {
+	case PowerOff:
+		if able = able && server.Status == rollout.StatusActive; able {
+			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
+		}
+	case PowerOn:
+		if able = able && server.Status == rollout.StatusShutoff; able {
+			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusActive })
+		}
+	case Reinstall:
+		if able = able && server.SystemVolumeID != ""; able {
+			t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", len(w.touched))
+			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.SystemVolumeID, s.ImageID = t.Disk, foreignImage })
+		}
+	case Delete:
+		if able {
+			err = w.cloud.Delete(server.ID)
+		}
+	case Cancel:
+		able = slices.Contains(w.inFlight(), server.ID)
+		if able {
+			w.env.CancelWorkflowByID(workflows.ChangeOSID(w.plan.Project, server.ID), "")
+		}
+	}
+	if err != nil {
+		panic(err) // it was there a moment ago, and simulated time stands still
+	}
+	if able {
+		w.deeds[deed]++
+		w.touched[server.ID] = append(w.touched[server.ID], t)
+	}
+}
+
+// inFlight are the servers whose workflows run, as seen from outside.
+func (w *world) inFlight() (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.story {
+		switch e.What {
+		case Started:
+			ids = append(ids, e.Server)
+		case Heard:
+			ids = slices.DeleteFunc(ids, func(id string) bool { return id == e.Server })
+		}
+	}
+	return ids
+}
