@@ -84,6 +84,7 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 	a.world.running.Go(func() {
 		defer a.life.end(context.Canceled)
 		defer a.process.end(a)
+		a.world.lendBefore(a.activity, a.server)
 		a.at(attemptBegins)
 		result, err := a.Next.ExecuteActivity(a.life, in)
 		done <- returned{result, err, a.at(attemptReturned) && a.process.online()}

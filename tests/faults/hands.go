@@ -30,6 +30,8 @@ type Hand struct {
 	Deed
 	Server string // its name; empty for the rollout
 	After  time.Duration
+	// Before is the activity that is about to work on the server then. Empty goes by After.
+	Before string
 }
 
 // Touch is a deed that was done to a server.
@@ -45,13 +47,30 @@ const foreignImage = "f0e1d2c3-b4a5-4687-9a0b-1c2d3e4f5a6b"
 // lend does what is due by hand. Nobody does anything to a server once the rollout has ended: what was said of it
 // then would be held against what it became.
 func (w *world) lend() {
-	for i := 0; i < len(w.hands); i++ {
-		if hand := w.hands[i]; time.Since(w.began) >= hand.After {
-			w.hands = slices.Delete(w.hands, i, i+1)
-			i--
-			w.do(hand)
-		}
+	for _, hand := range w.due(func(h Hand) bool { return h.Before == "" && time.Since(w.began) >= h.After }) {
+		w.do(hand)
 	}
+}
+
+// lendBefore does what is due by hand when an activity is about to work on a server.
+func (w *world) lendBefore(activity, server string) {
+	for _, hand := range w.due(func(h Hand) bool { return h.Before == activity && h.Server == server }) {
+		w.doTo(hand)
+	}
+}
+
+// due takes the hands that are.
+func (w *world) due(is func(Hand) bool) (all []Hand) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hands = slices.DeleteFunc(w.hands, func(h Hand) bool {
+		if is(h) {
+			all = append(all, h)
+			return true
+		}
+		return false
+	})
+	return all
 }
 
 func (w *world) do(hand Hand) {
@@ -60,11 +79,15 @@ func (w *world) do(hand Hand) {
 		return
 	}
 	if hand.Server == "" {
-		w.deeds[Cancel]++
+		w.done(Cancel, "", Touch{})
 		w.env.CancelWorkflowByID(workflows.RolloutID(w.plan.Name), "")
 		w.saw(Event{At: w.env.Now(), What: Commanded, Command: rollout.Command{Kind: rollout.Abort, By: "a cancel"}})
 		return
 	}
+	w.doTo(hand)
+}
+
+func (w *world) doTo(hand Hand) {
 	for _, server := range w.cloud.Servers() {
 		if server.Name == hand.Server {
 			w.touch(hand.Deed, server)
@@ -88,7 +111,7 @@ func (w *world) touch(deed Deed, server emulator.Server) {
 		}
 	case Reinstall:
 		if able = able && server.SystemVolumeID != ""; able {
-			t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", len(w.touched))
+			t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", t.At.UnixMilli())
 			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.SystemVolumeID, s.ImageID = t.Disk, foreignImage })
 		}
 	case Delete:
@@ -105,8 +128,16 @@ func (w *world) touch(deed Deed, server emulator.Server) {
 		panic(err) // it was there a moment ago, and simulated time stands still
 	}
 	if able {
-		w.deeds[deed]++
-		w.touched[server.ID] = append(w.touched[server.ID], t)
+		w.done(deed, server.ID, t)
+	}
+}
+
+func (w *world) done(deed Deed, server string, t Touch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deeds[deed]++
+	if server != "" {
+		w.touched[server] = append(w.touched[server], t)
 	}
 }
 

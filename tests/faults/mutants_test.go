@@ -63,12 +63,16 @@ func mutants() []mutant {
 			"what Temporal answers before a write is ignored", faults.Twice, "activities/confirm.go",
 			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
 		},
+		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
 			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",
 			"\tcase out.End == rollout.FailedIntact && s.Attempts == 1 && !e.stopped():\n\t\ts.State = rollout.Pending\n\tcase out.End.Failed():\n",
 		},
 		// Stops before it spreads.
 		{"the budget is off by one", faults.Spread, admit, `t.failed > tolerated {`, `t.failed > tolerated+1 {`},
+		{"the budget of a group is off by one", faults.Spread, admit, `failed > *perGroup {`, `failed > *perGroup+1 {`},
+		{"a share is ignored", faults.Spread, "rollout/plan.go", `return min(*b.Count, *b.Share)`, `return *b.Count`},
+		{"refused credentials stop nothing", faults.Spread, advance, "if e.state.Credentials != \"\" {\n", "if e != nil {\n"},
 		{"strict admission is ignored", faults.Spread, admit, `budget.Strict && t.inFlight+t.failed > e.tolerated(t)`, `false`},
 		{"an abort stops nothing", faults.Spread, commands, "\t\tif s.Phase != rollout.PhaseAborting {\n", "\t\tif s.Phase == rollout.PhaseAborting {\n"},
 		{"an abort leaves what is pending", faults.Stuck, commands, `e.stop(rollout.PhaseAborting)
@@ -81,6 +85,8 @@ func mutants() []mutant {
 		{"a slow start is ignored", faults.Pace, admit, `budget.SlowStart && t.inFlight+t.soaking >= e.state.Window`, `false`},
 		// Caps.
 		{"the cap is off by one", faults.Cap, admit, `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
+		{"caps by zone are ignored", faults.Cap, admit, `zone >= 0 && t.zoneSlots[zone] >= e.plan.Caps.Zones[zone].Cap ||`, `zone < -1 ||`},
+		{"caps by group are ignored", faults.Cap, admit, `t.groupSlots[group] >= e.plan.Caps.Groups[group].Cap`, `false`},
 		{"a failed server gives its slot back", faults.Cap, state, `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
 		{"a server that failed intact keeps its slot", faults.Record, state, `(s.End.OutOfService() || s.Down)`, `true`},
 		{"a slot is free before the soak is over", faults.Cap, state, "case rollout.InFlight, rollout.Soaking:\n\t\treturn true", "case rollout.InFlight:\n\t\treturn true"},
@@ -91,6 +97,7 @@ func mutants() []mutant {
 			"an untouched server is called intact though its change may come", faults.Untrue, evidence,
 			`case o.Fingerprint == before && !ended:`, `case false:`,
 		},
+		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "seen, err := s.settle(ctx)\n\tswitch told", "seen, err := \"\", error(nil)\n\tswitch told"},
 		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (in.atRest(server)`, `case in.Ended || settled && (in.atRest(server)`},
 		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
 		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},

@@ -280,6 +280,9 @@ func (d draw) hands(fleet []emulator.Server) (all []Hand) {
 		if hand.Deed != Cancel || d.chance(0.7) {
 			hand.Server = fleet[d.IntN(len(fleet))].Name
 		}
+		if hand.Deed != Cancel && d.chance(0.5) {
+			hand.After, hand.Before = 0, pick(d, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.VerifyServerName, activities.RestorePowerName)
+		}
 		all = append(all, hand)
 	}
 	return all

@@ -218,6 +218,7 @@ func (w *world) judge() error {
 	}
 	w.mu.Lock() // an attempt that was given up may have told of its end only now
 	story, noticed := slices.Clone(w.story), maps.Clone(w.noticed)
+	touched := maps.Clone(w.touched)
 	w.mu.Unlock()
 	for _, e := range story {
 		if e.What == Commanded {
@@ -226,7 +227,7 @@ func (w *world) judge() error {
 	}
 	a := Account{
 		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
-		Faults: w.schedule.Cloud.Faults, Touched: w.touched, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
+		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
 	}
 	var page workflows.ServersAnswer
 	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
@@ -257,7 +258,7 @@ func (w *world) judge() error {
 		if a.spared(s.ID) {
 			o.Spared++
 		}
-		for _, touch := range w.touched[s.ID] {
+		for _, touch := range touched[s.ID] {
 			o.tell(touch.At, "%s: %s, by hand", s.Name, touch.Deed)
 		}
 		o.Ends[s.End]++
