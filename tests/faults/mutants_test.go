@@ -118,7 +118,7 @@ func mutants() []mutant {
 var caughtEarly = map[string]int{
 	"sends again after an unknown outcome":                             20,
 	"a server that failed intact is changed again without being asked": 80,
-	"power is never given back, and the report says so":                20,
+	"power is never given back, and the report says so":                40,
 }
 
 // TestMutants lets the campaign loose on each mutant. One that survives means that the campaign proves nothing

@@ -264,6 +264,7 @@ func (j judgement) cause() {
 	case end == rollout.Skipped || last == nil:
 		j.wrong(NoCause, "nobody said so, and nothing had stopped the rollout")
 	case turned && j.did(Reinstall): // it is left alone
+	case end == rollout.Restored && j.r.turned: // before somebody aborted
 	case turned && !last.Back && (end == rollout.Done || end == rollout.FailedChanged && !saysDoubt(j.said.Reason)):
 		j.wrong(NoCause, "the rollout turned back and left it")
 	case end != want && !j.met():

@@ -7,10 +7,10 @@ import (
 )
 
 // How long a fault may take, in emulated time, thirty times as fast as the clock. The workers are told of a lag of
-// at most 1 s and of requests that take at most 3 s, by the clock; what goes beyond would be a cloud that reimage
+// at most 3 s and of requests that take at most 3 s, by the clock; what goes beyond would be a cloud that reimage
 // does not promise anything for.
 const (
-	longestLag  = 30 * time.Second
+	longestLag  = 90 * time.Second
 	longestLate = 80 * time.Second
 )
 

@@ -182,6 +182,7 @@ func (c *crew) hire() {
 		worker, err := c.lab.TryWorker(map[string]string{
 			"TEMPORAL_ADDRESS":     temporal.Address(),
 			"REIMAGE_ECS_ENDPOINT": "http://" + cloud.Address(), "REIMAGE_IMS_ENDPOINT": "http://" + cloud.Address(),
+			"REIMAGE_MAX_LAG": "3s", "REIMAGE_SETTLE_TIME": "7s",
 		})
 		if err == nil {
 			m := &member{Worker: worker, cloud: cloud, temporal: temporal}
