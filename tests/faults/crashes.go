@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,6 +48,17 @@ func (c *crashes) reach(at Point, server string) (Crash, bool) {
 		return crash, true
 	}
 	return Crash{}, false
+}
+
+// account is what was dealt until now: somebody may still be at it.
+func (c *crashes) account() (all []dealt, struck map[Point]map[Blow]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	struck = map[Point]map[Blow]int{}
+	for point, blows := range c.struck {
+		struck[point] = maps.Clone(blows)
+	}
+	return slices.Clone(c.dealt), struck
 }
 
 // count notes a blow that a living process was dealt.

@@ -52,8 +52,11 @@ func (w *world) lend() {
 	}
 }
 
-// lendBefore does what is due by hand when an activity is about to work on a server.
+// lendBefore does what is due by hand when an activity is about to work on a server that is in flight.
 func (w *world) lendBefore(activity, server string) {
+	if !slices.ContainsFunc(w.inFlight(), func(id string) bool { return w.names[id] == server }) {
+		return
+	}
 	for _, hand := range w.due(func(h Hand) bool { return h.Before == activity && h.Server == server }) {
 		w.doTo(hand)
 	}
@@ -139,6 +142,12 @@ func (w *world) done(deed Deed, server string, t Touch) {
 	if server != "" {
 		w.touched[server] = append(w.touched[server], t)
 	}
+}
+
+func (w *world) did(deed Deed) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deeds[deed] > 0
 }
 
 // inFlight are the servers whose workflows run, as seen from outside.

@@ -168,7 +168,7 @@ func (w *world) play() (why stuck) {
 		var result workflows.RolloutResult
 		child := workflow.ExecuteChildWorkflow(ctx, workflows.RolloutName, workflows.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
 		err := child.Get(ctx, &result)
-		if w.deeds[Cancel] > 0 { // an activity that nobody waits for any more may wait to be tried again
+		if w.did(Cancel) { // an activity that nobody waits for any more may wait to be tried again
 			err = errors.Join(err, workflow.Sleep(ctx, time.Hour))
 		}
 		close(over)
@@ -209,9 +209,9 @@ func (w *world) settle() {
 func (w *world) judge() error {
 	o := &w.outcome
 	ledger := w.cloud.Ledger()
-	o.Faults, o.Struck, o.Deeds, o.Commands = ledger.Faults, w.crashes.struck, w.deeds, map[rollout.CommandKind]int{}
+	o.Faults, o.Commands = ledger.Faults, map[rollout.CommandKind]int{}
 	o.Servers, o.Ends = len(w.plan.Servers), map[rollout.ServerEnd]int{}
-	w.tellBlows()
+	blows := w.tellBlows()
 	if err := w.env.GetWorkflowError(); err != nil {
 		o.Violations = []string{"the rollout failed: " + err.Error()}
 		return nil
@@ -219,6 +219,7 @@ func (w *world) judge() error {
 	w.mu.Lock() // an attempt that was given up may have told of its end only now
 	story, noticed := slices.Clone(w.story), maps.Clone(w.noticed)
 	touched := maps.Clone(w.touched)
+	o.Deeds = maps.Clone(w.deeds)
 	w.mu.Unlock()
 	for _, e := range story {
 		if e.What == Commanded {
@@ -227,7 +228,7 @@ func (w *world) judge() error {
 	}
 	a := Account{
 		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
-		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: len(w.crashes.dealt) > 0, GaveUp: w.operator.gaveUp,
+		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: blows > 0, GaveUp: w.operator.gaveUp,
 	}
 	var page workflows.ServersAnswer
 	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
@@ -267,10 +268,13 @@ func (w *world) judge() error {
 	return nil
 }
 
-func (w *world) tellBlows() {
-	for _, blow := range w.crashes.dealt {
+func (w *world) tellBlows() (n int) {
+	blows, struck := w.crashes.account()
+	w.outcome.Struck = struck
+	for _, blow := range blows {
 		w.outcome.tell(blow.at, "%s at %q of %s, for %s", blow.crash.Blow, blow.crash.At.When, blow.crash.At.What, cmp.Or(blow.crash.Server, "any server"))
 	}
+	return len(blows)
 }
 
 func (w *world) tellLog(p rollout.Progress) {
