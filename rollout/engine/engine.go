@@ -119,11 +119,11 @@ func (s *Server) still(found string) string {
 
 // said is why the server ended so. An attempt that touched nothing does not tell what one before it left behind.
 func (s *Server) said(out Outcome) string {
-	reason := cut(out.Reason)
-	if s.Down && !out.Down {
-		reason += "; its power is not as asked: an earlier attempt left it stopped"
+	if !s.Down || out.Down {
+		return cut(out.Reason)
 	}
-	return reason
+	const left = "; its power is not as asked: an earlier attempt left it stopped"
+	return cutTo(maxReason-len(left), out.Reason) + left
 }
 
 // see notes the disk that the server showed. One that was only looked at keeps the disk that may be lost. It may

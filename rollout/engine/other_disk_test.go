@@ -57,6 +57,18 @@ func TestARetryThatTouchesNothingKeepsWhatTheServerIs(t *testing.T) {
 	assert.True(t, strings.HasSuffix(reason, "; before that: "+doubt), reason)
 }
 
+// TestAServerThatWasLeftStoppedSaysSoWithinItsBounds.
+func TestAServerThatWasLeftStoppedSaysSoWithinItsBounds(t *testing.T) {
+	r := newRound(t, engine.Outcome{End: rollout.FailedIntact, Reason: "refused", Down: true, After: disk("ours")})
+	_, err := r.retry()
+	require.NoError(t, err)
+	r.Advance(day())
+	r.Finished(0, engine.Outcome{End: rollout.NotStarted, Reason: strings.Repeat("it is locked ", 100)}, day())
+	reason := r.Progress().Failures[0].Reason
+	assert.LessOrEqual(t, len(reason), 500)
+	assert.True(t, strings.HasSuffix(reason, "...; its power is not as asked: an earlier attempt left it stopped"), reason)
+}
+
 // breach ends the others as failures, and gives what is started.
 func (r roundOfRetries) breach() (starts []engine.Start) {
 	r.Helper()
