@@ -13,6 +13,9 @@ import (
 // beating, and Temporal gives the activity to another worker.
 type heart struct {
 	details atomic.Value
+	// turn holds a value while details are handed over, so that none are after newer ones. It is no mutex: a process that
+	// is frozen in the middle holds it, and simulated time would stand still.
+	turn    chan struct{}
 	done    chan struct{}
 	stopped chan struct{}
 }
@@ -22,7 +25,7 @@ const beatEvery = 2 * time.Second
 
 // startHeart beats with the details until stop is called. The details reach the next attempt.
 func startHeart(ctx context.Context, details any) *heart {
-	h := &heart{done: make(chan struct{}), stopped: make(chan struct{})}
+	h := &heart{turn: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{})}
 	h.say(ctx, details)
 	go func() {
 		defer close(h.stopped)
@@ -35,7 +38,7 @@ func startHeart(ctx context.Context, details any) *heart {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, h.details.Load())
+				h.beat(ctx)
 			}
 		}
 	}()
@@ -45,7 +48,13 @@ func startHeart(ctx context.Context, details any) *heart {
 // say changes the details and beats once. The details keep one type for the life of a heart.
 func (h *heart) say(ctx context.Context, details any) {
 	h.details.Store(details)
-	activity.RecordHeartbeat(ctx, details)
+	h.beat(ctx)
+}
+
+func (h *heart) beat(ctx context.Context) {
+	h.turn <- struct{}{}
+	activity.RecordHeartbeat(ctx, h.details.Load())
+	<-h.turn
 }
 
 func (h *heart) stop() {
