@@ -267,6 +267,10 @@ func inventoryImage(image ecs.Image) rollout.InventoryImage {
 func (g *gathering) serverGroups(ctx context.Context) error {
 	g.reading(ctx, "server groups")
 	groups, err := g.Cloud.ServerGroups(ctx)
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && notServed(cloud.Status) {
+		g.lacks = append(g.lacks, "perGroup.serverGroup: this cloud does not seem to list server groups; group by a tag (perGroup.tag): "+cloud.What())
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,19 @@ func TestPlanNamesMissingPermissions(t *testing.T) {
 	}
 }
 
+// TestPlanForACloudWithoutServerGroups: the region is right, or nothing would have been listed.
+func TestPlanForACloudWithoutServerGroups(t *testing.T) {
+	for _, none := range []emulator.Fault{{Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}, {Kind: emulator.BadGatewayHTML, Status: 404}} {
+		none.Op, none.Times = emulator.OpServerGroups, -1
+		inLab(t, withFaults(fleetSized(12), none), func(l *lab) {
+			problems := l.problems(l.planOf(selectsEvery, byGroup))
+			assert.Contains(l, problems, "perGroup.serverGroup: this cloud does not seem to list server groups; group by a tag (perGroup.tag): ")
+			assert.Contains(l, problems, "HTTP 404")
+			assert.NotContains(l, problems, "region")
+		})
+	}
+}
+
 // TestPlanNamesAllMissingPermissionsAtOnce, with other reasons against it unless these come from what could not be read.
 func TestPlanNamesAllMissingPermissionsAtOnce(t *testing.T) {
 	faults := []emulator.Fault{denied(emulator.OpImage), denied(emulator.OpServerGroups), denied(emulator.OpBlockDevice), denied(emulator.OpServer), denied(emulator.OpJob)}
