@@ -127,10 +127,7 @@ func (w *world) touch(deed Deed, server emulator.Server) {
 			w.env.CancelWorkflowByID(workflows.ChangeOSID(w.plan.Project, server.ID), "")
 		}
 	}
-	if err != nil {
-		panic(err) // it was there a moment ago, and simulated time stands still
-	}
-	if able {
+	if able && err == nil { // else it has gone this very moment
 		w.done(deed, server.ID, t)
 	}
 }
