@@ -49,11 +49,12 @@ type powerChange struct {
 	progress PowerProgress
 	lost     bool // an answer was lost, so a request may arrive yet
 	// refusal is one for a reason that is in no table. It proves nothing: the server has to tell.
-	refusal   *ecs.Error
-	refusedAt time.Time
-	heart     *heart
-	job       *watch    // nil when there is none
-	followed  time.Time // when the job was read last
+	refusal     *ecs.Error
+	refusedAt   time.Time
+	refusedHard bool // it is of a hard stop
+	heart       *heart
+	job         *watch    // nil when there is none
+	followed    time.Time // when the job was read last
 }
 
 func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
@@ -125,14 +126,14 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		p.progress.Since = lookedAt // the answer was lost, or somebody else stops it: the guest's time runs all the same
 		p.heart.say(ctx, p.progress)
 	}
-	overdue := p.want == rollout.StatusShutoff && !p.progress.Hard && (p.progress.JobID != "" || poweringOff) &&
+	overdue := p.want == rollout.StatusShutoff && !p.progress.Hard && !p.refusedHard && (p.progress.JobID != "" || poweringOff) &&
 		time.Since(p.progress.Since) > p.Timing.SoftStop
 	switch {
 	case overdue && p.allowHard:
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
-	case p.refusal != nil && server.Idle() && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
+	case p.refusal != nil && (server.Idle() || p.refusedHard) && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
 		return p.cloudError(ctx, p.refusal)
 	case p.refusal != nil:
 		return nil
@@ -199,7 +200,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	}
 	switch out.Kind {
 	case ecs.Accepted:
-		p.followed = time.Now()
+		p.followed, p.refusal = time.Now(), nil
 		p.progress = PowerProgress{JobID: out.JobID, Since: time.Now(), Hard: how == ecs.StopHard, Acted: true, Status: p.progress.Status}
 		p.heart.say(ctx, p.progress)
 		return nil
@@ -223,7 +224,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 		return again(ErrCredentials, p.credentialsRefused(out.Err), 0)
 	}
 	if !out.Err.Listed() {
-		p.lost, p.refusal, p.refusedAt = true, out.Err, time.Now()
+		p.lost, p.refusal, p.refusedAt, p.refusedHard = true, out.Err, time.Now(), how == ecs.StopHard
 		return nil
 	}
 	return p.cloudError(ctx, out.Err)

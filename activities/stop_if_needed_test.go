@@ -198,6 +198,31 @@ func TestStopWhoseJobFails(t *testing.T) {
 	})
 }
 
+// TestStopRefusedForAReasonInNoTable: such a refusal is asked for once. What it was worth, the server tells.
+func TestStopRefusedForAReasonInNoTable(t *testing.T) {
+	refused := emulator.Fault{Op: emulator.OpStop, Kind: emulator.Refuse, Code: "Ecs.9999", Times: -1}
+	t.Run("hard", func(t *testing.T) {
+		refused := refused
+		refused.After = 1
+		inLab(t, withFaults(deaf(), refused), func(l *lab) {
+			end := l.stop(attempt{}, true)
+			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "Ecs.9999")
+			assert.Equal(l, 2, l.cloud.Ledger().Requests["POST /v1/{project_id}/cloudservers/action"], "one soft, one hard")
+			assert.Less(l, end.took, testTiming().SoftStop+testTiming().Settle+time.Minute)
+		})
+	})
+	t.Run("soft, and carried out", func(t *testing.T) {
+		refused := refused
+		refused.Kind, refused.Times = emulator.RefuseAfter, 1
+		fails := emulator.Fault{Op: emulator.OpStop, Kind: emulator.JobFail, After: 1, Message: "the host does not answer"}
+		inLab(t, withFaults(deaf(), refused, fails), func(l *lab) {
+			failed := failsWith(l, l.stop(attempt{}, true).err, activities.ErrRefused, true)
+			assert.Contains(l, failed.Message(), "the host does not answer", "the refusal is past")
+			assert.Len(l, l.writes(emulator.OpStop), 2)
+		})
+	})
+}
+
 // TestStopUnderFaults: stopping twice is harmless, so a lost answer is settled by looking again.
 func TestStopUnderFaults(t *testing.T) {
 	tests := []struct {
