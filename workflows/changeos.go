@@ -259,6 +259,9 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 	c.ended = c.job.End == activities.JobSucceeded || c.job.End == activities.JobFailed
 }
 
+// foreignDisk is said of a server that no change of ours leaves with the disk it has.
+const foreignDisk = "; somebody else gave it that disk"
+
 // prove judges the server by what it shows, whatever the job said.
 func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 	c.enter(ctx, StepProve)
@@ -278,7 +281,7 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 	}
 	if !c.result.Foreign && c.result.After.Foreign(before, c.in.Change.ImageID) {
 		c.result.Foreign = true
-		reason += "; somebody else gave it that disk"
+		reason += foreignDisk
 	}
 	if end != rollout.Done && c.job.Reason != "" {
 		reason += "; " + c.job.Reason

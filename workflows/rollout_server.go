@@ -170,5 +170,9 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
 	end, reason := seen.Judge(running.Before, running.ImageID, false)
-	return engine.Outcome{End: end, Reason: reason + "; " + lost, After: seen.Fingerprint}
+	foreign := seen.Foreign(running.Before, running.ImageID) && since(ctx, foreignLook)
+	if foreign {
+		reason += foreignDisk
+	}
+	return engine.Outcome{End: end, Reason: reason + "; " + lost, After: seen.Fingerprint, Foreign: foreign}
 }

@@ -13,6 +13,9 @@ const (
 	// earlierProof: a change that came while its server was tried again is proof, also when it came after the look. Before,
 	// such a server had failed.
 	earlierProof = "earlier-proof"
+	// foreignLook: a server whose workflow left no result, and that has a disk which no change of ours leaves, is neither
+	// tried again nor rolled back. Before, a rollback took that disk.
+	foreignLook = "foreign-look"
 )
 
 // since is false in a history that was begun before the change.
