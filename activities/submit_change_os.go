@@ -278,11 +278,15 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	return s.cloudError(ctx, refusal)
 }
 
-// unproven has the server tell what a refusal for a reason that is in no table is worth. Nothing is sent again.
+// unproven has the server tell what a refusal for a reason that is in no table is worth. After a doubt it cannot: that
+// one stays, and the end of the change tells.
 func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
+	told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal)
+	if s.progress.Settled {
+		return final(ErrInDoubt, told)
+	}
 	s.doing(ctx, "the change was refused for a reason that is in no table: watching the server")
-	seen, err := s.settle(ctx)
-	switch told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal); {
+	switch seen, err := s.settle(ctx); {
 	case err != nil:
 		return err
 	case seen != "":

@@ -71,7 +71,9 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 	for code, status := range map[string]int{"Ecs.0205": 400, "Pdp.0001": 403} {
 		t.Run("after a doubt "+code, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: code, Status: status}), func(l *lab) {
-				failsWith(l, l.submit(attempt{number: 2}).err, activities.ErrInDoubt, true)
+				end := l.submit(attempt{number: 2})
+				assert.Contains(l, failsWith(l, end.err, activities.ErrInDoubt, true).Message(), code)
+				assert.Less(l, end.took, testTiming().Settle+testTiming().Poll, "the doubt stays: a second settle time may be more than an attempt has")
 			})
 		})
 	}
