@@ -36,8 +36,9 @@ type powerChange struct {
 	site
 	project   string
 	serverID  string
-	disk      string // the system disk it is about, empty for any
-	want      string // rollout.StatusActive or rollout.StatusShutoff
+	change    rollout.Change // the one that it is for: the cloud may repeat its secrets
+	disk      string         // the system disk it is about, empty for any
+	want      string         // rollout.StatusActive or rollout.StatusShutoff
 	allowHard bool
 	// failedWillDo leaves a server in ERROR as it is.
 	failedWillDo bool
@@ -68,6 +69,12 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	if p.site, err = p.at(ctx, p.project); err != nil {
 		return rollout.Observation{}, err
 	}
+	server, err := p.bring(ctx)
+	return server, p.scrubbed(p.change, err)
+}
+
+// bring looks and acts until the server is there.
+func (p *powerChange) bring(ctx context.Context) (rollout.Observation, error) {
 	steady := p.steadiness()
 	for {
 		server, lookedAt, err := p.observeAt(ctx, p.serverID)

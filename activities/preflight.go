@@ -74,11 +74,11 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err):
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
-		return PreflightResult{}, s.cloudError(ctx, err)
+		return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
 	default:
 		disk, err := s.systemDisk(ctx, in.ServerID)
 		if err != nil {
-			return PreflightResult{}, s.cloudError(ctx, err)
+			return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
 		}
 		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)

@@ -13,6 +13,8 @@ const RestorePowerName = "RestorePower"
 type RestorePowerInput struct {
 	Project  string `json:"project"`
 	ServerID string `json:"server_id"`
+	// Change names the secrets that the cloud was sent, and may repeat.
+	Change rollout.Change `json:"change"`
 	// Disk is the system disk it is about: a server that has another one by now is left alone.
 	Disk string `json:"disk,omitempty"`
 	// On is true for a running server, false for a stopped one.
@@ -34,7 +36,7 @@ type RestorePowerResult struct {
 // Errors: as those of StopIfNeeded.
 func (a *Activities) RestorePower(ctx context.Context, in RestorePowerInput) (RestorePowerResult, error) {
 	restore := powerChange{
-		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard, unsettled: in.Unsettled,
 	}
 	if in.On {

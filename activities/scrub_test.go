@@ -31,6 +31,18 @@ func TestErrorsRepeatNoSecret(t *testing.T) {
 			in.Change.Login, in.Change.UserDataFrom = change.Login, ""
 			return run(l, l.acts.SubmitChangeOS, in, attempt{}).err
 		},
+		// Of an attempt after the first, the cloud has been sent the secrets before it is looked at.
+		activities.PreflightName: func(l *lab) error {
+			in := activities.PreflightInput{ServerID: l.server.ID, Change: l.submission().Change}
+			in.Change.Login, in.Change.UserDataFrom = change.Login, ""
+			return run(l, l.acts.Preflight, in, attempt{}).err
+		},
+		activities.StopIfNeededName: func(l *lab) error {
+			return run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID, Change: change}, attempt{}).err
+		},
+		activities.RestorePowerName: func(l *lab) error {
+			return run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, Change: change, On: true}, attempt{}).err
+		},
 	} {
 		for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
 			t.Run(fmt.Sprint(name, status), func(t *testing.T) {

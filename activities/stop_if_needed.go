@@ -13,6 +13,8 @@ const StopIfNeededName = "StopIfNeeded"
 type StopIfNeededInput struct {
 	Project  string `json:"project"`
 	ServerID string `json:"server_id"`
+	// Change names the secrets that the cloud may repeat: an earlier attempt may have sent them.
+	Change rollout.Change `json:"change"`
 	// Disk is the system disk it is about: a server that has another one by now is left alone.
 	Disk string `json:"disk,omitempty"`
 	// AllowHard cuts the power when the guest does not shut down in time.
@@ -36,7 +38,7 @@ type StopIfNeededResult struct {
 // itself.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
 	stop := powerChange{
-		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, disk: in.Disk,
+		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard,
 		failedWillDo: true, // it can be changed as it is, and cannot be stopped
 	}

@@ -161,7 +161,7 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	always, _ := workflow.NewDisconnectedContext(ctx)
 	var stopped activities.StopIfNeededResult
 	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
 	}).Get(always, &stopped)
 	c.stopDoubt, c.rest = err != nil || stopped.Doubt, stopped.Updated
 	if cancelled := c.cancelled(ctx); cancelled != nil {
@@ -292,7 +292,7 @@ func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
 // leave gives the server the power state that was asked for, or back the one it had.
 func (c *changeOS) leave(ctx workflow.Context) {
 	restore := activities.RestorePowerInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, AllowHard: c.in.Change.AllowHardStop,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, AllowHard: c.in.Change.AllowHardStop,
 	}
 	before := cmp.Or(c.in.AsBefore, c.result.Before.Status)
 	switch c.result.End {

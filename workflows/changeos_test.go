@@ -35,7 +35,7 @@ func TestServerIsChanged(t *testing.T) {
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 	deadline := curtain.Add(3*time.Minute + 40*time.Minute)
 	assert.Equal(t, []activities.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
-	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
+	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
 	assert.Equal(t, []activities.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
 	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, ServerID: serverID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
 	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
@@ -46,7 +46,7 @@ func TestHardStopIsNotAllowedUnlessAsked(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
 	s.ended()
-	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Disk: oldDisk}}, s.stop.inputs)
+	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk}}, s.stop.inputs)
 	assert.Equal(t, leftOff(), s.leave.inputs)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
@@ -96,6 +97,11 @@ func (s *stage) set() {
 	s.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, args converter.EncodedValues) {
 		s.started = append(s.started, info.ActivityType.Name)
 		require.NoError(s.t, record[info.ActivityType.Name](args))
+		if info.ActivityType.Name == s.leave.name { // backOn and leftOff are for any change
+			left := &s.leave.inputs[len(s.leave.inputs)-1]
+			assert.Equal(s.t, s.in.Change, left.Change)
+			left.Change = rollout.Change{}
+		}
 	})
 }
 
