@@ -3,6 +3,7 @@ package activities_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 // TestErrorsRepeatNoSecret: the cloud was sent the secrets of a change, and may repeat them in whatever it refuses
@@ -59,4 +62,21 @@ func TestErrorsRepeatNoSecret(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPlansRepeatNoSecret: an earlier rollout of the same document may have sent its secrets to a server that is in ERROR
+// since, and of which the cloud says why.
+func TestPlansRepeatNoSecret(t *testing.T) {
+	inLab(t, fleetSized(3), func(l *lab) {
+		spoil := func() {
+			l.update(func(s *emulator.Server) {
+				s.Status, s.Fault = rollout.StatusError, "adminPass "+plantedPassword+" rejected"
+			})
+		}
+		in := l.planOf(selectsEvery, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" })
+		sound := l.plan(in)
+		spoil()
+		assert.Contains(l, strings.Join(l.makePlan(in).result.Problems, "\n"), "adminPass [redacted] rejected")
+		assert.Contains(l, l.drift(sound)[l.server.ID], "adminPass [redacted] rejected")
+	})
 }
