@@ -270,6 +270,8 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 		return s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))
 	case refusal.Code == diskInBackup:
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
+	case !refusal.Listed() && s.progress.Settled: // the doubt stays whatever the server shows
+		return final(ErrInDoubt, refusal)
 	case !refusal.Listed():
 		return s.unproven(ctx, refusal)
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
@@ -278,15 +280,11 @@ func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	return s.cloudError(ctx, refusal)
 }
 
-// unproven has the server tell what a refusal for a reason that is in no table is worth. After a doubt it cannot: that
-// one stays, and the end of the change tells.
+// unproven has the server tell what a refusal for a reason that is in no table is worth.
 func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
-	told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal)
-	if s.progress.Settled {
-		return final(ErrInDoubt, told)
-	}
 	s.doing(ctx, "the change was refused for a reason that is in no table: watching the server")
-	switch seen, err := s.settle(ctx); {
+	seen, err := s.settle(ctx)
+	switch told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal); {
 	case err != nil:
 		return err
 	case seen != "":
