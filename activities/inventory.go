@@ -32,7 +32,7 @@ type gathering struct {
 	// change names the secrets that the cloud may repeat of a server: an earlier rollout may have sent the same.
 	change rollout.Change
 	rollout.Inventory
-	// lacks are the permissions that are missing, each a reason against the plan.
+	// lacks are the permissions that are missing, and calls that the cloud does not have, each a reason against the plan.
 	lacks         []string
 	askedForDisks bool
 }
