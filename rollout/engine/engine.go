@@ -83,10 +83,10 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.rolledBack(i, out)
 		return
 	}
+	s.Down = s.off(out) && s.End != rollout.Vanished // one that vanished once holds no slot
 	if s.stays(out.End) {
 		out.Reason, out.End = s.still(fmt.Sprintf("tried again, %s: %s", out.End, out.Reason)), s.End
 	}
-	s.Down = s.off(out)
 	s.State, s.End, s.Reason = rollout.Ended, out.End, s.said(out)
 	switch {
 	case out.End == rollout.Done:
@@ -105,10 +105,13 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 // earlier begins what a server is since an attempt before the last one.
 const earlier = "; before that: "
 
+// leftStopped ends the reason of a server that an attempt before the last one left so.
+const leftStopped = "; its power is not as asked: an earlier attempt left it stopped"
+
 // still is what an attempt found that left the server what an earlier one made of it, and why it is that.
 func (s *Server) still(found string) string {
-	made := s.Reason
-	if _, before, again := strings.Cut(s.Reason, earlier); again {
+	made := strings.TrimSuffix(s.Reason, leftStopped)
+	if _, before, again := strings.Cut(made, earlier); again {
 		made = before
 	}
 	if made == "" {
@@ -122,8 +125,7 @@ func (s *Server) said(out Outcome) string {
 	if !s.Down || out.Down {
 		return cut(out.Reason)
 	}
-	const left = "; its power is not as asked: an earlier attempt left it stopped"
-	return cutTo(maxReason-len(left), out.Reason) + left
+	return cutTo(maxReason-len(leftStopped), out.Reason) + leftStopped
 }
 
 // see notes the disk that the server showed. One that was only looked at keeps the disk that may be lost. It may

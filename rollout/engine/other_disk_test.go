@@ -69,6 +69,35 @@ func TestAServerThatWasLeftStoppedSaysSoWithinItsBounds(t *testing.T) {
 	assert.True(t, strings.HasSuffix(reason, "...; its power is not as asked: an earlier attempt left it stopped"), reason)
 }
 
+// TestAServerThatWasLeftStoppedSaysSoOnce, however often it is tried, and no more when it runs again.
+func TestAServerThatWasLeftStoppedSaysSoOnce(t *testing.T) {
+	r := newRound(t, engine.Outcome{End: rollout.FailedChanged, Reason: "broken", After: disk("ours")})
+	again := func(out engine.Outcome) string {
+		_, err := r.retry()
+		require.NoError(t, err)
+		r.Advance(day())
+		r.Finished(0, out, day())
+		return r.Progress().Failures[0].Reason
+	}
+	again(engine.Outcome{End: rollout.FailedIntact, Reason: "refused", Down: true, After: disk("ours")})
+	for range 3 {
+		assert.Equal(t, "tried again, not-started: it is locked; before that: broken; its power is not as asked: an earlier attempt left it stopped",
+			again(engine.Outcome{End: rollout.NotStarted, Reason: "it is locked"}))
+	}
+	assert.Equal(t, "tried again, not-started: it is locked; before that: broken", again(engine.Outcome{End: rollout.NotStarted, Reason: "it is locked", Up: true}))
+}
+
+// TestAServerThatVanishedOnceHoldsNoSlot, also when an attempt finds it again and leaves it stopped.
+func TestAServerThatVanishedOnceHoldsNoSlot(t *testing.T) {
+	r := newRound(t, engine.Outcome{End: rollout.Vanished})
+	_, err := r.retry()
+	require.NoError(t, err)
+	r.Advance(day())
+	r.Finished(0, engine.Outcome{End: rollout.FailedIntact, Down: true}, day())
+	assert.Equal(t, rollout.Vanished, r.Progress().Failures[0].End)
+	assert.False(t, r.Progress().Failures[0].HoldsSlot)
+}
+
 // breach ends the others as failures, and gives what is started.
 func (r roundOfRetries) breach() (starts []engine.Start) {
 	r.Helper()
