@@ -57,15 +57,15 @@ func directed(c Crash) Schedule {
 
 // longest is for how long a process may freeze at a point.
 func longest(at Point) time.Duration {
-	if !Falls(Freeze, at) {
+	if !falls(Freeze, at) {
 		return 10 * time.Second
 	}
 	return 15 * time.Minute
 }
 
-// Falls is true for a blow that schedules draw at a point. Between the guard's look at the clock and a write are a few
+// falls is true for a blow that schedules draw at a point. Between the guard's look at the clock and a write are a few
 // instructions, and docs/never-twice.md promises nothing of a process that stands still there for minutes.
-func Falls(blow Blow, at Point) bool {
+func falls(blow Blow, at Point) bool {
 	return blow != Freeze || at.When != requestWritten || !isWrite(at.What)
 }
 

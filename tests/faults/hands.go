@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -98,39 +99,30 @@ func (w *world) doTo(hand Hand) {
 	}
 }
 
-// touch does something to a server that exists.
+// touch does something to a server that exists, if that can be done to it now.
 func (w *world) touch(deed Deed, server emulator.Server) {
 	t := Touch{Deed: deed, At: w.cloud.Now()}
-	able := server.TaskState == ""
-	var err error
-	switch deed {
-	case PowerOff:
-		if able = able && server.Status == rollout.StatusActive; able {
-			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
-		}
-	case PowerOn:
-		if able = able && server.Status == rollout.StatusShutoff; able {
-			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusActive })
-		}
-	case Reinstall:
-		if able = able && server.SystemVolumeID != ""; able {
-			t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", t.At.UnixMilli())
-			err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.SystemVolumeID, s.ImageID = t.Disk, foreignImage })
-		}
-	case Delete:
-		if able {
-			err = w.cloud.Delete(server.ID)
-		}
-	case Cancel:
-		able = slices.Contains(w.inFlight(), server.ID)
-		if able {
-			w.env.CancelWorkflowByID(workflows.ChangeOSID(w.plan.Project, server.ID), "")
-		}
+	idle, err := server.TaskState == "", errCannot
+	switch {
+	case deed == Cancel && slices.Contains(w.inFlight(), server.ID):
+		w.env.CancelWorkflowByID(workflows.ChangeOSID(w.plan.Project, server.ID), "")
+		err = nil
+	case deed == PowerOff && idle && server.Status == rollout.StatusActive:
+		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
+	case deed == PowerOn && idle && server.Status == rollout.StatusShutoff:
+		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusActive })
+	case deed == Reinstall && idle && server.SystemVolumeID != "":
+		t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", t.At.UnixMilli())
+		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.SystemVolumeID, s.ImageID = t.Disk, foreignImage })
+	case deed == Delete && idle:
+		err = w.cloud.Delete(server.ID)
 	}
-	if able && err == nil { // else it has gone this very moment
+	if err == nil { // else it may have gone this very moment
 		w.done(deed, server.ID, t)
 	}
 }
+
+var errCannot = errors.New("that cannot be done to it now")
 
 func (w *world) done(deed Deed, server string, t Touch) {
 	w.mu.Lock()

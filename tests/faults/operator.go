@@ -3,7 +3,6 @@ package faults
 import (
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/testsuite"
@@ -100,10 +99,6 @@ func (o *operator) help(w *world, p rollout.Progress) {
 		o.gaveUp = true
 		o.tell(w, rollout.Command{Kind: rollout.Abort})
 	}
-}
-
-func mayCome(reason string) bool {
-	return strings.Contains(reason, "may still come") || strings.Contains(reason, "may still be under way")
 }
 
 func (o *operator) tell(w *world, c rollout.Command) {

@@ -352,12 +352,17 @@ func (a Account) rollout(v *violations, r *referee) {
 
 // saysDoubt is true for a reason that claims nothing: what happened could not be found out.
 func saysDoubt(reason string) bool {
-	for _, doubt := range []string{"may still come", "may still be under way", "in doubt", "could not be looked at", "still works on it", "wait until that is over"} {
+	for _, doubt := range []string{"in doubt", "could not be looked at", "still works on it", "wait until that is over"} {
 		if strings.Contains(reason, doubt) {
 			return true
 		}
 	}
-	return false
+	return mayCome(reason)
+}
+
+// mayCome is true for a reason that warns of the change.
+func mayCome(reason string) bool {
+	return strings.Contains(reason, "may still come") || strings.Contains(reason, "may still be under way")
 }
 
 func told(s emulator.Server, exists bool) string {

@@ -307,7 +307,7 @@ func (d draw) crash(fleet []emulator.Server) Crash {
 	if d.chance(0.3) {
 		c.For = d.between(2*time.Minute, 15*time.Minute)
 	}
-	if !Falls(c.Blow, c.At) {
+	if !falls(c.Blow, c.At) {
 		c.Blow = Kill
 	}
 	return c
