@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,6 +307,14 @@ func TestDiagnoseTheRegion(t *testing.T) {
 	})
 }
 
+// unreached gives the worker a cloud where nobody listens.
+func (l *lab) unreached() {
+	l.config.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
+	l.acts.Profiles[0].Cloud = l.client(l.config)
+}
+
 // hostless gives the worker a cloud whose host has a name that nobody knows.
 func (l *lab) hostless() {
 	l.config.Dial = func(context.Context, string, string) (net.Conn, error) {
@@ -383,6 +392,7 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 		"project":          {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "the project is not that of the credentials: check its id"},
 		"secret key":       {stopped(), (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key"},
 		"key before clock": {skewed, (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key: set both anew; also, the clock of the machine that sent this is 6m0s behind"},
+		"network":          {stopped(), (*lab).unreached, activities.ErrRefused, "connection refused (see whether the machine that sent this reaches that address: network, firewall, HTTPS_PROXY)"},
 		"certificate":      {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
 		"host":             {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
 		"clock":            {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},

@@ -64,10 +64,16 @@ func (g *gathering) failure(ctx context.Context, err error) error {
 }
 
 // setUpWrong is true for what looks like trouble that passes and does not: somebody waits, and no time gives a region
-// another name, or the worker's server an agency, or sets a clock by which certificates are not valid.
+// another name, or the worker's server an agency, or sets a clock by which certificates are not valid. A network where a
+// patient client found nobody either is down or leads elsewhere.
 func setUpWrong(err *ecs.Error) bool {
-	passes := err.Class() == ecs.ClassTransient
-	return err.Cause() == ecs.CauseRegion || passes && (err.Cause() == ecs.CauseClock || err.Cause() == ecs.CauseCredentials)
+	switch err.Cause() {
+	case ecs.CauseRegion:
+		return true
+	case ecs.CauseClock, ecs.CauseCredentials, ecs.CauseNetwork:
+		return err.Class() == ecs.ClassTransient
+	}
+	return false
 }
 
 // untold is the error of a gathering that never began, because nobody told which project it is. Somebody waits, and it

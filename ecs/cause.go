@@ -34,6 +34,7 @@ const (
 	CauseProject     Cause = "project"     // not that of the credentials
 	CausePermission  Cause = "permission"  // the credentials may not make this call
 	CauseLimit       Cause = "limit"       // more calls wait than may be made: ErrNoTurn
+	CauseNetwork     Cause = "network"     // no connection to the address, which may pass
 )
 
 // Cause is "" for trouble of any other kind. The codes: ECS error table, and that of the API gateway.
@@ -107,7 +108,7 @@ func causeOfGateway(number string) Cause {
 
 // causeOfSilence is the cause of an error without an answer, and its remedy where that is not the usual one: a host
 // that does not exist, or that has the certificate of another one, has a wrong region in its name, and a call that was
-// not sent says nothing about the way to the cloud.
+// not sent says nothing about the way to the cloud. What is left is the network, if no connection came about.
 func causeOfSilence(err error) (cause Cause, remedy string) {
 	if errors.Is(err, ErrNoTurn) {
 		return CauseLimit, ""
@@ -120,6 +121,9 @@ func causeOfSilence(err error) (cause Cause, remedy string) {
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return CauseClock, "the certificate at that address is not valid at the time of the machine that sent this: set its clock right; if it is right, the certificate has to be renewed there"
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && (dial.Op == "dial" || dial.Op == "proxyconnect") {
+		return CauseNetwork, ""
 	}
 	return "", ""
 }
@@ -149,6 +153,8 @@ func (e *Error) Remedy() string {
 		return e.newPermission()
 	case CauseLimit:
 		return "wait until less is under way, or allow more calls per second if the cloud bears them"
+	case CauseNetwork:
+		return "see whether the machine that sent this reaches that address: network, firewall, HTTPS_PROXY"
 	}
 	return ""
 }

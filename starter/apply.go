@@ -151,7 +151,8 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 		return s.replan(ctx, io, plan, document)
 	}
 	checked, err := consult[workflows.CheckPlanResult](ctx, s, consultation{
-		id: workflows.PlanID(plan.Name, uuid.NewString()), summary: "check the plan of " + plan.Name, workflow: workflows.CheckPlanName, timeout: planTimeout,
+		id: workflows.PlanID(plan.Name, uuid.NewString()), summary: "check the plan of " + plan.Name, workflow: workflows.CheckPlanName,
+		timeout: planTimeout, says: io.err,
 	}, workflows.CheckPlanInput{Plan: plan})
 	if err != nil {
 		return plan, fmt.Errorf("the plan of rollout %s could not be checked, nothing was started: %w", plan.Name, err)
@@ -195,7 +196,7 @@ func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Dri
 
 // replan makes a new plan and shows in what it differs.
 func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
-	plan, err := s.plan(ctx, document)
+	plan, err := s.plan(ctx, io.err, document)
 	if err != nil {
 		return plan, err
 	}

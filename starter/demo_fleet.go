@@ -66,7 +66,7 @@ func demoDocument() spec.Rollout {
 // rollFleet plans and carries out the rollout, and kills the worker in the middle of it.
 func (d *demo) rollFleet(ctx context.Context, io streams) (proof, error) {
 	s := &session{client: d.temporal.Client, taskQueue: connect.TaskQueue}
-	plan, err := s.plan(ctx, demoDocument())
+	plan, err := s.plan(ctx, io.err, demoDocument())
 	if err != nil {
 		return nil, err
 	}

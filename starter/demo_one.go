@@ -34,7 +34,7 @@ func (d *oneServer) run(ctx context.Context) (evidence, error) {
 	}
 	s := &session{client: d.temporal.Client, taskQueue: connect.TaskQueue}
 	change := rollout.Change{ImageID: d.image.ID, Login: rollout.Login{KeyPair: d.server.KeyName}}
-	found, err := s.check(ctx, activities.PreflightInput{ServerID: d.server.ID, Change: change})
+	found, err := s.check(ctx, d.story, activities.PreflightInput{ServerID: d.server.ID, Change: change})
 	if err != nil {
 		return evidence{}, err
 	}

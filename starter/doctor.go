@@ -192,10 +192,9 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	if err != nil {
 		return d.failed(checkWorker, err, "see whether Temporal is well")
 	}
-	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintln(d.io.err, "a worker is still asking the cloud") })
-	defer slow.Stop()
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
-		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName, timeout: doctorTimeout,
+		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName,
+		timeout: doctorTimeout, says: d.io.err,
 	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server})
 	if err != nil {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func makePlan(ctx context.Context, io streams, o planOptions) error {
 		return err
 	}
 	defer s.close()
-	plan, err := s.plan(ctx, document)
+	plan, err := s.plan(ctx, io.err, document)
 	if err != nil {
 		return err
 	}
@@ -146,10 +147,10 @@ func readDocument(path string) (spec.Rollout, error) {
 const planTimeout = 15 * time.Minute
 
 // plan has a worker look at the servers and make a plan. It touches nothing.
-func (s *session) plan(ctx context.Context, document spec.Rollout) (rollout.Plan, error) {
+func (s *session) plan(ctx context.Context, says io.Writer, document spec.Rollout) (rollout.Plan, error) {
 	name := document.Metadata.Name
 	result, err := consult[workflows.PlanRolloutResult](ctx, s, consultation{
-		id: workflows.PlanID(name, uuid.NewString()), summary: "plan " + name, workflow: workflows.PlanRolloutName, timeout: planTimeout,
+		id: workflows.PlanID(name, uuid.NewString()), summary: "plan " + name, workflow: workflows.PlanRolloutName, timeout: planTimeout, says: says,
 	}, workflows.PlanRolloutInput{Document: document})
 	switch {
 	case err != nil:

@@ -109,9 +109,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	}
 	defer s.close()
 
-	slow := time.AfterFunc(slowCheck, func() { fmt.Fprintf(io.err, "a worker still looks at server %s\n", serverID) })
-	found, err := s.check(ctx, activities.PreflightInput{Profile: o.profile, ServerID: serverID, Change: o.change})
-	slow.Stop()
+	found, err := s.check(ctx, io.err, activities.PreflightInput{Profile: o.profile, ServerID: serverID, Change: o.change})
 	if err != nil {
 		return err
 	}
@@ -205,6 +203,3 @@ func consent(ctx context.Context, io streams, what string) error {
 
 // checkTimeout is a little more than the worker's own limit for looking at a server.
 const checkTimeout = 6 * time.Minute
-
-// slowCheck is how long nothing is said of a look that takes its time: retries of a cloud in trouble.
-const slowCheck = 5 * time.Second

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -98,69 +97,6 @@ func (s *session) pollers(ctx context.Context, kind enums.TaskQueueType) ([]stri
 	}
 	slices.Sort(alive)
 	return slices.Compact(alive), nil
-}
-
-// consultation is a workflow that looks and touches nothing.
-type consultation struct {
-	id, summary, workflow string
-	timeout               time.Duration
-}
-
-// consult has a worker look, and waits for what it has seen.
-func consult[Result, Input any](ctx context.Context, s *session, c consultation, in Input) (Result, error) {
-	var result Result
-	if err := s.requireWorker(ctx); err != nil {
-		return result, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: c.id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: c.timeout, StaticSummary: c.summary,
-	}, c.workflow, in)
-	if err == nil {
-		err = s.await(ctx, run, &result)
-	}
-	return result, err
-}
-
-// check has a worker look at the server.
-func (s *session) check(ctx context.Context, in activities.PreflightInput) (activities.PreflightResult, error) {
-	found, err := consult[activities.PreflightResult](ctx, s, consultation{
-		id: workflows.CheckServerID(in.ServerID, uuid.NewString()), summary: "look at " + in.ServerID, workflow: workflows.CheckServerName, timeout: checkTimeout,
-	}, in)
-	if err != nil {
-		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %w", in.ServerID, err)
-	}
-	return found, nil
-}
-
-// workerInterval is how often a command that waits for workers makes sure that there are any.
-const workerInterval = 10 * time.Second
-
-// await waits for a workflow that only looks. Workers may leave after it was started; then nobody would
-// answer, and the look is called off.
-func (s *session) await(ctx context.Context, run client.WorkflowRun, result any) error {
-	ended := make(chan error, 1)
-	go func() { ended <- run.Get(ctx, result) }()
-	ticker := time.NewTicker(workerInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-ended:
-			switch {
-			case err == nil:
-				return nil
-			case errors.Is(ctx.Err(), context.Canceled):
-				return ctx.Err()
-			}
-			return errors.New(said(err) + s.advice(err))
-		case <-ticker.C:
-			if served, err := s.served(ctx); err == nil && !served {
-				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
-				return fmt.Errorf("no worker serves task queue %s any more: start reimage-worker and try again", s.taskQueue)
-			}
-		}
-	}
 }
 
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.

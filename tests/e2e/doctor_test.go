@@ -135,6 +135,36 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 	}
 }
 
+// TestSlowPlanSaysWhy: whoever waits reads what is asked meanwhile and what went wrong, and a cloud that cannot be
+// reached is told before long.
+func TestSlowPlanSaysWhy(t *testing.T) {
+	t.Parallel()
+	document := filepath.Join(t.TempDir(), "rollout.yaml")
+	require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: slow}\nspec:\n  select: {names: ['*']}\n  image: {id: "+goodImage+"}\n"), 0o600))
+	for name, test := range map[string]struct {
+		cloud emulator.Options
+		env   map[string]string
+		says  []string
+	}{
+		"nobody listens": {emulator.Options{}, map[string]string{"REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1"},
+			[]string{"reaches that address: network, firewall, HTTPS_PROXY)", "; find out why with: reimage doctor --task-queue "}},
+		"trouble that passes": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: emulator.ServerError, Times: 9}}}, nil,
+			[]string{"\na worker tries again after: list servers: HTTP 5", "\n  image " + goodImage + " does not exist"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, test.cloud)
+			lab.StartWorker(test.env)
+			ran := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
+			assert.Equal(t, 1, ran.Code)
+			assert.True(t, strings.HasPrefix(ran.ErrOut, "a worker is still asking the cloud: servers\n"))
+			for _, says := range test.says {
+				assert.Contains(t, ran.ErrOut, says)
+			}
+		})
+	}
+}
+
 // TestOneProfileIsSetUpWrong: the worker serves the other one, and says which it is.
 func TestOneProfileIsSetUpWrong(t *testing.T) {
 	t.Parallel()

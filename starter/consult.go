@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/workflows"
+)
+
+// consultation is a workflow that looks and touches nothing.
+type consultation struct {
+	id, summary, workflow string
+	timeout               time.Duration
+	// says is where somebody who waits reads why it takes so long.
+	says io.Writer
+}
+
+// consult has a worker look, and waits for what it has seen.
+func consult[Result, Input any](ctx context.Context, s *session, c consultation, in Input) (Result, error) {
+	var result Result
+	if err := s.requireWorker(ctx); err != nil {
+		return result, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: c.id, TaskQueue: s.taskQueue, WorkflowExecutionTimeout: c.timeout, StaticSummary: c.summary,
+	}, c.workflow, in)
+	if err == nil {
+		err = s.await(ctx, run, c.says, &result)
+	}
+	return result, err
+}
+
+// check has a worker look at the server.
+func (s *session) check(ctx context.Context, says io.Writer, in activities.PreflightInput) (activities.PreflightResult, error) {
+	found, err := consult[activities.PreflightResult](ctx, s, consultation{
+		id: workflows.CheckServerID(in.ServerID, uuid.NewString()), summary: "look at " + in.ServerID, workflow: workflows.CheckServerName,
+		timeout: checkTimeout, says: says,
+	}, in)
+	if err != nil {
+		return found, fmt.Errorf("server %s could not be looked at, nothing was touched: %w", in.ServerID, err)
+	}
+	return found, nil
+}
+
+// slowCheck is how long nothing is said of a look, and how often a command that waits makes sure that it goes on.
+const slowCheck = 5 * time.Second
+
+// await waits for a workflow that only looks, and says what keeps it, each thing once. Workers may leave after it was
+// started; then nobody would answer, and the look is called off.
+func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Writer, result any) error {
+	ended := make(chan error, 1)
+	go func() { ended <- run.Get(ctx, result) }()
+	ticker := time.NewTicker(slowCheck)
+	defer ticker.Stop()
+	for told := ""; ; {
+		select {
+		case err := <-ended:
+			switch {
+			case err == nil:
+				return nil
+			case errors.Is(ctx.Err(), context.Canceled):
+				return ctx.Err()
+			}
+			return errors.New(said(err) + s.advice(err))
+		case <-ticker.C:
+			if served, err := s.served(ctx); err == nil && !served {
+				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
+				return fmt.Errorf("no worker serves task queue %s any more: start reimage-worker and try again", s.taskQueue)
+			}
+			if keeps := s.keeps(ctx, run); keeps != "" && keeps != told {
+				safetext.Fprintf(says, "%s\n", keeps)
+				told = keeps
+			}
+		}
+	}
+}
+
+// keeps is what keeps a look: the trouble that it had, or else what is read now. "" when Temporal does not tell.
+func (s *session) keeps(ctx context.Context, run client.WorkflowRun) string {
+	described, err := s.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return ""
+	}
+	for _, pending := range described.GetPendingActivities() {
+		if failure := pending.GetLastFailure(); failure != nil {
+			return "a worker tries again after: " + failure.GetMessage()
+		}
+		var progress activities.ReadingProgress
+		if details := pending.GetHeartbeatDetails(); details != nil {
+			_ = connect.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
+		}
+		if progress.Reading != "" {
+			return "a worker is still asking the cloud: " + progress.Reading
+		}
+		return "a worker is still asking the cloud"
+	}
+	return ""
+}
