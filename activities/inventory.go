@@ -33,7 +33,9 @@ type gathering struct {
 	change rollout.Change
 	rollout.Inventory
 	// lacks are the permissions that are missing, and calls that the cloud does not have, each a reason against the plan.
-	lacks         []string
+	lacks []string
+	// unread is true when they hide the servers or the target.
+	unread        bool
 	askedForDisks bool
 }
 

@@ -61,17 +61,14 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
-	incomplete := len(g.lacks) > 0
-	plan, err := planner.Make(doc, g.Inventory, time.Now())
+	plan, _ := planner.Make(doc, g.Inventory, time.Now()) // its problems are those of the plan below
 	if err := g.aboutPlanned(ctx, plan); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
-	if incomplete { // what could not be read would be taken for what is not there
-		return MakePlanResult{Problems: g.lacks}, nil
+	if g.unread { // and would be taken for what is not there
+		return MakePlanResult{Problems: slices.Concat(g.lacks, a.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
 	}
-	if len(plan.Servers) > 0 {
-		plan, err = planner.Make(doc, g.Inventory, time.Now())
-	}
+	plan, err = planner.Make(doc, g.Inventory, time.Now())
 	problems, ok := errors.AsType[planner.Problems](err)
 	if err != nil && !ok {
 		return MakePlanResult{}, err
@@ -106,6 +103,7 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 	if err := g.noteLack(g.target(ctx, doc.Spec.Image)); err != nil {
 		return err
 	}
+	g.unread = len(g.lacks) > 0
 	if err := g.noteLack(g.imagesInUse(ctx)); err != nil {
 		return err
 	}
@@ -116,12 +114,11 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 }
 
 // aboutPlanned reads what comes after a first plan, because only a plan tells which servers are meant: the sizes of
-// disks, and whether the credentials may look at a planned server as a rollout does.
+// disks, and whether the credentials may look at a planned server as a rollout does. A plan with problems may have more
+// of them there.
 func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan) error {
-	if len(g.lacks) == 0 { // otherwise it is no plan
-		if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
-			return err
-		}
+	if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
+		return err
 	}
 	var server string
 	switch {
@@ -156,10 +153,10 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 }
 
 // secretProblems resolves the secrets behind the references, as Preflight does, so that no rollout finds out
-// at its first server. Without a plan there is no whole request to check, only the references.
+// at its first server. Of a change that is refused already there is no request to check, only the references.
 func (a *Activities) secretProblems(s spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
 	var err error
-	if plan.Digest != "" {
+	if plan.Change.Validate() == nil {
 		var image rollout.InventoryImage
 		if at := slices.IndexFunc(images, func(i rollout.InventoryImage) bool { return i.ID == plan.Change.ImageID }); at >= 0 {
 			image = images[at]

@@ -284,6 +284,47 @@ func TestMakePlanChecksTheSecrets(t *testing.T) {
 	})
 }
 
+// TestMakePlanTellsAllAtOnce: what speaks against the servers too, when there is more against the rollout.
+func TestMakePlanTellsAllAtOnce(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "REIMAGE_SECRET_WEAK" }
+		says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) {
+			s.Image.ID = l.image(largeImage).ID
+			s.Select.Expect.Count = new(13)
+			s.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK"
+		}))
+		assert.Contains(l, says, "the selection comes to 12 servers and exactly 13 is expected")
+		assert.Contains(l, says, "12 servers with too small a system disk")
+		assert.Contains(l, says, "AdminPass: must have 8 to 26 characters")
+	})
+	// What is not there for want of a permission hides what depends on it, and no more.
+	denied := func(op string) emulator.Options {
+		return withFaults(fleetSized(12), emulator.Fault{Op: op, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1})
+	}
+	for op, want := range map[string]struct{ says, hides string }{
+		emulator.OpServerGroups: {"12 servers with too small a system disk", ""},
+		emulator.OpBlockDevice:  {"exactly 13 is expected", "too small a system disk"},
+		emulator.OpServers:      {"env:REIMAGE_SECRET_NOT_THERE", "exactly 13 is expected"},
+		emulator.OpImage:        {"env:REIMAGE_SECRET_NOT_THERE", "does not exist"},
+	} {
+		t.Run(op, func(t *testing.T) {
+			inLab(t, denied(op), func(l *lab) {
+				says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) {
+					s.Image.ID = l.image(largeImage).ID
+					s.Select.Expect.Count = new(13)
+					s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE"
+					s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1)
+				}))
+				assert.Contains(l, says, "lack a permission")
+				assert.Contains(l, says, want.says)
+				if want.hides != "" {
+					assert.NotContains(l, says, want.hides)
+				}
+			})
+		})
+	}
+}
+
 // TestMakePlanKnowsWhichRollbackIsRefused by the look that comes before it, and says so in the same words.
 func TestMakePlanKnowsWhichRollbackIsRefused(t *testing.T) {
 	options := stopped()

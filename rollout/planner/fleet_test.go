@@ -85,7 +85,7 @@ func problems(t testing.TB, doc spec.Rollout, inv rollout.Inventory) []string {
 	plan, err := planner.Make(doc, inv, madeAt)
 	var found planner.Problems
 	require.ErrorAs(t, err, &found)
-	require.Zero(t, plan, "no plan together with problems")
+	require.Error(t, plan.Verify(), "no plan together with problems")
 	var texts []string
 	for _, problem := range found {
 		texts = append(texts, problem.Text)

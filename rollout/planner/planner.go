@@ -25,7 +25,8 @@ func (p Problems) Error() string {
 }
 
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
-// is Problems. When every selected server is skipped there is still a plan: one that changes nothing.
+// is Problems; what it returns beside them is no plan, but says what was to be changed and on which servers, for whoever
+// looks for more problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
 	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven}
 	p.plan = rollout.Plan{
@@ -45,7 +46,7 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 	p.setBudget()
 	p.setTimes()
 	if len(p.problems) > 0 {
-		return rollout.Plan{}, p.problems
+		return p.plan, p.problems
 	}
 	p.warn()
 	if err := p.plan.Seal(); err != nil {
