@@ -105,7 +105,10 @@ func TestPollJobPastItsDeadline(t *testing.T) {
 // TestPollJobUnknownStatusIsNotFinal: neither a status nobody knows nor an order that waits for payment
 // ends the wait; only SUCCESS, FAIL and the deadline do.
 func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
-	for _, status := range []string{"PENDING_PAYMENT", "FROZEN_FOR_REVIEW", "CANCELLED"} {
+	for status, says := range map[string]string{
+		"PENDING_PAYMENT":   "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there, before the server is tried again",
+		"FROZEN_FOR_REVIEW": "FROZEN_FOR_REVIEW", "CANCELLED": "CANCELLED",
+	} {
 		for name, until := range map[string]time.Duration{"for a while": 5 * time.Minute, "for ever": time.Hour} {
 			t.Run(status+" "+name, func(t *testing.T) {
 				inLab(t, stopped(), func(l *lab) {
@@ -121,7 +124,7 @@ func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 					c := l.poll(l.changing(), 8*time.Minute)
 					require.NoError(l, c.err)
 					if until > 8*time.Minute {
-						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Reason: "the job is still " + status}, c.result)
+						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Reason: "the job is still " + says}, c.result)
 						return
 					}
 					assert.Equal(l, activities.JobSucceeded, c.result.End)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/internal/safetext"
 )
 
 func newServerCancelCommand(io streams) *cobra.Command {
@@ -45,6 +47,12 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 	if latest.GetCloseTime() != nil {
 		return fmt.Errorf("nothing to cancel: the last change of server %s ended at %s; see: reimage server status %s",
 			serverID, latest.GetCloseTime().AsTime().Local().Format(time.DateTime), serverID)
+	}
+	// Without an answer nobody knows that it is too late, and to ask for a cancel harms nothing.
+	if status, err := s.status(ctx, execution.GetWorkflowId(), execution.GetRunId()); err == nil && status.PastCancel() {
+		now := status.Now()
+		return fmt.Errorf("too late, nothing was cancelled: the change of %s has been submitted, and the server is carried to its end (%s %s); see what comes of it with: reimage server status %s --wait",
+			safetext.Line(status.Name), now.Step, about(now, status), serverID)
 	}
 	// The run id is pinned: a later change of the same server is not the one that was meant.
 	err = s.client.CancelWorkflowWithOptions(ctx, client.CancelWorkflowOptions{

@@ -249,7 +249,7 @@ func about(step workflows.StepAt, status workflows.Status) string {
 	case step.Step == workflows.StepEnded:
 		return string(status.End)
 	case step.Step == workflows.StepWait && status.AwaitsPayment():
-		return "job " + status.JobID + ", which begins when its order is paid"
+		return "job " + status.JobID + ", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at its deadline"
 	case step.Step == workflows.StepWait:
 		return "job " + status.JobID
 	case status.CancelRequested && step == status.Now():

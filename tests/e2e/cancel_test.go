@@ -46,6 +46,9 @@ func TestCancelAfterSubmit(t *testing.T) {
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
 	lab.AwaitStep(run, workflows.StepWait)
+	refused := machine.CLI(t, "server", "cancel", before.ID, "--task-queue", lab.Queue)
+	assert.Equal(t, 1, refused.Code)
+	assert.Contains(t, refused.ErrOut, "too late, nothing was cancelled")
 
 	require.NoError(t, machine.Temporal.Client.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()))
 	ran := machine.CLI(t, "server", "status", before.ID, "--wait", "--output", "json", "--task-queue", lab.Queue)

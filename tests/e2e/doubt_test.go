@@ -102,11 +102,11 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 	var one string
 	lab.Eventually("the server's status tells of the payment", func() bool {
 		one = machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out
-		return strings.Contains(one, "which begins when its order is paid")
+		return strings.Contains(one, "which begins when its order is paid: pay it in the cloud's console, or cancel it there")
 	})
 	assert.Contains(t, one, server.Name+" ("+server.ID+"): wait since ")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--output", "json", "--task-queue", lab.Queue).Out, `"job_status": "PENDING_PAYMENT"`)
-	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "waits for its payment")
+	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
 
 	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
@@ -125,7 +125,7 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	var result rollout.ServerResult
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
 	assert.NotContains(t, []rollout.ServerEnd{rollout.Done, rollout.FailedIntact, rollout.NotStarted, rollout.Skipped}, result.End, result.Reason)
-	assert.Contains(t, result.Reason, "PENDING_PAYMENT")
+	assert.Contains(t, result.Reason, "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there, before the server is tried again")
 	for _, write := range lab.Cloud.Ledger().Servers[before.ID].Writes {
 		assert.NotEqual(t, emulator.OpStart, write.Op, "nothing else is asked of a server with an open order")
 	}
