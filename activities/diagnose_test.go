@@ -454,7 +454,7 @@ func TestDiagnoseTheJobQuery(t *testing.T) {
 		"a sub-job":            {refuse(400, "Common.0021"), "permitted; of a job that there is not, the cloud says HTTP 400 Common.0021", ""},
 		"a query that failed":  {refuse(400, "Common.0025"), "permitted; of a job that there is not, the cloud says HTTP 400 Common.0025", ""},
 		"a parameter":          {refuse(400, "Ecs.0005"), "permitted; of a job that there is not, the cloud says HTTP 400 Ecs.0005", ""},
-		"denied":               {refuse(403, "Ecs.0003"), "Ecs.0003", "grant them its action"},
+		"denied":               {refuse(403, "Ecs.0003"), "Ecs.0003", "no action of its own is published for it, so look for what denies it in their policies, or give them a role with access to ECS"},
 		"the wrong project":    {refuse(400, "Common.0018"), "Common.0018", "check its id"},
 		"an old token":         {refuse(401, "Common.0013"), "Common.0013", "the token has ended"},
 		"another region":       {refuse(404, "APIGW.0101"), "APIGW.0101", "check the region"},

@@ -54,7 +54,7 @@ func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, f
 func (g *gathering) from(s site) {
 	g.once = s.Cloud.Unhurried()
 	g.site, g.Cloud = s, s.Cloud.Patient()
-	g.Project, g.Inventory.Edition = s.Cloud.ProjectID(), s.Edition
+	g.Project, g.Inventory.Profile, g.Inventory.Edition = s.Cloud.ProjectID(), s.Name, s.Edition
 }
 
 // failure is the error of the activity for an error of the gathering.

@@ -86,7 +86,7 @@ func fleetSized(n int) emulator.Options { return emulator.Options{Servers: n} }
 func TestMakePlan(t *testing.T) {
 	inLab(t, fleetSized(120), func(l *lab) {
 		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Image = spec.Image{Name: emulator.TargetImageName} }))
-		assert.Equal(l, emulator.DefaultProjectID, plan.Project)
+		assert.Equal(l, "profile "+activities.DefaultProfile+", project "+emulator.DefaultProjectID, plan.Cloud())
 		assert.Equal(l, l.target.ID, plan.Change.ImageID, "the name is pinned to an id")
 		assert.Len(l, plan.Servers, 60)
 		for _, planned := range plan.Servers {

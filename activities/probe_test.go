@@ -30,7 +30,7 @@ func TestPlanNamesMissingPermissions(t *testing.T) {
 		emulator.OpBlockDevice:  "the credentials need the action ecs:cloudServers:listServerBlockDevices",
 		emulator.OpServerGroups: "the credentials need the action ecs:cloudServers:listServerGroups",
 		emulator.OpServer:       "the credentials need the action ecs:cloudServers:get",
-		emulator.OpJob:          "(the credentials may not make this call in this project: grant them its action)",
+		emulator.OpJob:          "(the credentials may not make this call in this project: no action of its own is published for it, so look for what denies it in their policies, or give them a role with access to ECS)",
 	} {
 		for name, size := range map[string]int{"small": 12, "large": 500} {
 			t.Run(op+" "+name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestPlanNamesAllMissingPermissionsAtOnce(t *testing.T) {
 		assert.Contains(l, says, "1 locked server: "+l.server.Name)
 		assert.Contains(l, says, "ecs:cloudServers:listServerBlockDevices")
 		assert.Contains(l, says, "ecs:cloudServers:get")
-		assert.Contains(l, says, "grant them its action")
+		assert.Contains(l, says, "no action of its own is published for it, so look for what denies it in their policies, or give them a role with access to ECS")
 	})
 }
 

@@ -174,7 +174,7 @@ func (e *Error) newCredentials() string {
 }
 
 func (e *Error) newPermission() string {
-	remedy := "the credentials may not make this call in this project: grant them its action"
+	remedy := "the credentials may not make this call in this project: no action of its own is published for it, so look for what denies it in their policies, or give them a role with access to ECS"
 	if e.action != "" {
 		remedy = "the credentials need the action " + e.action + " in this project"
 	}

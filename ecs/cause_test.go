@@ -176,7 +176,7 @@ func TestEveryCallNamesItsAction(t *testing.T) {
 	_, err = c.Glance(ctx)
 	assert.ErrorContains(t, err, ecs.ActionListServers)
 	_, err = c.Job(ctx, jobID)
-	assert.ErrorContains(t, err, "grant them its action", "it has none that is published")
+	assert.ErrorContains(t, err, "no action of its own is published for it, so look for what denies it in their policies, or give them a role with access to ECS", "it has none that is published")
 }
 
 // TestHostThatDoesNotExist has a wrong region in its name.

@@ -4,7 +4,8 @@ package rollout
 // they run and shall run. A worker gathers it; the planner reads nothing else.
 type Inventory struct {
 	Project string            `json:"project"`
-	Edition Edition           `json:"edition,omitzero"` // of the cloud
+	Profile string            `json:"profile,omitempty"` // what the worker calls the project
+	Edition Edition           `json:"edition,omitzero"`  // of the cloud
 	Servers []InventoryServer `json:"servers"`
 	Images  []InventoryImage  `json:"images"`
 	// Unproven is what nobody knows whether the credentials may do it, because it cannot be found out by looking.

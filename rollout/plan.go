@@ -1,6 +1,9 @@
 package rollout
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Plan is what a rollout will do, server by server, with every number resolved. It is data: apply
 // carries out exactly this, or refuses. Planner makes it; the engine follows it.
@@ -10,6 +13,10 @@ type Plan struct {
 	Name    string `json:"name"`
 	Reason  string `json:"reason,omitempty"`
 	Project string `json:"project"`
+	// Profile is what the worker that made the plan calls the project, and Edition that of its cloud. They are for
+	// people: everything goes by the project.
+	Profile string `json:"profile,omitempty"`
+	Edition string `json:"edition,omitempty"`
 	// MadeAt is when the servers were looked at.
 	MadeAt time.Time `json:"made_at"`
 	// Change is what is done to every server, with the image pinned by its id.
@@ -34,6 +41,20 @@ type Plan struct {
 	Warnings []string      `json:"warnings,omitempty"`
 	// Digest is the SHA-256 of everything above, in hex: Plan.Seal sets it, Plan.Verify checks it.
 	Digest string `json:"digest"`
+}
+
+// Cloud says where the servers are: "profile web, project 0e5f, edition otc".
+func (p Plan) Cloud() string { return Cloud(p.Profile, p.Project, p.Edition) }
+
+// Cloud says where servers are. What is not known is left out.
+func Cloud(profile, project, edition string) string {
+	var parts []string
+	for _, part := range [][2]string{{"profile", profile}, {"project", project}, {"edition", edition}} {
+		if part[1] != "" {
+			parts = append(parts, part[0]+" "+part[1])
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // PlanVersion is the Version of the plans that this program makes and carries out.

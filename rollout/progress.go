@@ -130,6 +130,8 @@ type Progress struct {
 	ImageID   string `json:"image_id,omitempty"`
 	// Project holds the servers: with it and a server's id one finds the workflow that changes the server.
 	Project string `json:"project,omitempty"`
+	Profile string `json:"profile,omitempty"` // as in the plan
+	Edition string `json:"edition,omitempty"`
 	// StartedBy is who applied the plan.
 	StartedBy string     `json:"started_by,omitempty"`
 	Phase     Phase      `json:"phase"`

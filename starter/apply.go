@@ -256,7 +256,7 @@ func losses(plan rollout.Plan) string {
 		size = fmt.Sprintf("%d GB, %s", gigabytes, size)
 	}
 	var text strings.Builder
-	safetext.Fprintf(&text, "rollout %s: image %s (%s)\n", plan.Name, plan.ImageName, plan.Change.ImageID)
+	safetext.Fprintf(&text, "rollout %s: image %s (%s)\n  where: %s\n", plan.Name, plan.ImageName, plan.Change.ImageID, plan.Cloud())
 	safetext.Fprintf(&text, "  lost: %s and everything on them (%s)\n", rollout.Count(len(plan.Servers), "system disk"), size)
 	safetext.Fprintf(&text, "  kept: the servers' ids and addresses, and %s\n", rollout.Count(data, "data disk"))
 	if len(plan.Skipped) > 0 {

@@ -264,7 +264,8 @@ func TestSamePlan(t *testing.T) {
 
 // TestUnknownSizes: a size that the cloud did not tell is not counted as nothing.
 func TestUnknownSizes(t *testing.T) {
-	text := losses(rollout.Plan{Name: "web", Servers: []rollout.PlannedServer{{DiskGB: 40, DataDisks: 1}, {}}, Skipped: make([]rollout.SkippedServer, 2)})
+	text := losses(rollout.Plan{Name: "web", Project: "p", Profile: "edge", Servers: []rollout.PlannedServer{{DiskGB: 40, DataDisks: 1}, {}}, Skipped: make([]rollout.SkippedServer, 2)})
+	assert.Contains(t, text, "\n  where: profile edge, project p\n")
 	assert.Contains(t, text, "lost: 2 system disks and everything on them (and all their snapshots)\n")
 	assert.Contains(t, text, "and 1 data disk\n  left alone: 2 servers\n")
 }

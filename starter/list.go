@@ -43,7 +43,10 @@ type listed struct {
 	RunID      string `json:"run_id"`
 	// State is the phase, or how the rollout ended. A running one that does not answer is unknown, and one
 	// whose workflow did not end by itself is terminated, failed, canceled or timed-out.
-	State      string             `json:"state"`
+	State string `json:"state"`
+	// Project and Profile are told by running rollouts.
+	Project    string             `json:"project,omitempty"`
+	Profile    string             `json:"profile,omitempty"`
 	End        rollout.RolloutEnd `json:"end,omitempty"`
 	Why        string             `json:"why,omitempty"`
 	NeedsHuman bool               `json:"needs_human,omitempty"`
@@ -149,6 +152,7 @@ func (s *session) listed(ctx context.Context, info *workflow.WorkflowExecutionIn
 			return l
 		}
 		l.State, l.Why, l.NeedsHuman, l.Counts, l.StartedAt = string(p.Phase), p.Why, p.NeedsHuman, &p.Counts, p.StartedAt
+		l.Project, l.Profile = p.Project, p.Profile
 		return l
 	}
 	l.EndedAt = info.GetCloseTime().AsTime()

@@ -25,7 +25,7 @@ const (
 )
 
 func inventory(n int) rollout.Inventory {
-	inv := rollout.Inventory{Project: "0605767e5780d5762f4cc01a6b2a2d4d", Images: []rollout.InventoryImage{
+	inv := rollout.Inventory{Project: "0605767e5780d5762f4cc01a6b2a2d4d", Profile: "web", Edition: rollout.Edition{Name: "otc"}, Images: []rollout.InventoryImage{
 		{ID: jammy, Name: "ubuntu-22.04", Status: "active"}, {ID: noble, Name: "ubuntu-24.04", Status: "active"},
 	}}
 	for i := range n {

@@ -69,6 +69,9 @@ func (v View) head() []line {
 	if p.Reason != "" {
 		about = append(about, p.Reason)
 	}
+	if cloud := rollout.Cloud(p.Profile, p.Project, p.Edition); cloud != "" {
+		about = append(about, cloud)
+	}
 	lines := []line{title}
 	if len(about) > 0 {
 		lines = append(lines, line{}.add(faint, strings.Join(about, " · ")))

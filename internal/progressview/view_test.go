@@ -51,7 +51,7 @@ func failure(i int, end rollout.ServerEnd, reason string) rollout.ServerProgress
 // running is a rollout in its second of three waves, with two failures.
 func running() rollout.Progress {
 	return rollout.Progress{
-		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", StartedBy: "ina",
+		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", Project: "0605767e5780d5762f4cc01a6b2a2d4d", Profile: "web", StartedBy: "ina",
 		Phase: rollout.PhaseRunning, Why: "wave half: 4 servers in flight, 15 pending",
 		Counts: rollout.Counts{Servers: 48, Pending: 33, InFlight: 3, Soaking: 1, Done: 8, Failed: 2, Skipped: 1},
 		Waves: []rollout.WaveProgress{

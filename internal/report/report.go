@@ -24,6 +24,8 @@ type Report struct {
 	ImageName string                   `json:"image_name,omitempty"`
 	ImageID   string                   `json:"image_id,omitempty"`
 	Project   string                   `json:"project,omitempty"`
+	Profile   string                   `json:"profile,omitempty"`
+	Edition   string                   `json:"edition,omitempty"`
 	Phase     rollout.Phase            `json:"phase"`
 	End       rollout.RolloutEnd       `json:"end,omitempty"`
 	ClosedAs  string                   `json:"closed_as,omitempty"` // how the workflow closed, when not by itself: terminated, failed, canceled, timed-out
@@ -43,7 +45,7 @@ type Report struct {
 // New makes a report from the answers of a rollout: its progress, all its servers, and its log.
 func New(p rollout.Progress, servers []rollout.ServerProgress, log []rollout.LogEntry, now time.Time) Report {
 	return Report{
-		Version: Version, Name: p.Name, Reason: p.Reason, ImageName: p.ImageName, ImageID: p.ImageID, Project: p.Project,
+		Version: Version, Name: p.Name, Reason: p.Reason, ImageName: p.ImageName, ImageID: p.ImageID, Project: p.Project, Profile: p.Profile, Edition: p.Edition,
 		Phase: p.Phase, End: p.End, Why: p.Why, StartedBy: p.StartedBy, StartedAt: p.StartedAt, EndedAt: p.EndedAt, MadeAt: now,
 		Counts: p.Counts, Failed: p.Failed, Tolerated: p.Tolerated,
 		Waves: list(p.Waves), Servers: list(servers), Log: list(log),

@@ -71,7 +71,7 @@ func finished() report.Report {
 		server("web-10", "rest", rollout.NotStarted, "aborted by ina"),
 	}
 	p := rollout.Progress{
-		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", ImageID: newImage, Project: "p", StartedBy: "ina",
+		Name: "web-fleet", Reason: "CVE-2026-4711", ImageName: "Ubuntu 24.04", ImageID: newImage, Project: "p", Profile: "web", Edition: "otc", StartedBy: "ina",
 		Phase: rollout.PhaseEnded, End: rollout.Aborted, Why: "ended: aborted",
 		Counts: rollout.Counts{Servers: 10, Done: 2, Failed: 5, Skipped: 1, RolledBack: 1, NotStarted: 1},
 		Waves: []rollout.WaveProgress{

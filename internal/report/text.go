@@ -36,7 +36,7 @@ func (r Report) summary(b *strings.Builder) {
 	}
 	row("reason", r.Reason)
 	row("image", strings.TrimSpace(r.ImageName+" "+bracketed(r.ImageID)))
-	row("project", r.Project)
+	row("cloud", rollout.Cloud(r.Profile, r.Project, r.Edition))
 	row("started", cmp.Or(moment(r.StartedAt), "never")+by(r.StartedBy))
 	if r.EndedAt.IsZero() {
 		row("now", moment(r.MadeAt)+": "+r.Why)

@@ -16,7 +16,8 @@ const (
 func (e *Engine) Progress() rollout.Progress {
 	s, t := &e.state, e.tally()
 	p := rollout.Progress{
-		Name: e.plan.Name, Reason: e.plan.Reason, ImageName: e.plan.ImageName, ImageID: e.plan.Change.ImageID, Project: e.plan.Project, StartedBy: s.StartedBy,
+		Name: e.plan.Name, Reason: e.plan.Reason, ImageName: e.plan.ImageName, ImageID: e.plan.Change.ImageID, Project: e.plan.Project,
+		Profile: e.plan.Profile, Edition: e.plan.Edition, StartedBy: s.StartedBy,
 		Phase: s.Phase, End: s.End, Counts: e.Counts(), Waves: e.waves(),
 		Slots: t.slots, SlotsHeldFailed: t.heldFailed, SlotsCap: s.Cap,
 		Failed: t.failed, Tolerated: e.tolerated(t),

@@ -31,7 +31,7 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
-		Project: inv.Project, MadeAt: now.UTC().Truncate(time.Second),
+		Project: inv.Project, Profile: inv.Profile, Edition: inv.Edition.Name, MadeAt: now.UTC().Truncate(time.Second),
 	}
 	p.chooseImage(inv.Images)
 	p.describeChange()
