@@ -92,10 +92,16 @@ func (d *diagnosis) credentials(context.Context) Finding {
 		return NotChecked(CheckClock)
 	case CheckCredentials:
 		finding := refused(d.trouble)
-		finding.Fix += "; docs/configuration.md names the variables of the worker"
+		if d.Source != "" {
+			finding.Seen = d.Source + ": " + finding.Seen
+		}
+		finding.Fix += "; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)"
 		return finding
 	}
-	return fine("the cloud accepts them")
+	if d.Source == "" {
+		return fine("the cloud accepts them")
+	}
+	return fine("the cloud accepts them: %s", d.Source)
 }
 
 func (d *diagnosis) project(context.Context) Finding {

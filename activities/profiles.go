@@ -18,6 +18,8 @@ type Profile struct {
 	Cloud *ecs.Client
 	// Edition is what the documents of that cloud say. The zero value restricts nothing.
 	Edition rollout.Edition
+	// Source says where the worker has the credentials from: "access key of HW_ACCESS_KEY".
+	Source string
 }
 
 // site is the worker's activities at one project.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,20 +189,42 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	if !served {
 		return d.failed(checkWorker, fmt.Errorf("no worker serves task queue %s", s.taskQueue), start)
 	}
-	workers, err := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return d.failed(checkWorker, err, "see whether Temporal is well")
-	}
+	id := workflows.DoctorID(uuid.NewString())
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
-		id: workflows.DoctorID(uuid.NewString()), summary: "check what a worker needs", workflow: workflows.DoctorName,
+		id: id, summary: "check what a worker needs", workflow: workflows.DoctorName,
 		timeout: doctorTimeout, says: d.io.err,
 	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server})
 	if err != nil {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
 	}
-	d.ok(checkWorker, fmt.Sprintf("task queue %s is served by %s", s.taskQueue, strings.Join(workers, ", ")))
+	d.ok(checkWorker, s.servedBy(ctx, id))
 	d.findings = append(d.findings, result.Findings...)
 	return true
+}
+
+// servedBy says which worker has made the checks, and who else has asked for work of late: each one has settings of its
+// own. Of what Temporal does not tell nothing is said.
+func (s *session) servedBy(ctx context.Context, doctorID string) string {
+	var who string
+	history := s.client.GetWorkflowHistory(ctx, doctorID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		if err != nil {
+			break
+		}
+		if started := event.GetActivityTaskStartedEventAttributes(); started != nil {
+			who = bare(started.GetIdentity())
+		}
+	}
+	pollers, _ := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
+	if who == "" {
+		return fmt.Sprintf("task queue %s is served by %s", s.taskQueue, strings.Join(pollers, ", "))
+	}
+	said := fmt.Sprintf("%s has made these checks for task queue %s", who, s.taskQueue)
+	if others := slices.DeleteFunc(pollers, func(other string) bool { return other == who }); len(others) > 0 {
+		said += fmt.Sprintf("; not checked, and seen within %s: %s", pollerAge, strings.Join(others, ", "))
+	}
+	return said
 }
 
 func (d *doctor) print() error {

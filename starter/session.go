@@ -92,12 +92,15 @@ func (s *session) pollers(ctx context.Context, kind enums.TaskQueueType) ([]stri
 	var alive []string
 	for _, p := range queue.GetPollers() {
 		if time.Since(p.GetLastAccessTime().AsTime()) < pollerAge {
-			alive = append(alive, strings.TrimRight(p.GetIdentity(), "@")) // the SDK adds an empty name
+			alive = append(alive, bare(p.GetIdentity()))
 		}
 	}
 	slices.Sort(alive)
 	return slices.Compact(alive), nil
 }
+
+// bare is an identity without the empty name that the SDK adds.
+func bare(identity string) string { return strings.TrimRight(identity, "@") }
 
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.
 func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found activities.PreflightResult) (client.WorkflowRun, error) {

@@ -109,7 +109,7 @@ func makeProfiles(clouds []cloudConfig) ([]activities.Profile, error) {
 			errs = append(errs, fmt.Errorf("profiles %s and %s are of the same project, %s: leave one of them out", other, c.Profile, id))
 		}
 		owner[id] = c.Profile
-		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client, Edition: c.Edition})
+		profiles = append(profiles, activities.Profile{Name: c.Profile, Cloud: client, Edition: c.Edition, Source: c.Source})
 	}
 	return profiles, errors.Join(errs...)
 }

@@ -3,9 +3,11 @@ package e2e
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,12 +46,24 @@ func TestDoctor(t *testing.T) {
 	assert.Equal(t, activities.CheckFailed, found["worker"].Verdict)
 	assert.Contains(t, found["worker"].Fix, "start reimage-worker")
 
-	lab.StartWorker(nil)
+	one, other := lab.StartWorker(nil), lab.StartWorker(nil)
 	server := lab.Server("ACTIVE")
 	ran := machine.CLI(t, "doctor", "--task-queue", lab.Queue, "--server", server.ID, "--image", lab.OtherImage(server).ID)
 	assert.Equal(t, 0, ran.Code)
+	words := strings.Join(strings.Fields(ran.Out), " ")
+	assert.Contains(t, words, "the cloud accepts them: access key of HUAWEICLOUD_SDK_AK")
 	assert.Contains(t, ran.Out, server.Name+" is ACTIVE and fits the image")
 	assert.Contains(t, ran.Out, "\n17 checks: 16 ok, 0 failed, 1 skipped\n")
+	lab.Eventually("the other worker has asked for work, too", func() bool {
+		seen := doctored(t, lab, 0)["worker"].Seen
+		for _, pids := range [][2]int{{one.PID(), other.PID()}, {other.PID(), one.PID()}} {
+			who := fmt.Sprintf(`^%d@[^@ ]+ has made these checks for task queue %s; not checked, and seen within 1m30s: %d@[^@ ]+$`, pids[0], lab.Queue, pids[1])
+			if regexp.MustCompile(who).MatchString(seen) {
+				return true
+			}
+		}
+		return false
+	})
 	for _, account := range lab.Cloud.Ledger().Servers {
 		assert.Empty(t, account.Writes)
 	}
@@ -88,9 +102,9 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 		plan  string
 	}{
 		"wrong key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"},
-			activities.CheckCredentials, "401", "the secret key is not that of the access key", ""},
+			activities.CheckCredentials, "access key of HUAWEICLOUD_SDK_AK: ", "the secret key is not that of the access key", ""},
 		"wrong password": {emulator.Options{}, asUser("not-the-password-of-anybody", emulator.DefaultProjectName),
-			activities.CheckCredentials, "The username or password is wrong", "check the user, password and account", ""},
+			activities.CheckCredentials, "user of OS_USERNAME: ", "check the user, password and account", ""},
 		"wrong project name of a user": {emulator.Options{}, asUser(emulator.DefaultPassword, "nowhere"),
 			activities.CheckCredentials, `in project "nowhere"`, "is one of this cloud and region that the user may use", ""},
 		"wrong project name of a key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "", "HW_PROJECT_NAME": "nowhere"},
