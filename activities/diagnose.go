@@ -195,7 +195,7 @@ func refused(err error) Finding {
 	case cloud.Class() == ecs.ClassInvalid:
 		finding.Fix = "nothing was sent: name it by its id"
 	case cloud.Class() == ecs.ClassThrottled:
-		finding.Fix = "too many requests, from here or from elsewhere in the project: wait a minute and try again"
+		finding.Fix = "too many requests, from here or from elsewhere in the project: wait a minute and try again; if it stays so, set a lower REIMAGE_CALLS_PER_SECOND (docs/configuration.md#limits)"
 	case cloud.Status == 0 && cloud.Class() == ecs.ClassTransient:
 		finding.Fix = "see whether the worker's machine reaches that address: network, firewall, HTTPS_PROXY"
 	}

@@ -24,17 +24,23 @@ func (s site) scrub(change rollout.Change, text string) string {
 	if text == "" {
 		return ""
 	}
-	password, userData, err := s.resolve(change.Login.PasswordFrom, change.UserDataFrom)
+	secrets, err := s.sent(change)
 	if err != nil {
 		return withheld
 	}
+	return s.Cloud.Scrub(text, secrets...)
+}
+
+// sent are the secrets that the cloud is sent with the change, and the lines of the user data that may be some.
+func (s site) sent(change rollout.Change) ([]ecs.Secret, error) {
+	password, userData, err := s.resolve(change.Login.PasswordFrom, change.UserDataFrom)
 	secrets := []ecs.Secret{password, userData}
 	for line := range strings.Lines(userData.Reveal()) {
 		if line = strings.TrimSpace(line); utf8.RuneCountInString(line) > longLine {
 			secrets = append(secrets, ecs.NewSecret(line))
 		}
 	}
-	return s.Cloud.Scrub(text, secrets...)
+	return secrets, err
 }
 
 // scrubbed is the activity's error for a question about a server that was sent the change's secrets: the cloud may
@@ -44,7 +50,10 @@ func (s site) scrubbed(change rollout.Change, err error) error {
 	if !ok {
 		return err
 	}
-	text := s.scrub(change, app.Message())
+	text := withheld
+	if secrets, err := s.sent(change); err == nil {
+		text = s.Cloud.ScrubError(app.Message(), secrets...)
+	}
 	if text == app.Message() {
 		return err
 	}

@@ -51,13 +51,15 @@ func TestErrorsRepeatNoSecret(t *testing.T) {
 			t.Run(fmt.Sprint(name, status), func(t *testing.T) {
 				inLab(t, stopped(), func(l *lab) {
 					l.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+						w.Header().Set("X-Request-Id", "what-the-support-asks-for")
 						w.WriteHeader(status)
-						_, _ = fmt.Fprintf(w, `{"error":{"code":"Common.0021","message":"sub-job failed: adminPass %s rejected"}}`, plantedPassword)
+						_, _ = fmt.Fprintf(w, `{"error":{"code":"Common.0021","message":"sub-job failed: adminPass %s rejected%s"}}`, plantedPassword, strings.Repeat(" and more", 30))
 						return true
 					}
 					err := ask(l)
 					require.Error(l, err)
 					assert.ErrorContains(l, err, "sub-job failed: adminPass [redacted] rejected")
+					assert.ErrorContains(l, err, "(request what-the-support-asks-for)", "at the end, however long it is")
 				})
 			})
 		}

@@ -133,6 +133,9 @@ func (e *Error) Remedy() string {
 	if e.remedy != "" {
 		return e.remedy
 	}
+	if e.Code == "Ecs.0314" {
+		return "there is no key pair of that name, or it is another user's: correct login.keyPair or login.keyOwner (--key-pair, --key-owner); a rollout keeps those of its plan, so abort it and plan anew"
+	}
 	cause := e.Cause()
 	if e.scope != "" && (cause == CauseCredentials || cause == CausePermission) {
 		return "check the user, password and account, and that " + e.scope + " is one of this cloud and region that the user may use"

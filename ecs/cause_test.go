@@ -68,6 +68,13 @@ func TestCause(t *testing.T) {
 	}
 }
 
+// TestRemedyForAKeyPair: to try again helps nobody.
+func TestRemedyForAKeyPair(t *testing.T) {
+	cloud := newCloud(t, answering(400, `{"error":{"code":"Ecs.0314","message":"The key pair does not exist."}}`))
+	_, err := clientOf(t, cloud).Server(context.Background(), serverID)
+	assert.ErrorContains(t, err, "correct login.keyPair or login.keyOwner (--key-pair, --key-owner); a rollout keeps those of its plan, so abort it and plan anew) (request req-1)")
+}
+
 // TestAdmitted: what an answer about a job that there is not says of the permission to ask for jobs.
 func TestAdmitted(t *testing.T) {
 	for _, test := range []struct {

@@ -17,6 +17,8 @@ import (
 const (
 	// maxMessage bounds, in characters, what of an answer reaches an error.
 	maxMessage = 300
+	// maxError bounds, in characters, an error that is made of several such parts.
+	maxError = 2000
 	// minSecret is the shortest value, in bytes, that is searched for. Shorter ones would tear up every text.
 	minSecret = 4
 	// sharedRun is how many bytes in a row a text has to share with a secret to lose them: the cloud may
@@ -56,12 +58,22 @@ func (c *Client) newScrubber(r request, req *http.Request) *scrubber {
 // characters, without these secrets in any usual spelling or in part, and without the client's own
 // credentials. It is for what an answer that is no error says, such as why a job failed.
 func (c *Client) Scrub(text string, secrets ...Secret) string {
+	return c.scrub(text, maxMessage, secrets)
+}
+
+// ScrubError is Scrub for the text of an error, of which every part is as short already. What to do, and the request
+// that the cloud's support asks for, are at its end.
+func (c *Client) ScrubError(text string, secrets ...Secret) string {
+	return c.scrub(text, maxError, secrets)
+}
+
+func (c *Client) scrub(text string, limit int, secrets []Secret) string {
 	values := make([]string, len(secrets))
 	for i, secret := range secrets {
 		values[i] = secret.Reveal()
 	}
 	s := c.newScrubber(request{secrets: values}, nil)
-	return s.clean(s.removeBeginnings(s.remove(text)), maxMessage)
+	return s.clean(s.removeBeginnings(s.remove(text)), limit)
 }
 
 func (s *scrubber) prepare() {

@@ -248,17 +248,21 @@ func (s *session) showSteps(ctx context.Context, io streams, run client.Workflow
 
 // about adds what is worth knowing of a step.
 func about(step workflows.StepAt, status workflows.Status) string {
+	var parts []string
 	switch {
 	case step.Step == workflows.StepEnded:
-		return string(status.End)
+		parts = append(parts, string(status.End))
 	case step.Step == workflows.StepWait && status.AwaitsPayment():
-		return "job " + status.JobID + ", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at its deadline"
+		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at its deadline")
 	case step.Step == workflows.StepWait:
-		return "job " + status.JobID
+		parts = append(parts, "job "+status.JobID)
 	case status.CancelRequested && step == status.Now():
-		return "cancel requested"
+		parts = append(parts, "cancel requested")
 	}
-	return ""
+	if status.Trouble != "" && step == status.Now() {
+		parts = append(parts, "tried again after: "+status.Trouble)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {
@@ -267,25 +271,26 @@ func (s *session) status(ctx context.Context, workflowID, runID string) (workflo
 	if err == nil {
 		err = answer.Get(&status)
 	}
-	if err == nil && status.Now().Step == workflows.StepWait {
-		status.JobStatus = s.jobStatus(ctx, workflowID, runID)
+	if err == nil && status.Now().Step != workflows.StepEnded {
+		s.addPending(ctx, workflowID, runID, &status)
 	}
 	return status, err
 }
 
-// jobStatus is what the activity that waits for the job has told Temporal last, "" when it has not looked yet.
-func (s *session) jobStatus(ctx context.Context, workflowID, runID string) string {
+// addPending adds what the activity under way has told Temporal last: the status of the job, and its trouble.
+func (s *session) addPending(ctx context.Context, workflowID, runID string, status *workflows.Status) {
 	described, err := s.client.DescribeWorkflowExecution(ctx, workflowID, runID)
 	if err != nil {
-		return "" // it is worth a word, and not an error
+		return // it is worth a word, and not an error
 	}
-	var progress activities.PollProgress
 	for _, pending := range described.GetPendingActivities() {
+		status.Trouble = pending.GetLastFailure().GetMessage()
 		if pending.GetActivityType().GetName() == activities.PollJobName {
+			var progress activities.PollProgress
 			_ = connect.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
+			status.JobStatus = progress.Status
 		}
 	}
-	return progress.Status
 }
 
 // advice is the command that finds out why a worker had trouble with the cloud.

@@ -318,10 +318,11 @@ func TestCloudsYAMLOfTheDocumentation(t *testing.T) {
 func TestCloudsYAMLThatIsWrong(t *testing.T) {
 	_, env := emulated(t)
 	for says, wrong := range map[string]map[string]string{
-		`has no cloud "lab"`:                        cloudsYAML(t, "clouds: {otc: {}}", "", "lab"),
-		"is not a clouds.yaml that can be read":     cloudsYAML(t, "clouds: [the-password: of anybody", "", "otc"),
-		"secure.yaml is not a clouds.yaml that can": cloudsYAML(t, "clouds: {otc: {}}", "the-password", "otc"),
-		"there is no " + t.Name():                   {"OS_CLOUD": "otc", "OS_CLIENT_CONFIG_FILE": t.Name()},
+		`has no cloud "lab": it has edge, otc`:               cloudsYAML(t, "clouds: {otc: {}}", "clouds: {otc: {}, edge: {}}", "lab"),
+		"is not a clouds.yaml that can be read, near line 1": cloudsYAML(t, "clouds:\n  otc: [the-password: of anybody", "", "otc"),
+		"can be read, near line ":                            cloudsYAML(t, "clouds: [the-password: of anybody", "", "otc"),
+		"secure.yaml is not a clouds.yaml that can":          cloudsYAML(t, "clouds: {otc: {}}", "the-password", "otc"),
+		"there is no " + t.Name():                            {"OS_CLOUD": "otc", "OS_CLIENT_CONFIG_FILE": t.Name()},
 	} {
 		_, err := loadConfig(lookup(with(env, wrong)))
 		require.Error(t, err)

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -87,7 +89,10 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 	_, plain := file.Clouds[name]
 	_, secret := secure.Clouds[name]
 	if !plain && !secret {
-		return nil, fmt.Errorf("%s has no cloud %q", path, name)
+		names := slices.Concat(slices.Collect(maps.Keys(file.Clouds)), slices.Collect(maps.Keys(secure.Clouds)))
+		slices.Sort(names)
+		names = slices.Compact(names)
+		return nil, fmt.Errorf("%s has no cloud %q: it has %s", path, name, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	for _, f := range []cloudsFile{file, secure} {
 		named, err := addEntry(vars, f.Clouds, name)
@@ -145,9 +150,19 @@ func (s *settings) findClouds() (path string, text []byte, err error) {
 func parseClouds(path string, text []byte) (cloudsFile, error) {
 	var file cloudsFile
 	if err := yaml.Unmarshal(text, &file); err != nil {
-		return cloudsFile{}, fmt.Errorf("%s is not a clouds.yaml that can be read", path)
+		return cloudsFile{}, fmt.Errorf("%s is not a clouds.yaml that can be read%s", path, whereIn(err))
 	}
 	return file, nil
+}
+
+// line is where the parser stopped, or one of its neighbours. Nothing else of its errors is told: they repeat what is in the file.
+var line = regexp.MustCompile(`\bline (\d+)`)
+
+func whereIn(err error) string {
+	if at := line.FindStringSubmatch(err.Error()); at != nil {
+		return ", near line " + at[1]
+	}
+	return ""
 }
 
 // beside reads another file in the folder of clouds.yaml, if there is one.

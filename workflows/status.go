@@ -40,6 +40,8 @@ type Status struct {
 	// JobStatus is the last status of the job in the step wait. The workflow does not know it: whoever asks adds it from
 	// the heartbeat of PollJob.
 	JobStatus string `json:"job_status,omitempty"`
+	// Trouble is why the step is tried again, as whoever asks has it from Temporal. Empty without any.
+	Trouble string `json:"trouble,omitempty"`
 	// CancelRequested is true once somebody asked for a cancel. From the step submit on it comes too late.
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	End             rollout.ServerEnd `json:"end,omitempty"`

@@ -80,6 +80,7 @@ func (e *Engine) pauseForCredentials(refusal string) {
 	if e.state.Credentials != "" {
 		return
 	}
+	refusal = cutTo(maxRefusal, refusal)
 	e.state.Credentials = refusal
 	if e.state.Phase == rollout.PhaseAborting {
 		e.log("", "waits: "+refusal+mend)

@@ -204,7 +204,7 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	default:
 		s.State = rollout.Pending
 	}
-	e.pauseForCredentials(cut(refusal))
+	e.pauseForCredentials(refusal)
 }
 
 // CredentialsAwaited takes in that the cloud refuses the credentials of the workers to a server in flight, which waits
@@ -212,7 +212,7 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
 	e.tick(now)
 	if e.tally().inFlight > 0 { // else it is over by now
-		e.pauseForCredentials(cut(refusal))
+		e.pauseForCredentials(refusal)
 	}
 }
 

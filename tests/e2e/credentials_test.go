@@ -35,6 +35,9 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	assert.Equal(t, rollout.Counts{Servers: 8, InFlight: 2, Pending: 6}, paused.Counts)
 	ran := machine.CLI(t, "status", "revoked")
 	assert.Contains(t, ran.Out, "mend that, then resume")
+	assert.Regexp(t, `\(request [0-9a-f]{32}\)`, ran.Out)
+	ran = machine.CLI(t, "server", "status", plan.Servers[0].ID, "--task-queue", lab.Queue)
+	assert.Contains(t, ran.Out, "; tried again after: the cloud refuses the credentials of profile default: ")
 
 	lab.Cloud.ClearFaults()
 	ran = machine.CLI(t, "resume", "revoked", "--by", "the test")
