@@ -27,6 +27,7 @@ type emulatorOptions struct {
 	edition  string
 	switches []string
 	lag      time.Duration
+	skew     time.Duration
 	calls    int
 	project  string
 }
@@ -42,6 +43,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.calls, "calls-per-second", 0, "largest `number` of calls in any one second, beyond which they are answered with HTTP 429; 0 is no limit")
 	f.StringVar(&o.project, "project", emulator.DefaultProjectID, "`id` of the project: emulators that serve the profiles of one worker need different ones")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
+	f.DurationVar(&o.skew, "skew", 0, "`time` by which the cloud's clock is ahead of this machine's; below 0 it is behind")
 }
 
 // options are those of the emulated cloud.
@@ -51,6 +53,7 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	}
 	options := emulator.Options{
 		ProjectID: o.project, Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls,
+		Skew: o.skew,
 	}
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {

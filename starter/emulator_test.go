@@ -134,3 +134,9 @@ func TestEmulatorRefusesFaultsForNobody(t *testing.T) {
 	assert.Empty(t, out)
 	assert.Contains(t, errOut, `faults[0]: server "nosuchserver" is not known; known are `)
 }
+
+// TestEmulatorWithAnotherClock: the client finds out whose clock is off.
+func TestEmulatorWithAnotherClock(t *testing.T) {
+	_, err := serveEmulator(t, "--skew", "20m").Server(t.Context(), firstServer(t).ID)
+	assert.ErrorContains(t, err, "behind the cloud's: set it right there")
+}
