@@ -89,7 +89,7 @@ const (
 	// maxRefusal is for the one refusal of credentials, which pauses the rollout: what to do about it, and the request
 	// that the cloud's support asks for, are at its end.
 	maxRefusal = 2000
-	logLength = 50
+	logLength  = 50
 	// busyRetry is how long after a server was found busy it is tried again. A change takes minutes.
 	busyRetry = time.Minute
 )
