@@ -34,7 +34,7 @@ type gathering struct {
 	rollout.Inventory
 	// lacks are the permissions that are missing, and calls that the cloud does not have, each a reason against the plan.
 	lacks []string
-	// unread is true when they hide the servers or the target.
+	// unread is true when one was missing by the time that the servers and the target had been read.
 	unread        bool
 	askedForDisks bool
 }

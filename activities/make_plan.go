@@ -61,8 +61,8 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
-	plan, _ := planner.Make(doc, g.Inventory, time.Now()) // its problems are those of the plan below
-	if err := g.aboutPlanned(ctx, plan); err != nil {
+	plan, problem := planner.Make(doc, g.Inventory, time.Now()) // it is that of the plan below, too
+	if err := g.aboutPlanned(ctx, plan, problem != nil || len(g.lacks) > 0); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
 	if g.unread { // and would be taken for what is not there
@@ -114,11 +114,13 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 }
 
 // aboutPlanned reads what comes after a first plan, because only a plan tells which servers are meant: the sizes of
-// disks, and whether the credentials may look at a planned server as a rollout does. A plan with problems may have more
-// of them there.
-func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan) error {
-	if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil {
-		return err
+// disks, and whether the credentials may look at a planned server as a rollout does. A plan that is refused already may
+// have more problems there, but nobody waits long for them, and trouble with finding them hides no other.
+func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused bool) error {
+	if !refused || plan.Change.ImageID != "" && len(plan.Servers) <= everySize {
+		if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil && (!refused || ctx.Err() != nil) {
+			return err
+		}
 	}
 	var server string
 	switch {

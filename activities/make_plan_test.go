@@ -325,6 +325,14 @@ func TestMakePlanTellsAllAtOnce(t *testing.T) {
 	}
 }
 
+// TestMakePlanIsRefusedInSpiteOfTrouble: what is known already is told, whatever becomes of the rest.
+func TestMakePlanIsRefusedInSpiteOfTrouble(t *testing.T) {
+	inLab(t, withFaults(fleetSized(12), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.ServerError, Times: -1}), func(l *lab) {
+		says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) { s.Select.Expect.Count = new(13) }))
+		assert.Contains(l, says, "the selection comes to 12 servers and exactly 13 is expected")
+	})
+}
+
 // TestMakePlanKnowsWhichRollbackIsRefused by the look that comes before it, and says so in the same words.
 func TestMakePlanKnowsWhichRollbackIsRefused(t *testing.T) {
 	options := stopped()

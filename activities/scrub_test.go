@@ -53,7 +53,7 @@ func TestErrorsRepeatNoSecret(t *testing.T) {
 					l.answer = func(w http.ResponseWriter, _ *http.Request) bool {
 						w.Header().Set("X-Request-Id", "what-the-support-asks-for")
 						w.WriteHeader(status)
-						_, _ = fmt.Fprintf(w, `{"error":{"code":"Common.0021","message":"sub-job failed: adminPass %s rejected%s"}}`, plantedPassword, strings.Repeat(" and more", 30))
+						_, _ = fmt.Fprintf(w, `{"error":{"code":"Common.0021","message":"sub-job failed: adminPass %s rejected%s%[1]s"}}`, plantedPassword, strings.Repeat(" and more", 28))
 						return true
 					}
 					err := ask(l)

@@ -23,7 +23,7 @@ const (
 	ActionChangeOS    = "ecs:cloudServers:changeOS"
 )
 
-// Cause is what is in the way where the same call will fail until somebody mends that.
+// Cause is what is in the way where the same call most likely fails until somebody mends that.
 type Cause string
 
 // The causes.
@@ -34,7 +34,7 @@ const (
 	CauseProject     Cause = "project"     // not that of the credentials
 	CausePermission  Cause = "permission"  // the credentials may not make this call
 	CauseLimit       Cause = "limit"       // more calls wait than may be made: ErrNoTurn
-	CauseNetwork     Cause = "network"     // no connection to the address, which may pass
+	CauseNetwork     Cause = "network"     // no connection to the address came about
 )
 
 // Cause is "" for trouble of any other kind. The codes: ECS error table, and that of the API gateway.

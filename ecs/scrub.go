@@ -61,7 +61,7 @@ func (c *Client) Scrub(text string, secrets ...Secret) string {
 	return c.scrub(text, maxMessage, secrets)
 }
 
-// ScrubError is Scrub for the text of an error, of which every part is as short already. What to do, and the request
+// ScrubError is Scrub for the text of an Error and what was said around it, at most 2000 characters. What to do, and the request
 // that the cloud's support asks for, are at its end.
 func (c *Client) ScrubError(text string, secrets ...Secret) string {
 	return c.scrub(text, maxError, secrets)

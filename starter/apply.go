@@ -225,9 +225,9 @@ func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, docu
 	return plan, nil
 }
 
-// samePlan is true when nothing but the time tells the plans apart.
+// samePlan is true when nothing but the time, and what the worker calls the project and its cloud, tells the plans apart.
 func samePlan(old, new rollout.Plan) (bool, error) {
-	new.MadeAt = old.MadeAt
+	new.MadeAt, new.Profile, new.Edition = old.MadeAt, old.Profile, old.Edition
 	err := new.Seal()
 	return new.Digest == old.Digest, err
 }

@@ -245,17 +245,20 @@ func TestReplan(t *testing.T) {
 	assert.Equal(t, 2, p.Counts.Done, "no server has drifted, and still the new plan counts")
 }
 
-// TestSamePlan: nothing but the time may differ, down to a warning.
+// TestSamePlan: nothing but the time and the names of the project may differ, down to a warning.
 func TestSamePlan(t *testing.T) {
 	plan := rollout.Plan{Name: "web", Servers: []rollout.PlannedServer{{ID: "1"}}}
 	require.NoError(t, plan.Seal())
 	warned := plan
 	warned.Warnings = []string{"it is Friday"}
 	require.NoError(t, warned.Seal())
+	renamed := plan
+	renamed.Profile, renamed.Edition = "web", "otc"
+	require.NoError(t, renamed.Seal())
 	for _, c := range []struct {
 		new  rollout.Plan
 		want bool
-	}{{plan, true}, {warned, false}} {
+	}{{plan, true}, {warned, false}, {renamed, true}} {
 		same, err := samePlan(plan, c.new)
 		require.NoError(t, err)
 		assert.Equal(t, c.want, same)

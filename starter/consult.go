@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/activities"
@@ -63,7 +65,8 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Wri
 	go func() { ended <- run.Get(ctx, result) }()
 	ticker := time.NewTicker(slowCheck)
 	defer ticker.Stop()
-	for told := ""; ; {
+	told := map[string]bool{}
+	for {
 		select {
 		case err := <-ended:
 			switch {
@@ -78,32 +81,42 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Wri
 				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
 				return fmt.Errorf("no worker serves task queue %s any more: start reimage-worker and try again", s.taskQueue)
 			}
-			if keeps := s.keeps(ctx, run); keeps != "" && keeps != told {
-				safetext.Fprintf(says, "%s\n", keeps)
-				told = keeps
+			for _, line := range s.keeps(ctx, run) {
+				if same := requestID.ReplaceAllString(line, ""); !told[same] {
+					told[same] = true
+					safetext.Fprintf(says, "%s\n", line)
+				}
 			}
 		}
 	}
 }
 
-// keeps is what keeps a look: the trouble that it had, or else what is read now. "" when Temporal does not tell.
-func (s *session) keeps(ctx context.Context, run client.WorkflowRun) string {
+// requestID is what differs between two failures of one kind.
+var requestID = regexp.MustCompile(`\(request [^)]*\)`)
+
+// keeps is what keeps a look: the trouble that it had, and what is read now. Nothing when Temporal does not tell.
+func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []string) {
 	described, err := s.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 	if err != nil {
-		return ""
+		return nil
 	}
 	for _, pending := range described.GetPendingActivities() {
-		if failure := pending.GetLastFailure(); failure != nil {
-			return "a worker tries again after: " + failure.GetMessage()
+		failure, details := pending.GetLastFailure(), pending.GetHeartbeatDetails()
+		if failure != nil {
+			lines = append(lines, "a worker tries again after: "+failure.GetMessage())
 		}
 		var progress activities.ReadingProgress
-		if details := pending.GetHeartbeatDetails(); details != nil {
+		if details != nil {
 			_ = connect.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
 		}
-		if progress.Reading != "" {
-			return "a worker is still asking the cloud: " + progress.Reading
+		switch {
+		case pending.GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED && failure == nil:
+			lines = append(lines, "no worker has begun yet")
+		case progress.Reading != "":
+			lines = append(lines, "a worker is still asking the cloud: "+progress.Reading)
+		case details == nil: // otherwise it has just begun
+			lines = append(lines, "a worker is still asking the cloud")
 		}
-		return "a worker is still asking the cloud"
 	}
-	return ""
+	return lines
 }

@@ -217,7 +217,10 @@ func (s *session) servedBy(ctx context.Context, doctorID string) string {
 		}
 	}
 	pollers, _ := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
-	if who == "" {
+	switch {
+	case who == "" && len(pollers) == 0:
+		return "these checks were made for task queue " + s.taskQueue
+	case who == "":
 		return fmt.Sprintf("task queue %s is served by %s", s.taskQueue, strings.Join(pollers, ", "))
 	}
 	said := fmt.Sprintf("%s has made these checks for task queue %s", who, s.taskQueue)

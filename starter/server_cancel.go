@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/workflows"
 )
 
 func newServerCancelCommand(io streams) *cobra.Command {
@@ -48,11 +50,8 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 		return fmt.Errorf("nothing to cancel: the last change of server %s ended at %s; see: reimage server status %s",
 			serverID, latest.GetCloseTime().AsTime().Local().Format(time.DateTime), serverID)
 	}
-	// Without an answer nobody knows that it is too late, and to ask for a cancel harms nothing.
-	if status, err := s.status(ctx, execution.GetWorkflowId(), execution.GetRunId()); err == nil && status.PastCancel() {
-		now := status.Now()
-		return fmt.Errorf("too late, nothing was cancelled: the change of %s has been submitted, and the server is carried to its end (%s %s); see what comes of it with: reimage server status %s --wait",
-			safetext.Line(status.Name), now.Step, about(now, status), serverID)
+	if late := tooLate(s.statusSoon(ctx, execution.GetWorkflowId(), execution.GetRunId())); late != "" {
+		return fmt.Errorf("too late, nothing more can be cancelled: %s; see what comes of it with: reimage server status %s --wait", late, serverID)
 	}
 	// The run id is pinned: a later change of the same server is not the one that was meant.
 	err = s.client.CancelWorkflowWithOptions(ctx, client.CancelWorkflowOptions{
@@ -63,4 +62,30 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 	}
 	fmt.Fprintf(io.out, "cancel requested for workflow %s. Once the change has been submitted it is too late, and the server is carried to its end; see what came of it with: reimage server status %s --wait\n", execution.GetWorkflowId(), serverID)
 	return nil
+}
+
+// statusSoon is the status, or none where no worker tells it at once. Then nobody knows whether it is too late, and to
+// ask for a cancel harms nothing: the change goes on meanwhile.
+func (s *session) statusSoon(ctx context.Context, workflowID, runID string) workflows.Status {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	status, err := s.status(ctx, workflowID, runID)
+	if err != nil {
+		return workflows.Status{}
+	}
+	return status
+}
+
+// tooLate says why a cancel would have no effect, "" when it may have one.
+func tooLate(status workflows.Status) string {
+	now, why := status.Now(), ""
+	switch now.Step {
+	case workflows.StepSubmit, workflows.StepWait, workflows.StepProve:
+		why = "has been submitted or is about to be, and the server is carried to its end"
+	case workflows.StepLeave, workflows.StepEnded:
+		why = "is over, and the server is only left as it should be"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("the change of %s %s (%s)", safetext.Line(status.Name), why, strings.TrimSpace(string(now.Step)+" "+safetext.Line(about(now, status))))
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -284,13 +285,23 @@ func (s *session) addPending(ctx context.Context, workflowID, runID string, stat
 		return // it is worth a word, and not an error
 	}
 	for _, pending := range described.GetPendingActivities() {
-		status.Trouble = pending.GetLastFailure().GetMessage()
+		status.Trouble = trouble(pending)
 		if pending.GetActivityType().GetName() == activities.PollJobName {
 			var progress activities.PollProgress
 			_ = connect.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
 			status.JobStatus = progress.Status
 		}
 	}
+}
+
+// trouble is why an activity waits to be tried again. Temporal keeps a failure while the next attempt is at it, and that
+// may be well; that a worker stopped is none.
+func trouble(pending *workflow.PendingActivityInfo) string {
+	failure := pending.GetLastFailure()
+	if pending.GetState() != enums.PENDING_ACTIVITY_STATE_SCHEDULED || failure.GetApplicationFailureInfo().GetType() == activities.ErrWorkerStopping {
+		return ""
+	}
+	return failure.GetMessage()
 }
 
 // advice is the command that finds out why a worker had trouble with the cloud.

@@ -6,7 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/workflows"
 )
 
 // TestDeclined: only Temporal's own word is proof that nothing was started.
@@ -23,4 +29,37 @@ func TestDeclined(t *testing.T) {
 	} {
 		assert.False(t, declined(err), "%T", err)
 	}
+}
+
+// TestTooLate: from the submission on a cancel has no effect, and before it nobody is told so.
+func TestTooLate(t *testing.T) {
+	for step, says := range map[workflows.Step]string{
+		"": "", workflows.StepLook: "", workflows.StepStop: "",
+		workflows.StepSubmit: "has been submitted or is about to be",
+		workflows.StepWait:   "(wait job j-1)",
+		workflows.StepProve:  "is carried to its end",
+		workflows.StepLeave:  "is over, and the server is only left as it should be",
+		workflows.StepEnded:  "is over",
+	} {
+		late := tooLate(workflows.Status{Name: "web-01", JobID: "j-1", Steps: []workflows.StepAt{{Step: step}}})
+		assert.Contains(t, late, says)
+		assert.Equal(t, says == "", late == "", step)
+	}
+	assert.Empty(t, tooLate(workflows.Status{}), "nobody answered")
+}
+
+// TestTrouble: only what waits for its next attempt has any, and a worker that stopped is none.
+func TestTrouble(t *testing.T) {
+	failed := func(kind string) *failure.Failure {
+		return &failure.Failure{Message: "HTTP 503", FailureInfo: &failure.Failure_ApplicationFailureInfo{ApplicationFailureInfo: &failure.ApplicationFailureInfo{Type: kind}}}
+	}
+	waits, works := enums.PENDING_ACTIVITY_STATE_SCHEDULED, enums.PENDING_ACTIVITY_STATE_STARTED
+	assert.Equal(t, "HTTP 503", trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(activities.ErrCloud)}))
+	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: works, LastFailure: failed(activities.ErrCloud)}), "the next attempt may be well")
+	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(activities.ErrWorkerStopping)}))
+	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: waits}))
+
+	status := workflows.Status{Steps: []workflows.StepAt{{Step: workflows.StepLook}, {Step: workflows.StepWait}}, JobID: "j-1", Trouble: "HTTP 503"}
+	assert.Equal(t, "job j-1; tried again after: HTTP 503", about(status.Now(), status))
+	assert.Empty(t, about(status.Steps[0], status), "of an earlier step it says nothing")
 }

@@ -59,15 +59,6 @@ func (s Status) Now() StepAt {
 // AwaitsPayment is true while the change does not begin because nobody has paid its order.
 func (s Status) AwaitsPayment() bool { return s.JobStatus == activities.JobAwaitsPayment }
 
-// PastCancel is true when a cancel would come too late: the old disk may be gone.
-func (s Status) PastCancel() bool {
-	switch s.Now().Step {
-	case StepSubmit, StepWait, StepProve, StepLeave, StepEnded:
-		return true
-	}
-	return false
-}
-
 func (c *changeOS) status(ctx workflow.Context) Status {
 	return Status{
 		Steps: c.steps, Name: c.result.Name, JobID: c.result.JobID,

@@ -224,3 +224,11 @@ func TestAFailureToldDuringTheSoakChangesNothing(t *testing.T) {
 //     server's turn.
 //   - servers that come to match the selection, or no longer do, while the rollout runs: the plan is what runs.
 //   - a lease that expires, clocks of lock owners: the lock is the id of the server's workflow and has no clock.
+
+// TestRefusalIsToldToItsEnd: what to do about it, and the request that the cloud's support asks for, come last.
+func TestRefusalIsToldToItsEnd(t *testing.T) {
+	refusal := "the cloud refuses the credentials: " + strings.Repeat("x", 900) + " (check the keys) (request 4711)"
+	s := play(t, plan(2, 1, 0))
+	s.refuse(0, true, refusal)
+	assert.Contains(t, s.checker.restored().Progress().Why, refusal)
+}

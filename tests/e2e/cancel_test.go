@@ -48,7 +48,7 @@ func TestCancelAfterSubmit(t *testing.T) {
 	lab.AwaitStep(run, workflows.StepWait)
 	refused := machine.CLI(t, "server", "cancel", before.ID, "--task-queue", lab.Queue)
 	assert.Equal(t, 1, refused.Code)
-	assert.Contains(t, refused.ErrOut, "too late, nothing was cancelled")
+	assert.Contains(t, refused.ErrOut, "too late, nothing more can be cancelled: the change of "+before.Name+" has been submitted or is about to be")
 
 	require.NoError(t, machine.Temporal.Client.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()))
 	ran := machine.CLI(t, "server", "status", before.ID, "--wait", "--output", "json", "--task-queue", lab.Queue)

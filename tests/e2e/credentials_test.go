@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +37,10 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	ran := machine.CLI(t, "status", "revoked")
 	assert.Contains(t, ran.Out, "mend that, then resume")
 	assert.Regexp(t, `\(request [0-9a-f]{32}\)`, ran.Out)
-	ran = machine.CLI(t, "server", "status", plan.Servers[0].ID, "--task-queue", lab.Queue)
-	assert.Contains(t, ran.Out, "; tried again after: the cloud refuses the credentials of profile default: ")
+	lab.Eventually("the status of a server in flight tells of it", func() bool {
+		ran = machine.CLI(t, "server", "status", plan.Servers[0].ID, "--task-queue", lab.Queue)
+		return strings.Contains(ran.Out, "; tried again after: the cloud refuses the credentials of profile default: ")
+	})
 
 	lab.Cloud.ClearFaults()
 	ran = machine.CLI(t, "resume", "revoked", "--by", "the test")
