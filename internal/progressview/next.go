@@ -34,7 +34,10 @@ func Next(p rollout.Progress) []string {
 	}
 	if p.Failed > 0 {
 		retry := " --all" + then
-		if slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }) {
+		switch {
+		case slices.ContainsFunc(p.Failures, mayChangeYet):
+			retry += "  # not before you know that no change comes any more"
+		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
 			retry += "  # repair first"
 		}
 		// Unless somebody removes the reason, a server that was refused is refused again; one that has vanished
@@ -57,6 +60,12 @@ func Next(p rollout.Progress) []string {
 	}
 	offer(rollout.Abort, "")
 	return commands
+}
+
+// mayChangeYet is true for a server that showed its old disk when it was judged, and is not called intact: its change
+// may still come, and a retry is another one.
+func mayChangeYet(s rollout.ServerProgress) bool {
+	return s.End == rollout.FailedChanged && s.After == s.Before && s.After.VolumeID != ""
 }
 
 // vanished are the servers that have vanished, as the words of a command, when all failures are known and they are
@@ -106,6 +115,9 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	}
 	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
 	lead := ""
+	if mayChangeYet(s) {
+		lead = "its change may still come: see in the console that it cannot (an unpaid order: pay or cancel it), then "
+	}
 	switch s.End {
 	case rollout.FailedLost:
 		lead = "repair it in the cloud's console, then "

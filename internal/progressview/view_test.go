@@ -254,6 +254,16 @@ func TestNextByFailure(t *testing.T) {
 		assert.Equal(t, want+"; "+abort, strings.Join(progressview.Next(p), "; "))
 	}
 	p := breached()
+	unpaid := failure(1, rollout.FailedChanged, "the job is still PENDING_PAYMENT")
+	unpaid.Before = rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
+	unpaid.After = unpaid.Before
+	p.Failures, p.Failed = []rollout.ServerProgress{unpaid, failure(2, rollout.FailedLost, "lost")}, 2
+	assert.Equal(t, retry+"  # not before you know that no change comes any more", progressview.Next(p)[0])
+	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
+	assert.Contains(t, frame, "-> its change may still come: see in the console that it cannot (an unpaid order: pay or cancel it), then reimage retry web-fleet web-01")
+	assert.Equal(t, 1, strings.Count(frame, "may still come"), "a disk that is lost is")
+
+	p = breached()
 	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
 	assert.Equal(t, retry, progressview.Next(p)[0], "not all of them are known")
 }
