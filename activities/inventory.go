@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -59,8 +60,8 @@ func (g *gathering) from(s site) {
 
 // failure is the error of the activity for an error of the gathering.
 func (g *gathering) failure(ctx context.Context, err error) error {
-	if cloud, ok := errors.AsType[*ecs.Error](err); ok && ctx.Err() == nil && setUpWrong(cloud) {
-		return final(ErrRefused, cloud)
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && ctx.Err() == nil && (setUpWrong(cloud) || cloud.Cause() == ecs.CauseProject) {
+		return final(ErrRefused, fmt.Errorf("profile %s: %w", g.Name, cloud))
 	}
 	return g.cloudError(ctx, err)
 }

@@ -157,7 +157,7 @@ func (e *Error) Remedy() string {
 	case CauseLimit:
 		return "wait until less is under way, or allow more calls per second if the cloud bears them"
 	case CauseNetwork:
-		return "see whether the machine that sent this reaches that address: network, firewall, HTTPS_PROXY"
+		return "see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY"
 	}
 	return ""
 }

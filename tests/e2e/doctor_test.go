@@ -161,7 +161,7 @@ func TestSlowPlanSaysWhy(t *testing.T) {
 		says  []string
 	}{
 		"nobody listens": {emulator.Options{}, map[string]string{"REIMAGE_ECS_ENDPOINT": "http://127.0.0.1:1"},
-			[]string{"reaches that address: network, firewall, HTTPS_PROXY)", "; find out why with: reimage doctor --task-queue "}},
+			[]string{"reaches it: network, firewall, HTTPS_PROXY)", "; find out why with: reimage doctor --task-queue "}},
 		"trouble that passes": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: emulator.ServerError, Times: 9}}}, nil,
 			[]string{"\na worker tries again after: list servers: HTTP 5", "\n  image " + goodImage + " does not exist"}},
 	} {
