@@ -197,7 +197,7 @@ func refused(err error) Finding {
 	case cloud.Class() == ecs.ClassThrottled:
 		finding.Fix = "too many requests, from here or from elsewhere in the project: wait a minute and try again; if it stays so, set a lower REIMAGE_CALLS_PER_SECOND (docs/configuration.md#limits)"
 	case cloud.Status == 0 && cloud.Class() == ecs.ClassTransient:
-		finding.Fix = "see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY"
+		finding.Fix = ecs.NetworkRemedy
 	}
 	return finding
 }

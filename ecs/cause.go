@@ -128,6 +128,9 @@ func causeOfSilence(err error) (cause Cause, remedy string) {
 	return "", ""
 }
 
+// NetworkRemedy is what to do about an address that gives no answer.
+const NetworkRemedy = "see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY"
+
 // Remedy says what to do about the cause, "" without one.
 func (e *Error) Remedy() string {
 	if e.remedy != "" {
@@ -157,7 +160,7 @@ func (e *Error) Remedy() string {
 	case CauseLimit:
 		return "wait until less is under way, or allow more calls per second if the cloud bears them"
 	case CauseNetwork:
-		return "see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY"
+		return NetworkRemedy
 	}
 	return ""
 }

@@ -90,6 +90,20 @@ func asUser(password, project string) map[string]string {
 	}
 }
 
+// everyServer is a file with a rollout of every server.
+func everyServer(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rollout.yaml")
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `apiVersion: reimage/v1
+kind: Rollout
+metadata: {name: %s}
+spec:
+  select: {names: ['*']}
+  image: {id: %s}
+`, name, goodImage), 0o600))
+	return path
+}
+
 // TestDoctorAndPlanNameWhatIsSetUpWrong: the same cause and the same remedy, whoever is asked.
 func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 	t.Parallel()
@@ -131,8 +145,7 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 			assert.Contains(t, found[test.check].Seen, test.seen)
 			assert.Contains(t, found[test.check].Fix, test.fix)
 
-			document := filepath.Join(t.TempDir(), "rollout.yaml")
-			require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: ill}\nspec:\n  select: {names: ['*']}\n  image: {id: "+goodImage+"}\n"), 0o600))
+			document := everyServer(t, "ill")
 			ran := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
 			assert.Equal(t, 1, ran.Code)
 			says := test.fix
@@ -153,8 +166,7 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 // reached is told before long.
 func TestSlowPlanSaysWhy(t *testing.T) {
 	t.Parallel()
-	document := filepath.Join(t.TempDir(), "rollout.yaml")
-	require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: slow}\nspec:\n  select: {names: ['*']}\n  image: {id: "+goodImage+"}\n"), 0o600))
+	document := everyServer(t, "slow")
 	for name, test := range map[string]struct {
 		cloud emulator.Options
 		env   map[string]string
