@@ -21,7 +21,8 @@ type CheckPlanResult struct {
 	Drift []rollout.Drift `json:"drift,omitempty"`
 }
 
-// CheckPlan reads the planned servers, a hundred with each request, and the image. It touches nothing. A
+// CheckPlan reads the planned servers, a hundred with each request, the jobs of earlier changes that were
+// not seen to their end, and the image. It touches nothing. A
 // plan that is not as the planner made it is InvalidRequest; other errors are trouble with asking.
 func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
 	plan := in.Plan
@@ -44,6 +45,9 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 		ids[i] = s.ID
 	}
 	if err := g.named(ctx, ids); err != nil {
+		return CheckPlanResult{}, g.failure(ctx, err)
+	}
+	if err := g.unfinished(ctx, plan.Servers); err != nil {
 		return CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {

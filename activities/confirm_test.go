@@ -7,35 +7,49 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
-// waiting is a Temporal that still waits for the attempt, unless the function says otherwise.
-type waiting func(ctx context.Context) error
+// forgetful is a Temporal without any workflow.
+type forgetful struct{}
 
-func (w waiting) RecordActivityHeartbeat(ctx context.Context, _ []byte, _ ...any) error {
-	if w == nil {
-		return nil
-	}
-	return w(ctx)
+func (forgetful) RecordActivityHeartbeat(context.Context, []byte, ...any) error { return nil }
+
+func (forgetful) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
 }
 
-// ListWorkflow lists none.
-func (w waiting) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+func (forgetful) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return nil, serviceerror.NewNotFound("workflow not found")
+}
+
+func (forgetful) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
+	panic("there is no history")
+}
+
+// waiting is a Temporal that still waits for the attempt, unless the function says otherwise.
+type waiting struct {
+	forgetful
+	answer func(ctx context.Context) error
+}
+
+func (w waiting) RecordActivityHeartbeat(ctx context.Context, _ []byte, _ ...any) error {
+	return w.answer(ctx)
 }
 
 // TestNothingIsWrittenThatTemporalDoesNotConfirm: an attempt that was frozen, or is cut off, has a successor that it
 // cannot know of.
 func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 	answers := map[string]struct {
-		answer waiting
+		answer func(context.Context) error
 		took   time.Duration
 		says   string
 	}{
@@ -62,7 +76,7 @@ func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 		for op, write := range writes {
 			t.Run(what+", "+op, func(t *testing.T) {
 				inLab(t, write.from(), func(l *lab) {
-					l.acts.Temporal = test.answer
+					l.acts.Temporal = waiting{answer: test.answer}
 					began := time.Now()
 					err := write.make(l)
 					assert.Equal(l, test.took, time.Since(began))
@@ -80,7 +94,7 @@ func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 func TestTheLookIsTooOldToConfirm(t *testing.T) {
 	slow := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Latency, Delay: requestTimeout - time.Second}
 	inLab(t, withFaults(stopped(), slow), func(l *lab) {
-		l.acts.Temporal = waiting(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		l.acts.Temporal = waiting{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrNotSent, false)
 		assert.Contains(l, failed.Message(), "the look at the server is too old by now")
 		assert.Zero(l, l.sent())
@@ -90,10 +104,10 @@ func TestTheLookIsTooOldToConfirm(t *testing.T) {
 // TestUnconfirmedIsNoDoubt: nothing was sent, so the next attempt need not settle.
 func TestUnconfirmedIsNoDoubt(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		l.acts.Temporal = waiting(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		l.acts.Temporal = waiting{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		end := l.submit(attempt{})
 		failsWith(l, end.err, activities.ErrNotSent, false)
-		l.acts.Temporal = waiting(nil)
+		l.acts.Temporal = forgetful{}
 		next := l.submit(attempt{number: 2, details: end.last()})
 		require.NoError(l, next.err)
 		assert.Less(l, next.took, testTiming().Settle)
@@ -107,25 +121,23 @@ func TestConfirmedByTheAttemptAndItsWords(t *testing.T) {
 		var asked heartbeats
 		l.acts.Temporal = &asked
 		require.NoError(l, l.submit(attempt{}).err)
-		require.Len(l, asked, 1, "one question for each write")
-		assert.NotEmpty(l, asked[0].token)
-		assert.Equal(l, []any{activities.SubmitProgress{Doing: "sending the change"}}, asked[0].details)
+		require.Len(l, asked.all, 1, "one question for each write")
+		assert.NotEmpty(l, asked.all[0].token)
+		assert.Equal(l, []any{activities.SubmitProgress{Doing: "sending the change"}}, asked.all[0].details)
 	})
 }
 
-type heartbeats []struct {
+type heartbeats struct {
+	forgetful
+	all []heartbeat
+}
+
+type heartbeat struct {
 	token   []byte
 	details []any
 }
 
-func (h *heartbeats) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	return nil, nil // nobody asks
-}
-
 func (h *heartbeats) RecordActivityHeartbeat(_ context.Context, token []byte, details ...any) error {
-	*h = append(*h, struct {
-		token   []byte
-		details []any
-	}{token, details})
+	h.all = append(h.all, heartbeat{token, details})
 	return nil
 }

@@ -34,6 +34,8 @@ type FindHolderResult struct {
 // id of the server.
 const LockIDPrefix = "changeos/"
 
+func lockID(project, serverID string) string { return LockIDPrefix + project + "/" + serverID }
+
 // FindHolder says who is changing a server that could not be had: a rollout, or somebody's command.
 func (a *Activities) FindHolder(ctx context.Context, in FindHolderInput) (FindHolderResult, error) {
 	description, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, in.WorkflowID, "")

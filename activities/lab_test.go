@@ -72,7 +72,7 @@ func inLab(t *testing.T, options emulator.Options, test func(l *lab)) {
 				return value, ok
 			}},
 			Timing:   testTiming(),
-			Temporal: waiting(nil),
+			Temporal: forgetful{},
 		}
 		test(l)
 		l.showsNoSecret("the worker's log", l.logs.String())

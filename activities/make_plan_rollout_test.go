@@ -88,7 +88,7 @@ func TestMakePlanWhileARolloutRuns(t *testing.T) {
 
 // holding is a Temporal in which a rollout changes servers.
 type holding struct {
-	waiting
+	forgetful
 	*lab
 	servers []string
 	err     error

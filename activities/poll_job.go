@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -84,18 +85,18 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case now.Final():
 			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, now.Failure())}, nil
 		case !time.Now().Before(in.Deadline):
-			return PollJobResult{End: JobOverdue, Reason: "the job is still " + now.Status + owed(now.Status)}, nil
+			return PollJobResult{End: JobOverdue, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil
 		}
 		heart.say(ctx, PollProgress{Status: now.Status})
 	}
 }
 
 // owed is what to do about an order that nobody has paid: until then another change would be another order.
-func owed(status string) string {
+func owed(status, serverID string) string {
 	if status != JobAwaitsPayment {
 		return ""
 	}
-	return ": pay its order in the cloud's console, or cancel it there, before the server is tried again"
+	return ": pay its order in the cloud's console, or cancel it there and say so with reimage server forget " + cmp.Or(serverID, "ID") + ", before the server is tried again"
 }
 
 // took is how long the job took by its own word, which does not depend on when somebody looked. A job that claims

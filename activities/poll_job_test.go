@@ -106,7 +106,7 @@ func TestPollJobPastItsDeadline(t *testing.T) {
 // ends the wait; only SUCCESS, FAIL and the deadline do.
 func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 	for status, says := range map[string]string{
-		"PENDING_PAYMENT":   "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there, before the server is tried again",
+		"PENDING_PAYMENT":   "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there and say so with reimage server forget ID, before the server is tried again",
 		"FROZEN_FOR_REVIEW": "FROZEN_FOR_REVIEW", "CANCELLED": "CANCELLED",
 	} {
 		for name, until := range map[string]time.Duration{"for a while": 5 * time.Minute, "for ever": time.Hour} {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -23,6 +25,8 @@ type PreflightInput struct {
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+	// AskEarlier has it look for an earlier change of the server that is not over.
+	AskEarlier bool `json:"ask_earlier,omitempty"`
 }
 
 // PreflightResult is what the cloud shows of the server and the image, with every reason against the
@@ -40,7 +44,11 @@ type PreflightResult struct {
 	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
 	AlreadyThere bool `json:"already_there,omitempty"`
 	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
-	Prepaid  bool     `json:"prepaid,omitempty"`
+	Prepaid bool `json:"prepaid,omitempty"`
+	// Unfinished is the job of an earlier change that is not over. It is among the refusals, too.
+	Unfinished string `json:"unfinished,omitempty"`
+	// AsBefore is the status that the server had before an earlier change, which has left it stopped. Empty without one.
+	AsBefore string   `json:"as_before,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
 }
@@ -82,6 +90,9 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		}
 		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
+		if err := s.earlier(ctx, &check); err != nil {
+			return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
+		}
 	}
 	image, err := s.image(ctx, in.Change.ImageID)
 	switch {
@@ -114,6 +125,36 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 		err = s.open(ctx)
 	}
 	return s, err
+}
+
+// earlier looks for a change that was sent to the server before. One that is not over may come at any time, and another
+// one would be the second.
+func (s site) earlier(ctx context.Context, check *preflight) error {
+	if !check.in.AskEarlier {
+		return nil
+	}
+	serverID := check.in.ServerID
+	sent, err := LatestSent(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil || sent == nil {
+		return err
+	}
+	unfinished, err := s.unfinished(ctx, sent)
+	if err != nil {
+		return err
+	}
+	if unfinished != "" {
+		check.result.Unfinished = sent.JobID
+		check.refuse("%s has an earlier change that is not over: %s; wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s",
+			check.called(), unfinished, serverID)
+	}
+	if sent.JobID == "" && (sent.Result == nil || check.result.Before.VolumeID == sent.Result.Before.VolumeID) {
+		check.note("an earlier change of %s was sent, the cloud's answer was lost, and it was not seen to come: it may come yet", check.called())
+	}
+	if power := check.in.Change.Power; (power == "" || power == rollout.PowerAsBefore) && sent.stopped(check.result.Before) {
+		check.result.AsBefore = sent.Result.Before.Status
+		check.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", check.called())
+	}
+	return nil
 }
 
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot

@@ -236,7 +236,7 @@ func samePlan(old, new rollout.Plan) (bool, error) {
 func (s *session) apply(ctx context.Context, io streams, o applyOptions, plan rollout.Plan) (*rolloutRun, error) {
 	fmt.Fprint(io.err, losses(plan))
 	if !o.yes {
-		if err := consent(ctx, io, fmt.Sprintf("%s (rollout %s)", rollout.Count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
+		if err := consent(ctx, io, fmt.Sprintf("to destroy %s (rollout %s)", rollout.Count(len(plan.Servers), "system disk"), plan.Name)); err != nil {
 			return nil, err
 		}
 	}

@@ -91,7 +91,7 @@ named before anything is touched. Ctrl-C stops watching and not the change: see
 		},
 	}
 	o.addFlags(cmd.Flags())
-	cmd.AddCommand(newServerStatusCommand(io), newServerCancelCommand(io))
+	cmd.AddCommand(newServerStatusCommand(io), newServerCancelCommand(io), newServerForgetCommand(io))
 	return cmd
 }
 
@@ -109,7 +109,9 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	}
 	defer s.close()
 
-	found, err := s.check(ctx, io.err, activities.PreflightInput{Profile: o.profile, ServerID: serverID, Change: o.change})
+	found, err := s.check(ctx, io.err, activities.PreflightInput{
+		Profile: o.profile, ServerID: serverID, Change: o.change, AskEarlier: true,
+	})
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 	}
 	fmt.Fprint(io.err, loss(serverID, found))
 	if !o.yes {
-		if err := consent(ctx, io, "this system disk"); err != nil {
+		if err := consent(ctx, io, "to destroy this system disk"); err != nil {
 			return nil, err
 		}
 	}
@@ -179,9 +181,9 @@ func loss(serverID string, found activities.PreflightResult) string {
 
 var errNoConsent = errors.New("no consent was given, nothing was touched; --yes consents without a question")
 
-// consent takes nothing but a whole yes to what is going to be destroyed.
-func consent(ctx context.Context, io streams, what string) error {
-	safetext.Fprintf(io.err, "Type yes to destroy %s: ", what)
+// consent takes nothing but a whole yes: "Type yes to destroy this system disk: ".
+func consent(ctx context.Context, io streams, to string) error {
+	safetext.Fprintf(io.err, "Type yes %s: ", to)
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(io.in).ReadString('\n') // no answer is no consent

@@ -41,7 +41,7 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 		return err
 	}
 	defer s.close()
-	latest, err := s.latest(ctx, serverID, "")
+	latest, err := s.latest(ctx, serverID)
 	if err != nil {
 		return fmt.Errorf("nothing to cancel: %w", err)
 	}
@@ -50,7 +50,7 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 		return fmt.Errorf("nothing to cancel: the last change of server %s ended at %s; see: reimage server status %s",
 			serverID, latest.GetCloseTime().AsTime().Local().Format(time.DateTime), serverID)
 	}
-	if late := tooLate(s.statusSoon(ctx, execution.GetWorkflowId(), execution.GetRunId())); late != "" {
+	if late := tooLate(s.statusSoon(ctx, execution.GetWorkflowId(), execution.GetRunId()), serverID); late != "" {
 		return fmt.Errorf("too late, nothing more can be cancelled: %s; see what comes of it with: reimage server status %s --wait", late, serverID)
 	}
 	// The run id is pinned: a later change of the same server is not the one that was meant.
@@ -77,7 +77,11 @@ func (s *session) statusSoon(ctx context.Context, workflowID, runID string) work
 }
 
 // tooLate says why a cancel would have no effect, "" when it may have one.
-func tooLate(status workflows.Status) string {
+func tooLate(status workflows.Status, serverID string) string {
+	if status.AwaitsPayment() {
+		return fmt.Sprintf("the change of %s is submitted and begins when its order is paid. Cancel the order in the cloud's console; "+
+			"its job does not show that, so the change fails at %s; then say so with: reimage server forget %s", safetext.Line(status.Name), atDeadline(status.Deadline), serverID)
+	}
 	now, why := status.Now(), ""
 	switch now.Step {
 	case workflows.StepSubmit, workflows.StepWait, workflows.StepProve:

@@ -46,7 +46,7 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 		return err
 	}
 	defer s.close()
-	latest, err := s.latest(ctx, serverID, "")
+	latest, err := s.latest(ctx, serverID)
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 
 // latest finds the newest change of a server. The workflow id holds the project, which only workers
 // know, so it is looked for by its end.
-func (s *session) latest(ctx context.Context, serverID, filter string) (*workflow.WorkflowExecutionInfo, error) {
+func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = '%s'%s", workflows.ChangeOSName, filter),
+		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s')", workflows.ChangeOSName, workflows.ForgetChangeName),
 	}
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)

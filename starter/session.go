@@ -113,7 +113,7 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("%s to %s", found.Name, found.ImageName),
 	}, workflows.ChangeOSName, workflows.ChangeOSInput{
-		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint,
+		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint, AsBefore: found.AsBefore,
 	})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, busy(found, serverID, started.RunId)
@@ -254,7 +254,7 @@ func about(step workflows.StepAt, status workflows.Status) string {
 	case step.Step == workflows.StepEnded:
 		parts = append(parts, string(status.End))
 	case step.Step == workflows.StepWait && status.AwaitsPayment():
-		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at its deadline")
+		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at "+atDeadline(status.Deadline))
 	case step.Step == workflows.StepWait:
 		parts = append(parts, "job "+status.JobID)
 	case status.CancelRequested && step == status.Now():
@@ -264,6 +264,14 @@ func about(step workflows.StepAt, status workflows.Status) string {
 		parts = append(parts, "tried again after: "+status.Trouble)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// atDeadline is when a change is judged, as far as the worker tells.
+func atDeadline(at time.Time) string {
+	if at.IsZero() {
+		return "its deadline"
+	}
+	return at.Local().Format(time.DateTime)
 }
 
 func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {

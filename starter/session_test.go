@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/api/enums/v1"
@@ -41,11 +42,14 @@ func TestTooLate(t *testing.T) {
 		workflows.StepLeave:  "is over, and the server is only left as it should be",
 		workflows.StepEnded:  "is over",
 	} {
-		late := tooLate(workflows.Status{Name: "web-01", JobID: "j-1", Steps: []workflows.StepAt{{Step: step}}})
+		late := tooLate(workflows.Status{Name: "web-01", JobID: "j-1", Steps: []workflows.StepAt{{Step: step}}}, "s-1")
 		assert.Contains(t, late, says)
 		assert.Equal(t, says == "", late == "", step)
 	}
-	assert.Empty(t, tooLate(workflows.Status{}), "nobody answered")
+	assert.Empty(t, tooLate(workflows.Status{}, "s-1"), "nobody answered")
+	unpaid := workflows.Status{Name: "web-01", JobID: "j-1", JobStatus: activities.JobAwaitsPayment, Deadline: time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)}
+	assert.Equal(t, "the change of web-01 is submitted and begins when its order is paid. Cancel the order in the cloud's console; its job does not show that, "+
+		"so the change fails at 2026-03-01 12:00:00; then say so with: reimage server forget s-1", tooLate(unpaid, "s-1"))
 }
 
 // TestTrouble: only what waits for its next attempt has any, and a worker that stopped is none.

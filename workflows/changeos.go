@@ -56,6 +56,7 @@ type changeOS struct {
 	in     ChangeOSInput
 	steps  []StepAt
 	result rollout.ServerResult
+	until  time.Time // when the server is judged, whatever its job says
 	job    activities.PollJobResult
 	ended  bool // nothing that was asked for can still be under way
 	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
@@ -115,9 +116,9 @@ func (c *changeOS) change(ctx workflow.Context) {
 	if !c.submit(ctx) {
 		return
 	}
-	until := workflow.Now(ctx).Add(deadline)
-	c.wait(ctx, until)
-	c.prove(ctx, until)
+	c.until = workflow.Now(ctx).Add(deadline)
+	c.wait(ctx)
+	c.prove(ctx)
 }
 
 // look reads the server and refuses with every reason at once.
@@ -126,6 +127,7 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 	var found activities.PreflightResult
 	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
+		AskEarlier: c.in.AsBefore != "", // an attempt that is not the first
 	}).Get(ctx, &found)
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
 	c.mayAwaitPayment = found.Prepaid && (c.in.Change.AutoPay == nil || !*c.in.Change.AutoPay)
@@ -141,6 +143,9 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		c.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
 	case found.AlreadyThere:
 		c.end(rollout.Skipped, "it is on the image already")
+	case found.Unfinished != "":
+		c.result.JobID, c.result.After = found.Unfinished, found.Before
+		c.end(rollout.FailedChanged, "nothing was sent: "+strings.Join(found.Refusals, "; "))
 	case len(found.Refusals) > 0:
 		c.end(rollout.NotStarted, strings.Join(found.Refusals, "; "))
 	default:
@@ -245,13 +250,13 @@ func reset(ctx workflow.Context) bool {
 }
 
 // wait follows the job. Without a job id, the server itself is watched by prove.
-func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
+func (c *changeOS) wait(ctx workflow.Context) {
 	if c.result.JobID == "" {
 		return
 	}
 	c.enter(ctx, StepWait)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
-		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: until,
+		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: c.until,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
@@ -263,11 +268,11 @@ func (c *changeOS) wait(ctx workflow.Context, until time.Time) {
 const foreignDisk = "; somebody else gave it that disk"
 
 // prove judges the server by what it shows, whatever the job said.
-func (c *changeOS) prove(ctx workflow.Context, until time.Time) {
+func (c *changeOS) prove(ctx workflow.Context) {
 	c.enter(ctx, StepProve)
 	before := c.result.Before.Fingerprint
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: before, Ended: c.ended, Deadline: until,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: before, Ended: c.ended, Deadline: c.until,
 	}).Get(ctx, &c.result.After)
 	if err != nil {
 		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))

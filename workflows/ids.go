@@ -21,9 +21,10 @@ func DoctorID(nonce string) string { return "doctor/" + nonce }
 
 // The names under which the workflows are registered.
 const (
-	ChangeOSName    = "ChangeOS"
-	CheckServerName = "CheckServer"
-	DoctorName      = "Doctor"
+	ChangeOSName     = "ChangeOS"
+	ForgetChangeName = "ForgetChange"
+	CheckServerName  = "CheckServer"
+	DoctorName       = "Doctor"
 )
 
 // StatusQuery asks a ChangeOS workflow for its Status.

@@ -113,6 +113,33 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 	}
 }
 
+// TestNothingIsSentWhileAnEarlierChangeMayCome: the server is what it was, a failure whose change may come, and its power
+// is left as it is.
+func TestNothingIsSentWhileAnEarlierChangeMayCome(t *testing.T) {
+	s := newStage(t)
+	s.in.AsBefore = rollout.StatusActive
+	s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+	open := found(rollout.StatusShutoff)
+	open.Unfinished, open.Refusals = "job-0", []string{"web-07 has an earlier change that is not over"}
+	s.look.returns(open)
+
+	result := s.ended()
+
+	assert.True(t, s.look.inputs[0].AskEarlier)
+	assert.Equal(t, []string{activities.PreflightName}, s.started)
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.Equal(t, "nothing was sent: web-07 has an earlier change that is not over", result.Reason)
+	assert.Equal(t, "job-0", result.JobID)
+	assert.Equal(t, open.Before, result.After)
+}
+
+// TestFirstAttemptsDoNotAskForEarlierChanges: whoever planned them has, and Temporal's list serves few questions.
+func TestFirstAttemptsDoNotAskForEarlierChanges(t *testing.T) {
+	s := newStage(t)
+	s.ended()
+	assert.False(t, s.look.inputs[0].AskEarlier)
+}
+
 // TestLookGivesUp on a cloud in trouble.
 func TestLookGivesUp(t *testing.T) {
 	s := newStage(t)

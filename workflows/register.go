@@ -8,6 +8,7 @@ import (
 // Register adds every workflow under its exact name.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: ChangeOSName})
+	r.RegisterWorkflowWithOptions(ForgetChange, workflow.RegisterOptions{Name: ForgetChangeName})
 	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: RolloutName})
 	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: PlanRolloutName})
 	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: CheckPlanName})

@@ -34,9 +34,12 @@ type StepAt struct {
 // Status is the answer to StatusQuery.
 type Status struct {
 	// Steps are the steps so far; the server is at the last one.
-	Steps []StepAt `json:"steps"`
-	Name  string   `json:"name,omitempty"`
-	JobID string   `json:"job_id,omitempty"`
+	Steps    []StepAt `json:"steps"`
+	ServerID string   `json:"server_id,omitempty"` // empty from workers of before it was told
+	Name     string   `json:"name,omitempty"`
+	JobID    string   `json:"job_id,omitempty"`
+	// Deadline is when the change that was submitted is judged by what the server shows. Zero before.
+	Deadline time.Time `json:"deadline,omitzero"`
 	// JobStatus is the last status of the job in the step wait. The workflow does not know it: whoever asks adds it from
 	// the heartbeat of PollJob.
 	JobStatus string `json:"job_status,omitempty"`
@@ -61,7 +64,7 @@ func (s Status) AwaitsPayment() bool { return s.JobStatus == activities.JobAwait
 
 func (c *changeOS) status(ctx workflow.Context) Status {
 	return Status{
-		Steps: c.steps, Name: c.result.Name, JobID: c.result.JobID,
+		Steps: c.steps, ServerID: c.in.ServerID, Name: c.result.Name, JobID: c.result.JobID, Deadline: c.until,
 		CancelRequested: ctx.Err() != nil, End: c.result.End, Reason: c.result.Reason,
 	}
 }

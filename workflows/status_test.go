@@ -35,12 +35,12 @@ func TestStatusAtEveryStep(t *testing.T) {
 	for i, step := range steps {
 		at := curtain.Add(time.Duration(i) * time.Minute)
 		so = append(so, workflows.StepAt{Step: step, At: at})
-		want := workflows.Status{Steps: so}
+		want := workflows.Status{Steps: so, ServerID: serverID}
 		if step != workflows.StepLook {
 			want.Name = called
 		}
 		if i > 2 { // accepted
-			want.JobID = jobID
+			want.JobID, want.Deadline = jobID, curtain.Add(3*time.Minute+s.in.Change.WaitDeadline())
 		}
 		if i > 4 { // proven
 			want.End, want.Reason = rollout.Done, "runs the image on a new system disk"

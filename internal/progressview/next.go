@@ -36,7 +36,7 @@ func Next(p rollout.Progress) []string {
 		retry := " --all" + then
 		switch {
 		case slices.ContainsFunc(p.Failures, mayChangeYet):
-			retry += "  # not before you know that no change comes any more"
+			retry += "  # refused while the job of an earlier change is not over"
 		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
 			retry += "  # repair first"
 		}
@@ -116,7 +116,7 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
 	lead := ""
 	if mayChangeYet(s) {
-		lead = "its change may still come: see in the console that it cannot (an unpaid order: pay or cancel it), then "
+		lead = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget " + s.ID + "), then "
 	}
 	switch s.End {
 	case rollout.FailedLost:

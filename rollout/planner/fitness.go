@@ -27,6 +27,7 @@ const (
 	frozen
 	spot
 	busy
+	unfinished
 	failed
 	stopped
 	oddStatus
@@ -59,6 +60,9 @@ func (s state) sentence() sentence {
 		return sentence{"is a spot server, whose OS the cloud does not change", "spot ", "", "the cloud does not change the OS of those", unfit}
 	case busy:
 		return sentence{"is busy", "busy ", "", "wait until that is over", unfit}
+	case unfinished:
+		return sentence{"has an earlier change that is not over", "", " with an earlier change that is not over",
+			"wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with reimage server forget ID", unfit}
 	case failed:
 		return sentence{"is in ERROR", "", " in ERROR", "look what happened", "servers.error: change or skip"}
 	case stopped:
@@ -158,6 +162,7 @@ func (p *planner) objections(s rollout.InventoryServer) []objection {
 	object(s.Locked, locked, prefixed(" by ", s.LockedBy))
 	object(s.Frozen, frozen, "")
 	object(s.Spot, spot, "")
+	object(s.Unfinished != "", unfinished, " ("+s.Unfinished+")")
 	switch {
 	case !seen.Idle() || s.HeldBy != "":
 		object(true, busy, fmt.Sprintf(" (status %s%s%s)", seen.Status, prefixed(", task ", seen.TaskState), prefixed(", ", s.HeldBy)))

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +9,6 @@ import (
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestAnswerLost loses the cloud's answer in every way, before and after the change was accepted. Either
@@ -86,49 +83,4 @@ func TestJobs(t *testing.T) {
 			lab.Replay(run)
 		})
 	}
-}
-
-// TestStatusTellsOfAPayment: an order that waits for one looks like any other wait, and only a human can end it.
-func TestStatusTellsOfAPayment(t *testing.T) {
-	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Servers: 1, Faults: []emulator.Fault{
-		{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment", Delay: 30 * time.Minute}, // a minute
-	}})
-	lab.StartWorker(nil)
-	plan := lab.Plan("unpaid", 1, 1)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	server := plan.Servers[0]
-
-	var one string
-	lab.Eventually("the server's status tells of the payment", func() bool {
-		one = machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out
-		return strings.Contains(one, "which begins when its order is paid: pay it in the cloud's console, or cancel it there")
-	})
-	assert.Contains(t, one, server.Name+" ("+server.ID+"): wait since ")
-	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--output", "json", "--task-queue", lab.Queue).Out, `"job_status": "PENDING_PAYMENT"`)
-	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
-	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
-
-	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
-}
-
-// TestPaymentThatNobodyMakes: the order waits at the deadline and may be paid and carried out at any time
-// after it. The server is not done, its disk is not safe, and starting it would only disturb.
-func TestPaymentThatNobodyMakes(t *testing.T) {
-	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Faults: []emulator.Fault{{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment"}}})
-	lab.StartWorker(nil)
-	before := lab.Server("ACTIVE")
-	ran := machine.CLI(t, "server", before.ID, "--image", lab.OtherImage(before).ID, "--deadline", "10s", "--yes", "--output", "json", "--task-queue", lab.Queue)
-
-	assert.Equal(t, 2, ran.Code)
-	var result rollout.ServerResult
-	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
-	assert.NotContains(t, []rollout.ServerEnd{rollout.Done, rollout.FailedIntact, rollout.NotStarted, rollout.Skipped}, result.End, result.Reason)
-	assert.Contains(t, result.Reason, "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there, before the server is tried again")
-	for _, write := range lab.Cloud.Ledger().Servers[before.ID].Writes {
-		assert.NotEqual(t, emulator.OpStart, write.Op, "nothing else is asked of a server with an open order")
-	}
-	assert.Equal(t, 1, lab.Accepted(before.ID))
-	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+type serverForgetOptions struct {
+	by, comment string
+	yes         bool
+	output      outputFormat
+	taskQueue   string
+}
+
+func newServerForgetCommand(io streams) *cobra.Command {
+	var o serverForgetOptions
+	cmd := &cobra.Command{
+		Use:   "forget ID",
+		Short: "Say that nothing comes any more of a change that was not seen to its end",
+		Long: `Say that nothing comes any more of the latest change of a server, which was not seen to
+its end. While its job is not over, no other change of the server is sent: both could come,
+and the second would destroy what the first has made. The job of an order that was not
+paid stays as it is when the order is cancelled, so the cloud never tells; you do.
+
+Cancel the order first, in the cloud's console. The server is left as it is.
+` + exitCodes,
+		Args: takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runServerForget(cmd.Context(), io, o, args[0])
+		},
+	}
+	cmd.Flags().StringVar(&o.by, "by", currentUser(), "`who` says so, for the history of the server")
+	cmd.Flags().StringVar(&o.comment, "comment", "", "`why`, for the history of the server")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask for consent")
+	addOutputFlag(cmd.Flags(), &o.output)
+	addTaskQueueFlag(cmd.Flags(), &o.taskQueue)
+	return cmd
+}
+
+func runServerForget(ctx context.Context, io streams, o serverForgetOptions, serverID string) error {
+	if err := errors.Join(validServerID(serverID), validBy(o.by)); err != nil {
+		return err
+	}
+	s, err := dial(ctx, o.taskQueue)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	latest, err := s.latest(ctx, serverID)
+	if err != nil {
+		return fmt.Errorf("nothing to forget: %w", err)
+	}
+	lockID := latest.GetExecution().GetWorkflowId()
+	if latest.GetCloseTime() == nil {
+		return fmt.Errorf("server %s is being changed, and its workflow sees to it: look with: reimage server status %s", serverID, serverID)
+	}
+	last, err := s.toForget(ctx, lockID, serverID)
+	if err != nil {
+		return err
+	}
+	if err := s.requireWorker(ctx); err != nil {
+		return err
+	}
+	if !o.yes {
+		safetext.Fprintf(io.err, "%s (%s): job %s, %s\n", last.Name, serverID, last.JobID, last.Reason)
+		if err := consent(ctx, io, "if nothing comes of this job any more (an unpaid order: it is cancelled)"); err != nil {
+			return err
+		}
+	}
+	result, err := s.forget(ctx, lockID, workflows.ForgetChangeInput{
+		Project: path.Base(path.Dir(lockID)), Last: last, By: safetext.Line(o.by), Comment: safetext.Line(o.comment),
+	})
+	if err != nil {
+		return err
+	}
+	return o.output.result(io, result)
+}
+
+// toForget is the change that was not seen to its end.
+func (s *session) toForget(ctx context.Context, lockID, serverID string) (rollout.ServerResult, error) {
+	sent, err := activities.LatestSent(ctx, s.client, lockID, "")
+	switch {
+	case err != nil:
+		return rollout.ServerResult{}, err
+	case sent == nil:
+		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: no change of server %s was sent to the cloud", serverID)
+	case sent.JobID == "":
+		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: the cloud's answer to the latest change of server %s was lost, so no job stands against another one", serverID)
+	case sent.Result == nil:
+		return rollout.ServerResult{ServerID: serverID, JobID: sent.JobID, Reason: "its workflow left no result"}, nil
+	case sent.Result.End != rollout.FailedChanged:
+		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: the latest change of %s ended as %s: %s", named(*sent.Result), sent.Result.End, safetext.Line(sent.Result.Reason))
+	}
+	last := *sent.Result
+	last.JobID = sent.JobID
+	return last, nil
+}
+
+// forget notes that nothing comes of the change any more, under the lock on its server.
+func (s *session) forget(ctx context.Context, lockID string, in workflows.ForgetChangeInput) (rollout.ServerResult, error) {
+	var result rollout.ServerResult
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       lockID,
+		TaskQueue:                                s.taskQueue,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		WorkflowExecutionTimeout:                 checkTimeout,
+		StaticSummary:                            fmt.Sprintf("forget job %s of %s", in.Last.JobID, in.Last.ServerID),
+	}, workflows.ForgetChangeName, in)
+	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
+		return result, fmt.Errorf("server %s is being changed by now: look with: reimage server status %s", in.Last.ServerID, in.Last.ServerID)
+	}
+	if err != nil {
+		return result, fmt.Errorf("whether job %s is forgotten is not known, say it again: %w", in.Last.JobID, err)
+	}
+	if err := run.Get(ctx, &result); err != nil {
+		return result, fmt.Errorf("job %s is not forgotten: %s", in.Last.JobID, said(err))
+	}
+	s.awaitListing(ctx, in.Last.ServerID, run.GetRunID())
+	return result, nil
+}
+
+// awaitListing waits until Temporal's list, in which a retry finds earlier runs, shows the run. It trails a moment behind,
+// and a retry that comes before is refused once more.
+func (s *session) awaitListing(ctx context.Context, serverID, runID string) {
+	for patience := time.Now().Add(listingPatience); time.Now().Before(patience); {
+		latest, err := s.latest(ctx, serverID)
+		if err != nil || latest.GetExecution().GetRunId() == runID {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(listingPatience / 100):
+		}
+	}
+}
+
+// listingPatience is longer than Temporal's list ever trails behind on a sound server.
+const listingPatience = 10 * time.Second

@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
+	"github.com/reimage/reimage/workflows"
+)
+
+// TestStatusTellsOfAPayment: an order that waits for one looks like any other wait, and only a human can end it.
+func TestStatusTellsOfAPayment(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 1, Faults: []emulator.Fault{
+		{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment", Delay: 30 * time.Minute}, // a minute
+	}})
+	lab.StartWorker(nil)
+	plan := lab.Plan("unpaid", 1, 1)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	server := plan.Servers[0]
+
+	var one string
+	lab.Eventually("the server's status tells of the payment", func() bool {
+		one = machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out
+		return strings.Contains(one, "which begins when its order is paid: pay it in the cloud's console, or cancel it there")
+	})
+	assert.Contains(t, one, server.Name+" ("+server.ID+"): wait since ")
+	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--output", "json", "--task-queue", lab.Queue).Out, `"job_status": "PENDING_PAYMENT"`)
+	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
+	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
+
+	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
+}
+
+// unpaid is a cloud in which nobody pays the order of the first change.
+func unpaid() emulator.Options {
+	return emulator.Options{Faults: []emulator.Fault{{Op: "changeos", Kind: "job_stuck", Variant: "pending_payment", Times: 1}}}
+}
+
+// TestPaymentThatNobodyMakes: the order waits at the deadline and may be paid and carried out at any time after it. The
+// server is not done, its disk is not safe, and another change would be a second order, until a human says that nothing
+// comes of the first.
+func TestPaymentThatNobodyMakes(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unpaid())
+	lab.StartWorker(nil)
+	before := lab.Server("ACTIVE")
+	run := func(args ...string) (harness.Ran, rollout.ServerResult) {
+		ran := machine.CLI(t, append(append([]string{"server"}, args...), "--yes", "--output", "json", "--task-queue", lab.Queue)...)
+		var result rollout.ServerResult
+		if ran.Out != "" {
+			require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
+		}
+		return ran, result
+	}
+	change := []string{before.ID, "--image", lab.OtherImage(before).ID, "--deadline", "10s"}
+
+	ran, first := run(change...)
+	assert.Equal(t, 2, ran.Code)
+	assert.Equal(t, rollout.FailedChanged, first.End, first.Reason)
+	assert.Contains(t, first.Reason, "PENDING_PAYMENT: pay its order in the cloud's console, or cancel it there and say so with reimage server forget "+before.ID+", before the server is tried again")
+	for _, write := range lab.Cloud.Ledger().Servers[before.ID].Writes {
+		assert.NotEqual(t, emulator.OpStart, write.Op, "nothing else is asked of a server with an open order")
+	}
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+
+	ran, _ = run(change...)
+	assert.Equal(t, 1, ran.Code)
+	assert.Contains(t, ran.ErrOut, "has an earlier change that is not over: its job "+first.JobID+" is PENDING_PAYMENT")
+	document := filepath.Join(t.TempDir(), "rollout.yaml")
+	require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: anew}\nspec:\n  select: {ids: ["+before.ID+"]}\n"+
+		"  image: {id: "+lab.OtherImage(before).ID+"}\n  servers: {stopped: change}\n"), 0o600))
+	planned := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
+	assert.Equal(t, 1, planned.Code)
+	assert.Contains(t, planned.ErrOut, "1 server with an earlier change that is not over: "+before.Name+" (its job "+first.JobID+" is PENDING_PAYMENT)")
+	assert.Equal(t, 1, lab.Accepted(before.ID), "nobody has ordered twice")
+
+	ran, forgotten := run("forget", before.ID, "--by", "ina", "--comment", "order 4711 is cancelled")
+	assert.Equal(t, 0, ran.Code)
+	assert.Equal(t, rollout.FailedIntact, forgotten.End)
+	assert.Contains(t, forgotten.Reason, "nothing comes of its change any more, says ina (order 4711 is cancelled); before that: ")
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	assert.Contains(t, machine.CLI(t, "server", "status", before.ID, "--task-queue", lab.Queue).Out, "says ina")
+	ran, _ = run("forget", before.ID, "--by", "ina")
+	assert.Equal(t, 1, ran.Code)
+	assert.Contains(t, ran.ErrOut, "nothing to forget: the latest change of "+before.Name)
+
+	ran, last := run(change...)
+	assert.Equal(t, 0, ran.Code)
+	assert.Contains(t, ran.ErrOut, "is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped")
+	assert.Equal(t, rollout.Done, last.End, last.Reason)
+	after, _ := lab.Cloud.Server(before.ID)
+	assert.Equal(t, "ACTIVE", after.Status)
+	assert.Equal(t, 2, lab.Accepted(before.ID))
+}
+
+// TestRetryOfAnOpenOrder: a rollout sends no second one either, however often somebody retries.
+func TestRetryOfAnOpenOrder(t *testing.T) {
+	t.Parallel()
+	options := unpaid()
+	options.Servers = 1
+	lab := machine.NewLab(t, options)
+	lab.StartWorker(nil)
+	plan := lab.Plan("open-order", 1, 1)
+	plan.Change.Deadline = 10 * time.Second
+	require.NoError(t, plan.Seal())
+	server := plan.Servers[0]
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	paused := func(attempt int) rollout.ServerProgress {
+		t.Helper()
+		p := lab.Await(run, "it has failed and pauses", func(p rollout.Progress) bool {
+			return p.Phase == rollout.PhasePaused && p.Failed == 1 && p.Failures[0].Attempts == attempt
+		})
+		return p.Failures[0]
+	}
+	retry := func() {
+		t.Helper()
+		require.Equal(t, 0, machine.CLI(t, "retry", plan.Name, server.Name, "--by", "ina").Code)
+		require.Equal(t, 0, machine.CLI(t, "resume", plan.Name, "--by", "ina").Code)
+	}
+
+	assert.Contains(t, paused(1).Reason, "PENDING_PAYMENT")
+	for attempt := 2; attempt <= 3; attempt++ { // the second one finds the first in its own history
+		retry()
+		again := paused(attempt)
+		assert.Equal(t, rollout.FailedChanged, again.End)
+		assert.Contains(t, again.Reason, "nothing was sent: "+server.Name)
+		assert.Contains(t, again.Reason, "has an earlier change that is not over: its job ")
+	}
+	assert.Contains(t, machine.CLI(t, "status", plan.Name).Out, "reimage server forget "+server.ID)
+	assert.Equal(t, 1, lab.Accepted(server.ID))
+
+	require.Equal(t, 0, machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue).Code)
+	retry()
+	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
+	after, _ := lab.Cloud.Server(server.ID)
+	assert.Equal(t, server.Status, after.Status, "as before the first attempt")
+	assert.Equal(t, 2, lab.Accepted(server.ID))
+	lab.ReplayRuns(run)
+}
