@@ -133,7 +133,13 @@ func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused
 	case len(g.Servers) > 0: // there is no plan, and a missing permission is one more reason
 		server = g.Servers[0].ID
 	}
-	return g.probe(ctx, server)
+	if err := g.probe(ctx, server); err != nil {
+		return err
+	}
+	if pair := plan.Change.Login.KeyPair; pair != "" {
+		g.Unproven = append(g.Unproven, "use the key pair "+pair)
+	}
+	return nil
 }
 
 // everySize is up to how many servers a plan tells the size of every disk that will be lost. No list shows

@@ -276,7 +276,7 @@ func TestMakePlanChecksTheSecrets(t *testing.T) {
 		says := l.problems(l.planOf(selectsWeb, missing))
 		assert.Contains(l, says, "password from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it")
 		says = l.problems(l.planOf(selectsWeb, weak))
-		assert.Contains(l, says, "AdminPass: must have 8 to 26 characters")
+		assert.Contains(l, says, "password from env:REIMAGE_SECRET_WEAK: it must have 8 to 26 characters")
 		assert.NotContains(l, says, "pass7")
 		says = l.problems(l.planOf(selectsWeb, missing, nobody))
 		assert.Contains(l, says, "the selection is empty")
@@ -295,7 +295,7 @@ func TestMakePlanTellsAllAtOnce(t *testing.T) {
 		}))
 		assert.Contains(l, says, "the selection comes to 12 servers and exactly 13 is expected")
 		assert.Contains(l, says, "12 servers with too small a system disk")
-		assert.Contains(l, says, "AdminPass: must have 8 to 26 characters")
+		assert.Contains(l, says, "password from env:REIMAGE_SECRET_WEAK: it must have 8 to 26 characters")
 	})
 	// What is not there for want of a permission hides what depends on it, and no more.
 	denied := func(op string) emulator.Options {

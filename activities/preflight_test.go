@@ -193,7 +193,7 @@ func TestPasswordOfWindows(t *testing.T) {
 					assert.Empty(l, slices.Concat(end.result.Refusals, planned.result.Problems))
 					continue
 				}
-				says := []string{"AdminPass: of a Windows image may hold neither three characters in a row of Administrator, nor that backwards"}
+				says := []string{"password from env:REIMAGE_SECRET_ROOT_PASSWORD: it may, with a Windows image, hold neither three characters in a row of Administrator, nor that backwards"}
 				assert.Equal(l, says, end.result.Refusals)
 				assert.Equal(l, says, planned.result.Problems)
 			}
@@ -333,7 +333,7 @@ func TestPreflightBeforeAsking(t *testing.T) {
 		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }, []string{"env:REIMAGE_SECRET_NOT_THERE"}},
 		{"a variable that is no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:OTHER" }, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
 		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
-		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"AdminPass"}},
+		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"password from env:REIMAGE_SECRET_CLOUD_CONFIG: it must have 8 to 26 characters"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

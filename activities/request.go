@@ -29,14 +29,32 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 		WithStopServer: change.WithStopServer,
 		AutoPay:        change.AutoPay,
 	}
-	return request, request.Validate()
+	return request, byReference(change, request.Validate())
+}
+
+// byReference tells what is wrong with a secret by its reference: whoever wrote that knows no field of the request.
+func byReference(change rollout.Change, err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var told []error
+		for _, one := range several.Unwrap() {
+			told = append(told, byReference(change, one))
+		}
+		return errors.Join(told...)
+	}
+	switch wrong, ok := errors.AsType[*ecs.FieldError](err); {
+	case ok && wrong.Field == "AdminPass":
+		return fmt.Errorf("password from %s: it %s", change.Login.PasswordFrom, wrong.Problem)
+	case ok && wrong.Field == "UserData":
+		return fmt.Errorf("user data from %s: it %s", change.UserDataFrom, wrong.Problem)
+	}
+	return err
 }
 
 // requestFor is request, when the image is known.
 func (a *Activities) requestFor(change rollout.Change, image rollout.InventoryImage) (ecs.ChangeOSRequest, error) {
 	request, err := a.request(change)
 	if image.OSType == rollout.Windows {
-		err = errors.Join(err, request.ValidateForWindows())
+		err = errors.Join(err, byReference(change, request.ValidateForWindows()))
 	}
 	return request, err
 }

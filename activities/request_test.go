@@ -73,12 +73,12 @@ func TestRequestRefusedByOurOwnRules(t *testing.T) {
 		change func(*rollout.Change)
 		says   string
 	}{
-		{"weak password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }, "AdminPass: must have 8 to 26 characters"},
-		{"user data too long", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LONG" }, "UserData: has 32769 bytes"},
+		{"weak password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }, "password from env:REIMAGE_SECRET_WEAK: it must have 8 to 26 characters"},
+		{"user data too long", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LONG" }, "user data from env:REIMAGE_SECRET_LONG: it has 32769 bytes"},
 		{"empty password", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_EMPTY" }, "password from env:REIMAGE_SECRET_EMPTY: it is empty"},
 		{"password of a line break", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "password from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
 		{"user data of a line break", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "user data from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
-		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_BINARY" }, "UserData: must be text"},
+		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_BINARY" }, "user data from env:REIMAGE_SECRET_BINARY: it must be text"},
 	}
 	secrets := map[string]string{
 		"REIMAGE_SECRET_WEAK": "pass7", "REIMAGE_SECRET_LONG": strings.Repeat("x", 32<<10+1), "REIMAGE_SECRET_BINARY": "\x1f\x8b\x00pass7",

@@ -64,10 +64,13 @@ func (s Secrets) file(path string) (string, error) {
 	}
 	if filepath.IsAbs(path) {
 		inside, err := filepath.Rel(s.Dir, path)
-		if err != nil || !filepath.IsLocal(inside) {
-			return "", fmt.Errorf("it lies outside the worker's secrets folder %s", s.Dir)
+		if err != nil {
+			return "", fmt.Errorf("the worker's secrets folder %s is not an absolute path: %w", s.Dir, err)
 		}
 		path = inside
+	}
+	if !filepath.IsLocal(path) {
+		return "", fmt.Errorf("it lies outside the worker's secrets folder %s", s.Dir)
 	}
 	root, err := os.OpenRoot(s.Dir)
 	if err != nil {

@@ -80,7 +80,7 @@ func TestPasswordForWindows(t *testing.T) {
 			assert.NoError(t, err, password)
 			continue
 		}
-		assert.EqualError(t, err, "AdminPass: of a Windows image may hold neither three characters in a row of Administrator, nor that backwards", password)
+		assert.EqualError(t, err, "AdminPass: may, with a Windows image, hold neither three characters in a row of Administrator, nor that backwards", password)
 	}
 }
 

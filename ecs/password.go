@@ -59,7 +59,7 @@ func (r ChangeOSRequest) ValidateForWindows() error {
 	if !bad {
 		return nil
 	}
-	return &FieldError{Field: "AdminPass", Problem: "of a Windows image may hold neither three characters in a row of Administrator, nor that backwards"}
+	return &FieldError{Field: "AdminPass", Problem: "may, with a Windows image, hold neither three characters in a row of Administrator, nor that backwards"}
 }
 
 func count(flags ...bool) int {

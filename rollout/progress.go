@@ -139,9 +139,11 @@ type Progress struct {
 	// Why says in one sentence what the rollout does or waits for.
 	Why string `json:"why"`
 	// NeedsHuman is true when nothing more is started until somebody gives a command.
-	NeedsHuman bool           `json:"needs_human,omitempty"`
-	Counts     Counts         `json:"counts"`
-	Waves      []WaveProgress `json:"waves"`
+	NeedsHuman bool `json:"needs_human,omitempty"`
+	// CredentialsRefused is true while the cloud refuses the workers' credentials.
+	CredentialsRefused bool           `json:"credentials_refused,omitempty"`
+	Counts             Counts         `json:"counts"`
+	Waves              []WaveProgress `json:"waves"`
 	// InFlight are the servers in flight and soaking.
 	InFlight []ServerProgress `json:"in_flight,omitempty"`
 	// Failures are the first hundred servers that failed and are not accepted.

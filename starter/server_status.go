@@ -65,8 +65,11 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	if o.output == outputJSON {
 		return printJSON(io, status)
 	}
-	now := status.Now()
-	safetext.Fprintf(io.out, "%s (%s): %s since %s %s\n", status.Name, serverID, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
+	now, of := status.Now(), ""
+	if parent := latest.GetParentExecution().GetWorkflowId(); parent != "" {
+		of = " of " + strings.Replace(parent, "rollout/", "rollout ", 1)
+	}
+	safetext.Fprintf(io.out, "%s (%s)%s: %s since %s %s\n", status.Name, serverID, of, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
 	return nil
 }
 
@@ -87,7 +90,7 @@ func (s *session) latest(ctx context.Context, serverID string) (*workflow.Workfl
 			}
 		}
 		if len(page.GetNextPageToken()) == 0 {
-			return nil, fmt.Errorf("no change of server %s is known to this Temporal namespace", serverID)
+			return nil, fmt.Errorf("no change of server %s is known to this Temporal namespace (whether a rollout will change it tells: reimage status NAME)", serverID)
 		}
 		request.NextPageToken = page.GetNextPageToken()
 	}

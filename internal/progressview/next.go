@@ -23,6 +23,13 @@ func Next(p rollout.Progress) []string {
 			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+rest)
 		}
 	}
+	if p.CredentialsRefused {
+		doctor := "reimage doctor"
+		if p.Profile != "" {
+			doctor += " --profile " + Word(p.Profile)
+		}
+		commands = append(commands, doctor+"  # says what to mend; a worker reads its variables when it starts")
+	}
 	then := ""
 	if p.Phase == rollout.PhasePaused {
 		offer(rollout.Resume, "")

@@ -119,6 +119,9 @@ func (v View) inFlight() *section {
 		if s.Zone != "" {
 			l = l.add(faint, "  ", s.Zone)
 		}
+		if trouble := v.Status[s.ID].Trouble; trouble != "" {
+			l = l.add(yellow, "  tried again after: ", trouble)
+		}
 		items = append(items, []line{l})
 	}
 	return newSection("in flight", items)

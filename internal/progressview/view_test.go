@@ -268,6 +268,23 @@ func TestNextByFailure(t *testing.T) {
 	assert.Equal(t, retry, progressview.Next(p)[0], "not all of them are known")
 }
 
+// TestNextOfRefusedCredentials: what finds out why comes first.
+func TestNextOfRefusedCredentials(t *testing.T) {
+	p := breached()
+	p.CredentialsRefused, p.Profile, p.Failures, p.Failed = true, "web shop", nil, 0
+	assert.Equal(t, "reimage doctor --profile 'web shop'  # says what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
+	p.Profile = "" // a rollout of before profiles were told
+	assert.Equal(t, "reimage doctor  # says what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
+}
+
+// TestTroubleOfServersInFlight is shown beside them.
+func TestTroubleOfServersInFlight(t *testing.T) {
+	p := breached()
+	p.InFlight = []rollout.ServerProgress{{ID: serverID(1), Name: "web-01", State: rollout.InFlight, StartedAt: noon.Add(-time.Minute)}}
+	view := progressview.View{Progress: p, Now: noon, Status: map[string]workflows.Status{serverID(1): {Trouble: "HTTP 503"}}}
+	assert.Regexp(t, "web-01 .* tried again after: HTTP 503", strings.Join(progressview.Frame(view, progressview.Style{}), "\n"))
+}
+
 func TestWord(t *testing.T) {
 	for word, quoted := range map[string]string{
 		"web-07": "web-07", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "-f": "'-f'", "dir/plan.json": "dir/plan.json", "~x": "'~x'",

@@ -25,6 +25,7 @@ func (e *Engine) Progress() rollout.Progress {
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Deadline: s.Deadline,
 	}
 	p.Why, p.NeedsHuman = e.why(t)
+	p.CredentialsRefused = s.Credentials != ""
 	for i, server := range s.Servers {
 		switch {
 		case server.State == rollout.InFlight || server.State == rollout.Soaking:

@@ -33,7 +33,7 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 		one = machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out
 		return strings.Contains(one, "which begins when its order is paid: pay it in the cloud's console, or cancel it there")
 	})
-	assert.Contains(t, one, server.Name+" ("+server.ID+"): wait since ")
+	assert.Contains(t, one, server.Name+" ("+server.ID+") of rollout unpaid: wait since ")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--output", "json", "--task-queue", lab.Queue).Out, `"job_status": "PENDING_PAYMENT"`)
 	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")

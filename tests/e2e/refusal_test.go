@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		{"every reason at once", ids["locked"], largeImage, nil, []string{"is locked", "1000 GB"}},
 		{"both logins", ids["fine"], goodImage, []string{"--key-pair", "k", "--password-from", "env:REIMAGE_SECRET_STRONG"}, []string{"exclude each other"}},
 		{"a secret in place of a reference", ids["fine"], goodImage, []string{"--password-from", "Xk7-planted-Pw"}, []string{"env:REIMAGE_SECRET_NAME or file:PATH"}},
-		{"weak password", ids["fine"], goodImage, []string{"--password-from", "env:REIMAGE_SECRET_WEAK"}, []string{"AdminPass", "8 to 26"}},
+		{"weak password", ids["fine"], goodImage, []string{"--password-from", "env:REIMAGE_SECRET_WEAK"}, []string{"password from env:REIMAGE_SECRET_WEAK: it must have 8 to 26"}},
 		{"missing variable", ids["fine"], goodImage, []string{"--password-from", "env:REIMAGE_SECRET_ABSENT"}, []string{"env:REIMAGE_SECRET_ABSENT", "does not hold it"}},
 		{"the worker's own key", ids["fine"], goodImage, []string{"--user-data-from", "env:HUAWEICLOUD_SDK_SK"}, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
 		{"a password file that is blank", ids["fine"], goodImage, []string{"--password-from", "file:blank"}, []string{"file:blank", "it is empty on the worker"}},
