@@ -57,8 +57,6 @@ func runWatch(ctx context.Context, io streams, untilEnd bool, name string) error
 // display shows views one after the other.
 type display interface {
 	show(progressview.View) error
-	// wantsSteps is true when it shows the steps of servers in flight, which cost a question or two each.
-	wantsSteps() bool
 }
 
 func newDisplay(out io.Writer) display {
@@ -67,8 +65,6 @@ func newDisplay(out io.Writer) display {
 	}
 	return &lines{out: out}
 }
-
-func (s *screen) wantsSteps() bool { return true }
 
 func (s *screen) show(v progressview.View) error {
 	columns, lines := s.room()
@@ -81,10 +77,9 @@ type lines struct {
 	before progressview.View
 }
 
-func (l *lines) wantsSteps() bool { return false }
-
 func (l *lines) show(v progressview.View) error {
-	for _, line := range progressview.Changes(l.before.Progress, v.Progress, v.Now) {
+	news := slices.Concat(progressview.Changes(l.before.Progress, v.Progress, v.Now), progressview.Unpaid(l.before, v))
+	for _, line := range news {
 		if _, err := fmt.Fprintln(l.out, line); err != nil {
 			return err
 		}
@@ -128,7 +123,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 		default:
 			view.Progress = p
 		}
-		if d.wantsSteps() && err == nil {
+		if err == nil {
 			view.Status = steps.of(ctx, p)
 		}
 		if err := d.show(view); err != nil {

@@ -67,6 +67,26 @@ func Changes(before, after rollout.Progress, now time.Time) []string {
 	return lines
 }
 
+// Unpaid names, a line each, the servers in flight of which it is new that their changes wait to be paid.
+func Unpaid(before, after View) []string {
+	var lines []string
+	for _, s := range after.Progress.InFlight {
+		if status := after.Status[s.ID]; status.AwaitsPayment() && !before.Status[s.ID].AwaitsPayment() {
+			lines = append(lines, fmt.Sprintf("%s  unpaid: %s (%s) begins when its order is paid: pay it in the cloud's console, or cancel it there%s",
+				after.Now.Format(time.TimeOnly), safetext.Line(called(s)), s.ID, after.until(status.Deadline)))
+		}
+	}
+	return lines
+}
+
+// until says when a change that does not begin is judged, if that is known.
+func (v View) until(deadline time.Time) string {
+	if deadline.IsZero() {
+		return ""
+	}
+	return "; it fails at " + v.clock(deadline)
+}
+
 // newFailures are the servers that had not failed before, or fewer times.
 func newFailures(before, after rollout.Progress) []rollout.ServerProgress {
 	var failed []rollout.ServerProgress

@@ -7,8 +7,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
 )
 
 // TestChanges is what a log of a build server shows of a rollout, from the first look to the end.
@@ -113,4 +115,19 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	changes := progressview.Changes(running(), after, noon)
 	assert.Equal(t, "12:00:00  in flight: web-50, web-51, web-52, web-53, web-54, web-55, web-56, web-57, web-58, web-59, 30 more", changes[0])
+}
+
+// TestUnpaid: a build log tells once of an order that waits, and when it is too late.
+func TestUnpaid(t *testing.T) {
+	p := running()
+	server := p.InFlight[0]
+	before := progressview.View{Progress: p, Now: noon}
+	after := before
+	after.Status = map[string]workflows.Status{server.ID: {JobStatus: activities.JobAwaitsPayment}}
+	line := "12:00:00  unpaid: " + server.Name + " (" + server.ID + ") begins when its order is paid: pay it in the cloud's console, or cancel it there"
+	assert.Equal(t, []string{line}, progressview.Unpaid(before, after))
+	assert.Empty(t, progressview.Unpaid(after, after))
+	assert.Empty(t, progressview.Unpaid(after, before))
+	after.Status[server.ID] = workflows.Status{JobStatus: activities.JobAwaitsPayment, Deadline: noon.Add(time.Hour)}
+	assert.Equal(t, []string{line + "; it fails at 13:00:00"}, progressview.Unpaid(before, after))
 }

@@ -111,7 +111,7 @@ func (v View) inFlight() *section {
 			l = l.add(yellow, "  back to its previous image")
 		}
 		if v.Status[s.ID].AwaitsPayment() {
-			l = l.add(yellow, "  unpaid: pay or cancel its order")
+			l = l.add(yellow, "  unpaid: pay or cancel its order", v.until(v.Status[s.ID].Deadline))
 		}
 		if s.Attempts > 1 {
 			l = l.add(yellow, fmt.Sprintf("  attempt %d", s.Attempts))

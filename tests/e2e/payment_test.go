@@ -27,6 +27,8 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 	plan := lab.Plan("unpaid", 1, 1)
 	run := lab.Roll(workflows.RolloutInput{Plan: plan})
 	server := plan.Servers[0]
+	watch := machine.Command(t, "watch", "unpaid") // as a build log
+	watch.Start()
 
 	var one string
 	lab.Eventually("the server's status tells of the payment", func() bool {
@@ -38,6 +40,7 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
 
+	assert.Contains(t, watch.Wait().Out, "unpaid: "+server.Name+" ("+server.ID+") begins when its order is paid: pay it in the cloud's console, or cancel it there; it fails at ")
 	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
 }
 
