@@ -45,8 +45,10 @@ type PreflightResult struct {
 	AlreadyThere bool `json:"already_there,omitempty"`
 	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
 	Prepaid bool `json:"prepaid,omitempty"`
-	// Unfinished is the job of an earlier change that is not over. It is among the refusals, too.
-	Unfinished string `json:"unfinished,omitempty"`
+	// Unfinished says why an earlier change may still come, EarlierJobID is its job, if that is known. It is among the
+	// refusals, too.
+	Unfinished   string `json:"unfinished,omitempty"`
+	EarlierJobID string `json:"earlier_job_id,omitempty"`
 	// AsBefore is the status that the server had before an earlier change, which has left it stopped. Empty without one.
 	AsBefore string   `json:"as_before,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
@@ -138,17 +140,14 @@ func (s site) earlier(ctx context.Context, check *preflight) error {
 	if err != nil || sent == nil {
 		return err
 	}
-	unfinished, err := s.unfinished(ctx, sent)
+	check.result.Unfinished, err = s.unfinished(ctx, sent, check.result.Before)
 	if err != nil {
 		return err
 	}
-	if unfinished != "" {
-		check.result.Unfinished = sent.JobID
-		check.refuse("%s has an earlier change that is not over: %s; wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s",
+	if unfinished := check.result.Unfinished; unfinished != "" {
+		check.result.EarlierJobID = sent.JobID
+		check.refuse("%s has an earlier change that may still come: %s; wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s",
 			check.called(), unfinished, serverID)
-	}
-	if sent.JobID == "" && (sent.Result == nil || check.result.Before.VolumeID == sent.Result.Before.VolumeID) {
-		check.note("an earlier change of %s was sent, the cloud's answer was lost, and it was not seen to come: it may come yet", check.called())
 	}
 	if power := check.in.Change.Power; (power == "" || power == rollout.PowerAsBefore) && sent.stopped(check.result.Before) {
 		check.result.AsBefore = sent.Result.Before.Status

@@ -16,16 +16,21 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
+// ForgetChangeName is the name under which the workflow is registered that stands for the word of a human.
+const ForgetChangeName = "ForgetChange"
+
 // SentChange is a change of a server that was sent, as the history of the workflow that locked the server tells it.
 type SentChange struct {
 	// JobID is the cloud's job. Empty when the answer was lost.
 	JobID string
+	// Before is the system disk that it was to replace.
+	Before rollout.Fingerprint
 	// Result is how it ended. Nil when its workflow left no result.
 	Result *rollout.ServerResult
 }
 
-// over is true when the result itself says that nothing comes of the change any more.
-func (c *SentChange) over() bool { return c.Result != nil && c.Result.End != rollout.FailedChanged }
+// Over is true when the result itself says that nothing comes of the change any more.
+func (c *SentChange) Over() bool { return c.Result != nil && c.Result.End != rollout.FailedChanged }
 
 // stopped is true when the server is off because the change took its power and ended without giving it back.
 func (c *SentChange) stopped(now rollout.Observation) bool {
@@ -85,7 +90,7 @@ func sentBy(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInfo
 	if runID == except {
 		return nil, nil
 	}
-	var read runReader
+	read := runReader{forgets: run.GetType().GetName() == ForgetChangeName}
 	for events := t.GetWorkflowHistory(ctx, lockID, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
 		event, err := events.Next()
 		switch {
@@ -103,7 +108,9 @@ func sentBy(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInfo
 
 // runReader reads the history of one run.
 type runReader struct {
+	forgets bool
 	submits map[int64]bool // where SubmitChangeOS was scheduled
+	before  rollout.Fingerprint
 	jobID   string
 	result  *rollout.ServerResult
 }
@@ -114,6 +121,11 @@ func (r *runReader) event(e *history.HistoryEvent) error {
 			r.submits = map[int64]bool{}
 		}
 		r.submits[e.GetEventId()] = true
+		var in SubmitChangeOSInput
+		if err := decode(scheduled.GetInput(), &in); err != nil {
+			return err
+		}
+		r.before = in.Before
 	}
 	if completed := e.GetActivityTaskCompletedEventAttributes(); r.submits[completed.GetScheduledEventId()] {
 		var accepted SubmitChangeOSResult
@@ -135,20 +147,23 @@ func decode(payloads *common.Payloads, into any) error {
 
 // sent is nil when nothing of the run can have been accepted, or its server itself has told that it was.
 func (r *runReader) sent() *SentChange {
-	sent := &SentChange{JobID: r.jobID, Result: r.result}
-	switch {
-	case len(r.submits) > 0 && (r.jobID != "" || r.result == nil || r.result.End == rollout.FailedChanged):
+	switch sent := (&SentChange{JobID: r.jobID, Before: r.before, Result: r.result}); {
+	case r.forgets && r.result != nil:
 		return sent
-	case len(r.submits) == 0 && r.result != nil && r.result.JobID != "" && sent.over(): // somebody's word on an earlier run
-		sent.JobID = r.result.JobID
+	case len(r.submits) > 0 && (r.jobID != "" || !sent.Over()):
 		return sent
 	}
 	return nil
 }
 
-// unfinished says by which job a change that was sent is not over. Empty when it is, or nobody can tell.
-func (s site) unfinished(ctx context.Context, sent *SentChange) (string, error) {
-	if sent == nil || sent.JobID == "" || sent.over() {
+// unfinished says why a change that was sent may still come to a server. Empty when it may not.
+func (s site) unfinished(ctx context.Context, sent *SentChange, now rollout.Observation) (string, error) {
+	switch {
+	case sent == nil || sent.Over():
+		return "", nil
+	case sent.JobID == "" && now.VolumeID == sent.Before.VolumeID:
+		return "the cloud's answer was lost, and it was not seen to come", nil
+	case sent.JobID == "":
 		return "", nil
 	}
 	job, err := s.Cloud.Job(ctx, sent.JobID)
@@ -181,7 +196,7 @@ func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedSer
 	return atOnce(ctx, len(ask), func(ctx context.Context, i int) error {
 		sent, err := LatestSent(ctx, g.Temporal, lockID(g.Project, ask[i].ID), "")
 		if err == nil {
-			ask[i].Unfinished, err = g.site.unfinished(ctx, sent)
+			ask[i].Unfinished, err = g.site.unfinished(ctx, sent, ask[i].Observation)
 		}
 		return err
 	})

@@ -11,51 +11,32 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
-// pastRun is a run of the workflow that locks a server.
-type pastRun struct {
-	id       string
-	running  bool
-	submits  bool   // SubmitChangeOS was scheduled
-	accepted string // the job with which it completed, "?" when the answer was lost, "" for not completed
-	result   *rollout.ServerResult
-	broken   bool  // its result is none
-	err      error // what reading it ends with
-}
-
 // past is a Temporal that keeps runs of one workflow, the newest first.
 type past struct {
 	forgetful
-	runs    []pastRun
+	runs    []pastruns.Run
 	listErr error
 	listed  *int // how often the list was asked for
 }
 
 func (p past) info(i int) *workflow.WorkflowExecutionInfo {
-	status := enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	if p.runs[i].running {
-		status = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
-	}
-	return &workflow.WorkflowExecutionInfo{
-		Execution: &common.WorkflowExecution{WorkflowId: "changeos/p/s", RunId: p.runs[i].id},
-		Status:    status, StartTime: timestamppb.New(time.Date(2026, 3, 1, 12, -i, 0, 0, time.UTC)),
-	}
+	run := p.runs[i]
+	run.Began = time.Date(2026, 3, 1, 12, -i, 0, 0, time.UTC)
+	return run.Info("changeos/p/s")
 }
 
 func (p past) DescribeWorkflowExecution(_ context.Context, _, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
@@ -82,69 +63,16 @@ func (p past) ListWorkflow(_ context.Context, request *workflowservice.ListWorkf
 
 func (p past) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
 	for _, run := range p.runs {
-		if run.id == runID {
-			return &events{all: run.events(), err: run.err}
+		if run.ID == runID {
+			return run.History()
 		}
 	}
 	panic("no such run: " + runID)
 }
 
-// events are read one by one, and at the end comes the error, if there is one.
-type events struct {
-	all []*history.HistoryEvent
-	err error
-}
-
-func (e *events) HasNext() bool { return len(e.all) > 0 || e.err != nil }
-
-func (e *events) Next() (*history.HistoryEvent, error) {
-	if len(e.all) == 0 {
-		return nil, e.err
-	}
-	next := e.all[0]
-	e.all = e.all[1:]
-	return next, nil
-}
-
-func payloads(value any) *common.Payloads {
-	encoded, err := converter.GetDefaultDataConverter().ToPayloads(value)
-	if err != nil {
-		panic(err)
-	}
-	return encoded
-}
-
-func (r pastRun) events() []*history.HistoryEvent {
-	activity := func(id int64, name string, result any) (both []*history.HistoryEvent) {
-		both = append(both, &history.HistoryEvent{EventId: id, Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
-			ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{ActivityType: &common.ActivityType{Name: name}},
-		}})
-		if result == nil {
-			return both
-		}
-		return append(both, &history.HistoryEvent{EventId: id + 2, Attributes: &history.HistoryEvent_ActivityTaskCompletedEventAttributes{
-			ActivityTaskCompletedEventAttributes: &history.ActivityTaskCompletedEventAttributes{ScheduledEventId: id, Result: payloads(result)},
-		}})
-	}
-	all := activity(5, activities.PreflightName, activities.PreflightResult{Name: "one"})
-	switch {
-	case r.accepted == "?":
-		all = append(all, activity(15, activities.SubmitChangeOSName, activities.SubmitChangeOSResult{Seen: "it is being rebuilt"})...)
-	case r.accepted != "":
-		all = append(all, activity(15, activities.SubmitChangeOSName, activities.SubmitChangeOSResult{JobID: r.accepted})...)
-	case r.submits:
-		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
-	}
-	if r.result == nil && !r.broken {
-		return all
-	}
-	result := payloads(r.result)
-	if r.broken {
-		result = payloads("not a result")
-	}
-	return append(all, &history.HistoryEvent{EventId: 40, Attributes: &history.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
-		WorkflowExecutionCompletedEventAttributes: &history.WorkflowExecutionCompletedEventAttributes{Result: result},
-	}})
+// taken is with what a SubmitChangeOS completed, without a job when the answer was lost.
+func taken(jobID string) *activities.SubmitChangeOSResult {
+	return &activities.SubmitChangeOSResult{JobID: jobID}
 }
 
 func endedAs(end rollout.ServerEnd, jobID string) *rollout.ServerResult {
@@ -153,28 +81,28 @@ func endedAs(end rollout.ServerEnd, jobID string) *rollout.ServerResult {
 
 // TestLatestSent: what was sent last, by everything that a history can hold of it.
 func TestLatestSent(t *testing.T) {
-	unfinished := pastRun{id: "unfinished", accepted: "job-1", result: endedAs(rollout.FailedChanged, "job-1")}
+	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Result: endedAs(rollout.FailedChanged, "job-1")}
 	for name, test := range map[string]struct {
-		runs  []pastRun
-		job   string // "?" when the answer was lost, "" when nothing was sent
+		runs  []pastruns.Run
+		job   string // "?" when none is known, "" when nothing was sent
 		end   rollout.ServerEnd
 		lists int
 	}{
 		"none":                               {},
-		"not seen to its end":                {runs: []pastRun{unfinished}, job: "job-1", end: rollout.FailedChanged},
-		"done":                               {runs: []pastRun{{id: "a", accepted: "job-2", result: endedAs(rollout.Done, "job-2")}, unfinished}, job: "job-2", end: rollout.Done},
-		"somebody else's, under way":         {runs: []pastRun{{id: "a", running: true, accepted: "job-2"}, unfinished}},
-		"our own, under way":                 {runs: []pastRun{{id: "own", running: true}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"terminated after it was accepted":   {runs: []pastRun{{id: "a", accepted: "job-2"}}, job: "job-2"},
-		"terminated while it was sent":       {runs: []pastRun{{id: "a", submits: true}}, job: "?"},
-		"terminated before it was sent":      {runs: []pastRun{{id: "a"}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"the answer was lost":                {runs: []pastRun{{id: "a", accepted: "?", result: endedAs(rollout.FailedChanged, "")}}, job: "?", end: rollout.FailedChanged},
-		"the answer was lost, and it came":   {runs: []pastRun{{id: "a", accepted: "?", result: endedAs(rollout.Done, "")}}, lists: 1},
-		"refused by the cloud":               {runs: []pastRun{{id: "a", submits: true, result: endedAs(rollout.FailedIntact, "")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"refused for the earlier one, twice": {runs: []pastRun{{id: "a", result: endedAs(rollout.FailedChanged, "job-1")}, {id: "b", result: endedAs(rollout.FailedChanged, "job-1")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"forgotten":                          {runs: []pastRun{{id: "a", result: endedAs(rollout.FailedIntact, "job-1")}, unfinished}, job: "job-1", end: rollout.FailedIntact},
-		"somebody else's disk, nothing sent": {runs: []pastRun{{id: "a", result: endedAs(rollout.FailedChanged, "")}}, lists: 1},
-		"Temporal has just forgotten it":     {runs: []pastRun{{id: "a", err: serviceerror.NewNotFound("gone")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"not seen to its end":                {runs: []pastruns.Run{unfinished}, job: "job-1", end: rollout.FailedChanged},
+		"done":                               {runs: []pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.Done, "job-2")}, unfinished}, job: "job-2", end: rollout.Done},
+		"somebody else's, under way":         {runs: []pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}},
+		"our own, under way":                 {runs: []pastruns.Run{{ID: "own", Running: true}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"terminated after it was accepted":   {runs: []pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, job: "job-2"},
+		"terminated while it was sent":       {runs: []pastruns.Run{{ID: "a", Submits: true}}, job: "?"},
+		"terminated before it was sent":      {runs: []pastruns.Run{{ID: "a"}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"the answer was lost":                {runs: []pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.FailedChanged, "")}}, job: "?", end: rollout.FailedChanged},
+		"the answer was lost, and it came":   {runs: []pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done, "")}}, lists: 1},
+		"refused by the cloud":               {runs: []pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact, "")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"refused for the earlier one, twice": {runs: []pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged, "job-1")}, {ID: "b", Result: endedAs(rollout.FailedChanged, "job-1")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"forgotten":                          {runs: []pastruns.Run{{ID: "a", Forgets: true, Result: endedAs(rollout.FailedIntact, "job-1")}, unfinished}, job: "?", end: rollout.FailedIntact},
+		"somebody else's disk, nothing sent": {runs: []pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged, "")}}, lists: 1},
+		"Temporal has just forgotten it":     {runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lists := 0
@@ -199,8 +127,8 @@ func TestLatestSent(t *testing.T) {
 // TestLatestSentIsNotTold: that nobody tells is not that there is none.
 func TestLatestSentIsNotTold(t *testing.T) {
 	for says, of := range map[string]past{
-		"Temporal does not tell of earlier changes (workflow changeos/p/s): down":      {runs: []pastRun{{id: "a", err: serviceerror.NewUnavailable("down")}}},
-		"Temporal does not tell of earlier changes (workflow changeos/p/s): too often": {runs: []pastRun{{id: "a"}}, listErr: serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "too often")},
+		"Temporal does not tell of earlier changes (workflow changeos/p/s): down":      {runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewUnavailable("down")}}},
+		"Temporal does not tell of earlier changes (workflow changeos/p/s): too often": {runs: []pastruns.Run{{ID: "a"}}, listErr: serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "too often")},
 	} {
 		_, err := activities.LatestSent(t.Context(), of, "changeos/p/s", "")
 		app, ok := errors.AsType[*temporal.ApplicationError](err)
@@ -209,7 +137,7 @@ func TestLatestSentIsNotTold(t *testing.T) {
 		assert.Equal(t, activities.ErrCloud, app.Type())
 		assert.False(t, app.NonRetryable())
 	}
-	_, err := activities.LatestSent(t.Context(), past{runs: []pastRun{{id: "a", broken: true}}}, "changeos/p/s", "")
+	_, err := activities.LatestSent(t.Context(), past{runs: []pastruns.Run{{ID: "a", Broken: true}}}, "changeos/p/s", "")
 	assert.ErrorContains(t, err, "event 40 of workflow changeos/p/s (run a) cannot be read")
 }
 
@@ -223,7 +151,7 @@ func (l *lab) sentBefore(status string) (jobID string) {
 	jobID = l.changing()
 	time.Sleep(time.Minute) // the order is made
 	result := &rollout.ServerResult{End: rollout.FailedChanged, ServerID: l.server.ID, JobID: jobID, Before: rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status}}
-	l.acts.Temporal = past{runs: []pastRun{{id: "a", accepted: jobID, result: result}}}
+	l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Accepted: taken(jobID), Result: result}}}
 	return jobID
 }
 
@@ -240,8 +168,9 @@ func TestPreflightFindsAnOpenOrder(t *testing.T) {
 	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 		job := l.sentBefore(rollout.StatusShutoff)
 		found := l.lookAgain(rollout.Change{})
-		assert.Equal(l, job, found.Unfinished)
-		assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that is not over: its job %s is PENDING_PAYMENT; wait for its end, "+
+		assert.Equal(l, job, found.EarlierJobID)
+		assert.Equal(l, "its job "+job+" is PENDING_PAYMENT", found.Unfinished)
+		assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT; wait for its end, "+
 			"an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s", l.server.ID, job, l.server.ID)}, found.Refusals)
 		assert.Empty(l, found.AsBefore)
 
@@ -287,7 +216,7 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 					assert.Empty(l, found.Unfinished)
 					return
 				}
-				assert.Equal(l, job, found.Unfinished)
+				assert.Equal(l, job, found.EarlierJobID)
 				require.Len(l, found.Refusals, 1)
 				assert.Contains(l, found.Refusals[0], strings.ReplaceAll(test.says, "%s", job))
 			})
@@ -313,7 +242,7 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 			inLab(t, fleetOf(emulator.Server{Name: "one", Status: test.now}), func(l *lab) {
 				result := endedAs(rollout.FailedIntact, "job-1")
 				result.Before, result.Left = rollout.Observation{Fingerprint: l.before(), Exists: true, Status: test.before}, test.left
-				l.acts.Temporal = past{runs: []pastRun{{id: "a", accepted: "job-1", result: result}}}
+				l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Accepted: taken("job-1"), Result: result}}}
 				found := l.lookAgain(rollout.Change{Power: test.power})
 				assert.Equal(l, test.asBefore, found.AsBefore)
 				assert.Equal(l, test.asBefore != "", len(found.Notes) == 1, found.Notes)
@@ -322,21 +251,26 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	}
 }
 
-// TestPreflightOfALostAnswer warns: there is no job to ask.
+// TestPreflightOfALostAnswer: there is no job to ask, and nobody has seen the change come.
 func TestPreflightOfALostAnswer(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		result := endedAs(rollout.FailedChanged, "")
-		result.Before.Fingerprint = l.before()
-		for _, run := range []pastRun{{id: "a", accepted: "?", result: result}, {id: "a", submits: true}} {
-			l.acts.Temporal = past{runs: []pastRun{run}}
+		lost := pastruns.Run{ID: "a", Submits: true, Before: l.before()}
+		ended := lost
+		ended.Accepted, ended.Result = taken(""), endedAs(rollout.FailedChanged, "")
+		for _, run := range []pastruns.Run{lost, ended} {
+			l.acts.Temporal = past{runs: []pastruns.Run{run}}
 			found := l.lookAgain(rollout.Change{})
-			assert.Empty(l, found.Refusals)
-			require.Len(l, found.Notes, 1)
-			assert.Contains(l, found.Notes[0], "an earlier change of one")
+			require.Len(l, found.Refusals, 1)
+			assert.Contains(l, found.Refusals[0], "has an earlier change that may still come: the cloud's answer was lost, and it was not seen to come; ")
+			assert.NotEmpty(l, found.Unfinished)
+			assert.Empty(l, found.EarlierJobID)
 		}
-		result.Before.VolumeID = "another" // it has come
-		l.acts.Temporal = past{runs: []pastRun{{id: "a", accepted: "?", result: result}}}
-		assert.Empty(l, l.lookAgain(rollout.Change{}).Notes)
+		ended.Before.VolumeID = "another" // it has come
+		forgotten := pastruns.Run{ID: "b", Forgets: true, Result: endedAs(rollout.FailedIntact, "")}
+		for _, runs := range [][]pastruns.Run{{ended}, {forgotten, lost}} {
+			l.acts.Temporal = past{runs: runs}
+			assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals)
+		}
 	})
 }
 
@@ -361,21 +295,21 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 				end := run(l, l.acts.MakePlan, asked, attempt{})
 				require.NoError(l, end.err)
 				require.Len(l, end.result.Problems, 1)
-				assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that is not over: one "+says)
+				assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that may still come: one "+says)
 
 				checked := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
 				require.NoError(l, checked.err)
 				require.Len(l, checked.result.Drift, 1)
-				assert.Equal(l, "one has an earlier change that is not over: its job "+job+" is PENDING_PAYMENT", checked.result.Drift[0].What)
+				assert.Equal(l, "one has an earlier change that may still come: its job "+job+" is PENDING_PAYMENT", checked.result.Drift[0].What)
 
-				l.acts.Temporal = past{runs: []pastRun{{id: "a", err: serviceerror.NewUnavailable("down")}}}
+				l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewUnavailable("down")}}}
 				untold := run(l, l.acts.MakePlan, asked, attempt{})
 				assert.ErrorContains(l, untold.err, "Temporal does not tell of earlier changes")
 			})
 		})
 	}
 	inLab(t, running(), func(l *lab) {
-		l.acts.Temporal = past{runs: []pastRun{{id: "a", err: errors.New("nobody asks")}}}
+		l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Err: errors.New("nobody asks")}}}
 		l.plan(l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }))
 	})
 }

@@ -34,6 +34,6 @@ type InventoryServer struct {
 	// HeldBy says who changes it at this moment: "held by rollout web since 2026-11-25T17:48:00Z". What the cloud shows of
 	// a change differs.
 	HeldBy string `json:"held_by,omitempty"`
-	// Unfinished says by which job an earlier change is not over: "its job 3e5f... is PENDING_PAYMENT". Empty for none.
+	// Unfinished says why an earlier change may still come: "its job 3e5f... is PENDING_PAYMENT". Empty for none.
 	Unfinished string `json:"unfinished,omitempty"`
 }

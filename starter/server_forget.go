@@ -31,9 +31,10 @@ func newServerForgetCommand(io streams) *cobra.Command {
 		Use:   "forget ID",
 		Short: "Say that nothing comes any more of a change that was not seen to its end",
 		Long: `Say that nothing comes any more of the latest change of a server, which was not seen to
-its end. While its job is not over, no other change of the server is sent: both could come,
-and the second would destroy what the first has made. The job of an order that was not
-paid stays as it is when the order is cancelled, so the cloud never tells; you do.
+its end. While it may still come, because its job is not over or the cloud's answer was
+lost, no other change of the server is sent: both could come, and the second would
+destroy what the first has made. The job of an order that was not paid stays as it is
+when the order is cancelled, so the cloud never tells; you do.
 
 Cancel the order first, in the cloud's console. The server is left as it is.
 ` + exitCodes,
@@ -75,8 +76,8 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		return err
 	}
 	if !o.yes {
-		safetext.Fprintf(io.err, "%s (%s): job %s, %s\n", last.Name, serverID, last.JobID, last.Reason)
-		if err := consent(ctx, io, "if nothing comes of this job any more (an unpaid order: it is cancelled)"); err != nil {
+		safetext.Fprintf(io.err, "%s (%s): %s: %s\n", last.Name, serverID, job(last), last.Reason)
+		if err := consent(ctx, io, "if nothing comes of this change any more (an unpaid order: it is cancelled)"); err != nil {
 			return err
 		}
 	}
@@ -97,16 +98,21 @@ func (s *session) toForget(ctx context.Context, lockID, serverID string) (rollou
 		return rollout.ServerResult{}, err
 	case sent == nil:
 		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: no change of server %s was sent to the cloud", serverID)
-	case sent.JobID == "":
-		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: the cloud's answer to the latest change of server %s was lost, so no job stands against another one", serverID)
 	case sent.Result == nil:
-		return rollout.ServerResult{ServerID: serverID, JobID: sent.JobID, Reason: "its workflow left no result"}, nil
-	case sent.Result.End != rollout.FailedChanged:
+		before := rollout.Observation{Fingerprint: sent.Before, Exists: true}
+		return rollout.ServerResult{ServerID: serverID, JobID: sent.JobID, Reason: "its workflow left no result", Before: before}, nil
+	case sent.Over():
 		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: the latest change of %s ended as %s: %s", named(*sent.Result), sent.Result.End, safetext.Line(sent.Result.Reason))
 	}
-	last := *sent.Result
-	last.JobID = sent.JobID
-	return last, nil
+	return *sent.Result, nil
+}
+
+// job names the job of a change, if there is one that is known.
+func job(of rollout.ServerResult) string {
+	if of.JobID == "" {
+		return "no known job"
+	}
+	return "job " + of.JobID
 }
 
 // forget notes that nothing comes of the change any more, under the lock on its server.
@@ -118,16 +124,16 @@ func (s *session) forget(ctx context.Context, lockID string, in workflows.Forget
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowExecutionTimeout:                 checkTimeout,
-		StaticSummary:                            fmt.Sprintf("forget job %s of %s", in.Last.JobID, in.Last.ServerID),
+		StaticSummary:                            fmt.Sprintf("forget %s of %s", job(in.Last), in.Last.ServerID),
 	}, workflows.ForgetChangeName, in)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return result, fmt.Errorf("server %s is being changed by now: look with: reimage server status %s", in.Last.ServerID, in.Last.ServerID)
 	}
 	if err != nil {
-		return result, fmt.Errorf("whether job %s is forgotten is not known, say it again: %w", in.Last.JobID, err)
+		return result, fmt.Errorf("whether the change of server %s is forgotten is not known, say it again: %w", in.Last.ServerID, err)
 	}
 	if err := run.Get(ctx, &result); err != nil {
-		return result, fmt.Errorf("job %s is not forgotten: %s", in.Last.JobID, said(err))
+		return result, fmt.Errorf("the change of server %s is not forgotten: %s", in.Last.ServerID, said(err))
 	}
 	s.awaitListing(ctx, in.Last.ServerID, run.GetRunID())
 	return result, nil

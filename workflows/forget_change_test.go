@@ -47,8 +47,7 @@ func TestForgetChange(t *testing.T) {
 func TestForgetChangeRefuses(t *testing.T) {
 	lock := workflows.ChangeOSID(project, serverID)
 	for says, change := range map[string]func(id *string, in *workflows.ForgetChangeInput){
-		"has a project, a server and a job":                func(_ *string, in *workflows.ForgetChangeInput) { in.Last.JobID = "" },
-		"a server and a job":                               func(_ *string, in *workflows.ForgetChangeInput) { in.Last.ServerID = "web-07" },
+		"has a project and a server":                       func(_ *string, in *workflows.ForgetChangeInput) { in.Last.ServerID = "web-07" },
 		"to forget has a project":                          func(_ *string, in *workflows.ForgetChangeInput) { in.Project = "" },
 		"nobody says":                                      func(_ *string, in *workflows.ForgetChangeInput) { in.By = "" },
 		"does not lock the server: it has to be \"" + lock: func(id *string, _ *workflows.ForgetChangeInput) { *id = "forget/" + serverID },

@@ -22,7 +22,7 @@ func DoctorID(nonce string) string { return "doctor/" + nonce }
 // The names under which the workflows are registered.
 const (
 	ChangeOSName     = "ChangeOS"
-	ForgetChangeName = "ForgetChange"
+	ForgetChangeName = activities.ForgetChangeName
 	CheckServerName  = "CheckServer"
 	DoctorName       = "Doctor"
 )

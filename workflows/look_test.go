@@ -117,10 +117,10 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 // is left as it is.
 func TestNothingIsSentWhileAnEarlierChangeMayCome(t *testing.T) {
 	s := newStage(t)
-	s.in.AsBefore = rollout.StatusActive
+	s.in.AskEarlier = true
 	s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 	open := found(rollout.StatusShutoff)
-	open.Unfinished, open.Refusals = "job-0", []string{"web-07 has an earlier change that is not over"}
+	open.Unfinished, open.EarlierJobID, open.Refusals = "its job job-0 is RUNNING", "job-0", []string{"web-07 has an earlier change that may still come"}
 	s.look.returns(open)
 
 	result := s.ended()
@@ -128,16 +128,9 @@ func TestNothingIsSentWhileAnEarlierChangeMayCome(t *testing.T) {
 	assert.True(t, s.look.inputs[0].AskEarlier)
 	assert.Equal(t, []string{activities.PreflightName}, s.started)
 	assert.Equal(t, rollout.FailedChanged, result.End)
-	assert.Equal(t, "nothing was sent: web-07 has an earlier change that is not over", result.Reason)
+	assert.Equal(t, "nothing was sent: web-07 has an earlier change that may still come", result.Reason)
 	assert.Equal(t, "job-0", result.JobID)
 	assert.Equal(t, open.Before, result.After)
-}
-
-// TestFirstAttemptsDoNotAskForEarlierChanges: whoever planned them has, and Temporal's list serves few questions.
-func TestFirstAttemptsDoNotAskForEarlierChanges(t *testing.T) {
-	s := newStage(t)
-	s.ended()
-	assert.False(t, s.look.inputs[0].AskEarlier)
 }
 
 // TestLookGivesUp on a cloud in trouble.

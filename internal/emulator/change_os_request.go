@@ -101,7 +101,7 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	}
 	e.jobs[work.id], e.jobs[top.id] = work, top
 
-	e.book(m, Write{Time: c.now, Op: c.op, JobID: top.id, ImageID: ch.image.ID})
+	e.book(m, Write{Time: c.now, Op: c.op, JobID: top.id, ImageID: ch.image.ID, Beside: e.open(m, c.now)})
 	m.running = &operation{op: c.op, job: work, fault: c.faultOn(m)}
 	if m.running.struckBy(JobForgotten) {
 		work.forgotten, top.forgotten = true, true
@@ -117,6 +117,22 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	m.accepted++
 	m.advance(c.now)
 	return top
+}
+
+// open is the job of the server's latest change, while it is not over and the cloud still tells of it.
+func (e *Emulator) open(m *machine, now time.Time) string {
+	writes := e.ledger.Servers[m.ID].Writes
+	for _, w := range slices.Backward(writes) {
+		if w.Op != OpChangeOS && w.Op != OpReinstallOS {
+			continue
+		}
+		if j := e.jobs[w.JobID]; j != nil && !j.forgotten {
+			if end, _, _ := j.settled(now); end.IsZero() {
+				return w.JobID
+			}
+		}
+	}
+	return ""
 }
 
 // awaitPayment leaves the server alone until somebody pays, if anybody does: the fault's Delay later.

@@ -32,6 +32,8 @@ type Write struct {
 	Op      string    `json:"op"`   // changeos, reinstallos, stop, start, reboot
 	JobID   string    `json:"job_id"`
 	ImageID string    `json:"image_id,omitempty"`
+	// Beside is the job of an earlier change of the server which was not over when this one was accepted.
+	Beside string `json:"beside,omitempty"`
 }
 
 // book must be called in the critical section that changes the server's state.

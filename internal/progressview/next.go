@@ -43,7 +43,7 @@ func Next(p rollout.Progress) []string {
 		retry := " --all" + then
 		switch {
 		case slices.ContainsFunc(p.Failures, mayChangeYet):
-			retry += "  # refused while the job of an earlier change is not over"
+			retry += "  # refused while an earlier change may still come"
 		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
 			retry += "  # repair first"
 		}

@@ -258,10 +258,10 @@ func TestNextByFailure(t *testing.T) {
 	unpaid.Before = rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
 	unpaid.After = unpaid.Before
 	p.Failures, p.Failed = []rollout.ServerProgress{unpaid, failure(2, rollout.FailedLost, "lost")}, 2
-	assert.Equal(t, retry+"  # refused while the job of an earlier change is not over", progressview.Next(p)[0])
+	assert.Equal(t, retry+"  # refused while an earlier change may still come", progressview.Next(p)[0])
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
-	assert.Equal(t, 1, strings.Count(frame, "may still come"), "a disk that is lost is")
+	assert.Equal(t, 1, strings.Count(frame, "its change may still come"), "a disk that is lost is")
 
 	p = breached()
 	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101

@@ -78,13 +78,13 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 
 	ran, _ = run(change...)
 	assert.Equal(t, 1, ran.Code)
-	assert.Contains(t, ran.ErrOut, "has an earlier change that is not over: its job "+first.JobID+" is PENDING_PAYMENT")
+	assert.Contains(t, ran.ErrOut, "has an earlier change that may still come: its job "+first.JobID+" is PENDING_PAYMENT")
 	document := filepath.Join(t.TempDir(), "rollout.yaml")
 	require.NoError(t, os.WriteFile(document, []byte("apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: anew}\nspec:\n  select: {ids: ["+before.ID+"]}\n"+
 		"  image: {id: "+lab.OtherImage(before).ID+"}\n  servers: {stopped: change}\n"), 0o600))
 	planned := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
 	assert.Equal(t, 1, planned.Code)
-	assert.Contains(t, planned.ErrOut, "1 server with an earlier change that is not over: "+before.Name+" (its job "+first.JobID+" is PENDING_PAYMENT)")
+	assert.Contains(t, planned.ErrOut, "1 server with an earlier change that may still come: "+before.Name+" (its job "+first.JobID+" is PENDING_PAYMENT)")
 	assert.Equal(t, 1, lab.Accepted(before.ID), "nobody has ordered twice")
 
 	ran, forgotten := run("forget", before.ID, "--by", "ina", "--comment", "order 4711 is cancelled")
@@ -137,7 +137,7 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 		again := paused(attempt)
 		assert.Equal(t, rollout.FailedChanged, again.End)
 		assert.Contains(t, again.Reason, "nothing was sent: "+server.Name)
-		assert.Contains(t, again.Reason, "has an earlier change that is not over: its job ")
+		assert.Contains(t, again.Reason, "has an earlier change that may still come: its job ")
 	}
 	assert.Contains(t, machine.CLI(t, "status", plan.Name).Out, "reimage server forget "+server.ID)
 	assert.Equal(t, 1, lab.Accepted(server.ID))

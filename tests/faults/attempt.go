@@ -14,8 +14,6 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
-
-	"github.com/reimage/reimage/activities"
 )
 
 // throttle is for how long the SDK holds a heartbeat back, as the worker sets it.
@@ -263,11 +261,11 @@ func (s *surroundings) deliver(payloads *commonpb.Payloads) bool {
 	return false
 }
 
-// asked is Temporal, which answers an attempt that asks whether it is still the one that counts. Nothing else is asked of
-// it: no plan is made here.
-type asked struct{ activities.Temporal }
+// asked is Temporal, which answers an attempt that asks whether it is still the one that counts, or what was sent to a
+// server before.
+type asked struct{ world *world }
 
-func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
+func (t asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
 		panic("whoever asks Temporal is no attempt")
@@ -279,12 +277,8 @@ func (asked) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...a
 	if !a.at(attemptAsks) {
 		return errDead
 	}
-	for d := a.process.cut(); d > 0; d = a.process.cut() {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := t.reach(ctx); err != nil {
+		return err
 	}
 	if !a.confirm(payloads) {
 		return serviceerror.NewNotFound("no activity with this token")

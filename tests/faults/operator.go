@@ -76,8 +76,7 @@ func (o *operator) act(w *world) {
 	}
 }
 
-// help does one thing that the rollout waits for. It has read that a server whose change may still come is not to be
-// used, so it does not retry that one.
+// help does one thing that the rollout waits for.
 func (o *operator) help(w *world, p rollout.Progress) {
 	o.helped++
 	accepts := map[rollout.CommandKind]bool{}
@@ -87,7 +86,7 @@ func (o *operator) help(w *world, p rollout.Progress) {
 	switch {
 	case accepts[rollout.Approve]:
 		o.tell(w, rollout.Command{Kind: rollout.Approve})
-	case len(p.Failures) > 0 && !mayCome(p.Failures[0].Reason) && o.helped <= patience && o.draws.Float64() < 0.5:
+	case len(p.Failures) > 0 && o.helped <= patience && o.draws.Float64() < 0.5:
 		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
 		o.tell(w, rollout.Command{Kind: rollout.Resume})
 	case len(p.Failures) > 0:

@@ -127,10 +127,20 @@ func (j judgement) writes() {
 		if accepted[n-1]++; accepted[n-1] > 1 {
 			j.wrong(Twice, "attempt %d of %d had %d changes accepted", n, len(begun), accepted[n-1])
 		}
+		if write.Beside != "" && j.knew(write.Beside) {
+			j.wrong(Twice, "a change was accepted at %s while job %s of an earlier one was not over, and its workflow knew that it may come", clock(write.Time), write.Beside)
+		}
 		if image := j.image(begun[n-1].Back); write.ImageID != image {
 			j.wrong(Twice, "attempt %d of %d was for image %s and changed to %s", n, len(begun), image, write.ImageID)
 		}
 	}
+}
+
+// knew is true when a workflow of the server ended without having seen what came of the job.
+func (j judgement) knew(jobID string) bool {
+	return slices.ContainsFunc(j.a.Story, func(e Event) bool {
+		return e.What == Heard && e.Server == j.said.ID && (e.Result.JobID == jobID || e.Result.JobID == "") && e.Result.End == rollout.FailedChanged
+	})
 }
 
 func (j judgement) image(back bool) string {

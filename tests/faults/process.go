@@ -47,7 +47,7 @@ func newProcess(w *world) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{}}
+	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{p.world}}
 	return p, nil
 }
 

@@ -39,11 +39,13 @@ type world struct {
 	plan     rollout.Plan
 	names    map[string]string // of the servers, by id
 	crashes  *crashes
-	operator operator
-	began    time.Time
-	hands    []Hand             // to come
-	touched  map[string][]Touch // by server
-	deeds    map[Deed]int       // that were done
+	// histories are of the servers' workflows.
+	histories *histories
+	operator  operator
+	began     time.Time
+	hands     []Hand             // to come
+	touched   map[string][]Touch // by server
+	deeds     map[Deed]int       // that were done
 	// refusalDelay is how long it takes until the heartbeat of an attempt that was given up is refused.
 	refusalDelay time.Duration
 	// running are the attempts, also those that were given up.
@@ -103,7 +105,7 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 	w := &world{
 		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), names: map[string]string{}, operator: s.Operator,
 		hands: slices.Clone(s.Hands), touched: map[string][]Touch{}, deeds: map[Deed]int{},
-		crashes: newCrashes(s.Crashes), changed: make(chan struct{}),
+		crashes: newCrashes(s.Crashes), histories: newHistories(), changed: make(chan struct{}),
 		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
 	w.refusalDelay = time.Duration(rand.New(rand.NewPCG(s.Seed, 0xd1ce)).Int64N(int64(throttle)))
@@ -455,7 +457,11 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 		untiring.MaximumAttempts = math.MaxInt32 // the environment takes none for ten
 		options.RetryPolicy = &untiring
 	}
-	return u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
+	future := u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
+	if name == activities.SubmitChangeOSName {
+		u.world.histories.noteSubmission(ctx, args[0].(activities.SubmitChangeOSInput), future)
+	}
+	return future
 }
 
 func (w *world) limits(name string) workflow.ActivityOptions {
