@@ -218,6 +218,14 @@ func TestStuckJobs(t *testing.T) {
 		assert.Equal(t, 1, c.Ledger().Servers[id].ChangeOSAccepted)
 		c.power("os-start", id).jobID(t)
 	})
+	atTime(t, under(emulator.Fault{Kind: "job_stuck", Variant: "pending_payment"}), func(t *testing.T, c cloud) {
+		id := c.only()
+		job := c.changeOS(id, c.target(), "").jobID(t)
+		c.changeOS(id, c.target(), "").jobID(t)
+		writes := c.Ledger().Servers[id].Writes
+		assert.Empty(t, writes[0].Beside)
+		assert.Equal(t, job, writes[1].Beside, "the cloud takes it for another order")
+	})
 	o := exact(running())
 	o.Faults = []emulator.Fault{{Op: "stop", Kind: "job_stuck"}}
 	atTime(t, o, func(t *testing.T, c cloud) {

@@ -91,8 +91,12 @@ func TestOracle(t *testing.T) {
 	}{
 		"a second change":                  {Twice, func(s *spoiled) { s.wrote(emulator.OpChangeOS, s.Plan.Change.ImageID) }},
 		"another's disk that is destroyed": {Twice, func(s *spoiled) { s.touched(s.last, Reinstall, s.Servers[3].StartedAt.Add(-time.Hour)) }},
-		"a change to another image":        {Twice, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[1].ImageID = "another" }},
-		"a write before the start":         {Unasked, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[0].Time = s.Progress.StartedAt.Add(-time.Second) }},
+		"a change beside an open one": {Twice, func(s *spoiled) {
+			s.Ledger.Servers[s.last].Writes[1].Beside = "open"
+			s.Story[s.nth(4, Heard)].Result = rollout.ServerResult{End: rollout.FailedChanged, JobID: "open"}
+		}},
+		"a change to another image": {Twice, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[1].ImageID = "another" }},
+		"a write before the start":  {Unasked, func(s *spoiled) { s.Ledger.Servers[s.last].Writes[0].Time = s.Progress.StartedAt.Add(-time.Second) }},
 		"a second start": {Unasked, func(s *spoiled) {
 			s.Story = append(s.Story, Event{At: s.Progress.EndedAt, What: Started, Server: s.last})
 		}},
