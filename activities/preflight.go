@@ -25,8 +25,6 @@ type PreflightInput struct {
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
-	// AskEarlier has it look for an earlier change of the server that is not over.
-	AskEarlier bool `json:"ask_earlier,omitempty"`
 }
 
 // PreflightResult is what the cloud shows of the server and the image, with every reason against the
@@ -45,10 +43,6 @@ type PreflightResult struct {
 	AlreadyThere bool `json:"already_there,omitempty"`
 	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
 	Prepaid bool `json:"prepaid,omitempty"`
-	// Unfinished says why an earlier change may still come, EarlierJobID is its job, if that is known. It is among the
-	// refusals, too.
-	Unfinished   string `json:"unfinished,omitempty"`
-	EarlierJobID string `json:"earlier_job_id,omitempty"`
 	// AsBefore is the status that the server had before an earlier change, which has left it stopped. Empty without one.
 	AsBefore string   `json:"as_before,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
@@ -129,28 +123,22 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 	return s, err
 }
 
-// earlier looks for a change that was sent to the server before. One that is not over may come at any time, and another
-// one would be the second.
+// earlier looks for a change that was sent to the server before. One that may still come would come beside another.
 func (s site) earlier(ctx context.Context, check *preflight) error {
-	if !check.in.AskEarlier {
-		return nil
-	}
-	serverID := check.in.ServerID
-	sent, err := LatestSent(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err != nil || sent == nil {
+	serverID, now := check.in.ServerID, check.result.Before
+	sent, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil || sent.Latest == nil {
 		return err
 	}
-	check.result.Unfinished, err = s.unfinished(ctx, sent, check.result.Before)
+	why, err := s.mayCome(ctx, sent, now)
 	if err != nil {
 		return err
 	}
-	if unfinished := check.result.Unfinished; unfinished != "" {
-		check.result.EarlierJobID = sent.JobID
-		check.refuse("%s has an earlier change that may still come: %s; wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s",
-			check.called(), unfinished, serverID)
+	if why != "" {
+		check.refuse("%s has an earlier change that may still come: %s; %s %s", check.called(), why, rollout.MayComeRemedy, serverID)
 	}
-	if power := check.in.Change.Power; (power == "" || power == rollout.PowerAsBefore) && sent.stopped(check.result.Before) {
-		check.result.AsBefore = sent.Result.Before.Status
+	if power := check.in.Change.Power; (power == "" || power == rollout.PowerAsBefore) && sent.Latest.stopped(now) {
+		check.result.AsBefore = sent.Latest.Before.Status
 		check.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", check.called())
 	}
 	return nil

@@ -1,10 +1,12 @@
 package activities_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,6 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
@@ -28,6 +29,7 @@ import (
 // past is a Temporal that keeps runs of one workflow, the newest first.
 type past struct {
 	forgetful
+	lock    string // the id of the workflow
 	runs    []pastruns.Run
 	listErr error
 	listed  *int // how often the list was asked for
@@ -36,27 +38,31 @@ type past struct {
 func (p past) info(i int) *workflow.WorkflowExecutionInfo {
 	run := p.runs[i]
 	run.Began = time.Date(2026, 3, 1, 12, -i, 0, 0, time.UTC)
-	return run.Info("changeos/p/s")
+	return run.Info(p.lock)
 }
 
-func (p past) DescribeWorkflowExecution(_ context.Context, _, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	if len(p.runs) == 0 || runID != "" {
+func (p past) DescribeWorkflowExecution(_ context.Context, id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if len(p.runs) == 0 || id != p.lock || runID != "" {
 		return nil, serviceerror.NewNotFound("workflow not found")
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: p.info(0)}, nil
 }
 
-// ListWorkflow lists the runs in a wrong order: Temporal promises none.
+// ListWorkflow lists the runs two a page, and in a wrong order: Temporal promises none.
 func (p past) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	if !strings.HasPrefix(request.GetQuery(), "WorkflowId = 'changeos/") {
+	if request.GetQuery() != "WorkflowId = '"+p.lock+"'" {
 		return p.forgetful.ListWorkflow(context.Background(), request)
 	}
 	if p.listed != nil {
 		*p.listed++
 	}
 	answer := &workflowservice.ListWorkflowExecutionsResponse{}
-	for i := range p.runs {
+	from := 2 * len(request.GetNextPageToken())
+	for i := from; i < min(from+2, len(p.runs)); i++ {
 		answer.Executions = append(answer.Executions, p.info(len(p.runs)-1-i))
+	}
+	if from+2 < len(p.runs) {
+		answer.NextPageToken = make([]byte, from/2+1)
 	}
 	return answer, p.listErr
 }
@@ -75,70 +81,78 @@ func taken(jobID string) *activities.SubmitChangeOSResult {
 	return &activities.SubmitChangeOSResult{JobID: jobID}
 }
 
-func endedAs(end rollout.ServerEnd, jobID string) *rollout.ServerResult {
-	return &rollout.ServerResult{End: end, JobID: jobID}
+func endedAs(end rollout.ServerEnd) *rollout.ServerResult {
+	return &rollout.ServerResult{End: end}
 }
 
-// TestLatestSent: what was sent last, by everything that a history can hold of it.
-func TestLatestSent(t *testing.T) {
-	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Result: endedAs(rollout.FailedChanged, "job-1")}
+const lock = "changeos/p/s"
+
+// TestSentTo: what was sent last, and what may still come, by everything that the histories can hold of it.
+func TestSentTo(t *testing.T) {
+	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Result: endedAs(rollout.FailedChanged)}
+	lost := pastruns.Run{ID: "lost", Accepted: taken(""), Result: endedAs(rollout.FailedChanged)}
+	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Result: endedAs(rollout.Done)}
+	forget := func(runs ...string) pastruns.Run {
+		return pastruns.Run{ID: "forget", Forgets: runs, Result: endedAs(rollout.FailedChanged)}
+	}
 	for name, test := range map[string]struct {
-		runs  []pastruns.Run
-		job   string // "?" when none is known, "" when nothing was sent
-		end   rollout.ServerEnd
-		lists int
+		runs   []pastruns.Run
+		latest string   // the run
+		open   []string // run and job of what may come
+		lists  int
 	}{
 		"none":                               {},
-		"not seen to its end":                {runs: []pastruns.Run{unfinished}, job: "job-1", end: rollout.FailedChanged},
-		"done":                               {runs: []pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.Done, "job-2")}, unfinished}, job: "job-2", end: rollout.Done},
-		"somebody else's, under way":         {runs: []pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}},
-		"our own, under way":                 {runs: []pastruns.Run{{ID: "own", Running: true}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"terminated after it was accepted":   {runs: []pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, job: "job-2"},
-		"terminated while it was sent":       {runs: []pastruns.Run{{ID: "a", Submits: true}}, job: "?"},
-		"terminated before it was sent":      {runs: []pastruns.Run{{ID: "a"}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"the answer was lost":                {runs: []pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.FailedChanged, "")}}, job: "?", end: rollout.FailedChanged},
-		"the answer was lost, and it came":   {runs: []pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done, "")}}, lists: 1},
-		"refused by the cloud":               {runs: []pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact, "")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"refused for the earlier one, twice": {runs: []pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged, "job-1")}, {ID: "b", Result: endedAs(rollout.FailedChanged, "job-1")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
-		"forgotten":                          {runs: []pastruns.Run{{ID: "a", Forgets: true, Result: endedAs(rollout.FailedIntact, "job-1")}, unfinished}, job: "?", end: rollout.FailedIntact},
-		"somebody else's disk, nothing sent": {runs: []pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged, "")}}, lists: 1},
-		"Temporal has just forgotten it":     {runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, job: "job-1", end: rollout.FailedChanged, lists: 1},
+		"not seen to its end":                {[]pastruns.Run{unfinished}, "unfinished", []string{"unfinished job-1"}, 0},
+		"done":                               {[]pastruns.Run{done, unfinished}, "done", nil, 0},
+		"somebody else's, under way":         {[]pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}, "", nil, 0},
+		"our own, under way":                 {[]pastruns.Run{{ID: "own", Running: true}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
+		"our own after one that was done":    {[]pastruns.Run{{ID: "own", Running: true}, done, unfinished}, "done", nil, 1},
+		"terminated after it was accepted":   {[]pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, "a", []string{"a job-2"}, 0},
+		"terminated while it was sent":       {[]pastruns.Run{{ID: "a", Submits: true}, unfinished}, "a", []string{"a ", "unfinished job-1"}, 1},
+		"terminated before it was sent":      {[]pastruns.Run{{ID: "a"}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
+		"the answer was lost":                {[]pastruns.Run{lost}, "lost", []string{"lost "}, 1},
+		"the answer was lost, after another": {[]pastruns.Run{lost, unfinished}, "lost", []string{"lost ", "unfinished job-1"}, 1},
+		"the answer was lost, after a done":  {[]pastruns.Run{lost, done, unfinished}, "lost", []string{"lost "}, 1},
+		"the answer was lost, and it came":   {[]pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done)}}, "", nil, 1},
+		"refused by the cloud":               {[]pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact)}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
+		"refused by the look, often":         {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), "unfinished", []string{"unfinished job-1"}, 1},
+		"somebody else's disk, nothing sent": {[]pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged)}}, "", nil, 1},
+		"forgotten":                          {[]pastruns.Run{forget("unfinished"), unfinished}, "unfinished", nil, 1},
+		"forgotten, but another one":         {[]pastruns.Run{forget("another"), unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
+		"forgotten, but not the one before":  {[]pastruns.Run{forget("lost"), lost, unfinished}, "lost", []string{"unfinished job-1"}, 1},
+		"forgotten, and sent again":          {[]pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, "a", []string{"a job-2"}, 0},
+		"Temporal has just forgotten it":     {[]pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lists := 0
-			sent, err := activities.LatestSent(t.Context(), past{runs: test.runs, listed: &lists}, "changeos/p/s", "own")
+			sent, err := activities.SentTo(t.Context(), past{lock: lock, runs: test.runs, listed: &lists}, lock, "own")
 			require.NoError(t, err)
-			assert.Equal(t, test.lists, lists, "Temporal's list is asked only when the newest run does not tell")
-			if test.job == "" {
-				assert.Nil(t, sent)
-				return
+			assert.Equal(t, test.lists > 0, lists > 0, "Temporal's list is asked only when the newest run does not tell")
+			latest := ""
+			if sent.Latest != nil {
+				latest = sent.Latest.RunID
 			}
-			require.NotNil(t, sent)
-			assert.Equal(t, strings.Trim(test.job, "?"), sent.JobID)
-			if test.end == "" {
-				assert.Nil(t, sent.Result)
-			} else {
-				assert.Equal(t, test.end, sent.Result.End)
+			assert.Equal(t, test.latest, latest)
+			var open []string
+			for _, change := range sent.Open {
+				open = append(open, change.RunID+" "+change.JobID)
 			}
+			assert.Equal(t, test.open, open)
 		})
 	}
 }
 
-// TestLatestSentIsNotTold: that nobody tells is not that there is none.
-func TestLatestSentIsNotTold(t *testing.T) {
+// TestSentToIsNotTold: that nobody tells is not that there is none.
+func TestSentToIsNotTold(t *testing.T) {
 	for says, of := range map[string]past{
 		"Temporal does not tell of earlier changes (workflow changeos/p/s): down":      {runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewUnavailable("down")}}},
 		"Temporal does not tell of earlier changes (workflow changeos/p/s): too often": {runs: []pastruns.Run{{ID: "a"}}, listErr: serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "too often")},
+		"event 40 of workflow changeos/p/s (run a) cannot be read":                     {runs: []pastruns.Run{{ID: "a", Broken: true}}},
 	} {
-		_, err := activities.LatestSent(t.Context(), of, "changeos/p/s", "")
-		app, ok := errors.AsType[*temporal.ApplicationError](err)
-		require.True(t, ok)
-		assert.Equal(t, says, app.Message())
-		assert.Equal(t, activities.ErrCloud, app.Type())
-		assert.False(t, app.NonRetryable())
+		of.lock = lock
+		_, err := activities.SentTo(t.Context(), of, lock, "")
+		assert.ErrorContains(t, err, says)
 	}
-	_, err := activities.LatestSent(t.Context(), past{runs: []pastruns.Run{{ID: "a", Broken: true}}}, "changeos/p/s", "")
-	assert.ErrorContains(t, err, "event 40 of workflow changeos/p/s (run a) cannot be read")
 }
 
 // unpaid is a cloud with one server and an order for it that nobody pays for some time.
@@ -146,41 +160,48 @@ func unpaid(server emulator.Server) emulator.Options {
 	return withFaults(fleetOf(server), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobStuck, Variant: "pending_payment", Delay: time.Hour})
 }
 
+// remembers has Temporal keep these runs of the lab's server.
+func (l *lab) remembers(runs ...pastruns.Run) {
+	l.acts.Temporal = past{lock: activities.LockIDPrefix + emulator.DefaultProjectID + "/" + l.server.ID, runs: runs}
+}
+
+// was is the lab's server before it was changed, with that status.
+func (l *lab) was(status string) rollout.Observation {
+	return rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status}
+}
+
 // sentBefore has the lab's server changed, and Temporal keep that it was not seen to its end.
 func (l *lab) sentBefore(status string) (jobID string) {
 	jobID = l.changing()
 	time.Sleep(time.Minute) // the order is made
-	result := &rollout.ServerResult{End: rollout.FailedChanged, ServerID: l.server.ID, JobID: jobID, Before: rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status}}
-	l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Accepted: taken(jobID), Result: result}}}
+	l.remembers(pastruns.Run{ID: "a", Accepted: taken(jobID), Before: l.was(status), Result: endedAs(rollout.FailedChanged)})
 	return jobID
 }
 
 func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 	l.Helper()
 	change.ImageID = l.target.ID
-	end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: change, AskEarlier: true}, attempt{})
+	end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: change}, attempt{})
 	require.NoError(l, end.err)
 	return end.result
 }
 
-// TestPreflightFindsAnOpenOrder until it is paid, and does not look for one unless it was asked to.
+// remedy is what to do about the lab's server.
+func (l *lab) remedy() string {
+	return "; wait for its end, or pay its order in the cloud's console or cancel it there; when nothing comes of it any more, say so with: reimage server forget " + l.server.ID
+}
+
+// TestPreflightFindsAnOpenOrder until it is paid.
 func TestPreflightFindsAnOpenOrder(t *testing.T) {
 	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 		job := l.sentBefore(rollout.StatusShutoff)
 		found := l.lookAgain(rollout.Change{})
-		assert.Equal(l, job, found.EarlierJobID)
-		assert.Equal(l, "its job "+job+" is PENDING_PAYMENT", found.Unfinished)
-		assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT; wait for its end, "+
-			"an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with: reimage server forget %s", l.server.ID, job, l.server.ID)}, found.Refusals)
+		assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT", l.server.ID, job) + l.remedy()}, found.Refusals)
 		assert.Empty(l, found.AsBefore)
-
-		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		require.NoError(l, end.err)
-		assert.Empty(l, end.result.Unfinished)
 
 		time.Sleep(2 * time.Hour)
 		found = l.lookAgain(rollout.Change{})
-		assert.Empty(l, found.Unfinished, "it was paid, and is over")
+		assert.Empty(l, found.Refusals, "it was paid, and is over")
 		assert.True(l, found.AlreadyThere)
 	})
 }
@@ -194,9 +215,10 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 	}{
 		"deleted":    {404, `{"error":{"code":"Ecs.0114","message":"job not found"}}`, ""},
 		"failed":     {200, `{"status":"FAIL","fail_reason":"no"}`, ""},
-		"under way":  {200, `{"status":"RUNNING"}`, " is RUNNING; wait for its end"},
+		"under way":  {200, `{"status":"RUNNING"}`, " is RUNNING; wait"},
+		"a page":     {404, "<html>not here</html>", "tries again"},
 		"not told":   {400, `{"error":{"code":"Ecs.0005","message":"invalid job"}}`, "of its job %s the cloud does not tell: "},
-		"odd status": {200, `{"status":"FROZEN_FOR_REVIEW"}`, " is FROZEN_FOR_REVIEW; wait for its end"},
+		"odd status": {200, `{"status":"FROZEN_FOR_REVIEW"}`, " is FROZEN_FOR_REVIEW; wait"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
@@ -210,13 +232,16 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 					_, _ = w.Write([]byte(test.body))
 					return true
 				}
+				if test.says == "tries again" { // a word of somebody in between
+					end := run(l, l.acts.Preflight, l.question(), attempt{})
+					assert.ErrorContains(l, end.err, "HTTP 404")
+					return
+				}
 				found := l.lookAgain(rollout.Change{})
 				if test.says == "" {
 					assert.Empty(l, found.Refusals)
-					assert.Empty(l, found.Unfinished)
 					return
 				}
-				assert.Equal(l, job, found.EarlierJobID)
 				require.Len(l, found.Refusals, 1)
 				assert.Contains(l, found.Refusals[0], strings.ReplaceAll(test.says, "%s", job))
 			})
@@ -224,25 +249,30 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPreflightOfAServerThatAnEarlierChangeLeftStopped: "as before" is as before that change.
+// TestPreflightOfAServerThatAnEarlierChangeLeftStopped: "as before" is as before that change, or as that was told.
 func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	for name, test := range map[string]struct {
-		now, before, left string
-		power             rollout.Power
-		asBefore          string
+		now, before, told, left string
+		disk                    string // another one
+		power                   rollout.Power
+		asBefore                string
 	}{
-		"it ran":                      {now: "SHUTOFF", before: "ACTIVE", asBefore: "ACTIVE"},
-		"it ran, as before in words":  {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerAsBefore, asBefore: "ACTIVE"},
-		"it ran, and shall be off":    {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerOff},
-		"it was stopped":              {now: "SHUTOFF", before: "SHUTOFF"},
-		"it runs":                     {now: "ACTIVE", before: "ACTIVE"},
-		"it was given its power back": {now: "SHUTOFF", before: "ACTIVE", left: "ACTIVE"},
+		"it ran":                       {now: "SHUTOFF", before: "ACTIVE", asBefore: "ACTIVE"},
+		"it ran before an earlier one": {now: "SHUTOFF", before: "SHUTOFF", told: "ACTIVE", asBefore: "ACTIVE"},
+		"it ran, as before in words":   {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerAsBefore, asBefore: "ACTIVE"},
+		"it ran, and shall be off":     {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerOff},
+		"it ran with another disk":     {now: "SHUTOFF", before: "ACTIVE", disk: "another"},
+		"it was stopped":               {now: "SHUTOFF", before: "SHUTOFF"},
+		"it runs":                      {now: "ACTIVE", before: "ACTIVE"},
+		"it was given its power back":  {now: "SHUTOFF", before: "ACTIVE", left: "ACTIVE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, fleetOf(emulator.Server{Name: "one", Status: test.now}), func(l *lab) {
-				result := endedAs(rollout.FailedIntact, "job-1")
-				result.Before, result.Left = rollout.Observation{Fingerprint: l.before(), Exists: true, Status: test.before}, test.left
-				l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Accepted: taken("job-1"), Result: result}}}
+				before := l.was(test.before)
+				before.VolumeID = cmp.Or(test.disk, before.VolumeID)
+				sent := pastruns.Run{ID: "a", Accepted: taken("job-1"), AsBefore: test.told, Before: before, Result: endedAs(rollout.FailedIntact)}
+				sent.Result.Left = test.left
+				l.remembers(sent)
 				found := l.lookAgain(rollout.Change{Power: test.power})
 				assert.Equal(l, test.asBefore, found.AsBefore)
 				assert.Equal(l, test.asBefore != "", len(found.Notes) == 1, found.Notes)
@@ -254,23 +284,19 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 // TestPreflightOfALostAnswer: there is no job to ask, and nobody has seen the change come.
 func TestPreflightOfALostAnswer(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		lost := pastruns.Run{ID: "a", Submits: true, Before: l.before()}
+		lost := pastruns.Run{ID: "a", Submits: true, Before: l.was("SHUTOFF")}
 		ended := lost
-		ended.Accepted, ended.Result = taken(""), endedAs(rollout.FailedChanged, "")
-		for _, run := range []pastruns.Run{lost, ended} {
-			l.acts.Temporal = past{runs: []pastruns.Run{run}}
-			found := l.lookAgain(rollout.Change{})
-			require.Len(l, found.Refusals, 1)
-			assert.Contains(l, found.Refusals[0], "has an earlier change that may still come: the cloud's answer was lost, and it was not seen to come; ")
-			assert.NotEmpty(l, found.Unfinished)
-			assert.Empty(l, found.EarlierJobID)
+		ended.Accepted, ended.Result = taken(""), endedAs(rollout.FailedChanged)
+		for _, sent := range []pastruns.Run{lost, ended} {
+			l.remembers(sent)
+			assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: it was sent, its job is not known, and it was not seen to come", l.server.ID) + l.remedy()},
+				l.lookAgain(rollout.Change{}).Refusals)
 		}
-		ended.Before.VolumeID = "another" // it has come
-		forgotten := pastruns.Run{ID: "b", Forgets: true, Result: endedAs(rollout.FailedIntact, "")}
-		for _, runs := range [][]pastruns.Run{{ended}, {forgotten, lost}} {
-			l.acts.Temporal = past{runs: runs}
-			assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals)
-		}
+		l.remembers(pastruns.Run{ID: "b", Forgets: []string{"a"}, Result: endedAs(rollout.FailedChanged)}, lost)
+		assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals)
+		ended.Before.VolumeID = "another"
+		l.remembers(ended)
+		assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals, "it has come")
 	})
 }
 
@@ -302,14 +328,14 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 				require.Len(l, checked.result.Drift, 1)
 				assert.Equal(l, "one has an earlier change that may still come: its job "+job+" is PENDING_PAYMENT", checked.result.Drift[0].What)
 
-				l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewUnavailable("down")}}}
+				l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 				untold := run(l, l.acts.MakePlan, asked, attempt{})
 				assert.ErrorContains(l, untold.err, "Temporal does not tell of earlier changes")
 			})
 		})
 	}
 	inLab(t, running(), func(l *lab) {
-		l.acts.Temporal = past{runs: []pastruns.Run{{ID: "a", Err: errors.New("nobody asks")}}}
+		l.remembers(pastruns.Run{ID: "a", Err: errors.New("nobody asks")})
 		l.plan(l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }))
 	})
 }

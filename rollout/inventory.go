@@ -14,6 +14,9 @@ type Inventory struct {
 	HoldersUnknown string `json:"holders_unknown,omitempty"`
 }
 
+// MayComeRemedy is what to do about a server with an earlier change that may still come. The id of the server follows.
+const MayComeRemedy = "wait for its end, or pay its order in the cloud's console or cancel it there; when nothing comes of it any more, say so with: reimage server forget"
+
 // InventoryServer is a server as the cloud shows it.
 type InventoryServer struct {
 	ID          string      `json:"id"`

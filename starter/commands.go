@@ -45,7 +45,7 @@ func currentUser() string {
 // validBy refuses a command by nobody.
 func validBy(by string) error {
 	if strings.TrimFunc(by, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) == "" {
-		return errors.New("nobody gives the command: --by says who does, and the rollout keeps a log")
+		return errors.New("nobody gives the command: --by says who does, and it is kept on record")
 	}
 	return nil
 }

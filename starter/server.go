@@ -110,7 +110,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	defer s.close()
 
 	found, err := s.check(ctx, io.err, activities.PreflightInput{
-		Profile: o.profile, ServerID: serverID, Change: o.change, AskEarlier: true,
+		Profile: o.profile, ServerID: serverID, Change: o.change,
 	})
 	if err != nil {
 		return err

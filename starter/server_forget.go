@@ -68,7 +68,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 	if latest.GetCloseTime() == nil {
 		return fmt.Errorf("server %s is being changed, and its workflow sees to it: look with: reimage server status %s", serverID, serverID)
 	}
-	last, err := s.toForget(ctx, lockID, serverID)
+	in, err := s.toForget(ctx, lockID, serverID)
 	if err != nil {
 		return err
 	}
@@ -76,35 +76,41 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		return err
 	}
 	if !o.yes {
-		safetext.Fprintf(io.err, "%s (%s): %s: %s\n", last.Name, serverID, job(last), last.Reason)
+		fmt.Fprintf(io.err, "%s: %s: %s\n", named(in.Last), job(in.Last), safetext.Line(in.Last.Reason))
 		if err := consent(ctx, io, "if nothing comes of this change any more (an unpaid order: it is cancelled)"); err != nil {
 			return err
 		}
 	}
-	result, err := s.forget(ctx, lockID, workflows.ForgetChangeInput{
-		Project: path.Base(path.Dir(lockID)), Last: last, By: safetext.Line(o.by), Comment: safetext.Line(o.comment),
-	})
+	in.By, in.Comment = safetext.Line(o.by), safetext.Line(o.comment)
+	result, err := s.forget(ctx, lockID, in)
 	if err != nil {
 		return err
 	}
 	return o.output.result(io, result)
 }
 
-// toForget is the change that was not seen to its end.
-func (s *session) toForget(ctx context.Context, lockID, serverID string) (rollout.ServerResult, error) {
-	sent, err := activities.LatestSent(ctx, s.client, lockID, "")
-	switch {
+// toForget are the changes that were not seen to their end.
+func (s *session) toForget(ctx context.Context, lockID, serverID string) (activities.ForgetChangeInput, error) {
+	in := activities.ForgetChangeInput{Project: path.Base(path.Dir(lockID))}
+	sent, err := activities.SentTo(ctx, s.client, lockID, "")
+	switch latest := sent.Latest; {
 	case err != nil:
-		return rollout.ServerResult{}, err
-	case sent == nil:
-		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: no change of server %s was sent to the cloud", serverID)
-	case sent.Result == nil:
-		before := rollout.Observation{Fingerprint: sent.Before, Exists: true}
-		return rollout.ServerResult{ServerID: serverID, JobID: sent.JobID, Reason: "its workflow left no result", Before: before}, nil
-	case sent.Over():
-		return rollout.ServerResult{}, fmt.Errorf("nothing to forget: the latest change of %s ended as %s: %s", named(*sent.Result), sent.Result.End, safetext.Line(sent.Result.Reason))
+		return in, err
+	case latest == nil:
+		return in, fmt.Errorf("nothing to forget: no change of server %s was sent to the cloud", serverID)
+	case len(sent.Open) > 0:
+	case latest.Over():
+		return in, fmt.Errorf("nothing to forget: the latest change of %s ended as %s: %s", named(*latest.Result), latest.Result.End, safetext.Line(latest.Result.Reason))
+	default:
+		return in, fmt.Errorf("nothing to forget: the latest change of server %s is forgotten already: see: reimage server status %s", serverID, serverID)
 	}
-	return *sent.Result, nil
+	for _, open := range sent.Open {
+		in.Runs = append(in.Runs, open.RunID)
+	}
+	if in.Last = (rollout.ServerResult{ServerID: serverID, JobID: sent.Open[0].JobID, Reason: "its workflow left no result", Before: sent.Open[0].Before}); sent.Open[0].Result != nil {
+		in.Last = *sent.Open[0].Result
+	}
+	return in, nil
 }
 
 // job names the job of a change, if there is one that is known.
@@ -116,7 +122,7 @@ func job(of rollout.ServerResult) string {
 }
 
 // forget notes that nothing comes of the change any more, under the lock on its server.
-func (s *session) forget(ctx context.Context, lockID string, in workflows.ForgetChangeInput) (rollout.ServerResult, error) {
+func (s *session) forget(ctx context.Context, lockID string, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
 	var result rollout.ServerResult
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       lockID,

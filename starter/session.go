@@ -114,7 +114,6 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		StaticSummary:                            fmt.Sprintf("%s to %s", found.Name, found.ImageName),
 	}, workflows.ChangeOSName, workflows.ChangeOSInput{
 		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint, AsBefore: found.AsBefore,
-		AskEarlier: true,
 	})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, busy(found, serverID, started.RunId)

@@ -28,8 +28,6 @@ type ChangeOSInput struct {
 	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
 	// at the look.
 	AsBefore string `json:"as_before,omitempty"`
-	// AskEarlier refuses the change while the job of an earlier one is not over.
-	AskEarlier bool `json:"ask_earlier,omitempty"`
 }
 
 // act names the activities by their methods. It is never called through.
@@ -129,7 +127,6 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 	var found activities.PreflightResult
 	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
-		AskEarlier: c.in.AskEarlier,
 	}).Get(ctx, &found)
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
 	c.mayAwaitPayment = found.Prepaid && (c.in.Change.AutoPay == nil || !*c.in.Change.AutoPay)
@@ -145,9 +142,6 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		c.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
 	case found.AlreadyThere:
 		c.end(rollout.Skipped, "it is on the image already")
-	case found.Unfinished != "":
-		c.result.JobID, c.result.After = found.EarlierJobID, found.Before
-		c.end(rollout.FailedChanged, "nothing was sent: "+strings.Join(found.Refusals, "; "))
 	case len(found.Refusals) > 0:
 		c.end(rollout.NotStarted, strings.Join(found.Refusals, "; "))
 	default:

@@ -5,27 +5,19 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
 )
 
-// ForgetChangeInput says of a change that was not seen to its end that nothing comes of it any more.
-type ForgetChangeInput struct {
-	Project string `json:"project"`
-	// Last is how the change ended as far as it was seen.
-	Last rollout.ServerResult `json:"last"`
-	// By says so, and why.
-	By      string `json:"by"`
-	Comment string `json:"comment,omitempty"`
-}
-
 // ForgetChange stands in the history of a server for the word of a human: the cloud itself never tells that the order of
-// a change was cancelled (ecs-api.md 2.2), and no other change is sent while an earlier one may still come. It holds the
-// lock on the server like a change, and its result is that of the change, which has failed and left the disk intact.
-func ForgetChange(ctx workflow.Context, in ForgetChangeInput) (rollout.ServerResult, error) {
+// a change was cancelled (ecs-api.md 2.2), and no other change is sent while an earlier one may still come. It is a run of
+// the workflow that locks the server, so none is under way meanwhile; its word is for the runs that it names alone. Its result is
+// that of the latest of them, with the word before the reason.
+func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
 	result := in.Last
 	switch {
-	case in.Project == "" || !rollout.IsUUID(result.ServerID):
-		return result, invalidInput("a change to forget has a project and a server")
+	case in.Project == "" || !rollout.IsUUID(result.ServerID) || len(in.Runs) == 0:
+		return result, invalidInput("changes to forget have a project, a server and runs that sent them")
 	case in.By == "":
 		return result, invalidInput("nobody says that nothing comes of the change any more")
 	}
@@ -36,7 +28,6 @@ func ForgetChange(ctx workflow.Context, in ForgetChangeInput) (rollout.ServerRes
 	if in.Comment != "" {
 		why = " (" + in.Comment + ")"
 	}
-	result.End, result.EndedAt = rollout.FailedIntact, workflow.Now(ctx)
 	result.Reason = fmt.Sprintf("nothing comes of its change any more, says %s%s; before that: %s", in.By, why, result.Reason)
 	return result, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-func forget(id string, in workflows.ForgetChangeInput) (result rollout.ServerResult, err error) {
+func forget(id string, in activities.ForgetChangeInput) (result rollout.ServerResult, err error) {
 	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
 	env.SetStartTime(curtain)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
@@ -26,7 +26,7 @@ func forget(id string, in workflows.ForgetChangeInput) (result rollout.ServerRes
 	return result, err
 }
 
-// TestForgetChange: what was a change that may come is a failure that left the disk, by somebody's word.
+// TestForgetChange: the change is what it was, with somebody's word.
 func TestForgetChange(t *testing.T) {
 	last := rollout.ServerResult{
 		End: rollout.FailedChanged, Reason: "it may still come", ServerID: serverID, Name: called, JobID: jobID,
@@ -34,9 +34,8 @@ func TestForgetChange(t *testing.T) {
 		StartedAt: curtain.Add(-time.Hour), EndedAt: curtain.Add(-time.Minute),
 	}
 	want := last
-	want.End, want.EndedAt = rollout.FailedIntact, curtain
 	for comment, why := range map[string]string{"": "", "order 4711": " (order 4711)"} {
-		result, err := forget(workflows.ChangeOSID(project, serverID), workflows.ForgetChangeInput{Project: project, Last: last, By: "ina", Comment: comment})
+		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, Last: last, By: "ina", Comment: comment})
 		assert.NoError(t, err)
 		want.Reason = "nothing comes of its change any more, says ina" + why + "; before that: it may still come"
 		assert.Equal(t, want, result)
@@ -46,13 +45,14 @@ func TestForgetChange(t *testing.T) {
 // TestForgetChangeRefuses what would stand for nothing, or without the lock.
 func TestForgetChangeRefuses(t *testing.T) {
 	lock := workflows.ChangeOSID(project, serverID)
-	for says, change := range map[string]func(id *string, in *workflows.ForgetChangeInput){
-		"has a project and a server":                       func(_ *string, in *workflows.ForgetChangeInput) { in.Last.ServerID = "web-07" },
-		"to forget has a project":                          func(_ *string, in *workflows.ForgetChangeInput) { in.Project = "" },
-		"nobody says":                                      func(_ *string, in *workflows.ForgetChangeInput) { in.By = "" },
-		"does not lock the server: it has to be \"" + lock: func(id *string, _ *workflows.ForgetChangeInput) { *id = "forget/" + serverID },
+	for says, change := range map[string]func(id *string, in *activities.ForgetChangeInput){
+		"a server and runs that":                           func(_ *string, in *activities.ForgetChangeInput) { in.Last.ServerID = "web-07" },
+		"to forget have a project":                         func(_ *string, in *activities.ForgetChangeInput) { in.Project = "" },
+		"runs that sent them":                              func(_ *string, in *activities.ForgetChangeInput) { in.Runs = nil },
+		"nobody says":                                      func(_ *string, in *activities.ForgetChangeInput) { in.By = "" },
+		"does not lock the server: it has to be \"" + lock: func(id *string, _ *activities.ForgetChangeInput) { *id = "forget/" + serverID },
 	} {
-		id, in := lock, workflows.ForgetChangeInput{Project: project, Last: rollout.ServerResult{ServerID: serverID, JobID: jobID}, By: "ina"}
+		id, in := lock, activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, Last: rollout.ServerResult{ServerID: serverID}, By: "ina"}
 		change(&id, &in)
 		_, err := forget(id, in)
 		failure := applicationError(t, err)

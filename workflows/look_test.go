@@ -113,26 +113,6 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 	}
 }
 
-// TestNothingIsSentWhileAnEarlierChangeMayCome: the server is what it was, a failure whose change may come, and its power
-// is left as it is.
-func TestNothingIsSentWhileAnEarlierChangeMayCome(t *testing.T) {
-	s := newStage(t)
-	s.in.AskEarlier = true
-	s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-	open := found(rollout.StatusShutoff)
-	open.Unfinished, open.EarlierJobID, open.Refusals = "its job job-0 is RUNNING", "job-0", []string{"web-07 has an earlier change that may still come"}
-	s.look.returns(open)
-
-	result := s.ended()
-
-	assert.True(t, s.look.inputs[0].AskEarlier)
-	assert.Equal(t, []string{activities.PreflightName}, s.started)
-	assert.Equal(t, rollout.FailedChanged, result.End)
-	assert.Equal(t, "nothing was sent: web-07 has an earlier change that may still come", result.Reason)
-	assert.Equal(t, "job-0", result.JobID)
-	assert.Equal(t, open.Before, result.After)
-}
-
 // TestLookGivesUp on a cloud in trouble.
 func TestLookGivesUp(t *testing.T) {
 	s := newStage(t)

@@ -44,7 +44,6 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
 	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect}
-	in.AskEarlier = start.Attempt > 1 // of what came before the rollout, its plan has asked
 	if start.Rollback {
 		in.Change.ImageID, in.Change.EvenIfSameImage, in.Change.Power = server.Before.ImageID, true, rollout.PowerOn
 		if server.Status == rollout.StatusShutoff {

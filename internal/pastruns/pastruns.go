@@ -22,10 +22,13 @@ type Run struct {
 	ID      string
 	Began   time.Time
 	Running bool
-	Forgets bool // it is the word of a human
+	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
+	Forgets []string
+	// AsBefore is the status that "as before" means, for a change that is not the first.
+	AsBefore string
+	// Before is the server as the look saw it.
+	Before  rollout.Observation
 	Submits bool // SubmitChangeOS was scheduled
-	// Before is the disk that was to be replaced.
-	Before rollout.Fingerprint
 	// Accepted is with what it completed. Nil for not.
 	Accepted *activities.SubmitChangeOSResult
 	// Result is how the run ended. Nil for without one.
@@ -43,23 +46,19 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 	case r.Result == nil && !r.Broken:
 		status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	}
-	name := "ChangeOS"
-	if r.Forgets {
-		name = activities.ForgetChangeName
-	}
 	return &workflow.WorkflowExecutionInfo{
-		Type: &common.WorkflowType{Name: name}, Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began),
+		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began),
 	}
 }
 
 // History has those events of the run that tell what was sent.
 func (r Run) History() client.HistoryEventIterator {
-	all := activity(5, activities.PreflightName, nil, activities.PreflightResult{Name: "one"})
+	all := r.begun()
 	switch {
 	case r.Accepted != nil:
-		all = append(all, activity(15, activities.SubmitChangeOSName, activities.SubmitChangeOSInput{Before: r.Before}, *r.Accepted)...)
+		all = append(all, activity(15, activities.SubmitChangeOSName, *r.Accepted)...)
 	case r.Submits:
-		all = append(all, activity(15, activities.SubmitChangeOSName, activities.SubmitChangeOSInput{Before: r.Before}, nil)...)
+		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
 	}
 	switch {
 	case r.Broken:
@@ -70,15 +69,30 @@ func (r Run) History() client.HistoryEventIterator {
 	return &events{all: all, err: r.Err}
 }
 
+// begun are the start and the look.
+func (r Run) begun() []*history.HistoryEvent {
+	if len(r.Forgets) > 0 {
+		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets})}
+	}
+	input := map[string]string{"as_before": r.AsBefore} // a workflows.ChangeOSInput, of which this alone matters
+	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Before: r.Before})...)
+}
+
+func started(name string, input any) *history.HistoryEvent {
+	return &history.HistoryEvent{EventId: 1, Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input)},
+	}}
+}
+
 func completed(result any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 40, Attributes: &history.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
 		WorkflowExecutionCompletedEventAttributes: &history.WorkflowExecutionCompletedEventAttributes{Result: payloads(result)},
 	}}
 }
 
-func activity(id int64, name string, input, result any) []*history.HistoryEvent {
+func activity(id int64, name string, result any) []*history.HistoryEvent {
 	scheduled := &history.HistoryEvent{EventId: id, Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
-		ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{ActivityType: &common.ActivityType{Name: name}, Input: payloads(input)},
+		ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{ActivityType: &common.ActivityType{Name: name}},
 	}}
 	if result == nil {
 		return []*history.HistoryEvent{scheduled}

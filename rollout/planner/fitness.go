@@ -62,7 +62,7 @@ func (s state) sentence() sentence {
 		return sentence{"is busy", "busy ", "", "wait until that is over", unfit}
 	case unfinished:
 		return sentence{"has an earlier change that may still come", "", " with an earlier change that may still come",
-			"wait for its end, an unpaid order is paid or cancelled in the cloud's console; when nothing comes of it any more, say so with reimage server forget ID", unfit}
+			rollout.MayComeRemedy + " ID", unfit}
 	case failed:
 		return sentence{"is in ERROR", "", " in ERROR", "look what happened", "servers.error: change or skip"}
 	case stopped:

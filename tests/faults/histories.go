@@ -76,7 +76,7 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 
 // noteSubmission notes that a run sends the change, and with what that completes.
 func (h *histories) noteSubmission(ctx workflow.Context, in activities.SubmitChangeOSInput, submission workflow.Future) {
-	h.note(ctx, func(run *pastruns.Run) { run.Submits, run.Before = true, in.Before })
+	h.note(ctx, func(run *pastruns.Run) { run.Submits, run.Before.Fingerprint = true, in.Before })
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var accepted activities.SubmitChangeOSResult
 		if submission.Get(ctx, &accepted) == nil {

@@ -63,7 +63,7 @@ func mutants() []mutant {
 			"what Temporal answers before a write is ignored", faults.Twice, "activities/confirm.go",
 			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
 		},
-		{"a retry does not ask whether an earlier change may still come", faults.Twice, server, `in.AskEarlier = start.Attempt > 1`, `in.AskEarlier = false`},
+		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if err != nil || sent.Latest == nil {`, `if err != nil || sent.Latest == nil || true {`},
 		{"a lost answer is taken for no change", faults.Twice, "activities/unfinished.go", `case sent.JobID == "" && now.VolumeID == sent.Before.VolumeID:`, `case false && now == rollout.Observation{}:`},
 		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
