@@ -42,10 +42,15 @@ type PollJobResult struct {
 	End JobEnd `json:"end"`
 	// Reason is the cloud's word on a failure, or the last that was heard of a job that is overdue.
 	Reason string `json:"reason,omitempty"`
+	// Status is that of a job that is overdue, where the cloud tells it.
+	Status string `json:"status,omitempty"`
 }
 
 // JobAwaitsPayment is the status of a job that does not begin before its order is paid.
 const JobAwaitsPayment = "PENDING_PAYMENT"
+
+// UnderWay is true for a status of a job that the cloud works on, or begins to.
+func UnderWay(status string) bool { return status == "INIT" || status == "RUNNING" }
 
 // PollProgress is the heartbeat: the last status of the job.
 type PollProgress struct {
@@ -85,7 +90,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case now.Final():
 			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, now.Failure())}, nil
 		case !time.Now().Before(in.Deadline):
-			return PollJobResult{End: JobOverdue, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil
+			return PollJobResult{End: JobOverdue, Status: now.Status, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil
 		}
 		heart.say(ctx, PollProgress{Status: now.Status})
 	}

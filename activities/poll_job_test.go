@@ -124,7 +124,7 @@ func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 					c := l.poll(l.changing(), 8*time.Minute)
 					require.NoError(l, c.err)
 					if until > 8*time.Minute {
-						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Reason: "the job is still " + says}, c.result)
+						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Status: status, Reason: "the job is still " + says}, c.result)
 						return
 					}
 					assert.Equal(l, activities.JobSucceeded, c.result.End)

@@ -25,6 +25,8 @@ type ForgetChangeInput struct {
 	Project string `json:"project"`
 	// Runs are those that sent them, of the workflow that locks the server. One that is not named may still come.
 	Runs []string `json:"runs"`
+	// JobID is the job of the earliest of them, if that is known.
+	JobID string `json:"job_id,omitempty"`
 	// Last is how the latest of them ended as far as it was seen.
 	Last rollout.ServerResult `json:"last"`
 	// By says so, and why.

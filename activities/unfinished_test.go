@@ -326,7 +326,7 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 				checked := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
 				require.NoError(l, checked.err)
 				require.Len(l, checked.result.Drift, 1)
-				assert.Equal(l, "one has an earlier change that may still come: its job "+job+" is PENDING_PAYMENT", checked.result.Drift[0].What)
+				assert.Equal(l, "one has an earlier change that may still come: its job "+job+" is PENDING_PAYMENT"+l.remedy(), checked.result.Drift[0].What)
 
 				l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 				untold := run(l, l.acts.MakePlan, asked, attempt{})

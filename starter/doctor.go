@@ -173,7 +173,11 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 		return d.failed(checkNamespace, fmt.Errorf("namespace %s: %w", name, err), "see whether TEMPORAL_API_KEY or the certificate may use that namespace")
 	}
 	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	return d.ok(checkNamespace, fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours()))
+	seen := fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())
+	if retention < orderLives {
+		seen += "; unpaid orders live for 14 days"
+	}
+	return d.ok(checkNamespace, seen)
 }
 
 // doctorTimeout is a little more than the time in which a worker ends its checks. One that does not know them is silent.
@@ -236,3 +240,6 @@ func (d *doctor) print() error {
 	}
 	return doctorview.Print(d.io.out, d.findings)
 }
+
+// orderLives is how long the cloud keeps an order that nobody pays (ecs-api.md 2.2).
+const orderLives = 14 * 24 * time.Hour

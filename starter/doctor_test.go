@@ -20,7 +20,7 @@ func TestDoctor(t *testing.T) {
 	assert.Equal(t, exitDone, ran.code)
 	assert.Empty(t, ran.err)
 	assert.Regexp(t, `(?m)^ok       Temporal +`+temporalServer.Address+`, server [0-9.]+$`, ran.out)
-	assert.Regexp(t, `(?m)^ok       namespace +default, keeps what has ended for \d+h$`, ran.out)
+	assert.Regexp(t, `(?m)^ok       namespace +default, keeps what has ended for \d+h; unpaid orders live for 14 days$`, ran.out)
 	words := strings.Join(strings.Fields(ran.out), " ")
 	assert.Regexp(t, ` ok worker task queue `+f.queue+` is served by \d+@[^@ ]+ ok `, words, "these checks are no activity's")
 	assert.Contains(t, words, "asked for {Profile:edge ImageID:"+testImage+" ServerID:"+oldImage+"}")

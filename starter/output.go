@@ -134,6 +134,9 @@ func printResult(io streams, r rollout.ServerResult) {
 		}
 		safetext.Fprintf(io.out, "  status       %s -> %s\n", r.Before.Status, status)
 	}
+	if !r.After.Exists && r.Left != "" {
+		safetext.Fprintf(io.out, "  left         %s\n", r.Left)
+	}
 	if r.JobID != "" {
 		safetext.Fprintf(io.out, "  job          %s\n", r.JobID)
 	}

@@ -80,7 +80,7 @@ func (s *session) statusSoon(ctx context.Context, workflowID, runID string) work
 func tooLate(status workflows.Status, serverID string) string {
 	if status.AwaitsPayment() {
 		return fmt.Sprintf("the change of %s is submitted and begins when its order is paid. Cancel the order in the cloud's console; "+
-			"its job does not show that, so the change fails at %s; then say so with: reimage server forget %s", safetext.Line(status.Name), atDeadline(status.Deadline), serverID)
+			"its job does not show that, so the change is judged at %s; then say so with: reimage server forget %s", safetext.Line(status.Name), atDeadline(status.Deadline), serverID)
 	}
 	now, why := status.Now(), ""
 	switch now.Step {

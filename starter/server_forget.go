@@ -76,7 +76,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		return err
 	}
 	if !o.yes {
-		fmt.Fprintf(io.err, "%s: %s: %s\n", named(in.Last), job(in.Last), safetext.Line(in.Last.Reason))
+		fmt.Fprintf(io.err, "%s: %s: %s\nShould it come all the same, it destroys the system disk that the server has then.\n", named(in.Last), job(in.Last), safetext.Line(in.Last.Reason))
 		if err := consent(ctx, io, "if nothing comes of this change any more (an unpaid order: it is cancelled)"); err != nil {
 			return err
 		}
@@ -86,7 +86,11 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 	if err != nil {
 		return err
 	}
-	return o.output.result(io, result)
+	if err := o.output.result(io, result); err != nil || o.output == outputJSON {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s\n", serverID, serverID)
+	return err
 }
 
 // toForget are the changes that were not seen to their end.
@@ -105,7 +109,7 @@ func (s *session) toForget(ctx context.Context, lockID, serverID string) (activi
 		return in, fmt.Errorf("nothing to forget: the latest change of server %s is forgotten already: see: reimage server status %s", serverID, serverID)
 	}
 	for _, open := range sent.Open {
-		in.Runs = append(in.Runs, open.RunID)
+		in.Runs, in.JobID = append(in.Runs, open.RunID), open.JobID
 	}
 	if in.Last = (rollout.ServerResult{ServerID: serverID, JobID: sent.Open[0].JobID, Reason: "its workflow left no result", Before: sent.Open[0].Before}); sent.Open[0].Result != nil {
 		in.Last = *sent.Open[0].Result

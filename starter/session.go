@@ -254,7 +254,7 @@ func about(step workflows.StepAt, status workflows.Status) string {
 	case step.Step == workflows.StepEnded:
 		parts = append(parts, string(status.End))
 	case step.Step == workflows.StepWait && status.AwaitsPayment():
-		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and fails at "+atDeadline(status.Deadline))
+		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and judged at "+atDeadline(status.Deadline))
 	case step.Step == workflows.StepWait:
 		parts = append(parts, "job "+status.JobID)
 	case status.CancelRequested && step == status.Now():

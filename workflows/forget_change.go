@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
@@ -12,7 +13,7 @@ import (
 // ForgetChange stands in the history of a server for the word of a human: the cloud itself never tells that the order of
 // a change was cancelled (ecs-api.md 2.2), and no other change is sent while an earlier one may still come. It is a run of
 // the workflow that locks the server, so none is under way meanwhile; its word is for the runs that it names alone. Its result is
-// that of the latest of them, with the word before the reason.
+// that of the latest of them, with the word for its reason.
 func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
 	result := in.Last
 	switch {
@@ -24,10 +25,39 @@ func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollou
 	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != ChangeOSID(in.Project, result.ServerID) {
 		return result, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, ChangeOSID(in.Project, result.ServerID))
 	}
+	if err := mayBeForgotten(ctx, in); err != nil {
+		return result, err
+	}
 	why := ""
 	if in.Comment != "" {
 		why = " (" + in.Comment + ")"
 	}
-	result.Reason = fmt.Sprintf("nothing comes of its change any more, says %s%s; before that: %s", in.By, why, result.Reason)
+	result.Reason = fmt.Sprintf("nothing comes of its change any more, says %s%s", in.By, why)
 	return result, nil
+}
+
+// mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, and one that is over
+// needs nobody's word.
+func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error {
+	if in.JobID == "" {
+		return nil
+	}
+	var job activities.PollJobResult
+	err := workflow.ExecuteActivity(promptOptions(ctx, "ask for job "+in.JobID), act.PollJob, activities.PollJobInput{
+		Project: in.Project, JobID: in.JobID, ServerID: in.Last.ServerID, Deadline: workflow.Now(ctx), // once
+	}).Get(ctx, &job)
+	switch {
+	case err != nil:
+		return standsAgainst("job %s cannot be asked for: %s", in.JobID, said(err))
+	case job.End != activities.JobOverdue:
+		return standsAgainst("its job %s is over (%s), and stands against nothing: change the server again, or retry it", in.JobID, job.End)
+	case activities.UnderWay(job.Status):
+		return standsAgainst("its job %s is %s: wait for its end", in.JobID, job.Status)
+	}
+	return nil
+}
+
+// standsAgainst is the error for a word that is not taken.
+func standsAgainst(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), activities.ErrRefused, nil)
 }

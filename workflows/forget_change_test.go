@@ -1,10 +1,14 @@
 package workflows_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -14,11 +18,18 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-func forget(id string, in activities.ForgetChangeInput) (result rollout.ServerResult, err error) {
+// forget has the cloud answer so when it is asked for the job.
+func forget(id string, in activities.ForgetChangeInput, answer activities.PollJobResult, trouble error) (result rollout.ServerResult, err error) {
 	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
 	env.SetStartTime(curtain)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
 	env.RegisterWorkflowWithOptions(workflows.ForgetChange, workflow.RegisterOptions{Name: workflows.ForgetChangeName})
+	env.RegisterActivityWithOptions(func(_ context.Context, asked activities.PollJobInput) (activities.PollJobResult, error) {
+		if want := (activities.PollJobInput{Project: project, JobID: jobID, ServerID: serverID, Deadline: curtain}); asked != want {
+			return answer, final(activities.ErrInvalid, fmt.Sprintf("asked for %+v", asked))
+		}
+		return answer, trouble
+	}, activity.RegisterOptions{Name: activities.PollJobName})
 	env.ExecuteWorkflow(workflows.ForgetChangeName, in)
 	if err = env.GetWorkflowError(); err == nil {
 		err = env.GetWorkflowResult(&result)
@@ -34,10 +45,11 @@ func TestForgetChange(t *testing.T) {
 		StartedAt: curtain.Add(-time.Hour), EndedAt: curtain.Add(-time.Minute),
 	}
 	want := last
+	unpaid := activities.PollJobResult{End: activities.JobOverdue, Status: activities.JobAwaitsPayment}
 	for comment, why := range map[string]string{"": "", "order 4711": " (order 4711)"} {
-		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, Last: last, By: "ina", Comment: comment})
+		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, JobID: jobID, Last: last, By: "ina", Comment: comment}, unpaid, nil)
 		assert.NoError(t, err)
-		want.Reason = "nothing comes of its change any more, says ina" + why + "; before that: it may still come"
+		want.Reason = "nothing comes of its change any more, says ina" + why
 		assert.Equal(t, want, result)
 	}
 }
@@ -54,9 +66,52 @@ func TestForgetChangeRefuses(t *testing.T) {
 	} {
 		id, in := lock, activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, Last: rollout.ServerResult{ServerID: serverID}, By: "ina"}
 		change(&id, &in)
-		_, err := forget(id, in)
+		_, err := forget(id, in, activities.PollJobResult{}, errors.New("nobody asks"))
 		failure := applicationError(t, err)
 		assert.Equal(t, activities.ErrInvalidInput, failure.Type())
 		assert.Contains(t, failure.Message(), says)
 	}
+}
+
+// TestForgetChangeAsksForTheJob: one that the cloud works on comes, and one that is over needs nobody's word.
+func TestForgetChangeAsksForTheJob(t *testing.T) {
+	overdue := func(status string) activities.PollJobResult {
+		return activities.PollJobResult{End: activities.JobOverdue, Status: status}
+	}
+	for name, test := range map[string]struct {
+		answer  activities.PollJobResult
+		trouble error
+		says    string // "" when the word is taken
+	}{
+		"unpaid":         {overdue("PENDING_PAYMENT"), nil, ""},
+		"not told":       {overdue(""), nil, ""},
+		"odd":            {overdue("FROZEN_FOR_REVIEW"), nil, ""},
+		"has just begun": {overdue("INIT"), nil, "its job " + jobID + " is INIT: wait for its end"},
+		"under way":      {overdue("RUNNING"), nil, "its job " + jobID + " is RUNNING: wait for its end"},
+		"done":           {activities.PollJobResult{End: activities.JobSucceeded}, nil, "its job " + jobID + " is over (succeeded)"},
+		"failed":         {activities.PollJobResult{End: activities.JobFailed}, nil, "is over (failed), and stands against nothing"},
+		"deleted":        {activities.PollJobResult{End: activities.JobForgotten}, nil, "is over (forgotten)"},
+		"trouble":        {activities.PollJobResult{}, final(activities.ErrRefused, "no permission"), "job " + jobID + " cannot be asked for: no permission"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
+				Project: project, Runs: []string{"run-1"}, JobID: jobID, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+			}, test.answer, test.trouble)
+			if test.says == "" {
+				assert.NoError(t, err)
+				return
+			}
+			failure := applicationError(t, err)
+			assert.Equal(t, activities.ErrRefused, failure.Type())
+			assert.Contains(t, failure.Message(), test.says)
+		})
+	}
+}
+
+// TestForgetChangeWithoutAJob asks nobody.
+func TestForgetChangeWithoutAJob(t *testing.T) {
+	_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
+		Project: project, Runs: []string{"run-1"}, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+	}, activities.PollJobResult{}, final(activities.ErrRefused, "nobody asks"))
+	assert.NoError(t, err)
 }

@@ -84,7 +84,7 @@ func (v View) until(deadline time.Time) string {
 	if deadline.IsZero() {
 		return ""
 	}
-	return "; it fails at " + v.clock(deadline)
+	return "; it is judged at " + v.clock(deadline)
 }
 
 // newFailures are the servers that had not failed before, or fewer times.

@@ -129,5 +129,5 @@ func TestUnpaid(t *testing.T) {
 	assert.Empty(t, progressview.Unpaid(after, after))
 	assert.Empty(t, progressview.Unpaid(after, before))
 	after.Status[server.ID] = workflows.Status{JobStatus: activities.JobAwaitsPayment, Deadline: noon.Add(time.Hour)}
-	assert.Equal(t, []string{line + "; it fails at 13:00:00"}, progressview.Unpaid(before, after))
+	assert.Equal(t, []string{line + "; it is judged at 13:00:00"}, progressview.Unpaid(before, after))
 }

@@ -28,7 +28,7 @@ func Next(p rollout.Progress) []string {
 		if p.Profile != "" {
 			doctor += " --profile " + Word(p.Profile)
 		}
-		commands = append(commands, doctor+"  # says what to mend; a worker reads its variables when it starts")
+		commands = append(commands, doctor+"  # where the reason leaves open what to mend; a worker reads its variables when it starts")
 	}
 	then := ""
 	if p.Phase == rollout.PhasePaused {
@@ -39,11 +39,14 @@ func Next(p rollout.Progress) []string {
 	} else {
 		offer(rollout.Approve, "")
 	}
+	if at := slices.IndexFunc(p.Failures, mayChangeYet); at >= 0 {
+		commands = append(commands, "reimage server forget "+p.Failures[at].ID+"  # when nothing comes of its change any more")
+	}
 	if p.Failed > 0 {
 		retry := " --all" + then
 		switch {
 		case slices.ContainsFunc(p.Failures, mayChangeYet):
-			retry += "  # refused while an earlier change may still come"
+			retry += "  # in vain while the earlier change may still come"
 		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
 			retry += "  # repair first"
 		}

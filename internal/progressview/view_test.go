@@ -258,7 +258,7 @@ func TestNextByFailure(t *testing.T) {
 	unpaid.Before = rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
 	unpaid.After = unpaid.Before
 	p.Failures, p.Failed = []rollout.ServerProgress{unpaid, failure(2, rollout.FailedLost, "lost")}, 2
-	assert.Equal(t, retry+"  # refused while an earlier change may still come", progressview.Next(p)[0])
+	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", retry + "  # in vain while the earlier change may still come"}, progressview.Next(p)[:2])
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
 	assert.Equal(t, 1, strings.Count(frame, "its change may still come"), "a disk that is lost is")
@@ -272,9 +272,9 @@ func TestNextByFailure(t *testing.T) {
 func TestNextOfRefusedCredentials(t *testing.T) {
 	p := breached()
 	p.CredentialsRefused, p.Profile, p.Failures, p.Failed = true, "web shop", nil, 0
-	assert.Equal(t, "reimage doctor --profile 'web shop'  # says what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
+	assert.Equal(t, "reimage doctor --profile 'web shop'  # where the reason leaves open what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
 	p.Profile = "" // a rollout of before profiles were told
-	assert.Equal(t, "reimage doctor  # says what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
+	assert.Equal(t, "reimage doctor  # where the reason leaves open what to mend; a worker reads its variables when it starts", progressview.Next(p)[0])
 }
 
 // TestTroubleOfServersInFlight is shown beside them.

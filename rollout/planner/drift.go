@@ -61,7 +61,7 @@ func changesOf(planned rollout.PlannedServer, now rollout.InventoryServer) []str
 	// No server with one of these is ever planned.
 	changed(now.Locked, "is locked now%s", prefixed(" by ", now.LockedBy))
 	changed(now.Spot, "is a spot server now")
-	changed(now.Unfinished != "", "has an earlier change that may still come: %s", now.Unfinished)
+	changed(now.Unfinished != "", "has an earlier change that may still come: %s; %s %s", now.Unfinished, rollout.MayComeRemedy, planned.ID)
 	changed(now.Frozen, "is frozen by the account now")
 	return changes
 }

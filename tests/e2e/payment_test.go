@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -40,7 +42,7 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 	assert.Contains(t, machine.CLI(t, "status", "unpaid").Out, "unpaid: pay or cancel its order")
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--wait", "--task-queue", lab.Queue).ErrOut, "which begins when its order is paid")
 
-	assert.Contains(t, watch.Wait().Out, "unpaid: "+server.Name+" ("+server.ID+") begins when its order is paid: pay it in the cloud's console, or cancel it there; it fails at ")
+	assert.Contains(t, watch.Wait().Out, "unpaid: "+server.Name+" ("+server.ID+") begins when its order is paid: pay it in the cloud's console, or cancel it there; it is judged at ")
 	assert.Equal(t, rollout.Completed, lab.Rolled(run).End, "somebody has paid")
 }
 
@@ -89,13 +91,13 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 
 	ran, forgotten := run("forget", before.ID, "--by", "ina", "--comment", "order 4711 is cancelled")
 	assert.Equal(t, 0, ran.Code)
-	assert.Equal(t, rollout.FailedIntact, forgotten.End)
-	assert.Contains(t, forgotten.Reason, "nothing comes of its change any more, says ina (order 4711 is cancelled); before that: ")
+	assert.Equal(t, rollout.FailedChanged, forgotten.End, "what was seen of it stays")
+	assert.Equal(t, "nothing comes of its change any more, says ina (order 4711 is cancelled)", forgotten.Reason)
 	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 	assert.Contains(t, machine.CLI(t, "server", "status", before.ID, "--task-queue", lab.Queue).Out, "says ina")
 	ran, _ = run("forget", before.ID, "--by", "ina")
 	assert.Equal(t, 1, ran.Code)
-	assert.Contains(t, ran.ErrOut, "nothing to forget: the latest change of "+before.Name)
+	assert.Contains(t, ran.ErrOut, "nothing to forget: the latest change of server "+before.ID+" is forgotten already")
 
 	ran, last := run(change...)
 	assert.Equal(t, 0, ran.Code)
@@ -132,11 +134,10 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 	}
 
 	assert.Contains(t, paused(1).Reason, "PENDING_PAYMENT")
-	for attempt := 2; attempt <= 3; attempt++ { // the second one finds the first in its own history
+	for attempt := 2; attempt <= 3; attempt++ {
 		retry()
 		again := paused(attempt)
-		assert.Equal(t, rollout.FailedChanged, again.End)
-		assert.Contains(t, again.Reason, "nothing was sent: "+server.Name)
+		assert.Equal(t, rollout.FailedChanged, again.End, "it is what it was")
 		assert.Contains(t, again.Reason, "has an earlier change that may still come: its job ")
 	}
 	assert.Contains(t, machine.CLI(t, "status", plan.Name).Out, "reimage server forget "+server.ID)
@@ -149,4 +150,69 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 	assert.Equal(t, server.Status, after.Status, "as before the first attempt")
 	assert.Equal(t, 2, lab.Accepted(server.ID))
 	lab.ReplayRuns(run)
+}
+
+// TestRolloutThatWaitsForTheHolder: the server is being changed alone when the rollout begins, and waits. By the time
+// that its first attempt begins, there is an open order, of which no plan could tell.
+func TestRolloutThatWaitsForTheHolder(t *testing.T) {
+	t.Parallel()
+	options := unpaid()
+	options.Servers = 1
+	lab := machine.NewLab(t, options)
+	lab.StartWorker(nil)
+	plan := lab.Plan("waits-for-holder", 1, 1)
+	server, change := plan.Servers[0], plan.Change
+	change.Deadline = 10 * time.Second
+	alone := lab.Start(server.ID, change)
+	lab.AwaitStep(alone, workflows.StepWait)
+	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+
+	assert.Equal(t, rollout.FailedChanged, lab.Result(alone).End)
+	failed := lab.Await(run, "the server is refused", func(p rollout.Progress) bool { return p.Failed == 1 }).Failures[0]
+	assert.Equal(t, rollout.NotStarted, failed.End)
+	assert.Contains(t, failed.Reason, "has an earlier change that may still come: its job ")
+	assert.Equal(t, 1, lab.Accepted(server.ID))
+}
+
+// TestResetBehindAnOpenOrder: the run that is no more has the job, and the one that ended last does not know it.
+func TestResetBehindAnOpenOrder(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unpaid())
+	lab.StartWorker(nil)
+	server := lab.Server("SHUTOFF")
+	require.NoError(t, lab.Cloud.Update(server.ID, func(s *emulator.Server) { s.ChargingMode = "1" }))
+	image := lab.OtherImage(server).ID
+	first := lab.Start(server.ID, rollout.Change{ImageID: image, Deadline: 20 * time.Second})
+	lab.AwaitStep(first, workflows.StepWait)
+	reset, err := machine.Temporal.Client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: first.GetID(), RunId: first.GetRunID()},
+		Reason: "by hand", RequestId: first.GetRunID(), WorkflowTaskFinishEventId: 4,
+	})
+	require.NoError(t, err)
+	again := lab.Result(machine.Temporal.Client.GetWorkflow(t.Context(), first.GetID(), reset.GetRunId()))
+	assert.NotEqual(t, rollout.Done, again.End)
+
+	ran := machine.CLI(t, "server", server.ID, "--image", image, "--yes", "--task-queue", lab.Queue)
+	assert.Equal(t, 1, ran.Code)
+	assert.Contains(t, ran.ErrOut, "is PENDING_PAYMENT; ")
+	assert.Equal(t, 1, lab.Accepted(server.ID))
+}
+
+// TestForgetWhatIsPaid: the order is paid after the deadline, and then the change comes, whatever anybody says.
+func TestForgetWhatIsPaid(t *testing.T) {
+	t.Parallel()
+	options := unpaid()
+	options.Faults[0].Delay = 30 * time.Minute // a minute
+	lab := machine.NewLab(t, options)
+	lab.StartWorker(nil)
+	server := lab.Server("SHUTOFF")
+	ended := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: lab.OtherImage(server).ID, Deadline: 10 * time.Second}))
+	require.Equal(t, rollout.FailedChanged, ended.End, ended.Reason)
+	lab.Eventually("it is paid", func() bool {
+		now, _ := lab.Cloud.Server(server.ID)
+		return now.TaskState != "" || now.SystemVolumeID != server.SystemVolumeID
+	})
+	forget := machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue)
+	assert.Equal(t, 1, forget.Code)
+	assert.Regexp(t, "is not forgotten: its job "+ended.JobID+" is (RUNNING: wait for its end|over \\(succeeded\\))", forget.ErrOut)
 }
