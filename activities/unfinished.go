@@ -273,9 +273,9 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	}
 	job, err := s.Cloud.Job(ctx, sent.JobID)
 	switch {
-	case isNotFound(err):
+	case isNotFound(err) && isAnswer(err):
 		return "", nil // jobs that are over are deleted after a day
-	case isAnswer(err):
+	case isNotFound(err) || isAnswer(err): // or a page of somebody in between, which is no word on the job
 		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, err), nil
 	case err != nil || job.Final():
 		return "", err

@@ -48,10 +48,10 @@ func (c *Client) Job(ctx context.Context, jobID string) (Job, error) {
 }
 
 // forgotten tells a job that is gone from an address that is wrong. The documents name HTTP 400 with
-// Common.0011 (see classOfCode), other clients go by 404 alone. A page of somebody in between is no word on the job.
+// Common.0011 (see classOfCode), other clients go by 404 alone.
 func forgotten(e *Error) bool {
 	_, gateway := gatewayCode(e.Code)
-	return e.Status == http.StatusNotFound && !gateway && !e.foreign
+	return e.Status == http.StatusNotFound && !gateway
 }
 
 // Final is true when the job is over. Every status but the two known ends is not, new ones included.

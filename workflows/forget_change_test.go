@@ -90,7 +90,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 		"under way":      {overdue("RUNNING"), nil, "its job " + jobID + " is RUNNING: wait for its end"},
 		"done":           {activities.PollJobResult{End: activities.JobSucceeded}, nil, "its job " + jobID + " is over (succeeded)"},
 		"failed":         {activities.PollJobResult{End: activities.JobFailed}, nil, "is over (failed), and stands against nothing"},
-		"deleted":        {activities.PollJobResult{End: activities.JobForgotten}, nil, "is over (forgotten)"},
+		"not found":      {activities.PollJobResult{End: activities.JobForgotten}, nil, ""},
 		"trouble":        {activities.PollJobResult{}, final(activities.ErrRefused, "no permission"), "job " + jobID + " cannot be asked for: no permission"},
 	} {
 		t.Run(name, func(t *testing.T) {
