@@ -144,7 +144,9 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	if err != nil {
 		return false, err
 	}
-	w.forgotten = append(w.forgotten, read.forgets...)
+	if read.result != nil { // a word that was refused, or not heard to its end, is none
+		w.forgotten = append(w.forgotten, read.forgets...)
+	}
 	sent := read.sent()
 	if sent == nil {
 		return false, nil

@@ -118,6 +118,7 @@ func TestSentTo(t *testing.T) {
 		"refused by the look, often":         {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), "unfinished", []string{"unfinished job-1"}, 1},
 		"somebody else's disk, nothing sent": {[]pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged)}}, "", nil, 1},
 		"forgotten":                          {[]pastruns.Run{forget("unfinished"), unfinished}, "unfinished", nil, 1},
+		"a word that was not taken":          {[]pastruns.Run{{ID: "forget", Forgets: []string{"unfinished"}}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
 		"forgotten, but another one":         {[]pastruns.Run{forget("another"), unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
 		"forgotten, but not the one before":  {[]pastruns.Run{forget("lost"), lost, unfinished}, "lost", []string{"unfinished job-1"}, 1},
 		"forgotten, and sent again":          {[]pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, "a", []string{"a job-2"}, 0},

@@ -49,7 +49,7 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 	switch {
 	case err != nil:
 		return standsAgainst("job %s cannot be asked for: %s", in.JobID, said(err))
-	case job.End == activities.JobSucceeded || job.End == activities.JobFailed:
+	case len(in.Runs) == 1 && (job.End == activities.JobSucceeded || job.End == activities.JobFailed): // else the word is for those without a job
 		return standsAgainst("its job %s is over (%s), and stands against nothing: change the server again, or retry it", in.JobID, job.End)
 	case activities.UnderWay(job.Status):
 		return standsAgainst("its job %s is %s: wait for its end", in.JobID, job.Status)

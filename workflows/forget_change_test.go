@@ -115,3 +115,11 @@ func TestForgetChangeWithoutAJob(t *testing.T) {
 	}, activities.PollJobResult{}, final(activities.ErrRefused, "nobody asks"))
 	assert.NoError(t, err)
 }
+
+// TestForgetChangeBesideAJobThatIsOver: the word is for the run whose job nobody knows.
+func TestForgetChangeBesideAJobThatIsOver(t *testing.T) {
+	_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
+		Project: project, Runs: []string{"run-2", "run-1"}, JobID: jobID, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+	}, activities.PollJobResult{End: activities.JobSucceeded}, nil)
+	assert.NoError(t, err)
+}
