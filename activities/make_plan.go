@@ -37,8 +37,7 @@ type MakePlanResult struct {
 // hundred servers that are named by their ids; one for each image in use and one or two for the target; with server
 // groups, one for a thousand of these; one for each planned server of a small plan, or else for each whose present
 // image does not prove that its disk is large enough; one for each planned server with an earlier change that was not
-// seen to its end; and up to three for the permissions that none of these need and
-// a rollout does.
+// seen to its end; and up to three for the permissions that none of these need and a rollout does.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {
@@ -115,8 +114,9 @@ func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
 }
 
 // aboutPlanned reads what comes after a first plan, because only a plan tells which servers are meant: the sizes of
-// disks, earlier changes that are not over, and whether the credentials may look at a planned server as a rollout does. A plan that is refused already may
-// have more problems there, but nobody waits long for them, and trouble with finding them hides no other.
+// disks, earlier changes that may still come, and whether the credentials may look at a planned server as a rollout
+// does. A plan that is refused already may have more problems there, but nobody waits long for them, and trouble with
+// finding them hides no other.
 func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused bool) error {
 	if !refused || plan.Change.ImageID != "" && len(plan.Servers) <= everySize {
 		if err := g.noteLack(g.disks(ctx, g.disksToMeasure(plan))); err != nil && (!refused || ctx.Err() != nil) {

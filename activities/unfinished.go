@@ -25,8 +25,10 @@ type ForgetChangeInput struct {
 	Project string `json:"project"`
 	// Runs are those that sent them, of the workflow that locks the server. One that is not named may still come.
 	Runs []string `json:"runs"`
-	// JobID is the job of the earliest of them, if that is known.
-	JobID string `json:"job_id,omitempty"`
+	// JobID is the job of the earliest of them, if that is known, and Change what was asked for: it names the secrets that
+	// the cloud may repeat in its words.
+	JobID  string         `json:"job_id,omitempty"`
+	Change rollout.Change `json:"change"`
 	// Last is how the latest of them ended as far as it was seen.
 	Last rollout.ServerResult `json:"last"`
 	// By says so, and why.
@@ -39,6 +41,8 @@ type SentChange struct {
 	RunID string
 	// JobID is the cloud's job. Empty when the answer was lost.
 	JobID string
+	// Change is what was asked for.
+	Change rollout.Change
 	// Before is the server before it, with the system disk that it was to replace, and Status as "as before" meant it.
 	Before rollout.Observation
 	// Result is how it ended. Nil when its workflow left no result.
@@ -184,7 +188,8 @@ func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInf
 // runReader reads the history of one run.
 type runReader struct {
 	forgets   []string // the runs that it says nothing comes of
-	asBefore  string   // the status that "as before" meant, when the change was not the first
+	change    rollout.Change
+	asBefore  string // the status that "as before" meant, when the change was not the first
 	scheduled map[int64]string
 	submits   bool // the change may have been sent
 	before    rollout.Observation
@@ -219,10 +224,11 @@ func (r *runReader) started(e *history.WorkflowExecutionStartedEventAttributes) 
 		return err
 	}
 	var in struct { // of a change
-		AsBefore string `json:"as_before"`
+		Change   rollout.Change `json:"change"`
+		AsBefore string         `json:"as_before"`
 	}
 	err := decode(e.GetInput(), &in)
-	r.asBefore = in.AsBefore
+	r.change, r.asBefore = in.Change, in.AsBefore
 	return err
 }
 
@@ -248,7 +254,7 @@ func decode(payloads *common.Payloads, into any) error {
 
 // sent is nil when nothing of the run can have been accepted, or its server itself has told that it was.
 func (r *runReader) sent() *SentChange {
-	sent := &SentChange{JobID: r.jobID, Before: r.before, Result: r.result}
+	sent := &SentChange{JobID: r.jobID, Change: r.change, Before: r.before, Result: r.result}
 	sent.Before.Status = cmp.Or(r.asBefore, r.before.Status)
 	if !r.submits || r.jobID == "" && sent.Over() {
 		return nil
@@ -278,7 +284,7 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	case isNotFound(err) && isAnswer(err):
 		return "", nil // jobs that are over are deleted after a day
 	case isNotFound(err) || isAnswer(err): // or a page of somebody in between, which is no word on the job
-		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, err), nil
+		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, s.scrub(sent.Change, err.Error())), nil
 	case err != nil || job.Final():
 		return "", err
 	}

@@ -109,7 +109,7 @@ func (s *session) toForget(ctx context.Context, lockID, serverID string) (activi
 		return in, fmt.Errorf("nothing to forget: the latest change of server %s is forgotten already: see: reimage server status %s", serverID, serverID)
 	}
 	for _, open := range sent.Open {
-		in.Runs, in.JobID = append(in.Runs, open.RunID), open.JobID
+		in.Runs, in.JobID, in.Change = append(in.Runs, open.RunID), open.JobID, open.Change
 	}
 	if in.Last = (rollout.ServerResult{ServerID: serverID, JobID: sent.Open[0].JobID, Reason: "its workflow left no result", Before: sent.Open[0].Before}); sent.Open[0].Result != nil {
 		in.Last = *sent.Open[0].Result
@@ -160,7 +160,7 @@ func (s *session) awaitListing(ctx context.Context, serverID, runID string) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(listingPatience / 100):
+		case <-time.After(listingPatience / 10):
 		}
 	}
 }

@@ -44,7 +44,7 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 	}
 	var job activities.PollJobResult
 	err := workflow.ExecuteActivity(promptOptions(ctx, "ask for job "+in.JobID), act.PollJob, activities.PollJobInput{
-		Project: in.Project, JobID: in.JobID, ServerID: in.Last.ServerID, Deadline: workflow.Now(ctx), // once
+		Project: in.Project, JobID: in.JobID, ServerID: in.Last.ServerID, Change: in.Change, Deadline: workflow.Now(ctx), // once
 	}).Get(ctx, &job)
 	switch {
 	case err != nil:

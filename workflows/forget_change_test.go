@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
+// secretive is a change with a secret that the cloud may repeat.
+var secretive = rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT"}}
+
 // forget has the cloud answer so when it is asked for the job.
 func forget(id string, in activities.ForgetChangeInput, answer activities.PollJobResult, trouble error) (result rollout.ServerResult, err error) {
 	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
@@ -25,7 +29,7 @@ func forget(id string, in activities.ForgetChangeInput, answer activities.PollJo
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
 	env.RegisterWorkflowWithOptions(workflows.ForgetChange, workflow.RegisterOptions{Name: workflows.ForgetChangeName})
 	env.RegisterActivityWithOptions(func(_ context.Context, asked activities.PollJobInput) (activities.PollJobResult, error) {
-		if want := (activities.PollJobInput{Project: project, JobID: jobID, ServerID: serverID, Deadline: curtain}); asked != want {
+		if want := (activities.PollJobInput{Project: project, JobID: jobID, ServerID: serverID, Change: secretive, Deadline: curtain}); !reflect.DeepEqual(asked, want) {
 			return answer, final(activities.ErrInvalid, fmt.Sprintf("asked for %+v", asked))
 		}
 		return answer, trouble
@@ -47,7 +51,7 @@ func TestForgetChange(t *testing.T) {
 	want := last
 	unpaid := activities.PollJobResult{End: activities.JobOverdue, Status: activities.JobAwaitsPayment}
 	for comment, why := range map[string]string{"": "", "order 4711": " (order 4711)"} {
-		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, JobID: jobID, Last: last, By: "ina", Comment: comment}, unpaid, nil)
+		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, JobID: jobID, Change: secretive, Last: last, By: "ina", Comment: comment}, unpaid, nil)
 		assert.NoError(t, err)
 		want.Reason = "nothing comes of its change any more, says ina" + why
 		assert.Equal(t, want, result)
@@ -95,7 +99,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
-				Project: project, Runs: []string{"run-1"}, JobID: jobID, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+				Project: project, Runs: []string{"run-1"}, JobID: jobID, Change: secretive, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
 			}, test.answer, test.trouble)
 			if test.says == "" {
 				assert.NoError(t, err)
@@ -119,7 +123,7 @@ func TestForgetChangeWithoutAJob(t *testing.T) {
 // TestForgetChangeBesideAJobThatIsOver: the word is for the run whose job nobody knows.
 func TestForgetChangeBesideAJobThatIsOver(t *testing.T) {
 	_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
-		Project: project, Runs: []string{"run-2", "run-1"}, JobID: jobID, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+		Project: project, Runs: []string{"run-2", "run-1"}, JobID: jobID, Change: secretive, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
 	}, activities.PollJobResult{End: activities.JobSucceeded}, nil)
 	assert.NoError(t, err)
 }
