@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 )
 
@@ -67,21 +66,9 @@ func (a *Activities) holders(ctx context.Context, project string) (map[string]st
 	ctx, cancel := context.WithTimeout(ctx, holdersTime)
 	defer cancel()
 	prefix := LockIDPrefix + project + "/"
-	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query:    "WorkflowId STARTS_WITH '" + prefix + "' AND ExecutionStatus = 'Running'",
-		PageSize: 1000,
-	}
 	held := map[string]string{}
-	for {
-		page, err := a.Temporal.ListWorkflow(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		for _, info := range page.GetExecutions() {
-			held[strings.TrimPrefix(info.GetExecution().GetWorkflowId(), prefix)] = heldBy(info)
-		}
-		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
-			return held, nil
-		}
-	}
+	err := list(ctx, a.Temporal, "WorkflowId STARTS_WITH '"+prefix+"' AND ExecutionStatus = 'Running'", func(run *workflow.WorkflowExecutionInfo) {
+		held[strings.TrimPrefix(run.GetExecution().GetWorkflowId(), prefix)] = heldBy(run)
+	})
+	return held, err
 }

@@ -85,7 +85,9 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case err != nil:
 			return PollJobResult{}, s.scrubbed(in.Change, s.readError(ctx, err))
 		case now.Succeeded():
-			s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
+			if job.since.Before(in.Deadline) { // who asks once does not know since when it runs
+				s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
+			}
 			return PollJobResult{End: JobSucceeded}, nil
 		case now.Final():
 			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, now.Failure())}, nil

@@ -204,3 +204,31 @@ func TestPollJobHandsBackToAnotherWorker(t *testing.T) {
 		failsWith(l, run(l, l.acts.PollJob, in, attempt{stop: stop}).err, activities.ErrWorkerStopping, false)
 	})
 }
+
+// TestPollJobOnceLearnsNothing: who asks once for a job that ended long ago does not know how long it took, and the next
+// change is not asked for as if it took no time.
+func TestPollJobOnceLearnsNothing(t *testing.T) {
+	asks := func(t *testing.T, first bool) (asked int) {
+		inLab(t, stopped(), func(l *lab) {
+			job := l.changing()
+			if first {
+				time.Sleep(time.Hour)
+				c := l.poll(job, 0)
+				require.NoError(l, c.err)
+				require.Equal(l, activities.JobSucceeded, c.result.End)
+				l.update(func(s *emulator.Server) { s.Status = "SHUTOFF" })
+				l.server, _ = l.cloud.Server(l.server.ID)
+				job = l.changing()
+			}
+			l.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+				if strings.Contains(r.URL.Path, "/jobs/") {
+					asked++
+				}
+				return false
+			}
+			require.NoError(l, l.poll(job, time.Hour).err)
+		})
+		return asked
+	}
+	assert.Equal(t, asks(t, false), asks(t, true))
+}

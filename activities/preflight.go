@@ -126,19 +126,20 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 // earlier looks for a change that was sent to the server before. One that may still come would come beside another.
 func (s site) earlier(ctx context.Context, check *preflight) error {
 	serverID, now := check.in.ServerID, check.result.Before
-	sent, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err != nil || sent.Latest == nil {
+	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil {
 		return err
 	}
-	why, err := s.mayCome(ctx, sent, now)
+	why, err := s.mayCome(ctx, earlier.Open, now)
 	if err != nil {
 		return err
 	}
 	if why != "" {
 		check.refuse("%s has an earlier change that may still come: %s; %s %s", check.called(), why, rollout.MayComeRemedy, serverID)
 	}
-	if power := check.in.Change.Power; (power == "" || power == rollout.PowerAsBefore) && sent.Latest.stopped(now) {
-		check.result.AsBefore = sent.Latest.Before.Status
+	power := check.in.Change.Power
+	if off := earlier.LeftOff; (power == "" || power == rollout.PowerAsBefore) && off != nil && now.Status == rollout.StatusShutoff && now.VolumeID == off.VolumeID {
+		check.result.AsBefore = rollout.StatusActive
 		check.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", check.called())
 	}
 	return nil

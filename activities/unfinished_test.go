@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -29,10 +30,11 @@ import (
 // past is a Temporal that keeps runs of one workflow, the newest first.
 type past struct {
 	forgetful
-	lock    string // the id of the workflow
-	runs    []pastruns.Run
-	listErr error
-	listed  *int // how often the list was asked for
+	lock      string // the id of the workflow
+	runs      []pastruns.Run
+	listErr   error
+	listed    *int      // how often the list was asked for
+	listsFrom time.Time // until then it has no run
 }
 
 func (p past) info(i int) *workflow.WorkflowExecutionInfo {
@@ -50,13 +52,17 @@ func (p past) DescribeWorkflowExecution(_ context.Context, id, runID string) (*w
 
 // ListWorkflow lists the runs two a page, and in a wrong order: Temporal promises none.
 func (p past) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	if request.GetQuery() != "WorkflowId = '"+p.lock+"'" {
+	project := p.lock[:strings.LastIndexByte(p.lock, '/')+1]
+	if query := request.GetQuery(); query != "WorkflowId = '"+p.lock+"'" && query != "WorkflowId STARTS_WITH '"+project+"'" {
 		return p.forgetful.ListWorkflow(context.Background(), request)
 	}
 	if p.listed != nil {
 		*p.listed++
 	}
 	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	if time.Now().Before(p.listsFrom) {
+		return answer, nil
+	}
 	from := 2 * len(request.GetNextPageToken())
 	for i := from; i < min(from+2, len(p.runs)); i++ {
 		answer.Executions = append(answer.Executions, p.info(len(p.runs)-1-i))
@@ -87,55 +93,66 @@ func endedAs(end rollout.ServerEnd) *rollout.ServerResult {
 
 const lock = "changeos/p/s"
 
-// TestSentTo: what was sent last, and what may still come, by everything that the histories can hold of it.
+// TestSentTo: what may still come, by everything that the histories can hold of it.
 func TestSentTo(t *testing.T) {
-	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Result: endedAs(rollout.FailedChanged)}
+	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Job: activities.JobOverdue, Result: endedAs(rollout.FailedChanged)}
 	lost := pastruns.Run{ID: "lost", Accepted: taken(""), Result: endedAs(rollout.FailedChanged)}
-	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Result: endedAs(rollout.Done)}
+	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Job: activities.JobSucceeded, Result: endedAs(rollout.Done)}
 	forget := func(runs ...string) pastruns.Run {
 		return pastruns.Run{ID: "forget", Forgets: runs, Result: endedAs(rollout.FailedChanged)}
 	}
+	with := func(of pastruns.Run, change func(*pastruns.Run)) []pastruns.Run {
+		change(&of)
+		return []pastruns.Run{of, unfinished}
+	}
 	for name, test := range map[string]struct {
-		runs   []pastruns.Run
-		latest string   // the run
-		open   []string // run and job of what may come
-		lists  int
+		runs  []pastruns.Run
+		open  []string // run and job of what may come
+		lists bool
 	}{
-		"none":                               {},
-		"not seen to its end":                {[]pastruns.Run{unfinished}, "unfinished", []string{"unfinished job-1"}, 0},
-		"done":                               {[]pastruns.Run{done, unfinished}, "done", nil, 0},
-		"somebody else's, under way":         {[]pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}, "", nil, 0},
-		"our own, under way":                 {[]pastruns.Run{{ID: "own", Running: true}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
-		"our own after one that was done":    {[]pastruns.Run{{ID: "own", Running: true}, done, unfinished}, "done", nil, 1},
-		"terminated after it was accepted":   {[]pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, "a", []string{"a job-2"}, 0},
-		"terminated while it was sent":       {[]pastruns.Run{{ID: "a", Submits: true}, unfinished}, "a", []string{"a ", "unfinished job-1"}, 1},
-		"terminated before it was sent":      {[]pastruns.Run{{ID: "a"}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
-		"the answer was lost":                {[]pastruns.Run{lost}, "lost", []string{"lost "}, 1},
-		"the answer was lost, after another": {[]pastruns.Run{lost, unfinished}, "lost", []string{"lost ", "unfinished job-1"}, 1},
-		"the answer was lost, after a done":  {[]pastruns.Run{lost, done, unfinished}, "lost", []string{"lost "}, 1},
-		"the answer was lost, and it came":   {[]pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done)}}, "", nil, 1},
-		"refused by the cloud":               {[]pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact)}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
-		"refused by the look, often":         {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), "unfinished", []string{"unfinished job-1"}, 1},
-		"somebody else's disk, nothing sent": {[]pastruns.Run{{ID: "a", Result: endedAs(rollout.FailedChanged)}}, "", nil, 1},
-		"forgotten":                          {[]pastruns.Run{forget("unfinished"), unfinished}, "unfinished", nil, 1},
-		"a word that was not taken":          {[]pastruns.Run{{ID: "forget", Forgets: []string{"unfinished"}}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
-		"forgotten, but another one":         {[]pastruns.Run{forget("another"), unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
-		"forgotten, but not the one before":  {[]pastruns.Run{forget("lost"), lost, unfinished}, "lost", []string{"unfinished job-1"}, 1},
-		"forgotten, and sent again":          {[]pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, "a", []string{"a job-2"}, 0},
-		"Temporal has just forgotten it":     {[]pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, "unfinished", []string{"unfinished job-1"}, 1},
+		"none":                                 {},
+		"not seen to its end":                  {[]pastruns.Run{unfinished}, []string{"unfinished job-1"}, false},
+		"done":                                 {[]pastruns.Run{done, unfinished}, nil, false},
+		"done, and its own job is open":        {with(done, func(r *pastruns.Run) { r.Job = activities.JobOverdue }), []string{"done job-2"}, false},
+		"done, and the cloud has forgotten":    {with(done, func(r *pastruns.Run) { r.Job = activities.JobForgotten }), []string{"done job-2"}, false},
+		"its job failed, and the disk is lost": {with(done, func(r *pastruns.Run) { r.Job, r.Result = activities.JobFailed, endedAs(rollout.FailedLost) }), nil, false},
+		"the disk is lost, its job is open":    {with(done, func(r *pastruns.Run) { r.Job, r.Result = "", endedAs(rollout.FailedLost) }), []string{"done job-2"}, false},
+		"terminated after its job":             {with(done, func(r *pastruns.Run) { r.Result = nil }), nil, false},
+		"somebody else's, under way":           {[]pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}, nil, false},
+		"our own, under way":                   {[]pastruns.Run{{ID: "own", Running: true}, unfinished}, []string{"unfinished job-1"}, true},
+		"our own after one that was done":      {[]pastruns.Run{{ID: "own", Running: true}, done, unfinished}, nil, true},
+		"terminated after it was accepted":     {[]pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, []string{"a job-2"}, false},
+		"terminated while it was sent":         {[]pastruns.Run{{ID: "a", Submits: true}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"terminated before it was sent":        {[]pastruns.Run{{ID: "a", Stops: true}, unfinished}, []string{"unfinished job-1"}, true},
+		"the answer was lost":                  {[]pastruns.Run{lost}, []string{"lost "}, true},
+		"the answer was lost, after another":   {[]pastruns.Run{lost, unfinished}, []string{"lost ", "unfinished job-1"}, true},
+		"the answer was lost, after a done":    {[]pastruns.Run{lost, done, unfinished}, []string{"lost "}, true},
+		"the answer was lost, and the disk":    {with(lost, func(r *pastruns.Run) { r.Result = endedAs(rollout.FailedLost) }), []string{"lost ", "unfinished job-1"}, true},
+		"the answer was lost, and it came":     {[]pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done)}}, nil, true},
+		"refused by the cloud":                 {[]pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact)}, unfinished}, []string{"unfinished job-1"}, true},
+		"refused by the look, often":           {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), []string{"unfinished job-1"}, true},
+		"somebody else's disk, nothing sent":   {[]pastruns.Run{{ID: "a", Stops: true, Result: endedAs(rollout.FailedChanged)}}, nil, true},
+		"forgotten":                            {[]pastruns.Run{forget("unfinished"), unfinished}, nil, true},
+		"a word that was not taken":            {[]pastruns.Run{{ID: "forget", Forgets: []string{"unfinished"}}, unfinished}, []string{"unfinished job-1"}, true},
+		"forgotten, but another one":           {[]pastruns.Run{forget("another"), unfinished}, []string{"unfinished job-1"}, true},
+		"forgotten, but not the one before":    {[]pastruns.Run{forget("lost"), lost, unfinished}, []string{"unfinished job-1"}, true},
+		"forgotten, and sent again":            {[]pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, []string{"a job-2"}, false},
+		"Temporal has just forgotten it":       {[]pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, []string{"unfinished job-1"}, true},
+		"its result cannot be read":            {[]pastruns.Run{{ID: "a", Submits: true, Broken: true}, unfinished}, []string{"a unreadable", "unfinished job-1"}, true},
+		"the same, forgotten":                  {[]pastruns.Run{forget("a"), {ID: "a", Submits: true, Broken: true}, unfinished}, []string{"unfinished job-1"}, true},
+		"it cannot be read and sent nothing":   {[]pastruns.Run{{ID: "a", Stops: true, Broken: true}, unfinished}, []string{"unfinished job-1"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lists := 0
 			sent, err := activities.SentTo(t.Context(), past{lock: lock, runs: test.runs, listed: &lists}, lock, "own")
 			require.NoError(t, err)
-			assert.Equal(t, test.lists > 0, lists > 0, "Temporal's list is asked only when the newest run does not tell")
-			latest := ""
-			if sent.Latest != nil {
-				latest = sent.Latest.RunID
-			}
-			assert.Equal(t, test.latest, latest)
+			assert.Equal(t, test.lists, lists > 0, "Temporal's list is asked only when the newest run does not tell")
 			var open []string
 			for _, change := range sent.Open {
+				if change.Unreadable != "" {
+					assert.Contains(t, change.Unreadable, "event 40 cannot be decoded: ")
+					change.JobID += "unreadable"
+				}
 				open = append(open, change.RunID+" "+change.JobID)
 			}
 			assert.Equal(t, test.open, open)
@@ -148,12 +165,28 @@ func TestSentToIsNotTold(t *testing.T) {
 	for says, of := range map[string]past{
 		"Temporal does not tell of earlier changes (workflow changeos/p/s): down":      {runs: []pastruns.Run{{ID: "a", Err: serviceerror.NewUnavailable("down")}}},
 		"Temporal does not tell of earlier changes (workflow changeos/p/s): too often": {runs: []pastruns.Run{{ID: "a"}}, listErr: serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "too often")},
-		"event 40 of workflow changeos/p/s (run a) cannot be read":                     {runs: []pastruns.Run{{ID: "a", Broken: true}}},
 	} {
 		of.lock = lock
 		_, err := activities.SentTo(t.Context(), of, lock, "")
 		assert.ErrorContains(t, err, says)
 	}
+}
+
+// TestSentToWaitsForTheList: one that lacks the newest run may lack the others too.
+func TestSentToWaitsForTheList(t *testing.T) {
+	runs := []pastruns.Run{{ID: "own", Running: true}, {ID: "lost", Submits: true}}
+	synctest.Test(t, func(t *testing.T) {
+		soon := past{lock: lock, runs: runs, listsFrom: time.Now().Add(5 * time.Second)}
+		sent, err := activities.SentTo(t.Context(), soon, lock, "own")
+		require.NoError(t, err)
+		require.Len(t, sent.Open, 1)
+		assert.Equal(t, "lost", sent.Open[0].RunID)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		never := past{lock: lock, runs: runs, listsFrom: time.Now().Add(time.Hour)}
+		_, err := activities.SentTo(t.Context(), never, lock, "own")
+		assert.EqualError(t, err, "Temporal does not tell of earlier changes (workflow changeos/p/s): its list trails behind and does not have run own")
+	})
 }
 
 // unpaid is a cloud with one server and an order for it that nobody pays for some time.
@@ -189,7 +222,7 @@ func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 
 // remedy is what to do about the lab's server.
 func (l *lab) remedy() string {
-	return "; wait for its end, or pay its order in the cloud's console or cancel it there; when nothing comes of it any more, say so with: reimage server forget " + l.server.ID
+	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing comes of it any more, say so with: reimage server forget " + l.server.ID
 }
 
 // TestPreflightFindsAnOpenOrder until it is paid.
@@ -246,33 +279,90 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPreflightOfAServerThatAnEarlierChangeLeftStopped: "as before" is as before that change, or as that was told.
+// TestPreflightScrubsTheSecretsOfTheEarlierChange, which the cloud may repeat when it tells of its job: the change that is
+// asked for now has others, or none.
+func TestPreflightScrubsTheSecretsOfTheEarlierChange(t *testing.T) {
+	for status, says := range map[int]string{400: "of its job ", 503: "503"} { // a refusal, and trouble
+		inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
+			l.acts.Secrets.LookupEnv = func(string) (string, bool) { return "Horse-7-battery", true }
+			job := l.sentBefore(rollout.StatusShutoff)
+			l.remembers(pastruns.Run{
+				ID: "a", Change: rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_OLD"}},
+				Accepted: taken(job), Before: l.was("SHUTOFF"), Result: endedAs(rollout.FailedChanged),
+			})
+			l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, "/jobs/") {
+					return false
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte(`{"error":{"code":"Ecs.0005","message":"adminPass Horse-7-battery"}}`))
+				return true
+			}
+			end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}}, attempt{})
+			text := strings.Join(end.result.Refusals, "\n")
+			if end.err != nil {
+				text = end.err.Error()
+			}
+			assert.Contains(l, text, says)
+			assert.Contains(l, text, "adminPass")
+			assert.NotContains(l, text, "battery")
+		})
+	}
+}
+
+// TestPreflightOfAServerThatAnEarlierChangeLeftStopped: "as before" is as before that change, or as that was told. It goes
+// by the newest run that took the power or saw the server run, whether or not it sent a change.
 func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
+	ran := func(change func(*pastruns.Run)) pastruns.Run {
+		run := pastruns.Run{
+			ID: "ran", Stops: true, Accepted: taken("job-1"), Job: activities.JobFailed,
+			Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: endedAs(rollout.FailedIntact),
+		}
+		change(&run)
+		return run
+	}
+	asIs := func(*pastruns.Run) {}
+	refused := endedAs(rollout.NotStarted)
 	for name, test := range map[string]struct {
-		now, before, told, left string
-		disk                    string // another one
-		power                   rollout.Power
-		asBefore                string
+		now   string // ACTIVE
+		disk  string // another one
+		power rollout.Power
+		runs  []pastruns.Run
+		left  bool
 	}{
-		"it ran":                       {now: "SHUTOFF", before: "ACTIVE", asBefore: "ACTIVE"},
-		"it ran before an earlier one": {now: "SHUTOFF", before: "SHUTOFF", told: "ACTIVE", asBefore: "ACTIVE"},
-		"it ran, as before in words":   {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerAsBefore, asBefore: "ACTIVE"},
-		"it ran, and shall be off":     {now: "SHUTOFF", before: "ACTIVE", power: rollout.PowerOff},
-		"it ran with another disk":     {now: "SHUTOFF", before: "ACTIVE", disk: "another"},
-		"it was stopped":               {now: "SHUTOFF", before: "SHUTOFF"},
-		"it runs":                      {now: "ACTIVE", before: "ACTIVE"},
-		"it was given its power back":  {now: "SHUTOFF", before: "ACTIVE", left: "ACTIVE"},
+		"it ran":                       {runs: []pastruns.Run{ran(asIs)}, left: true},
+		"it ran before an earlier one": {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Before.Status, r.AsBefore = "SHUTOFF", "ACTIVE" })}, left: true},
+		"it ran, as before in words":   {power: rollout.PowerAsBefore, runs: []pastruns.Run{ran(asIs)}, left: true},
+		"it ran, and shall be off":     {power: rollout.PowerOff, runs: []pastruns.Run{ran(asIs)}},
+		"it ran with another disk":     {disk: "another", runs: []pastruns.Run{ran(asIs)}},
+		"it was stopped":               {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Before.Status = "SHUTOFF" })}},
+		"it runs":                      {now: "ACTIVE", runs: []pastruns.Run{ran(asIs)}},
+		"it was given its power back":  {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Result.Left = "ACTIVE" })}},
+		"refused, and not given back":  {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Accepted, r.Submits = nil, true })}, left: true},
+		"terminated once it stopped":   {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Accepted, r.Result = nil, nil })}, left: true},
+		"cancelled, and given back": {runs: []pastruns.Run{ran(func(r *pastruns.Run) {
+			r.Accepted, r.Cancelled, r.Result = nil, true, &rollout.ServerResult{End: rollout.NotStarted, Left: "ACTIVE"}
+		})}},
+		"given back by a later one": {runs: []pastruns.Run{
+			ran(func(r *pastruns.Run) {
+				r.ID, r.Accepted, r.Before.Status, r.AsBefore, r.Result = "b", nil, "SHUTOFF", "ACTIVE", &rollout.ServerResult{End: rollout.FailedIntact, Left: "ACTIVE"}
+			}),
+			ran(asIs),
+		}},
+		"seen to run since":     {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: refused}, ran(asIs)}},
+		"seen stopped since":    {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: refused}, ran(asIs)}, left: true},
+		"not seen since at all": {runs: []pastruns.Run{{ID: "b", Result: refused}, ran(asIs)}, left: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inLab(t, fleetOf(emulator.Server{Name: "one", Status: test.now}), func(l *lab) {
-				before := l.was(test.before)
-				before.VolumeID = cmp.Or(test.disk, before.VolumeID)
-				sent := pastruns.Run{ID: "a", Accepted: taken("job-1"), AsBefore: test.told, Before: before, Result: endedAs(rollout.FailedIntact)}
-				sent.Result.Left = test.left
-				l.remembers(sent)
+			inLab(t, fleetOf(emulator.Server{Name: "one", Status: cmp.Or(test.now, "SHUTOFF")}), func(l *lab) {
+				for i := range test.runs {
+					test.runs[i].Before.VolumeID = cmp.Or(test.disk, l.before().VolumeID)
+				}
+				l.remembers(test.runs...)
 				found := l.lookAgain(rollout.Change{Power: test.power})
-				assert.Equal(l, test.asBefore, found.AsBefore)
-				assert.Equal(l, test.asBefore != "", len(found.Notes) == 1, found.Notes)
+				assert.Equal(l, test.left, found.AsBefore == "ACTIVE")
+				assert.Equal(l, test.left, len(found.Notes) == 1, found.Notes)
 			})
 		})
 	}
@@ -286,11 +376,17 @@ func TestPreflightOfALostAnswer(t *testing.T) {
 		ended.Accepted, ended.Result = taken(""), endedAs(rollout.FailedChanged)
 		for _, sent := range []pastruns.Run{lost, ended} {
 			l.remembers(sent)
-			assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: it was sent, its job is not known, and it was not seen to come", l.server.ID) + l.remedy()},
+			assert.Equal(l, []string{fmt.Sprintf("one (%s) has an earlier change that may still come: it may have been sent, its job is not known, and it was not seen to come", l.server.ID) + l.remedy()},
 				l.lookAgain(rollout.Change{}).Refusals)
 		}
 		l.remembers(pastruns.Run{ID: "b", Forgets: []string{"a"}, Result: endedAs(rollout.FailedChanged)}, lost)
 		assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals)
+		unreadable := lost
+		unreadable.Broken = true
+		l.remembers(unreadable)
+		refusals := l.lookAgain(rollout.Change{}).Refusals
+		require.Len(l, refusals, 1)
+		assert.Contains(l, refusals[0], "it may have been sent, and what became of it cannot be read (run a, event 40 cannot be decoded: ")
 		ended.Before.VolumeID = "another"
 		l.remembers(ended)
 		assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals, "it has come")
@@ -334,5 +430,27 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
 		l.remembers(pastruns.Run{ID: "a", Err: errors.New("nobody asks")})
 		l.plan(l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }))
+	})
+}
+
+// TestPlansAskTheListOnce for all servers together: Temporal may serve ten such questions a second.
+func TestPlansAskTheListOnce(t *testing.T) {
+	servers := make([]emulator.Server, 50)
+	for i := range servers {
+		servers[i] = emulator.Server{Name: fmt.Sprintf("web-%02d", i), Status: "SHUTOFF"}
+	}
+	inLab(t, emulator.Options{Fleet: servers}, func(l *lab) {
+		lists := 0
+		l.remembers(pastruns.Run{ID: "a", Before: l.was("SHUTOFF"), Submits: true}) // tells least
+		told := l.acts.Temporal.(past)
+		told.listed = &lists
+		l.acts.Temporal = told
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
+			s.Select, s.Servers.Stopped = spec.Selection{Names: []string{"web-*"}}, spec.RuleChange
+		}), attempt{})
+		require.NoError(l, end.err)
+		require.Len(l, end.result.Problems, 1)
+		assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that may still come: ")
+		assert.Equal(l, 1, lists)
 	})
 }

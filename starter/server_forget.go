@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/safetext"
@@ -28,19 +30,19 @@ type serverForgetOptions struct {
 func newServerForgetCommand(io streams) *cobra.Command {
 	var o serverForgetOptions
 	cmd := &cobra.Command{
-		Use:   "forget ID",
-		Short: "Say that nothing comes any more of a change that was not seen to its end",
-		Long: `Say that nothing comes any more of the latest change of a server, which was not seen to
-its end. While it may still come, because its job is not over or the cloud's answer was
-lost, no other change of the server is sent: both could come, and the second would
+		Use:   "forget ID...",
+		Short: "Say that nothing comes any more of changes that were not seen to their end",
+		Long: `Say that nothing comes any more of the changes of these servers that were not seen to
+their end. While one may still come, because its job is not over or the cloud's answer
+was lost, no other change of its server is sent: both could come, and the second would
 destroy what the first has made. The job of an order that was not paid stays as it is
 when the order is cancelled, so the cloud never tells; you do.
 
-Cancel the order first, in the cloud's console. The server is left as it is.
+Cancel the order first, in the cloud's console. The servers are left as they are.
 ` + exitCodes,
-		Args: takes(1, 1),
+		Args: takes(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runServerForget(cmd.Context(), io, o, args[0])
+			return runServerForget(cmd.Context(), io, o, args)
 		},
 	}
 	cmd.Flags().StringVar(&o.by, "by", currentUser(), "`who` says so, for the history of the server")
@@ -51,8 +53,12 @@ Cancel the order first, in the cloud's console. The server is left as it is.
 	return cmd
 }
 
-func runServerForget(ctx context.Context, io streams, o serverForgetOptions, serverID string) error {
-	if err := errors.Join(validServerID(serverID), validBy(o.by)); err != nil {
+func runServerForget(ctx context.Context, io streams, o serverForgetOptions, serverIDs []string) error {
+	errs := []error{validBy(o.by)}
+	for _, id := range serverIDs {
+		errs = append(errs, validServerID(id))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	s, err := dial(ctx, o.taskQueue)
@@ -60,93 +66,128 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		return err
 	}
 	defer s.close()
-	latest, err := s.latest(ctx, serverID)
-	if err != nil {
-		return fmt.Errorf("nothing to forget: %w", err)
+	words := make([]word, len(serverIDs))
+	errs = nil
+	for i, id := range serverIDs {
+		words[i], err = s.toForget(ctx, id)
+		errs = append(errs, err)
 	}
-	lockID := latest.GetExecution().GetWorkflowId()
-	if latest.GetCloseTime() == nil {
-		return fmt.Errorf("server %s is being changed, and its workflow sees to it: look with: reimage server status %s", serverID, serverID)
-	}
-	in, err := s.toForget(ctx, lockID, serverID)
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	if err := s.requireWorker(ctx); err != nil {
 		return err
 	}
 	if !o.yes {
-		fmt.Fprintf(io.err, "%s: %s: %s\nShould it come all the same, it destroys the system disk that the server has then.\n", named(in.Last), job(in.Last), safetext.Line(in.Last.Reason))
-		if err := consent(ctx, io, "if nothing comes of this change any more (an unpaid order: it is cancelled)"); err != nil {
+		for _, w := range words {
+			fmt.Fprint(io.err, w.shown())
+		}
+		fmt.Fprintln(io.err, "One that comes all the same destroys the system disk that its server has then.")
+		if err := consent(ctx, io, "if nothing comes of them any more (an unpaid order: it is cancelled)"); err != nil {
 			return err
 		}
 	}
-	in.By, in.Comment = safetext.Line(o.by), safetext.Line(o.comment)
-	result, err := s.forget(ctx, lockID, in)
-	if err != nil {
-		return err
+	errs = nil
+	for _, w := range words {
+		w.in.By, w.in.Comment = safetext.Line(o.by), safetext.Line(o.comment)
+		errs = append(errs, s.forget(ctx, io, o.output, w))
 	}
-	if err := o.output.result(io, result); err != nil || o.output == outputJSON {
-		return err
-	}
-	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s\n", serverID, serverID)
-	return err
+	return errors.Join(errs...)
 }
 
-// toForget are the changes that were not seen to their end.
-func (s *session) toForget(ctx context.Context, lockID, serverID string) (activities.ForgetChangeInput, error) {
-	in := activities.ForgetChangeInput{Project: path.Base(path.Dir(lockID))}
-	sent, err := activities.SentTo(ctx, s.client, lockID, "")
-	switch latest := sent.Latest; {
-	case err != nil:
-		return in, err
-	case latest == nil:
-		return in, fmt.Errorf("nothing to forget: no change of server %s was sent to the cloud", serverID)
-	case len(sent.Open) > 0:
-	case latest.Over():
-		return in, fmt.Errorf("nothing to forget: the latest change of %s ended as %s: %s", named(*latest.Result), latest.Result.End, safetext.Line(latest.Result.Reason))
-	default:
-		return in, fmt.Errorf("nothing to forget: the latest change of server %s is forgotten already: see: reimage server status %s", serverID, serverID)
-	}
-	for _, open := range sent.Open {
-		in.Runs, in.JobID, in.Change = append(in.Runs, open.RunID), open.JobID, open.Change
-	}
-	if in.Last = (rollout.ServerResult{ServerID: serverID, JobID: sent.Open[0].JobID, Reason: "its workflow left no result", Before: sent.Open[0].Before}); sent.Open[0].Result != nil {
-		in.Last = *sent.Open[0].Result
-	}
-	return in, nil
+// word is what a human is about to say of a server.
+type word struct {
+	lockID string
+	in     activities.ForgetChangeInput
+	open   []activities.SentChange
 }
 
-// job names the job of a change, if there is one that is known.
-func job(of rollout.ServerResult) string {
-	if of.JobID == "" {
+// shown is one line for each change.
+func (w word) shown() string {
+	var text strings.Builder
+	for _, change := range w.open {
+		why := "its workflow left no result"
+		switch {
+		case change.Unreadable != "":
+			why = change.Unreadable
+		case change.Result != nil:
+			why = change.Result.Reason
+		}
+		fmt.Fprintf(&text, "%s: %s, run %s: %s\n", named(w.in.Last), jobOf(change), change.RunID, safetext.Line(why))
+	}
+	return text.String()
+}
+
+// jobOf names the job of a change, if there is one that is known.
+func jobOf(change activities.SentChange) string {
+	if change.JobID == "" {
 		return "no known job"
 	}
-	return "job " + of.JobID
+	return "job " + change.JobID
 }
 
-// forget notes that nothing comes of the change any more, under the lock on its server.
-func (s *session) forget(ctx context.Context, lockID string, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
-	var result rollout.ServerResult
+// toForget are the changes of a server that were not seen to their end.
+func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
+	latest, err := s.latest(ctx, serverID)
+	if err != nil {
+		return word{}, fmt.Errorf("nothing to forget: %w", err)
+	}
+	if latest.GetCloseTime() == nil {
+		return word{}, isBusy(serverID)
+	}
+	w := word{lockID: latest.GetExecution().GetWorkflowId()}
+	sent, err := activities.SentTo(ctx, s.client, w.lockID, "")
+	if err != nil {
+		return w, err
+	}
+	if w.open = sent.Open; len(w.open) == 0 {
+		return w, fmt.Errorf("nothing to forget: no change of server %s that was sent to the cloud waits for a word; how the latest ended tells: reimage server status %s", serverID, serverID)
+	}
+	w.in.Project = path.Base(path.Dir(w.lockID))
+	for _, change := range w.open {
+		w.in.Runs, w.in.JobID, w.in.Change = append(w.in.Runs, change.RunID), change.JobID, change.Change
+	}
+	newest := w.open[0]
+	if w.in.Last = (rollout.ServerResult{ServerID: serverID, JobID: newest.JobID, Before: newest.Before}); newest.Result != nil {
+		w.in.Last = *newest.Result
+	}
+	return w, nil
+}
+
+func isBusy(serverID string) error {
+	return fmt.Errorf("server %s is being changed, and its workflow sees to it: look with: reimage server status %s", serverID, serverID)
+}
+
+// forget notes that nothing comes of the changes any more, under the lock on their server.
+func (s *session) forget(ctx context.Context, io streams, output outputFormat, w word) error {
+	serverID := w.in.Last.ServerID
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       lockID,
+		ID:                                       w.lockID,
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowExecutionTimeout:                 checkTimeout,
-		StaticSummary:                            fmt.Sprintf("forget %s of %s", job(in.Last), in.Last.ServerID),
-	}, workflows.ForgetChangeName, in)
+		StaticSummary:                            fmt.Sprintf("forget %s of %s", jobOf(w.open[0]), serverID),
+	}, workflows.ForgetChangeName, w.in)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
-		return result, fmt.Errorf("server %s is being changed by now: look with: reimage server status %s", in.Last.ServerID, in.Last.ServerID)
+		return isBusy(serverID)
 	}
-	if err != nil {
-		return result, fmt.Errorf("whether the change of server %s is forgotten is not known, say it again: %w", in.Last.ServerID, err)
+	var result rollout.ServerResult
+	if err == nil {
+		err = run.Get(ctx, &result)
 	}
-	if err := run.Get(ctx, &result); err != nil {
-		return result, fmt.Errorf("the change of server %s is not forgotten: %s", in.Last.ServerID, said(err))
+	switch _, refused := errors.AsType[*temporal.WorkflowExecutionError](err); {
+	case refused:
+		return fmt.Errorf("the change of server %s is not forgotten: %s", serverID, said(err))
+	case err != nil:
+		return fmt.Errorf("whether the change of server %s is forgotten is not known, say it again: %w", serverID, err)
 	}
-	s.awaitListing(ctx, in.Last.ServerID, run.GetRunID())
-	return result, nil
+	s.awaitListing(ctx, serverID, run.GetRunID())
+	if err := output.result(io, result); err != nil || output == outputJSON {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s\n", serverID, serverID)
+	return err
 }
 
 // awaitListing waits until Temporal's list, in which a retry finds earlier runs, shows the run. It trails a moment behind,

@@ -73,11 +73,11 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	return nil
 }
 
-// latest finds the newest change of a server. The workflow id holds the project, which only workers
-// know, so it is looked for by its end.
+// latest finds the newest change of a server, or the word that nothing comes of it any more, once that was taken. The
+// workflow id holds the project, which only workers know, so it is looked for by its end.
 func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s')", workflows.ChangeOSName, workflows.ForgetChangeName),
+		Query: fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", workflows.ChangeOSName, workflows.ForgetChangeName),
 	}
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)

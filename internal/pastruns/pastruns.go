@@ -10,10 +10,10 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -24,17 +24,23 @@ type Run struct {
 	Running bool
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
 	Forgets []string
+	// Change is what was asked for.
+	Change rollout.Change
 	// AsBefore is the status that "as before" means, for a change that is not the first.
 	AsBefore string
 	// Before is the server as the look saw it.
 	Before  rollout.Observation
+	Stops   bool // StopIfNeeded was scheduled
 	Submits bool // SubmitChangeOS was scheduled
 	// Accepted is with what it completed. Nil for not.
 	Accepted *activities.SubmitChangeOSResult
+	// Job is how PollJob saw the job end. Empty for not.
+	Job activities.JobEnd
 	// Result is how the run ended. Nil for without one.
-	Result *rollout.ServerResult
-	Broken bool  // its result cannot be read
-	Err    error // what reading the history ends with
+	Result    *rollout.ServerResult
+	Cancelled bool  // the result is that of a change that was cancelled
+	Broken    bool  // its result cannot be decoded
+	Err       error // what reading the history ends with
 }
 
 // Info describes the run of a workflow.
@@ -54,15 +60,23 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 // History has those events of the run that tell what was sent.
 func (r Run) History() client.HistoryEventIterator {
 	all := r.begun()
+	if r.Stops {
+		all = append(all, activity(10, activities.StopIfNeededName, nil)...)
+	}
 	switch {
 	case r.Accepted != nil:
 		all = append(all, activity(15, activities.SubmitChangeOSName, *r.Accepted)...)
 	case r.Submits:
 		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
 	}
+	if r.Job != "" {
+		all = append(all, activity(20, activities.PollJobName, activities.PollJobResult{End: r.Job})...)
+	}
 	switch {
 	case r.Broken:
 		all = append(all, completed("not a result"))
+	case r.Cancelled:
+		all = append(all, cancelled(*r.Result))
 	case r.Result != nil:
 		all = append(all, completed(*r.Result))
 	}
@@ -74,7 +88,7 @@ func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
 		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets})}
 	}
-	input := map[string]string{"as_before": r.AsBefore} // a workflows.ChangeOSInput, of which this alone matters
+	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
 	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Before: r.Before})...)
 }
 
@@ -87,6 +101,12 @@ func started(name string, input any) *history.HistoryEvent {
 func completed(result any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 40, Attributes: &history.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
 		WorkflowExecutionCompletedEventAttributes: &history.WorkflowExecutionCompletedEventAttributes{Result: payloads(result)},
+	}}
+}
+
+func cancelled(details any) *history.HistoryEvent {
+	return &history.HistoryEvent{EventId: 40, Attributes: &history.HistoryEvent_WorkflowExecutionCanceledEventAttributes{
+		WorkflowExecutionCanceledEventAttributes: &history.WorkflowExecutionCanceledEventAttributes{Details: payloads(details)},
 	}}
 }
 
@@ -103,7 +123,7 @@ func activity(id int64, name string, result any) []*history.HistoryEvent {
 }
 
 func payloads(value any) *common.Payloads {
-	encoded, err := converter.GetDefaultDataConverter().ToPayloads(value)
+	encoded, err := connect.DataConverter().ToPayloads(value)
 	if err != nil {
 		panic(err) // a defect of the test
 	}

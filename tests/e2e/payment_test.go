@@ -97,7 +97,7 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	assert.Contains(t, machine.CLI(t, "server", "status", before.ID, "--task-queue", lab.Queue).Out, "says ina")
 	ran, _ = run("forget", before.ID, "--by", "ina")
 	assert.Equal(t, 1, ran.Code)
-	assert.Contains(t, ran.ErrOut, "nothing to forget: the latest change of server "+before.ID+" is forgotten already")
+	assert.Contains(t, ran.ErrOut, "nothing to forget: no change of server "+before.ID+" that was sent to the cloud waits for a word")
 
 	ran, last := run(change...)
 	assert.Equal(t, 0, ran.Code)
@@ -215,4 +215,41 @@ func TestForgetWhatIsPaid(t *testing.T) {
 	forget := machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue)
 	assert.Equal(t, 1, forget.Code)
 	assert.Regexp(t, "is not forgotten: its job "+ended.JobID+" is (RUNNING: wait for its end|over \\(succeeded\\))", forget.ErrOut)
+	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out, "the change may still come", "a word that was not taken hides no change")
+}
+
+// TestForgetSeveral takes one word for all, and none when there is something against one.
+func TestForgetSeveral(t *testing.T) {
+	t.Parallel()
+	options := unpaid()
+	options.Faults[0].Times = 2
+	lab := machine.NewLab(t, options)
+	lab.StartWorker(nil)
+	servers := lab.Cloud.Servers()
+	one, other, third := servers[0], servers[1], servers[2]
+	for _, server := range []emulator.Server{one, other} {
+		ended := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: lab.OtherImage(server).ID, Deadline: 10 * time.Second, WithStopServer: true}))
+		require.Equal(t, rollout.FailedChanged, ended.End, ended.Reason)
+	}
+	forget := func(ids ...string) harness.Ran {
+		return machine.CLI(t, append([]string{"server", "forget", "--by", "ina", "--yes", "--output", "json", "--task-queue", lab.Queue}, ids...)...)
+	}
+	refused := forget(one.ID, third.ID, "web-01")
+	assert.Equal(t, 1, refused.Code)
+	assert.Contains(t, refused.ErrOut, "web-01")
+	refused = forget(one.ID, third.ID)
+	assert.Equal(t, 1, refused.Code)
+	assert.Contains(t, refused.ErrOut, "nothing to forget: no change of server "+third.ID)
+	assert.Empty(t, refused.Out)
+
+	ran := forget(one.ID, other.ID)
+	require.Equal(t, 0, ran.Code, ran.ErrOut)
+	words := json.NewDecoder(strings.NewReader(ran.Out))
+	for _, server := range []emulator.Server{one, other} {
+		var word rollout.ServerResult
+		require.NoError(t, words.Decode(&word))
+		assert.Equal(t, server.ID, word.ServerID)
+		assert.Contains(t, word.Reason, "says ina")
+	}
+	assert.False(t, words.More())
 }

@@ -1,0 +1,146 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
+)
+
+// pastRun is what the history of a run tells of one that locks a server.
+type pastRun struct {
+	names      map[int64]string // of the activities, by the event that scheduled them
+	named      []string         // the runs of which it was asked to say that nothing comes
+	forgets    []string         // the same, once it was heard to its end
+	change     rollout.Change
+	asBefore   string // the status that "as before" meant, when the change was not the first
+	before     rollout.Observation
+	touches    bool // it may have changed the power of the server
+	submits    bool // it may have sent the change
+	jobID      string
+	jobEnd     JobEnd // as it was last heard
+	result     *rollout.ServerResult
+	unreadable string // the first event that could not be decoded
+}
+
+// readRun reads the history of a run. One that Temporal has just forgotten has none. What cannot be decoded is no error:
+// that stays so, and a human may know more.
+func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInfo) (pastRun, error) {
+	lockID := run.GetExecution().GetWorkflowId()
+	read := pastRun{names: map[int64]string{}}
+	for events := t.GetWorkflowHistory(ctx, lockID, runID(run), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		event, err := events.Next()
+		switch {
+		case isA[*serviceerror.NotFound](err):
+			return pastRun{}, nil
+		case err != nil:
+			return pastRun{}, untoldOf(lockID, err)
+		}
+		if err := read.event(event); err != nil && read.unreadable == "" {
+			read.unreadable = fmt.Sprintf("event %d cannot be decoded: %v", event.GetEventId(), err)
+		}
+	}
+	return read, nil
+}
+
+func (r *pastRun) event(e *history.HistoryEvent) error {
+	if started := e.GetWorkflowExecutionStartedEventAttributes(); started != nil {
+		return r.started(started)
+	}
+	if scheduled := e.GetActivityTaskScheduledEventAttributes(); scheduled != nil {
+		r.scheduled(e.GetEventId(), scheduled.GetActivityType().GetName())
+	}
+	if completed := e.GetActivityTaskCompletedEventAttributes(); completed != nil {
+		return r.completed(r.names[completed.GetScheduledEventId()], completed.GetResult())
+	}
+	if completed := e.GetWorkflowExecutionCompletedEventAttributes(); completed != nil {
+		r.forgets = r.named
+		return r.ended(completed.GetResult())
+	}
+	if cancelled := e.GetWorkflowExecutionCanceledEventAttributes(); cancelled.GetDetails() != nil {
+		return r.ended(cancelled.GetDetails())
+	}
+	return nil
+}
+
+func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
+	if e.GetWorkflowType().GetName() == ForgetChangeName {
+		var in ForgetChangeInput
+		err := decode(e.GetInput(), &in)
+		r.named = in.Runs
+		return err
+	}
+	var in struct { // of a change
+		Change   rollout.Change `json:"change"`
+		AsBefore string         `json:"as_before"`
+	}
+	err := decode(e.GetInput(), &in)
+	r.change, r.asBefore = in.Change, in.AsBefore
+	return err
+}
+
+func (r *pastRun) scheduled(event int64, name string) {
+	r.names[event] = name
+	switch name {
+	case SubmitChangeOSName:
+		r.submits, r.touches = true, true
+	case StopIfNeededName, RestorePowerName:
+		r.touches = true
+	}
+}
+
+func (r *pastRun) completed(name string, result *common.Payloads) error {
+	switch name {
+	case PreflightName:
+		var found PreflightResult
+		err := decode(result, &found)
+		r.before = found.Before
+		return err
+	case SubmitChangeOSName:
+		var accepted SubmitChangeOSResult
+		err := decode(result, &accepted)
+		r.jobID = accepted.JobID
+		return err
+	case PollJobName:
+		var job PollJobResult
+		err := decode(result, &job)
+		r.jobEnd = job.End
+		return err
+	}
+	return nil
+}
+
+func (r *pastRun) ended(result *common.Payloads) error {
+	var end rollout.ServerResult
+	if err := decode(result, &end); err != nil {
+		return err
+	}
+	r.result = &end
+	return nil
+}
+
+func decode(payloads *common.Payloads, into any) error {
+	return connect.DataConverter().FromPayloads(payloads, into)
+}
+
+// mayHaveSent is false when nothing of the run can have been accepted, or, without a job that tells more, its server has
+// told that nothing more comes.
+func (r *pastRun) mayHaveSent() bool {
+	if !r.submits || r.jobID != "" || r.result == nil {
+		return r.submits
+	}
+	return r.result.End == rollout.FailedChanged || r.result.End == rollout.FailedLost
+}
+
+// jobOver goes by the job and not by the server, which may show the image because somebody else put it there. A job that
+// the cloud did not know is asked for again: what said so need not have been the cloud.
+func (r *pastRun) jobOver() bool {
+	return r.jobID != "" && (r.jobEnd == JobSucceeded || r.jobEnd == JobFailed)
+}

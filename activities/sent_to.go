@@ -1,0 +1,186 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// SentChange is a change of a server that was sent, as the history of the workflow that locked the server tells it.
+type SentChange struct {
+	RunID string
+	// JobID is the cloud's job. Empty when the answer was lost.
+	JobID string
+	// Change is what was asked for.
+	Change rollout.Change
+	// Before is the server before it, with the system disk that it was to replace.
+	Before rollout.Observation
+	// Result is how its server ended, which is not always how its job did. Nil when its workflow left no result.
+	Result *rollout.ServerResult
+	// Unreadable says why its history does not tell the rest. Empty when it does.
+	Unreadable string
+}
+
+// Earlier is what Temporal still knows of the changes of a server before now. The zero value is none.
+type Earlier struct {
+	// Open are the changes that were sent and are not over as far as their histories tell, the latest first. None was
+	// sent while the job of an earlier one was known to be open, so they end with the first that has a job.
+	Open []SentChange
+	// LeftOff is the server as it ran before the change that took its power and did not give it back. Nil when nobody
+	// took it, or it was seen to run since.
+	LeftOff *rollout.Observation
+}
+
+// SentTo reads what was sent to a server from the runs of the workflow that locks it. A run that is under way counts for
+// none: it holds the lock itself. The run except is passed over.
+//
+// The newest run is read by the lock itself. Only when it does not tell, and for whoever holds the lock, the others are
+// looked for in Temporal's list, which may serve no more than ten questions a second.
+func SentTo(ctx context.Context, t Temporal, lockID, except string) (Earlier, error) {
+	described, err := t.DescribeWorkflowExecution(ctx, lockID, "")
+	switch {
+	case isA[*serviceerror.NotFound](err):
+		return Earlier{}, nil
+	case err != nil:
+		return Earlier{}, untoldOf(lockID, err)
+	}
+	newest := described.GetWorkflowExecutionInfo()
+	if isRunning(newest) && runID(newest) != except {
+		return Earlier{}, nil
+	}
+	w := walk{t: t, except: except}
+	if told, err := w.over(ctx, newest); err != nil || told {
+		return w.found, err
+	}
+	runs, err := runsUpTo(ctx, t, newest)
+	if err != nil {
+		return Earlier{}, err
+	}
+	return w.found, w.all(ctx, slices.DeleteFunc(runs, func(run *workflow.WorkflowExecutionInfo) bool { return runID(run) == runID(newest) }))
+}
+
+func isRunning(run *workflow.WorkflowExecutionInfo) bool {
+	return run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
+func runID(run *workflow.WorkflowExecutionInfo) string { return run.GetExecution().GetRunId() }
+
+func untoldOf(lockID string, err error) error {
+	return fmt.Errorf("Temporal does not tell of earlier changes (workflow %s): %w", lockID, err)
+}
+
+// listPatience is how long Temporal's list may trail behind before that is trouble, and listPause the time between two
+// questions.
+const listPatience, listPause = 10 * time.Second, time.Second
+
+// runsUpTo are the runs of a workflow as listed, with the newest. A list that does not have that one yet may lack earlier
+// ones too, and is not believed.
+func runsUpTo(ctx context.Context, t Temporal, newest *workflow.WorkflowExecutionInfo) ([]*workflow.WorkflowExecutionInfo, error) {
+	lockID := newest.GetExecution().GetWorkflowId()
+	for patience := time.Now().Add(listPatience); ; {
+		var runs []*workflow.WorkflowExecutionInfo
+		complete := false
+		err := list(ctx, t, "WorkflowId = '"+lockID+"'", func(run *workflow.WorkflowExecutionInfo) {
+			runs = append(runs, run)
+			complete = complete || runID(run) == runID(newest)
+		})
+		switch {
+		case err != nil:
+			return nil, untoldOf(lockID, err)
+		case complete:
+			return runs, nil
+		case time.Now().After(patience):
+			return nil, untoldOf(lockID, errors.New("its list trails behind and does not have run "+runID(newest)))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(listPause):
+		}
+	}
+}
+
+// list reads Temporal's list of the workflows that fit a query, page by page.
+func list(ctx context.Context, t Temporal, query string, each func(*workflow.WorkflowExecutionInfo)) error {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000}
+	for {
+		page, err := t.ListWorkflow(ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, run := range page.GetExecutions() {
+			each(run)
+		}
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			return nil
+		}
+	}
+}
+
+// walk goes from the newest run of a workflow to older ones.
+type walk struct {
+	t         Temporal
+	except    string
+	forgotten []string // runs of which somebody has said that nothing comes
+	powerTold bool
+	found     Earlier
+}
+
+// all walks over runs in any order, the newest first, until no older one matters.
+func (w *walk) all(ctx context.Context, runs []*workflow.WorkflowExecutionInfo) error {
+	slices.SortStableFunc(runs, func(a, b *workflow.WorkflowExecutionInfo) int {
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
+	for _, run := range runs {
+		if told, err := w.over(ctx, run); err != nil || told {
+			return err
+		}
+	}
+	return nil
+}
+
+// over walks over one run, and is true when no older one matters.
+func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (told bool, err error) {
+	if runID(run) == w.except {
+		return false, nil
+	}
+	read, err := readRun(ctx, w.t, run)
+	if err != nil {
+		return false, err
+	}
+	w.forgotten = append(w.forgotten, read.forgets...)
+	w.power(read)
+	if !read.mayHaveSent() {
+		return false, nil
+	}
+	if read.jobOver() {
+		return true, nil
+	}
+	if !slices.Contains(w.forgotten, runID(run)) {
+		w.found.Open = append(w.found.Open, SentChange{
+			RunID: runID(run), JobID: read.jobID, Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
+		})
+	}
+	return read.jobID != "", nil
+}
+
+// power goes by the newest run that touched the power of the server, or saw it run.
+func (w *walk) power(read pastRun) {
+	if w.powerTold || !read.touches && read.before.Status != rollout.StatusActive {
+		return
+	}
+	w.powerTold = true
+	ran := read.asBefore == rollout.StatusActive || read.before.Status == rollout.StatusActive
+	if read.touches && ran && (read.result == nil || read.result.Left != rollout.StatusActive) {
+		w.found.LeftOff = &read.before
+	}
+}
