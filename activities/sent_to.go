@@ -18,6 +18,8 @@ import (
 // SentChange is a change of a server that was sent, as the history of the workflow that locked the server tells it.
 type SentChange struct {
 	RunID string
+	// Began is when the run did, a little before the change was sent.
+	Began time.Time
 	// JobID is the cloud's job. Empty when the answer was lost.
 	JobID string
 	// Change is what was asked for.
@@ -38,6 +40,23 @@ type Earlier struct {
 	// LeftOff is the server as it ran before the change that took its power and did not give it back. Nil when nobody
 	// took it, or it was seen to run since.
 	LeftOff *rollout.Observation
+}
+
+// Forget is what to say when nothing comes of them any more.
+func (e Earlier) Forget(project, serverID string) ForgetChangeInput {
+	in := ForgetChangeInput{Project: project, Last: rollout.ServerResult{ServerID: serverID}}
+	for i, change := range e.Open {
+		in.Runs = append(in.Runs, change.RunID)
+		in.JobID, in.Began, in.Change = change.JobID, change.Began, change.Change
+		switch {
+		case i > 0:
+		case change.Result != nil:
+			in.Last = *change.Result
+		default:
+			in.Last.JobID, in.Last.Before = change.JobID, change.Before
+		}
+	}
+	return in
 }
 
 // SentTo reads what was sent to a server from the runs of the workflow that locks it. A run that is under way counts for
@@ -167,7 +186,7 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	}
 	if !slices.Contains(w.forgotten, runID(run)) {
 		w.found.Open = append(w.found.Open, SentChange{
-			RunID: runID(run), JobID: read.jobID, Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
+			RunID: runID(run), Began: run.GetStartTime().AsTime(), JobID: read.jobID, Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
 		})
 	}
 	return read.jobID != "", nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"go.temporal.io/api/workflow/v1"
 
@@ -19,9 +20,10 @@ type ForgetChangeInput struct {
 	Project string `json:"project"`
 	// Runs are those that sent them, of the workflow that locks the server. One that is not named may still come.
 	Runs []string `json:"runs"`
-	// JobID is the job of the earliest of them, if that is known, and Change what was asked for: it names the secrets that
-	// the cloud may repeat in its words.
+	// JobID is the job of the earliest of them, if that is known, Began when its run did, and Change what was asked for: it
+	// names the secrets that the cloud may repeat in its words.
 	JobID  string         `json:"job_id,omitempty"`
+	Began  time.Time      `json:"began,omitzero"`
 	Change rollout.Change `json:"change"`
 	// Last is how the latest of them ended as far as it was seen.
 	Last rollout.ServerResult `json:"last"`

@@ -143,14 +143,7 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 	if w.open = sent.Open; len(w.open) == 0 {
 		return w, fmt.Errorf("nothing to forget: no change of server %s that was sent to the cloud waits for a word; how the latest ended tells: reimage server status %s", serverID, serverID)
 	}
-	w.in.Project = path.Base(path.Dir(w.lockID))
-	for _, change := range w.open {
-		w.in.Runs, w.in.JobID, w.in.Change = append(w.in.Runs, change.RunID), change.JobID, change.Change
-	}
-	newest := w.open[0]
-	if w.in.Last = (rollout.ServerResult{ServerID: serverID, JobID: newest.JobID, Before: newest.Before}); newest.Result != nil {
-		w.in.Last = *newest.Result
-	}
+	w.in = sent.Forget(path.Base(path.Dir(w.lockID)), serverID)
 	return w, nil
 }
 

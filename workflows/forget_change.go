@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -36,8 +37,11 @@ func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollou
 	return result, nil
 }
 
-// mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, and one that is over
-// needs nobody's word.
+// stuckAfter is longer than any change takes: the cloud itself deletes a job a day after its end.
+const stuckAfter = 24 * time.Hour
+
+// mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, unless it has said so
+// for a day; and one that is over needs nobody's word.
 func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error {
 	if in.JobID == "" {
 		return nil
@@ -51,8 +55,8 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 		return standsAgainst("job %s cannot be asked for: %s", in.JobID, said(err))
 	case len(in.Runs) == 1 && (job.End == activities.JobSucceeded || job.End == activities.JobFailed): // else the word is for those without a job
 		return standsAgainst("its job %s is over (%s), and stands against nothing: change the server again, or retry it", in.JobID, job.End)
-	case activities.UnderWay(job.Status):
-		return standsAgainst("its job %s is %s: wait for its end", in.JobID, job.Status)
+	case activities.UnderWay(job.Status) && (in.Began.IsZero() || workflow.Now(ctx).Sub(in.Began) < stuckAfter):
+		return standsAgainst("its job %s is %s: wait for its end; a day after the change began, your word counts", in.JobID, job.Status)
 	}
 	return nil
 }

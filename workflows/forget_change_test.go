@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,24 +83,29 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 	overdue := func(status string) activities.PollJobResult {
 		return activities.PollJobResult{End: activities.JobOverdue, Status: status}
 	}
+	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
 		answer  activities.PollJobResult
 		trouble error
-		says    string // "" when the word is taken
+		age     time.Duration // of the change; an hour
+		says    string        // "" when the word is taken
 	}{
-		"unpaid":         {overdue("PENDING_PAYMENT"), nil, ""},
-		"not told":       {overdue(""), nil, ""},
-		"odd":            {overdue("FROZEN_FOR_REVIEW"), nil, ""},
-		"has just begun": {overdue("INIT"), nil, "its job " + jobID + " is INIT: wait for its end"},
-		"under way":      {overdue("RUNNING"), nil, "its job " + jobID + " is RUNNING: wait for its end"},
-		"done":           {activities.PollJobResult{End: activities.JobSucceeded}, nil, "its job " + jobID + " is over (succeeded)"},
-		"failed":         {activities.PollJobResult{End: activities.JobFailed}, nil, "is over (failed), and stands against nothing"},
-		"not found":      {activities.PollJobResult{End: activities.JobForgotten}, nil, ""},
-		"trouble":        {activities.PollJobResult{}, final(activities.ErrRefused, "no permission"), "job " + jobID + " cannot be asked for: no permission"},
+		"unpaid":          {overdue("PENDING_PAYMENT"), nil, 0, ""},
+		"not told":        {overdue(""), nil, 0, ""},
+		"odd":             {overdue("FROZEN_FOR_REVIEW"), nil, 0, ""},
+		"has just begun":  {overdue("INIT"), nil, 0, "its job " + jobID + " is INIT: wait for its end"},
+		"under way":       {overdue("RUNNING"), nil, 0, "its job " + jobID + " is RUNNING: wait for its end"},
+		"stuck for a day": {overdue("RUNNING"), nil, day, ""},
+		"nearly":          {overdue("RUNNING"), nil, day - time.Second, "its job " + jobID + " is RUNNING: wait for its end; a day after the change began, your word counts"},
+		"done":            {activities.PollJobResult{End: activities.JobSucceeded}, nil, 0, "its job " + jobID + " is over (succeeded)"},
+		"failed":          {activities.PollJobResult{End: activities.JobFailed}, nil, 0, "is over (failed), and stands against nothing"},
+		"not found":       {activities.PollJobResult{End: activities.JobForgotten}, nil, 0, ""},
+		"trouble":         {activities.PollJobResult{}, final(activities.ErrRefused, "no permission"), 0, "job " + jobID + " cannot be asked for: no permission"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
-				Project: project, Runs: []string{"run-1"}, JobID: jobID, Change: secretive, Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
+				Project: project, Runs: []string{"run-1"}, JobID: jobID, Began: curtain.Add(-cmp.Or(test.age, time.Hour)), Change: secretive,
+				Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
 			}, test.answer, test.trouble)
 			if test.says == "" {
 				assert.NoError(t, err)

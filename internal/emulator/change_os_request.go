@@ -119,17 +119,15 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	return top
 }
 
-// open is the job of the server's latest change, while it is not over and the cloud still tells of it.
+// open is the job of the server's latest change that may still do something, while the cloud tells of it.
 func (e *Emulator) open(m *machine, now time.Time) string {
 	writes := e.ledger.Servers[m.ID].Writes
 	for _, w := range slices.Backward(writes) {
 		if w.Op != OpChangeOS && w.Op != OpReinstallOS {
 			continue
 		}
-		if j := e.jobs[w.JobID]; j != nil && !j.forgotten {
-			if end, _, _ := j.settled(now); end.IsZero() {
-				return w.JobID
-			}
+		if j := e.jobs[w.JobID]; j != nil && j.mayDoMore(now) {
+			return w.JobID
 		}
 	}
 	return ""
@@ -146,6 +144,9 @@ func (e *Emulator) awaitPayment(m *machine, now time.Time, ch change, jobs ...*j
 		return
 	}
 	e.doLater(now.Add(paid.fault.Delay), func(at time.Time) {
+		if jobs[0].idle { // its order was cancelled
+			return
+		}
 		for _, j := range jobs {
 			j.unpaid = false
 		}

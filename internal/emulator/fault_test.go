@@ -206,6 +206,7 @@ func TestStuckJobs(t *testing.T) {
 		assert.Equal(t, "RUNNING", c.job(job).Status)
 		assert.Equal(t, "ACTIVE", c.show(id).Status)
 		assert.Equal(t, c.target(), c.show(id).Image.ID)
+		assert.Empty(t, c.OpenChange(id), "its work is done")
 		c.power("os-stop", id).jobID(t)
 	})
 	atTime(t, under(emulator.Fault{Kind: "job_stuck", Variant: "pending_payment"}), func(t *testing.T, c cloud) {
@@ -225,6 +226,20 @@ func TestStuckJobs(t *testing.T) {
 		writes := c.Ledger().Servers[id].Writes
 		assert.Empty(t, writes[0].Beside)
 		assert.Equal(t, job, writes[1].Beside, "the cloud takes it for another order")
+	})
+	atTime(t, under(emulator.Fault{Kind: "job_stuck", Variant: "pending_payment", Delay: time.Hour, Times: 1}), func(t *testing.T, c cloud) {
+		id := c.only()
+		before := c.show(id)
+		job := c.changeOS(id, c.target(), "").jobID(t)
+		assert.Equal(t, job, c.OpenChange(id))
+		require.NoError(t, c.CancelOrder(job))
+		assert.Empty(t, c.OpenChange(id))
+		time.Sleep(48 * time.Hour)
+		assert.Equal(t, "PENDING_PAYMENT", c.job(job).Status, "nobody can see it of the job")
+		assert.Equal(t, before, c.show(id))
+		other := c.changeOS(id, c.target(), "").jobID(t)
+		assert.Empty(t, c.Ledger().Servers[id].Writes[1].Beside, "nothing comes of the first")
+		assert.EqualError(t, c.CancelOrder(other), "emulator: job "+other+" waits for no payment")
 	})
 	o := exact(running())
 	o.Faults = []emulator.Fault{{Op: "stop", Kind: "job_stuck"}}

@@ -86,3 +86,30 @@ func (e *Emulator) Delete(id string) error {
 	e.dropGone()
 	return nil
 }
+
+// OpenChange is the job of the server's latest change that may still do something. Empty when none may.
+func (e *Emulator) OpenChange(id string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(e.now())
+	m, ok := e.byID[id]
+	if !ok {
+		return ""
+	}
+	return e.open(m, e.now())
+}
+
+// CancelOrder cancels the unpaid order of the change with that job, as in the cloud's console. The job stays as it is.
+func (e *Emulator) CancelOrder(jobID string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(e.now())
+	j, ok := e.jobs[jobID]
+	if !ok || !j.unpaid {
+		return fmt.Errorf("emulator: job %s waits for no payment", jobID)
+	}
+	for _, part := range append([]*job{j}, j.subs...) {
+		part.idle = true
+	}
+	return nil
+}

@@ -1,6 +1,9 @@
 package emulator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // initPhase is how long a job reads INIT before it reads RUNNING, in emulated time.
 const initPhase = time.Second
@@ -17,6 +20,7 @@ type job struct {
 	batch        bool // a failing sub-job makes this parent fail with Ecs.0611, else with the sub-job's own code
 	forgotten    bool // the query answers unknown although the work goes on
 	unpaid       bool // waits for a payment
+	idle         bool // nothing comes of it any more, and it is never over
 }
 
 func (j *job) finish(at time.Time, code, reason string) {
@@ -54,6 +58,15 @@ func (j *job) settled(now time.Time) (end time.Time, code, reason string) {
 		code, reason = "Ecs.0611", "Batch operation failed."
 	}
 	return end, code, reason
+}
+
+// mayDoMore is true while something of the job may still come. What it says of itself may be "RUNNING" for ever.
+func (j *job) mayDoMore(now time.Time) bool {
+	if len(j.subs) > 0 {
+		return slices.ContainsFunc(j.subs, func(sub *job) bool { return sub.mayDoMore(now) })
+	}
+	end, _, _ := j.settled(now)
+	return end.IsZero() && !j.idle && !j.forgotten
 }
 
 func (j *job) status(now time.Time) string {

@@ -108,7 +108,10 @@ func (m *machine) fail(at time.Time, code, reason string) {
 
 func (m *machine) finish(at time.Time, code, reason string) {
 	for o := m.running; o != nil; o = o.superseded {
-		if !o.struckBy(JobStuck) && !o.struckBy(JobStuckDone) {
+		switch {
+		case o.struckBy(JobStuckDone):
+			o.job.idle = true
+		case !o.struckBy(JobStuck):
 			o.job.finish(at, code, reason)
 		}
 	}

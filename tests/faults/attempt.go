@@ -60,7 +60,7 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 	}
 	a.activity, a.key = info.ActivityType.Name, info.WorkflowExecution.RunID+"/"+info.ActivityID
 	a.server = a.world.names[path.Base(info.WorkflowExecution.ID)]
-	limits := a.world.limits(a.activity)
+	limits := a.world.limits(info.WorkflowExecution.RunID, a.activity)
 	var last time.Time
 	if limits.ScheduleToCloseTimeout > 0 {
 		last = a.world.scheduled(a.key).Add(limits.ScheduleToCloseTimeout)
@@ -220,7 +220,7 @@ type surroundings struct {
 // GetInfo says what the environment does not keep: when the activity was scheduled, and how long it may be silent.
 func (s *surroundings) GetInfo(ctx context.Context) activity.Info {
 	info := s.Next.GetInfo(ctx)
-	info.HeartbeatTimeout = s.world.limits(info.ActivityType.Name).HeartbeatTimeout
+	info.HeartbeatTimeout = s.world.limits(info.WorkflowExecution.RunID, info.ActivityType.Name).HeartbeatTimeout
 	info.ScheduledTime = s.world.scheduled(info.WorkflowExecution.RunID + "/" + info.ActivityID)
 	return info
 }

@@ -106,6 +106,7 @@ func TestSchedulesAreRepeatable(t *testing.T) {
 type total struct {
 	mu                                             sync.Mutex
 	schedules, servers, accepted, doubtful, spared int
+	words, wordsRefused                            int
 	faults                                         map[emulator.FaultKind]int
 	blows                                          map[faults.Point]map[faults.Blow]int
 	ends                                           map[rollout.ServerEnd]int
@@ -129,6 +130,8 @@ func (s *total) add(o faults.Outcome) {
 	s.accepted += o.Accepted
 	s.doubtful += o.Doubtful
 	s.spared += o.Spared
+	s.words += o.Words
+	s.wordsRefused += o.WordsRefused
 	s.rollouts[o.End]++
 	addTo(s.faults, o.Faults)
 	addTo(s.ends, o.Ends)
@@ -163,6 +166,7 @@ func (s *total) never(t *testing.T) {
 	for _, deed := range faults.Deeds() {
 		assert.Positive(t, s.deeds[deed], "by hand: %s", deed)
 	}
+	assert.Positive(t, s.words, "said that nothing comes of a change any more")
 	for _, end := range []rollout.ServerEnd{
 		rollout.Done, rollout.Skipped, rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted, rollout.Restored,
 	} {
@@ -205,7 +209,7 @@ func (s *total) String() string {
 		}
 	}
 	fmt.Fprintf(&b, "workers: %s, at %d of %d crash points\n", counts(byBlow), len(s.blows), len(faults.Points()))
-	fmt.Fprintf(&b, "commands: %s\nby hand: %s", counts(s.commands), counts(s.deeds))
+	fmt.Fprintf(&b, "commands: %s; server forget: %d, and %d refused\nby hand: %s", counts(s.commands), s.words, s.wordsRefused, counts(s.deeds))
 	return b.String()
 }
 

@@ -28,11 +28,10 @@ type histories struct {
 
 func newHistories() *histories { return &histories{runs: map[string][]*pastruns.Run{}} }
 
-func (h *histories) begin(ctx workflow.Context) {
+func (h *histories) begin(workflowID string, run pastruns.Run) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	run := workflow.GetInfo(ctx).WorkflowExecution
-	h.runs[run.ID] = append(h.runs[run.ID], &pastruns.Run{ID: run.RunID, Began: workflow.Now(ctx), Running: true})
+	h.runs[workflowID] = append(h.runs[workflowID], &run)
 }
 
 func (h *histories) note(ctx workflow.Context, change func(*pastruns.Run)) {
@@ -59,28 +58,54 @@ func (h *histories) of(workflowID string) []pastruns.Run {
 
 // ExecuteWorkflow notes the runs of the workflows that lock servers.
 func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
-	if workflow.GetInfo(ctx).WorkflowType.Name != workflows.ChangeOSName {
+	run := pastruns.Run{ID: workflow.GetInfo(ctx).WorkflowExecution.RunID, Began: workflow.Now(ctx), Running: true}
+	var input any
+	if len(in.Args) > 0 {
+		input = in.Args[0]
+	}
+	switch of := input.(type) {
+	case workflows.ChangeOSInput:
+		run.Change, run.AsBefore = of.Change, of.AsBefore
+	case activities.ForgetChangeInput:
+		run.Forgets = of.Runs
+	default:
 		return i.Next.ExecuteWorkflow(ctx, in)
 	}
 	past := i.world.histories
-	past.begin(ctx)
+	past.begin(workflow.GetInfo(ctx).WorkflowExecution.ID, run)
 	answer, err := i.Next.ExecuteWorkflow(ctx, in)
 	past.note(ctx, func(run *pastruns.Run) {
 		run.Running = false
 		if result, ok := answer.(rollout.ServerResult); ok && err == nil {
 			run.Result = &result
+		} else if result, _ := activities.EndWithoutResult(err); result != nil {
+			run.Result, run.Cancelled = result, true
 		}
 	})
 	return answer, err
 }
 
-// noteSubmission notes that a run sends the change, and with what that completes.
-func (h *histories) noteSubmission(ctx workflow.Context, in activities.SubmitChangeOSInput, submission workflow.Future) {
-	h.note(ctx, func(run *pastruns.Run) { run.Submits, run.Before.Fingerprint = true, in.Before })
+// noteActivity notes what of an activity tells what was sent: that it was scheduled, and with what it completed.
+func (h *histories) noteActivity(ctx workflow.Context, name string, future workflow.Future) {
+	switch name {
+	case activities.PreflightName:
+		completes(h, ctx, future, func(run *pastruns.Run, found activities.PreflightResult) { run.Before = found.Before })
+	case activities.StopIfNeededName:
+		h.note(ctx, func(run *pastruns.Run) { run.Stops = true })
+	case activities.SubmitChangeOSName:
+		h.note(ctx, func(run *pastruns.Run) { run.Submits = true })
+		completes(h, ctx, future, func(run *pastruns.Run, accepted activities.SubmitChangeOSResult) { run.Accepted = &accepted })
+	case activities.PollJobName:
+		completes(h, ctx, future, func(run *pastruns.Run, job activities.PollJobResult) { run.Job = job.End })
+	}
+}
+
+// completes notes with what an activity completed, once it has.
+func completes[Result any](h *histories, ctx workflow.Context, future workflow.Future, change func(*pastruns.Run, Result)) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		var accepted activities.SubmitChangeOSResult
-		if submission.Get(ctx, &accepted) == nil {
-			h.note(ctx, func(run *pastruns.Run) { run.Accepted = &accepted })
+		var result Result
+		if future.Get(ctx, &result) == nil {
+			h.note(ctx, func(run *pastruns.Run) { change(run, result) })
 		}
 	})
 }
@@ -96,7 +121,7 @@ func (t asked) DescribeWorkflowExecution(ctx context.Context, workflowID, _ stri
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: runs[0].Info(workflowID)}, nil
 }
 
-// ListWorkflow lists the runs of one workflow.
+// ListWorkflow lists the runs of one workflow, but those that have just begun.
 func (t asked) ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	if err := t.reach(ctx); err != nil {
 		return nil, err
@@ -108,13 +133,18 @@ func (t asked) ListWorkflow(ctx context.Context, request *workflowservice.ListWo
 			continue
 		}
 		for _, run := range t.world.histories.of(id) {
-			listed = append(listed, run.Info(id))
+			if time.Since(run.Began) >= t.world.listLag {
+				listed = append(listed, run.Info(id))
+			}
 		}
 	}
 	return &workflowservice.ListWorkflowExecutionsResponse{Executions: listed}, nil
 }
 
-func (t asked) GetWorkflowHistory(_ context.Context, workflowID, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+func (t asked) GetWorkflowHistory(ctx context.Context, workflowID, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+	if err := t.reach(ctx); err != nil {
+		return pastruns.Run{Err: err}.History()
+	}
 	for _, run := range t.world.histories.of(workflowID) {
 		if run.ID == runID {
 			return run.History()
@@ -123,11 +153,11 @@ func (t asked) GetWorkflowHistory(_ context.Context, workflowID, runID string, _
 	return pastruns.Run{Err: serviceerror.NewNotFound("run not found")}.History()
 }
 
-// reach waits while the process of the attempt is cut off from Temporal.
+// reach waits while the process of the attempt is cut off from Temporal. The operator is no attempt, and never is.
 func (t asked) reach(ctx context.Context) error {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
-		panic("whoever asks Temporal is no attempt")
+		return ctx.Err()
 	}
 	for d := a.process.cut(); d > 0; d = a.process.cut() {
 		select {

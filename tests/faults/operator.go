@@ -61,7 +61,7 @@ func (o *operator) act(w *world) {
 		o.draws = rand.New(rand.NewPCG(o.seed, 1))
 	}
 	var p rollout.Progress
-	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
+	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded || w.wordsOnTheirWay() {
 		return
 	}
 	for i := 0; i < len(o.whims); i++ {
@@ -86,6 +86,7 @@ func (o *operator) help(w *world, p rollout.Progress) {
 	switch {
 	case accepts[rollout.Approve]:
 		o.tell(w, rollout.Command{Kind: rollout.Approve})
+	case p.Phase == rollout.PhasePaused && len(p.InFlight) == 0 && len(p.Failures) > 0 && o.draws.Float64() < 0.5 && w.forget(p.Failures[0]):
 	case len(p.Failures) > 0 && o.helped <= patience && o.draws.Float64() < 0.5:
 		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
 		o.tell(w, rollout.Command{Kind: rollout.Resume})

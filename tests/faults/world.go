@@ -50,6 +50,8 @@ type world struct {
 	refusalDelay time.Duration
 	// running are the attempts, also those that were given up.
 	running sync.WaitGroup
+	// listLag is how long Temporal's list trails behind.
+	listLag time.Duration
 
 	mu        sync.Mutex
 	processes []*process
@@ -57,8 +59,9 @@ type world struct {
 	ordinals  map[string][]string // the activities of each kind and workflow
 	beats     map[string]*commonpb.Payloads
 	asked     map[string]time.Time
-	limit     map[string]workflow.ActivityOptions // by activity
+	limit     map[string]workflow.ActivityOptions // by run and activity
 	noticed   map[string]time.Time                // when the job of a server was known to be over
+	words     int                                 // that are on their way
 	over      bool
 	timers    []*time.Timer
 	story     []Event
@@ -75,15 +78,17 @@ type Outcome struct {
 	Faults     map[emulator.FaultKind]int
 	Struck     map[Point]map[Blow]int
 	Deeds      map[Deed]int // by hand
-	Commands   map[rollout.CommandKind]int
-	Ends       map[rollout.ServerEnd]int
-	End        rollout.RolloutEnd
-	Took       time.Duration  // simulated
-	Requests   map[string]int // by endpoint
-	Throttled  int
-	Delays     []time.Duration // from the end of a job until it was noticed, in order
-	story      []string        // what happened, with the time in front
-	account    Account
+	// Words are those taken that nothing comes of a change any more, and WordsRefused those that were not.
+	Words, WordsRefused int
+	Commands            map[rollout.CommandKind]int
+	Ends                map[rollout.ServerEnd]int
+	End                 rollout.RolloutEnd
+	Took                time.Duration  // simulated
+	Requests            map[string]int // by endpoint
+	Throttled           int
+	Delays              []time.Duration // from the end of a job until it was noticed, in order
+	story               []string        // what happened, with the time in front
+	account             Account
 }
 
 func (o *Outcome) tell(at time.Time, format string, args ...any) {
@@ -108,7 +113,9 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 		crashes: newCrashes(s.Crashes), histories: newHistories(), changed: make(chan struct{}),
 		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
-	w.refusalDelay = time.Duration(rand.New(rand.NewPCG(s.Seed, 0xd1ce)).Int64N(int64(throttle)))
+	dice := rand.New(rand.NewPCG(s.Seed, 0xd1ce))
+	w.refusalDelay = time.Duration(dice.Int64N(int64(throttle)))
+	w.listLag = time.Duration(dice.Int64N(int64(5 * time.Second)))
 	if err := w.plan.Seal(); err != nil {
 		return Outcome{}, err
 	}
@@ -167,12 +174,14 @@ func (w *world) play() (why stuck) {
 	w.env.ExecuteWorkflow(func(ctx workflow.Context) (workflows.RolloutResult, error) {
 		clock := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * tooLong}), clockName)
 		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.RolloutID(w.plan.Name), WaitForCancellation: true})
+		words := w.takeWords(ctx)
 		var result workflows.RolloutResult
 		child := workflow.ExecuteChildWorkflow(ctx, workflows.RolloutName, workflows.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
 		err := child.Get(ctx, &result)
 		if w.did(Cancel) { // an activity that nobody waits for any more may wait to be tried again
 			err = errors.Join(err, workflow.Sleep(ctx, time.Hour))
 		}
+		err = errors.Join(err, words(ctx))
 		close(over)
 		return result, errors.Join(err, clock.Get(ctx, nil))
 	})
@@ -449,7 +458,7 @@ type unlimited struct {
 func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	options := workflow.GetActivityOptions(ctx)
 	u.world.mu.Lock()
-	u.world.limit[name] = options
+	u.world.limit[limitKey(workflow.GetInfo(ctx).WorkflowExecution.RunID, name)] = options
 	u.world.mu.Unlock()
 	options.HeartbeatTimeout, options.StartToCloseTimeout = 0, 10*tooLong
 	if policy := options.RetryPolicy; policy != nil && policy.MaximumAttempts == 0 {
@@ -458,16 +467,16 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 		options.RetryPolicy = &untiring
 	}
 	future := u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
-	if name == activities.SubmitChangeOSName {
-		u.world.histories.noteSubmission(ctx, args[0].(activities.SubmitChangeOSInput), future)
-	}
+	u.world.histories.noteActivity(ctx, name, future)
 	return future
 }
 
-func (w *world) limits(name string) workflow.ActivityOptions {
+func limitKey(runID, activity string) string { return runID + "/" + activity }
+
+func (w *world) limits(runID, activity string) workflow.ActivityOptions {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.limit[name]
+	return w.limit[limitKey(runID, activity)]
 }
 
 // register registers the activities so that each attempt runs on the process that it was given to.
