@@ -181,10 +181,7 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	if !read.mayHaveSent() {
 		return false, nil
 	}
-	if read.jobOver() {
-		return true, nil
-	}
-	if !slices.Contains(w.forgotten, runID(run)) {
+	if !read.jobOver() && !slices.Contains(w.forgotten, runID(run)) {
 		w.found.Open = append(w.found.Open, SentChange{
 			RunID: runID(run), Began: run.GetStartTime().AsTime(), JobID: read.jobID, Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
 		})
