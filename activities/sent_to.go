@@ -42,23 +42,6 @@ type Earlier struct {
 	LeftOff *rollout.Observation
 }
 
-// Forget is what to say when nothing comes of them any more.
-func (e Earlier) Forget(project, serverID string) ForgetChangeInput {
-	in := ForgetChangeInput{Project: project, Last: rollout.ServerResult{ServerID: serverID}}
-	for i, change := range e.Open {
-		in.Runs = append(in.Runs, change.RunID)
-		in.JobID, in.Began, in.Change = change.JobID, change.Began, change.Change
-		switch {
-		case i > 0:
-		case change.Result != nil:
-			in.Last = *change.Result
-		default:
-			in.Last.JobID, in.Last.Before = change.JobID, change.Before
-		}
-	}
-	return in
-}
-
 // SentTo reads what was sent to a server from the runs of the workflow that locks it. A run that is under way counts for
 // none: it holds the lock itself. The run except is passed over.
 //

@@ -5,32 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"go.temporal.io/api/workflow/v1"
 
 	"github.com/reimage/reimage/rollout"
 )
-
-// ForgetChangeName is the name under which the workflow is registered that stands for the word of a human.
-const ForgetChangeName = "ForgetChange"
-
-// ForgetChangeInput says of changes that were not seen to their end that nothing comes of them any more.
-type ForgetChangeInput struct {
-	Project string `json:"project"`
-	// Runs are those that sent them, of the workflow that locks the server. One that is not named may still come.
-	Runs []string `json:"runs"`
-	// JobID is the job of the earliest of them, if that is known, Began when its run did, and Change what was asked for: it
-	// names the secrets that the cloud may repeat in its words.
-	JobID  string         `json:"job_id,omitempty"`
-	Began  time.Time      `json:"began,omitzero"`
-	Change rollout.Change `json:"change"`
-	// Last is how the latest of them ended as far as it was seen.
-	Last rollout.ServerResult `json:"last"`
-	// By says so, and why.
-	By      string `json:"by"`
-	Comment string `json:"comment,omitempty"`
-}
 
 // mayCome says why a change that was sent may still come to a server. Empty when none may.
 func (s site) mayCome(ctx context.Context, open []SentChange, now rollout.Observation) (why string, err error) {

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"time"
+
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
@@ -20,6 +22,8 @@ type path struct {
 	// during acts while the change runs.
 	during func(*harness.Lab, *stack.Worker, client.WorkflowRun)
 	end    rollout.ServerEnd // empty for a change that ends as canceled
+	// forget records what is said of the change once it has ended, and not the change.
+	forget bool
 }
 
 func paths() []path {
@@ -49,5 +53,7 @@ func paths() []path {
 			require.NoError(lab.T, worker.Kill())
 			lab.StartWorker(nil)
 		}, end: rollout.Done},
+		{name: "changeos-unpaid", status: "ACTIVE", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged},
+		{name: "forget-change", status: "SHUTOFF", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged, forget: true},
 	}
 }
