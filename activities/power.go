@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
@@ -117,7 +118,8 @@ func (p *powerChange) wait(ctx context.Context) error {
 func (p *powerChange) over(server rollout.Observation) (bool, error) {
 	switch {
 	case p.disk != "" && server.VolumeID != "" && server.VolumeID != p.disk:
-		return true, final(ErrForeignDisk, fmt.Errorf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID))
+		said := fmt.Sprintf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID)
+		return true, temporal.NewNonRetryableApplicationError(said, ErrForeignDisk, nil, server.Fingerprint)
 	case !server.Idle():
 		return false, nil
 	case server.Status == rollout.StatusError && !p.failedWillDo:

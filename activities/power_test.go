@@ -150,7 +150,10 @@ func TestPowerOfAnotherDisk(t *testing.T) {
 	})
 	inLab(t, stopped(), func(l *lab) {
 		in := activities.RestorePowerInput{ServerID: l.server.ID, Disk: newDisk, On: true}
-		failsWith(l, run(l, l.acts.RestorePower, in, attempt{}).err, activities.ErrForeignDisk, true)
+		failed := failsWith(l, run(l, l.acts.RestorePower, in, attempt{}).err, activities.ErrForeignDisk, true)
+		var has rollout.Fingerprint
+		require.NoError(l, failed.Details(&has))
+		assert.Equal(l, l.before(), has)
 		assert.Zero(l, l.cloud.Ledger().Requests[powerAction])
 	})
 	inLab(t, fleetOf(emulator.Server{Name: "one", Status: "ERROR"}), func(l *lab) { // it comes before all else

@@ -33,7 +33,7 @@ type RestorePowerResult struct {
 
 // RestorePower starts or stops the server and waits until it is there with nothing under way.
 //
-// Errors: as those of StopIfNeeded.
+// Errors: as those of StopIfNeeded. ForeignDisk has the image and the disk of the server (rollout.Fingerprint) in its details.
 func (a *Activities) RestorePower(ctx context.Context, in RestorePowerInput) (RestorePowerResult, error) {
 	restore := powerChange{
 		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,

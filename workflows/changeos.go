@@ -317,12 +317,16 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	c.enter(ctx, StepLeave)
 	var left activities.RestorePowerResult
 	err := workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, &left)
+	c.result.Foreign = c.result.Foreign || diskOf(err).Foreign(c.result.Before.Fingerprint, c.in.Change.ImageID)
 	switch {
 	case kind(err) == activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return
 	case kind(err) == activities.ErrForeignDisk && c.result.End == rollout.FailedIntact:
 		c.end(rollout.FailedChanged, "it had its old system disk when it was judged, and has another one since: "+said(err))
+		if c.result.Foreign {
+			c.result.Reason += foreignDisk
+		}
 	case err != nil:
 		c.result.PowerTrouble = said(err)
 	}

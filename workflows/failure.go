@@ -4,6 +4,9 @@ import (
 	"errors"
 
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout"
 )
 
 // kind is the type of the activity error behind err, one of the list in package activities, or empty.
@@ -12,6 +15,14 @@ func kind(err error) string {
 		return app.Type()
 	}
 	return ""
+}
+
+// diskOf is the disk that an activity has found in place of the one that was meant, as far as it tells.
+func diskOf(err error) (found rollout.Observation) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == activities.ErrForeignDisk && app.HasDetails() {
+		_ = app.Details(&found.Fingerprint) // what does not tell is nobody's
+	}
+	return found
 }
 
 // tookTooLong is true for an activity that was given up, whatever its last trouble was.

@@ -1,9 +1,11 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
@@ -120,6 +122,42 @@ func TestServerThatHasAnotherDiskAtTheEnd(t *testing.T) {
 	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.Equal(t, "it had its old system disk when it was judged, and has another one since: server web-07 has another system disk by now", result.Reason)
 	assert.Empty(t, result.PowerTrouble)
+}
+
+// TestServerThatSomebodyGaveAnotherDiskAtTheEnd: a disk that no change of ours leaves is not ours to lose, neither to a
+// retry nor to a rollback.
+func TestServerThatSomebodyGaveAnotherDiskAtTheEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		end     rollout.ServerEnd
+		has     rollout.Fingerprint
+		foreign bool
+	}{
+		"somebody else's":               {rollout.FailedIntact, rollout.Fingerprint{ImageID: "another", VolumeID: newDisk}, true},
+		"maybe ours":                    {rollout.FailedIntact, rollout.Fingerprint{ImageID: newImage, VolumeID: newDisk}, false},
+		"half way":                      {rollout.FailedIntact, rollout.Fingerprint{ImageID: oldImage, VolumeID: newDisk}, false},
+		"somebody else's, after a done": {rollout.Done, rollout.Fingerprint{ImageID: "another", VolumeID: "a third"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.in.Change.Power = rollout.PowerOff
+			if test.end == rollout.FailedIntact {
+				s.submit.fails(final(activities.ErrUnproven, "refused for a reason that is in no table"))
+				s.prove.returns(untouched())
+			}
+			s.leave.fails(temporal.NewNonRetryableApplicationError("it has another system disk", activities.ErrForeignDisk, nil, test.has))
+
+			result := s.ended()
+
+			assert.Equal(t, test.foreign, result.Foreign)
+			if test.end == rollout.Done {
+				assert.Equal(t, rollout.Done, result.End)
+				assert.Equal(t, "it has another system disk", result.PowerTrouble)
+				return
+			}
+			assert.Equal(t, rollout.FailedChanged, result.End)
+			assert.Equal(t, test.foreign, strings.HasSuffix(result.Reason, "; somebody else gave it that disk"), result.Reason)
+		})
+	}
 }
 
 // TestPowerAsBeforeAnEarlierAttempt: what "as before" means was told with the order, because the server itself no
