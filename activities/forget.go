@@ -14,11 +14,11 @@ type ForgetChangeInput struct {
 	Project string `json:"project"`
 	// Runs are those that sent them, of the workflow that locks the server. One that is not named may still come.
 	Runs []string `json:"runs"`
-	// JobID is the job of the earliest of them, if that is known, Began when its run did, and Change what was asked for: it
-	// names the secrets that the cloud may repeat in its words.
-	JobID  string         `json:"job_id,omitempty"`
-	Began  time.Time      `json:"began,omitzero"`
-	Change rollout.Change `json:"change"`
+	// JobID is the job of the earliest of them, if that is known, UnderWaySince when the cloud was last seen to work on it,
+	// and Change what was asked for: it names the secrets that the cloud may repeat in its words.
+	JobID         string         `json:"job_id,omitempty"`
+	UnderWaySince time.Time      `json:"under_way_since,omitzero"`
+	Change        rollout.Change `json:"change"`
 	// Last is how the latest of them ended as far as it was seen.
 	Last rollout.ServerResult `json:"last"`
 	// By says so, and why.
@@ -28,16 +28,16 @@ type ForgetChangeInput struct {
 
 // Forget is what to say when nothing comes of them any more.
 func (e Earlier) Forget(project, serverID string) ForgetChangeInput {
-	in := ForgetChangeInput{Project: project, Last: rollout.ServerResult{ServerID: serverID}}
+	in := ForgetChangeInput{Project: project}
 	for i, change := range e.Open {
 		in.Runs = append(in.Runs, change.RunID)
-		in.JobID, in.Began, in.Change = change.JobID, change.Began, change.Change
+		in.JobID, in.UnderWaySince, in.Change = change.JobID, change.UnderWaySince, change.Change
 		switch {
 		case i > 0:
 		case change.Result != nil:
 			in.Last = *change.Result
 		default:
-			in.Last.JobID, in.Last.Before = change.JobID, change.Before
+			in.Last = rollout.ServerResult{End: rollout.FailedChanged, ServerID: serverID, Name: change.Name, JobID: change.JobID, Before: change.Before}
 		}
 	}
 	return in

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
@@ -21,11 +22,13 @@ type pastRun struct {
 	forgets    []string         // the same, once it was heard to its end
 	change     rollout.Change
 	asBefore   string // the status that "as before" meant, when the change was not the first
+	name       string // of the server
 	before     rollout.Observation
 	touches    bool // it may have changed the power of the server
 	submits    bool // it may have sent the change
 	jobID      string
-	jobEnd     JobEnd // as it was last heard
+	job        PollJobResult // as it was last heard
+	jobHeard   time.Time
 	result     *rollout.ServerResult
 	unreadable string // the first event that could not be decoded
 }
@@ -39,7 +42,7 @@ func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInf
 		event, err := events.Next()
 		switch {
 		case isA[*serviceerror.NotFound](err):
-			return pastRun{}, nil
+			return read, nil
 		case err != nil:
 			return pastRun{}, untoldOf(lockID, err)
 		}
@@ -58,7 +61,7 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 		r.scheduled(e.GetEventId(), scheduled.GetActivityType().GetName())
 	}
 	if completed := e.GetActivityTaskCompletedEventAttributes(); completed != nil {
-		return r.completed(r.names[completed.GetScheduledEventId()], completed.GetResult())
+		return r.completed(e.GetEventTime().AsTime(), r.names[completed.GetScheduledEventId()], completed.GetResult())
 	}
 	if completed := e.GetWorkflowExecutionCompletedEventAttributes(); completed != nil {
 		r.forgets = r.named
@@ -96,12 +99,12 @@ func (r *pastRun) scheduled(event int64, name string) {
 	}
 }
 
-func (r *pastRun) completed(name string, result *common.Payloads) error {
+func (r *pastRun) completed(at time.Time, name string, result *common.Payloads) error {
 	switch name {
 	case PreflightName:
 		var found PreflightResult
 		err := decode(result, &found)
-		r.before = found.Before
+		r.name, r.before = found.Name, found.Before
 		return err
 	case SubmitChangeOSName:
 		var accepted SubmitChangeOSResult
@@ -109,10 +112,8 @@ func (r *pastRun) completed(name string, result *common.Payloads) error {
 		r.jobID = accepted.JobID
 		return err
 	case PollJobName:
-		var job PollJobResult
-		err := decode(result, &job)
-		r.jobEnd = job.End
-		return err
+		r.jobHeard = at
+		return decode(result, &r.job)
 	}
 	return nil
 }
@@ -136,11 +137,24 @@ func (r *pastRun) mayHaveSent() bool {
 	if !r.submits || r.jobID != "" || r.result == nil {
 		return r.submits
 	}
-	return r.result.End == rollout.FailedChanged || r.result.End == rollout.FailedLost
+	switch r.result.End {
+	case rollout.FailedChanged, rollout.FailedLost, rollout.Vanished: // one that is looked at again was not gone
+		return true
+	}
+	return false
 }
 
-// jobOver goes by the job and not by the server, which may show the image because somebody else put it there. A job that
-// the cloud did not know is asked for again: what said so need not have been the cloud.
+// jobOver goes by the job and not by the server, which may show the image because somebody else put it there, but for a
+// job that had begun. One that the cloud did not know is asked for again: what said so need not have been the cloud.
 func (r *pastRun) jobOver() bool {
-	return r.jobID != "" && (r.jobEnd == JobSucceeded || r.jobEnd == JobFailed)
+	came := UnderWay(r.job.Status) && r.result != nil && r.result.End == rollout.Done
+	return r.jobID != "" && (r.job.End == JobSucceeded || r.job.End == JobFailed || came)
+}
+
+// underWaySince is when the job was last seen to be worked on. Zero for never.
+func (r *pastRun) underWaySince() time.Time {
+	if UnderWay(r.job.Status) {
+		return r.jobHeard
+	}
+	return time.Time{}
 }

@@ -205,6 +205,26 @@ func TestPollJobHandsBackToAnotherWorker(t *testing.T) {
 	})
 }
 
+// TestPollJobOnceTakesNoPageForAWord: a proxy's 404 says nothing about the job.
+func TestPollJobOnceTakesNoPageForAWord(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := activities.PollJobInput{JobID: l.changing(), Deadline: time.Now()}
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/jobs/") {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = w.Write([]byte("<html>not here</html>"))
+				return true
+			}
+			return false
+		}
+		assert.Error(l, run(l, l.acts.PollJob, in, attempt{}).err)
+		in.Deadline = time.Now().Add(time.Hour)
+		end := run(l, l.acts.PollJob, in, attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, activities.JobForgotten, end.result.End, "the server is watched")
+	})
+}
+
 // TestPollJobOnceLearnsNothing: who asks once for a job that ended long ago does not know how long it took, and the next
 // change is not asked for as if it took no time.
 func TestPollJobOnceLearnsNothing(t *testing.T) {

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,12 @@ import (
 // SentChange is a change of a server that was sent, as the history of the workflow that locked the server tells it.
 type SentChange struct {
 	RunID string
-	// Began is when the run did, a little before the change was sent.
-	Began time.Time
+	// Name of the server, as it was then.
+	Name string
 	// JobID is the cloud's job. Empty when the answer was lost.
 	JobID string
+	// UnderWaySince is when the cloud was last seen to work on the job. Zero for never.
+	UnderWaySince time.Time
 	// Change is what was asked for.
 	Change rollout.Change
 	// Before is the server before it, with the system disk that it was to replace.
@@ -37,13 +40,14 @@ type Earlier struct {
 	// Open are the changes that were sent and are not over as far as their histories tell, the latest first. None was
 	// sent while the job of an earlier one was known to be open, so they end with the first that has a job.
 	Open []SentChange
-	// LeftOff is the server as it ran before the change that took its power and did not give it back. Nil when nobody
-	// took it, or it was seen to run since.
-	LeftOff *rollout.Observation
+	// LeftOff is the system disk of the server when a change took its power and did not give it back. Empty when none has,
+	// or it was seen to run since.
+	LeftOff string
+	// Held is true when a run is under way: it sees to the server, and the rest is not told.
+	Held bool
 }
 
-// SentTo reads what was sent to a server from the runs of the workflow that locks it. A run that is under way counts for
-// none: it holds the lock itself. The run except is passed over.
+// SentTo reads what was sent to a server from the runs of the workflow that locks it. The run except is passed over.
 //
 // The newest run is read by the lock itself. Only when it does not tell, and for whoever holds the lock, the others are
 // looked for in Temporal's list, which may serve no more than ten questions a second.
@@ -57,13 +61,13 @@ func SentTo(ctx context.Context, t Temporal, lockID, except string) (Earlier, er
 	}
 	newest := described.GetWorkflowExecutionInfo()
 	if isRunning(newest) && runID(newest) != except {
-		return Earlier{}, nil
+		return Earlier{Held: true}, nil
 	}
 	w := walk{t: t, except: except}
 	if told, err := w.over(ctx, newest); err != nil || told {
 		return w.found, err
 	}
-	runs, err := runsUpTo(ctx, t, newest)
+	runs, err := runsUpTo(ctx, t, lockID, runID(newest))
 	if err != nil {
 		return Earlier{}, err
 	}
@@ -84,16 +88,21 @@ func untoldOf(lockID string, err error) error {
 // questions.
 const listPatience, listPause = 10 * time.Second, time.Second
 
+// AwaitListed waits until Temporal's list has a run of a workflow.
+func AwaitListed(ctx context.Context, t Temporal, workflowID, runID string) error {
+	_, err := runsUpTo(ctx, t, workflowID, runID)
+	return err
+}
+
 // runsUpTo are the runs of a workflow as listed, with the newest. A list that does not have that one yet may lack earlier
 // ones too, and is not believed.
-func runsUpTo(ctx context.Context, t Temporal, newest *workflow.WorkflowExecutionInfo) ([]*workflow.WorkflowExecutionInfo, error) {
-	lockID := newest.GetExecution().GetWorkflowId()
+func runsUpTo(ctx context.Context, t Temporal, lockID, newest string) ([]*workflow.WorkflowExecutionInfo, error) {
 	for patience := time.Now().Add(listPatience); ; {
 		var runs []*workflow.WorkflowExecutionInfo
 		complete := false
 		err := list(ctx, t, "WorkflowId = '"+lockID+"'", func(run *workflow.WorkflowExecutionInfo) {
 			runs = append(runs, run)
-			complete = complete || runID(run) == runID(newest)
+			complete = complete || runID(run) == newest
 		})
 		switch {
 		case err != nil:
@@ -101,7 +110,7 @@ func runsUpTo(ctx context.Context, t Temporal, newest *workflow.WorkflowExecutio
 		case complete:
 			return runs, nil
 		case time.Now().After(patience):
-			return nil, untoldOf(lockID, errors.New("its list trails behind and does not have run "+runID(newest)))
+			return nil, untoldOf(lockID, errors.New("its list trails behind and does not have run "+newest))
 		}
 		select {
 		case <-ctx.Done():
@@ -166,20 +175,24 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	}
 	if !read.jobOver() && !slices.Contains(w.forgotten, runID(run)) {
 		w.found.Open = append(w.found.Open, SentChange{
-			RunID: runID(run), Began: run.GetStartTime().AsTime(), JobID: read.jobID, Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
+			RunID: runID(run), Name: read.name, JobID: read.jobID, UnderWaySince: read.underWaySince(), Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
 		})
 	}
 	return read.jobID != "", nil
 }
 
-// power goes by the newest run that touched the power of the server, or saw it run.
+// power goes by the newest run that saw the server run, or took its power.
 func (w *walk) power(read pastRun) {
-	if w.powerTold || !read.touches && read.before.Status != rollout.StatusActive {
-		return
+	ran := read.before.Status == rollout.StatusActive || read.touches && read.asBefore == rollout.StatusActive
+	runs := ran && !read.touches
+	if read.result != nil {
+		runs = runs || cmp.Or(read.result.Left, read.result.After.Status) == rollout.StatusActive
 	}
-	w.powerTold = true
-	ran := read.asBefore == rollout.StatusActive || read.before.Status == rollout.StatusActive
-	if read.touches && ran && (read.result == nil || read.result.Left != rollout.StatusActive) {
-		w.found.LeftOff = &read.before
+	switch {
+	case w.powerTold:
+	case runs:
+		w.powerTold = true
+	case ran:
+		w.powerTold, w.found.LeftOff = true, read.before.VolumeID
 	}
 }

@@ -33,7 +33,8 @@ type SubmitChangeOSInput struct {
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
 type SubmitChangeOSResult struct {
-	// JobID is empty when the answer was lost and the acceptance was seen on the server itself.
+	// JobID is empty when the answer was lost and the acceptance was seen on the server itself. Of a workflow that was
+	// reset, it may be the job of the run that is no more.
 	JobID string `json:"job_id,omitempty"`
 	// Seen is what the server showed in place of an answer.
 	Seen string `json:"seen,omitempty"`
@@ -85,6 +86,12 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 
 // run settles an earlier attempt if it is in doubt, and sends unless that one was accepted.
 func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
+	if inDoubt && s.in.Doubt {
+		open, err := s.openJob(ctx)
+		if err != nil || open.JobID != "" {
+			return open, err
+		}
+	}
 	if inDoubt {
 		s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
 		seen, err := s.settle(ctx)
@@ -97,6 +104,24 @@ func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResul
 		s.progress.Settled = true
 	}
 	return s.send(ctx)
+}
+
+// openJob is the job that the run which is no more, of a workflow that was reset, has left open.
+func (s *submission) openJob(ctx context.Context) (SubmitChangeOSResult, error) {
+	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), s.in.ServerID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil {
+		return SubmitChangeOSResult{}, err
+	}
+	for _, change := range earlier.Open {
+		if change.JobID == "" {
+			continue // the server tells
+		}
+		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
+		if err != nil || why != "" {
+			return SubmitChangeOSResult{JobID: change.JobID, Seen: why}, err
+		}
+	}
+	return SubmitChangeOSResult{}, nil
 }
 
 // noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier

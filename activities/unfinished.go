@@ -25,15 +25,17 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	switch {
 	case sent.JobID == "" && sent.Unreadable != "":
 		return fmt.Sprintf("it may have been sent, and what became of it cannot be read (run %s, %s)", sent.RunID, sent.Unreadable), nil
-	case sent.JobID == "" && now.VolumeID == sent.Before.VolumeID:
+	case sent.JobID == "" && notSeenToCome(sent, now):
 		return "it may have been sent, its job is not known, and it was not seen to come", nil
 	case sent.JobID == "":
 		return "", nil
 	}
 	job, err := s.Cloud.Job(ctx, sent.JobID)
 	switch {
+	case isNotFound(err) && isAnswer(err) && notSeenToCome(sent, now): // jobs are deleted a day after their end; this one may be unpaid
+		return fmt.Sprintf("the cloud no longer knows its job %s, and it was not seen to come", sent.JobID), nil
 	case isNotFound(err) && isAnswer(err):
-		return "", nil // jobs that are over are deleted after a day
+		return "", nil
 	case isNotFound(err) || isAnswer(err): // or a page of somebody in between, which is no word on the job
 		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, s.scrub(sent.Change, err.Error())), nil
 	case err != nil:
@@ -44,9 +46,14 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	return fmt.Sprintf("its job %s is %s", sent.JobID, job.Status), nil
 }
 
-// unfinished notes which of the planned servers have an earlier change that is not over. Asked are those of which the
-// server itself may show nothing: an order that is not paid is one of a server paid by the year or month, and any other
-// change stops its server, or has the platform do it. What was sent to them is one question to Temporal's list for a
+// notSeenToCome is true for a server with the disk from before, or with one that the change does not leave.
+func notSeenToCome(sent SentChange, now rollout.Observation) bool {
+	return now.VolumeID == sent.Before.VolumeID || now.Foreign(sent.Before.Fingerprint, sent.Change.ImageID)
+}
+
+// unfinished notes which of the planned servers have an earlier change that is not over. Asked are those on which most of
+// them are: an order that is not paid is one of a server paid by the year or month, and any other change stops its server,
+// or has the platform do it. Each look of the rollout asks again, about every server. What was sent to them is one question to Temporal's list for a
 // thousand runs of the project, however many servers are asked about.
 func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedServer) error {
 	g.reading(ctx, "earlier changes")
@@ -76,7 +83,7 @@ func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedSer
 	locks := slices.Collect(maps.Keys(runs))
 	return atOnce(ctx, len(locks), func(ctx context.Context, i int) error {
 		if slices.ContainsFunc(runs[locks[i]], isRunning) {
-			return nil // it is under way, and its holder is told where holders are
+			return nil // a rollout waits for it, and looks then
 		}
 		w := walk{t: g.Temporal}
 		err := w.all(ctx, runs[locks[i]])

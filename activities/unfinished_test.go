@@ -87,6 +87,11 @@ func taken(jobID string) *activities.SubmitChangeOSResult {
 	return &activities.SubmitChangeOSResult{JobID: jobID}
 }
 
+// heard is with what a PollJob completed.
+func heard(end activities.JobEnd, status string) activities.PollJobResult {
+	return activities.PollJobResult{End: end, Status: status}
+}
+
 func endedAs(end rollout.ServerEnd) *rollout.ServerResult {
 	return &rollout.ServerResult{End: end}
 }
@@ -95,9 +100,9 @@ const lock = "changeos/p/s"
 
 // TestSentTo: what may still come, by everything that the histories can hold of it.
 func TestSentTo(t *testing.T) {
-	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Job: activities.JobOverdue, Result: endedAs(rollout.FailedChanged)}
+	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Job: heard(activities.JobOverdue, ""), Result: endedAs(rollout.FailedChanged)}
 	lost := pastruns.Run{ID: "lost", Accepted: taken(""), Result: endedAs(rollout.FailedChanged)}
-	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Job: activities.JobSucceeded, Result: endedAs(rollout.Done)}
+	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Job: heard(activities.JobSucceeded, ""), Result: endedAs(rollout.Done)}
 	forget := func(runs ...string) pastruns.Run {
 		return pastruns.Run{ID: "forget", Forgets: runs, Result: endedAs(rollout.FailedChanged)}
 	}
@@ -113,10 +118,15 @@ func TestSentTo(t *testing.T) {
 		"none":                                 {},
 		"not seen to its end":                  {[]pastruns.Run{unfinished}, []string{"unfinished job-1"}, false},
 		"done":                                 {[]pastruns.Run{done, unfinished}, nil, false},
-		"done, and its own job is open":        {with(done, func(r *pastruns.Run) { r.Job = activities.JobOverdue }), []string{"done job-2"}, false},
-		"done, and the cloud has forgotten":    {with(done, func(r *pastruns.Run) { r.Job = activities.JobForgotten }), []string{"done job-2"}, false},
-		"its job failed, and the disk is lost": {with(done, func(r *pastruns.Run) { r.Job, r.Result = activities.JobFailed, endedAs(rollout.FailedLost) }), nil, false},
-		"the disk is lost, its job is open":    {with(done, func(r *pastruns.Run) { r.Job, r.Result = "", endedAs(rollout.FailedLost) }), []string{"done job-2"}, false},
+		"done, and its own job is open":        {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "") }), []string{"done job-2"}, false},
+		"done, and the cloud has forgotten":    {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobForgotten, "") }), []string{"done job-2"}, false},
+		"its job failed, and the disk is lost": {with(done, func(r *pastruns.Run) { r.Job, r.Result = heard(activities.JobFailed, ""), endedAs(rollout.FailedLost) }), nil, false},
+		"the disk is lost, its job is open":    {with(done, func(r *pastruns.Run) { r.Job, r.Result = heard("", ""), endedAs(rollout.FailedLost) }), []string{"done job-2"}, false},
+		"done, and its own order is unpaid":    {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "PENDING_PAYMENT") }), []string{"done job-2"}, false},
+		"done, and its own job is stuck":       {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "RUNNING") }), nil, false},
+		"not done, and its own job is stuck":   {with(unfinished, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "RUNNING") }), []string{"unfinished job-1"}, false},
+		"the answer was lost, and it was gone": {with(lost, func(r *pastruns.Run) { r.Result = endedAs(rollout.Vanished) }), []string{"lost ", "unfinished job-1"}, true},
+		"gone in the middle of the reading":    {[]pastruns.Run{{ID: "a", Submits: true, Err: serviceerror.NewNotFound("gone")}, unfinished}, []string{"a ", "unfinished job-1"}, true},
 		"terminated after its job":             {with(done, func(r *pastruns.Run) { r.Result = nil }), nil, false},
 		"somebody else's, under way":           {[]pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}, nil, false},
 		"our own, under way":                   {[]pastruns.Run{{ID: "own", Running: true}, unfinished}, []string{"unfinished job-1"}, true},
@@ -212,6 +222,11 @@ func (l *lab) sentBefore(status string) (jobID string) {
 	return jobID
 }
 
+// sentWith has Temporal keep that the job of a change of the lab's server was not seen to its end.
+func (l *lab) sentWith(jobID string) {
+	l.remembers(pastruns.Run{ID: "a", Accepted: taken(jobID), Before: l.was(rollout.StatusShutoff), Result: endedAs(rollout.FailedChanged)})
+}
+
 func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 	l.Helper()
 	change.ImageID = l.target.ID
@@ -222,7 +237,7 @@ func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 
 // remedy is what to do about the lab's server.
 func (l *lab) remedy() string {
-	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing comes of it any more, say so with: reimage server forget " + l.server.ID
+	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing more comes of it, say so with: reimage server forget " + l.server.ID
 }
 
 // TestPreflightFindsAnOpenOrder until it is paid.
@@ -247,7 +262,7 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 		body   string
 		says   string
 	}{
-		"deleted":    {404, `{"error":{"code":"Ecs.0114","message":"job not found"}}`, ""},
+		"deleted":    {404, `{"error":{"code":"Ecs.0114","message":"job not found"}}`, "the cloud no longer knows its job %s, and it was not seen to come; "},
 		"failed":     {200, `{"status":"FAIL","fail_reason":"no"}`, ""},
 		"under way":  {200, `{"status":"RUNNING"}`, " is RUNNING; wait"},
 		"a page":     {404, "<html>not here</html>", "of its job %s the cloud does not tell: "},
@@ -268,6 +283,11 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 					return true
 				}
 				found := l.lookAgain(rollout.Change{})
+				if name == "deleted" {
+					l.server.SystemVolumeID = "another"
+					l.sentWith(job)
+					assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals, "it has come")
+				}
 				if test.says == "" {
 					assert.Empty(l, found.Refusals)
 					return
@@ -316,7 +336,7 @@ func TestPreflightScrubsTheSecretsOfTheEarlierChange(t *testing.T) {
 func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	ran := func(change func(*pastruns.Run)) pastruns.Run {
 		run := pastruns.Run{
-			ID: "ran", Stops: true, Accepted: taken("job-1"), Job: activities.JobFailed,
+			ID: "ran", Stops: true, Accepted: taken("job-1"), Job: heard(activities.JobFailed, ""),
 			Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: endedAs(rollout.FailedIntact),
 		}
 		change(&run)
@@ -349,6 +369,13 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 				r.ID, r.Accepted, r.Before.Status, r.AsBefore, r.Result = "b", nil, "SHUTOFF", "ACTIVE", &rollout.ServerResult{End: rollout.FailedIntact, Left: "ACTIVE"}
 			}),
 			ran(asIs),
+		}},
+		"it ran at its end": {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Result.After.Status = "ACTIVE" })}},
+		"found off, and refused": {runs: []pastruns.Run{
+			ran(func(r *pastruns.Run) { r.ID, r.Accepted, r.Submits, r.Before.Status = "b", nil, true, "SHUTOFF" }), ran(asIs),
+		}, left: true},
+		"given to it by a leave alone": {runs: []pastruns.Run{
+			{ID: "b", Stops: true, Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: &rollout.ServerResult{End: rollout.NotStarted, Left: "ACTIVE"}}, ran(asIs),
 		}},
 		"seen to run since":     {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: refused}, ran(asIs)}},
 		"seen stopped since":    {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: refused}, ran(asIs)}, left: true},
@@ -390,6 +417,60 @@ func TestPreflightOfALostAnswer(t *testing.T) {
 		ended.Before.VolumeID = "another"
 		l.remembers(ended)
 		assert.Empty(l, l.lookAgain(rollout.Change{}).Refusals, "it has come")
+		ended.Before.ImageID, ended.Change.ImageID = "the old one", "the new one"
+		l.remembers(ended)
+		assert.Len(l, l.lookAgain(rollout.Change{}).Refusals, 1, "somebody else gave it that disk")
+	})
+}
+
+// TestPreflightAsksForEveryJobThatMayBeOpen, and one that is over does not speak for another one.
+func TestPreflightAsksForEveryJobThatMayBeOpen(t *testing.T) {
+	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
+		job := l.sentBefore(rollout.StatusShutoff)
+		lost := pastruns.Run{ID: "b", Submits: true, Before: l.was("SHUTOFF")}
+		first := pastruns.Run{ID: "a", Accepted: taken(job), Before: l.was("SHUTOFF"), Result: endedAs(rollout.FailedChanged)}
+		refusal := func(runs ...pastruns.Run) string {
+			l.remembers(runs...)
+			return strings.Join(l.lookAgain(rollout.Change{}).Refusals, "\n")
+		}
+		assert.Contains(l, refusal(lost, first), "its job "+job+" is PENDING_PAYMENT", "the job tells more")
+		unreadable := first
+		unreadable.Broken = true
+		assert.Contains(l, refusal(unreadable), "its job "+job+" is PENDING_PAYMENT", "it can be asked for")
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/jobs/") {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"status":"FAIL"}`))
+			return true
+		}
+		assert.Contains(l, refusal(lost, first), "its job is not known", "the other job is over")
+		assert.Empty(l, refusal(first))
+	})
+}
+
+// TestSubmitAfterAResetWithAnOpenJob follows the job that the run which is no more has left open, and sends nothing.
+func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
+	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
+		job := l.sentBefore(rollout.StatusShutoff)
+		in := l.submission()
+		in.Doubt = true
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, activities.SubmitChangeOSResult{JobID: job, Seen: "its job " + job + " is PENDING_PAYMENT"}, end.result)
+		assert.Equal(l, 1, l.sent())
+
+		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
+		assert.ErrorContains(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, "Temporal does not tell of earlier changes")
+		assert.Equal(l, 1, l.sent())
+
+		l.remembers(pastruns.Run{ID: "a", Submits: true, Before: l.was(rollout.StatusShutoff)})
+		require.NoError(l, l.cloud.CancelOrder(job))
+		end = run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, end.err)
+		assert.NotEmpty(l, end.result.JobID, "its answer was lost, and the server tells")
+		assert.NotEqual(l, job, end.result.JobID)
 	})
 }
 
@@ -433,7 +514,38 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 	})
 }
 
-// TestPlansAskTheListOnce for all servers together: Temporal may serve ten such questions a second.
+// fleetPast is a Temporal that keeps a run for each server of a fleet.
+type fleetPast struct {
+	forgetful
+	project string
+	run     map[string]pastruns.Run // by the id of the workflow
+	lists   *int
+}
+
+func (p fleetPast) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: p.run[id].Info(id)}, nil
+}
+
+func (p fleetPast) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	if strings.Contains(request.GetQuery(), "Running") { // who holds them
+		return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+	}
+	*p.lists++
+	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	for id, run := range p.run {
+		if request.GetQuery() == "WorkflowId STARTS_WITH '"+p.project+"'" || request.GetQuery() == "WorkflowId = '"+id+"'" {
+			answer.Executions = append(answer.Executions, run.Info(id))
+		}
+	}
+	return answer, nil
+}
+
+func (p fleetPast) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+	return p.run[id].History()
+}
+
+// TestPlansAskTheListOnce for all servers together: Temporal may serve ten such questions a second. A server that is being
+// changed is waited for.
 func TestPlansAskTheListOnce(t *testing.T) {
 	servers := make([]emulator.Server, 50)
 	for i := range servers {
@@ -441,16 +553,20 @@ func TestPlansAskTheListOnce(t *testing.T) {
 	}
 	inLab(t, emulator.Options{Fleet: servers}, func(l *lab) {
 		lists := 0
-		l.remembers(pastruns.Run{ID: "a", Before: l.was("SHUTOFF"), Submits: true}) // tells least
-		told := l.acts.Temporal.(past)
-		told.listed = &lists
+		told := fleetPast{project: activities.LockIDPrefix + emulator.DefaultProjectID + "/", run: map[string]pastruns.Run{}, lists: &lists}
+		for i, server := range l.cloud.Servers() {
+			lost := pastruns.Run{ID: fmt.Sprintf("run-%02d", i), Submits: true, Before: rollout.Observation{Fingerprint: rollout.Fingerprint{VolumeID: server.SystemVolumeID}}}
+			lost.Running = server.Name == "web-07"
+			told.run[told.project+server.ID] = lost
+		}
 		l.acts.Temporal = told
 		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
 			s.Select, s.Servers.Stopped = spec.Selection{Names: []string{"web-*"}}, spec.RuleChange
 		}), attempt{})
 		require.NoError(l, end.err)
-		require.Len(l, end.result.Problems, 1)
-		assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that may still come: ")
+		require.Len(l, end.result.Whole, 1)
+		assert.Contains(l, end.result.Whole[0], "49 servers with an earlier change that may still come (it may have been sent, ")
+		assert.NotContains(l, end.result.Whole[0], "web-07")
 		assert.Equal(l, 1, lists)
 	})
 }

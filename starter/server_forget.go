@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
@@ -66,6 +66,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		return err
 	}
 	defer s.close()
+	serverIDs = slices.Compact(slices.Sorted(slices.Values(serverIDs)))
 	words := make([]word, len(serverIDs))
 	errs = nil
 	for i, id := range serverIDs {
@@ -137,10 +138,13 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 	}
 	w := word{lockID: latest.GetExecution().GetWorkflowId()}
 	sent, err := activities.SentTo(ctx, s.client, w.lockID, "")
-	if err != nil {
+	w.open = sent.Open
+	switch {
+	case err != nil:
 		return w, err
-	}
-	if w.open = sent.Open; len(w.open) == 0 {
+	case sent.Held:
+		return w, isBusy(serverID)
+	case len(w.open) == 0:
 		return w, fmt.Errorf("nothing to forget: no change of server %s that was sent to the cloud waits for a word; how the latest ended tells: reimage server status %s", serverID, serverID)
 	}
 	w.in = sent.Forget(path.Base(path.Dir(w.lockID)), serverID)
@@ -148,7 +152,7 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 }
 
 func isBusy(serverID string) error {
-	return fmt.Errorf("server %s is being changed, and its workflow sees to it: look with: reimage server status %s", serverID, serverID)
+	return fmt.Errorf("server %s is held by a workflow that is under way: look with: reimage server status %s", serverID, serverID)
 }
 
 // forget notes that nothing comes of the changes any more, under the lock on their server.
@@ -170,34 +174,16 @@ func (s *session) forget(ctx context.Context, io streams, output outputFormat, w
 		err = run.Get(ctx, &result)
 	}
 	switch _, refused := errors.AsType[*temporal.WorkflowExecutionError](err); {
-	case refused:
+	case refused || declined(err):
 		return fmt.Errorf("the change of server %s is not forgotten: %s", serverID, said(err))
 	case err != nil:
-		return fmt.Errorf("whether the change of server %s is forgotten is not known, say it again: %w", serverID, err)
+		return fmt.Errorf("whether the change of server %s is forgotten is not known (%w); say it again: reimage server forget %s", serverID, err, serverID)
 	}
-	s.awaitListing(ctx, serverID, run.GetRunID())
+	// Plans find it in Temporal's list. One that comes before is refused once more.
+	_ = activities.AwaitListed(ctx, s.client, w.lockID, run.GetRunID())
 	if err := output.result(io, result); err != nil || output == outputJSON {
 		return err
 	}
 	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s\n", serverID, serverID)
 	return err
 }
-
-// awaitListing waits until Temporal's list, in which a retry finds earlier runs, shows the run. It trails a moment behind,
-// and a retry that comes before is refused once more.
-func (s *session) awaitListing(ctx context.Context, serverID, runID string) {
-	for patience := time.Now().Add(listingPatience); time.Now().Before(patience); {
-		latest, err := s.latest(ctx, serverID)
-		if err != nil || latest.GetExecution().GetRunId() == runID {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(listingPatience / 10):
-		}
-	}
-}
-
-// listingPatience is longer than Temporal's list ever trails behind on a sound server.
-const listingPatience = 10 * time.Second

@@ -33,15 +33,15 @@ func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollou
 	if in.Comment != "" {
 		why = " (" + in.Comment + ")"
 	}
-	result.Reason = fmt.Sprintf("nothing comes of its change any more, says %s%s", in.By, why)
+	result.Reason = fmt.Sprintf("nothing more comes of its change, says %s%s", in.By, why)
 	return result, nil
 }
 
-// stuckAfter is longer than any change takes: the cloud itself deletes a job a day after its end.
+// stuckAfter is longer than any job takes once it is worked on: the cloud deletes it a day after its end.
 const stuckAfter = 24 * time.Hour
 
-// mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, unless it has said so
-// for a day; and one that is over needs nobody's word.
+// mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, unless it was seen
+// working on it a day ago; and one that is over needs nobody's word.
 func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error {
 	if in.JobID == "" {
 		return nil
@@ -55,8 +55,8 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 		return standsAgainst("job %s cannot be asked for: %s", in.JobID, said(err))
 	case len(in.Runs) == 1 && (job.End == activities.JobSucceeded || job.End == activities.JobFailed): // else the word is for those without a job
 		return standsAgainst("its job %s is over (%s), and stands against nothing: change the server again, or retry it", in.JobID, job.End)
-	case activities.UnderWay(job.Status) && (in.Began.IsZero() || workflow.Now(ctx).Sub(in.Began) < stuckAfter):
-		return standsAgainst("its job %s is %s: wait for its end; a day after the change began, your word counts", in.JobID, job.Status)
+	case activities.UnderWay(job.Status) && (in.UnderWaySince.IsZero() || workflow.Now(ctx).Sub(in.UnderWaySince) < stuckAfter):
+		return standsAgainst("its job %s is %s: wait for its end", in.JobID, job.Status)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +53,7 @@ func TestForgetChange(t *testing.T) {
 	for comment, why := range map[string]string{"": "", "order 4711": " (order 4711)"} {
 		result, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, JobID: jobID, Change: secretive, Last: last, By: "ina", Comment: comment}, unpaid, nil)
 		assert.NoError(t, err)
-		want.Reason = "nothing comes of its change any more, says ina" + why
+		want.Reason = "nothing more comes of its change, says ina" + why
 		assert.Equal(t, want, result)
 	}
 }
@@ -87,7 +86,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer  activities.PollJobResult
 		trouble error
-		age     time.Duration // of the change; an hour
+		age     time.Duration // since the job was last seen to be worked on; zero for never
 		says    string        // "" when the word is taken
 	}{
 		"unpaid":          {overdue("PENDING_PAYMENT"), nil, 0, ""},
@@ -96,7 +95,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 		"has just begun":  {overdue("INIT"), nil, 0, "its job " + jobID + " is INIT: wait for its end"},
 		"under way":       {overdue("RUNNING"), nil, 0, "its job " + jobID + " is RUNNING: wait for its end"},
 		"stuck for a day": {overdue("RUNNING"), nil, day, ""},
-		"nearly":          {overdue("RUNNING"), nil, day - time.Second, "its job " + jobID + " is RUNNING: wait for its end; a day after the change began, your word counts"},
+		"nearly":          {overdue("RUNNING"), nil, day - time.Second, "its job " + jobID + " is RUNNING: wait for its end"},
 		"done":            {activities.PollJobResult{End: activities.JobSucceeded}, nil, 0, "its job " + jobID + " is over (succeeded)"},
 		"failed":          {activities.PollJobResult{End: activities.JobFailed}, nil, 0, "is over (failed), and stands against nothing"},
 		"not found":       {activities.PollJobResult{End: activities.JobForgotten}, nil, 0, ""},
@@ -104,7 +103,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
-				Project: project, Runs: []string{"run-1"}, JobID: jobID, Began: curtain.Add(-cmp.Or(test.age, time.Hour)), Change: secretive,
+				Project: project, Runs: []string{"run-1"}, JobID: jobID, UnderWaySince: ago(test.age), Change: secretive,
 				Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
 			}, test.answer, test.trouble)
 			if test.says == "" {
@@ -116,6 +115,14 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 			assert.Contains(t, failure.Message(), test.says)
 		})
 	}
+}
+
+// ago is a while before the curtain, or never.
+func ago(age time.Duration) time.Time {
+	if age == 0 {
+		return time.Time{}
+	}
+	return curtain.Add(-age)
 }
 
 // TestForgetChangeWithoutAJob asks nobody.

@@ -28,14 +28,16 @@ type Run struct {
 	Change rollout.Change
 	// AsBefore is the status that "as before" means, for a change that is not the first.
 	AsBefore string
-	// Before is the server as the look saw it.
+	// Name and Before are the server as the look saw it.
+	Name    string
 	Before  rollout.Observation
-	Stops   bool // StopIfNeeded was scheduled
+	Stops   bool // StopIfNeeded was scheduled, or RestorePower
 	Submits bool // SubmitChangeOS was scheduled
 	// Accepted is with what it completed. Nil for not.
 	Accepted *activities.SubmitChangeOSResult
-	// Job is how PollJob saw the job end. Empty for not.
-	Job activities.JobEnd
+	// Job is with what PollJob completed, and Heard when. The zero value is for not.
+	Job   activities.PollJobResult
+	Heard time.Time
 	// Result is how the run ended. Nil for without one.
 	Result    *rollout.ServerResult
 	Cancelled bool  // the result is that of a change that was cancelled
@@ -69,8 +71,10 @@ func (r Run) History() client.HistoryEventIterator {
 	case r.Submits:
 		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
 	}
-	if r.Job != "" {
-		all = append(all, activity(20, activities.PollJobName, activities.PollJobResult{End: r.Job})...)
+	if r.Job.End != "" {
+		heard := activity(20, activities.PollJobName, r.Job)
+		heard[1].EventTime = timestamppb.New(r.Heard)
+		all = append(all, heard...)
 	}
 	switch {
 	case r.Broken:
@@ -89,7 +93,7 @@ func (r Run) begun() []*history.HistoryEvent {
 		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Before: r.Before})...)
+	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
 }
 
 func started(name string, input any) *history.HistoryEvent {

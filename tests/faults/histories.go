@@ -89,14 +89,16 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 func (h *histories) noteActivity(ctx workflow.Context, name string, future workflow.Future) {
 	switch name {
 	case activities.PreflightName:
-		completes(h, ctx, future, func(run *pastruns.Run, found activities.PreflightResult) { run.Before = found.Before })
-	case activities.StopIfNeededName:
+		completes(h, ctx, future, func(run *pastruns.Run, found activities.PreflightResult) {
+			run.Name, run.Before = found.Name, found.Before
+		})
+	case activities.StopIfNeededName, activities.RestorePowerName:
 		h.note(ctx, func(run *pastruns.Run) { run.Stops = true })
 	case activities.SubmitChangeOSName:
 		h.note(ctx, func(run *pastruns.Run) { run.Submits = true })
 		completes(h, ctx, future, func(run *pastruns.Run, accepted activities.SubmitChangeOSResult) { run.Accepted = &accepted })
 	case activities.PollJobName:
-		completes(h, ctx, future, func(run *pastruns.Run, job activities.PollJobResult) { run.Job = job.End })
+		completes(h, ctx, future, func(run *pastruns.Run, job activities.PollJobResult) { run.Job, run.Heard = job, time.Now() })
 	}
 }
 
