@@ -63,8 +63,8 @@ func mutants() []mutant {
 			"what Temporal answers before a write is ignored", faults.Twice, "activities/confirm.go",
 			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
 		},
-		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if err != nil || sent.Latest == nil {`, `if err != nil || sent.Latest == nil || true {`},
-		{"a lost answer is taken for no change", faults.Twice, "activities/unfinished.go", `case sent.JobID == "" && now.VolumeID == sent.Before.VolumeID:`, `case false && now == rollout.Observation{}:`},
+		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if why != "" {`, `if why == "never" {`},
+		{"a lost answer is taken for no change", faults.Twice, "activities/unfinished.go", `case sent.JobID == "" && notSeenToCome(sent, now):`, `case false && notSeenToCome(sent, now):`},
 		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
 			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",
