@@ -84,7 +84,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 			fmt.Fprint(io.err, w.shown())
 		}
 		fmt.Fprintln(io.err, "One that comes all the same destroys the system disk that its server has then.")
-		if err := consent(ctx, io, "if nothing comes of them any more (an unpaid order: it is cancelled)"); err != nil {
+		if err := consent(ctx, io, "if nothing more comes of them (an unpaid order: it is cancelled)"); err != nil {
 			return err
 		}
 	}
