@@ -71,7 +71,8 @@ func SentTo(ctx context.Context, t Temporal, lockID, except string) (Earlier, er
 	if err != nil {
 		return Earlier{}, err
 	}
-	return w.found, w.all(ctx, slices.DeleteFunc(runs, func(run *workflow.WorkflowExecutionInfo) bool { return runID(run) == runID(newest) }))
+	err = w.all(ctx, slices.DeleteFunc(runs, func(run *workflow.WorkflowExecutionInfo) bool { return runID(run) == runID(newest) }))
+	return w.found, err
 }
 
 func isRunning(run *workflow.WorkflowExecutionInfo) bool {
