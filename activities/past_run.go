@@ -147,7 +147,7 @@ func (r *pastRun) mayHaveSent() bool {
 // jobOver goes by the job and not by the server, which may show the image because somebody else put it there, but for a
 // job that had begun. One that the cloud did not know is asked for again: what said so need not have been the cloud.
 func (r *pastRun) jobOver() bool {
-	came := UnderWay(r.job.Status) && r.result != nil && r.result.End == rollout.Done
+	came := r.job.Status == "RUNNING" && r.result != nil && r.result.End == rollout.Done
 	return r.jobID != "" && (r.job.End == JobSucceeded || r.job.End == JobFailed || came)
 }
 

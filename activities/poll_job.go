@@ -78,7 +78,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		}
 		now, err := s.job(ctx, in.JobID)
 		switch {
-		case isNotFound(err) && (isAnswer(err) || time.Now().Before(in.Deadline)): // who asks once takes no page for a word on the job
+		case isNotFound(err) && (isAnswer(err) || job.since.Before(in.Deadline)): // who asks once takes no page for a word on the job
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case isAnswer(err) && !time.Now().Before(in.Deadline): // it may say so for ever
 			return PollJobResult{End: JobOverdue, Reason: "the cloud does not tell of its job: " + s.scrub(in.Change, err.Error())}, nil

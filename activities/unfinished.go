@@ -32,7 +32,7 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	}
 	job, err := s.Cloud.Job(ctx, sent.JobID)
 	switch {
-	case isNotFound(err) && isAnswer(err) && notSeenToCome(sent, now): // jobs are deleted a day after their end; this one may be unpaid
+	case isNotFound(err) && isAnswer(err) && (sent.Unreadable != "" || notSeenToCome(sent, now)): // jobs are deleted a day after their end; this one may be unpaid
 		return fmt.Sprintf("the cloud no longer knows its job %s, and it was not seen to come", sent.JobID), nil
 	case isNotFound(err) && isAnswer(err):
 		return "", nil
