@@ -18,8 +18,8 @@ import (
 // pastRun is what the history of a run tells of one that locks a server.
 type pastRun struct {
 	names      map[int64]string // of the activities, by the event that scheduled them
-	named      []string         // the runs of which it was asked to say that nothing comes
-	forgets    []string         // the same, once it was heard to its end
+	named      []string         // the runs that somebody says nothing comes of any more
+	forgets    []string         // the same, once the word was taken
 	change     rollout.Change
 	asBefore   string // the status that "as before" meant, when the change was not the first
 	name       string // of the server
@@ -33,7 +33,7 @@ type pastRun struct {
 	unreadable string // the first event that could not be decoded
 }
 
-// readRun reads the history of a run. One that Temporal has just forgotten has none. What cannot be decoded is no error:
+// readRun reads the history of a run. Of one that Temporal forgets meanwhile it is what was read. What cannot be decoded is no error:
 // that stays so, and a human may know more.
 func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInfo) (pastRun, error) {
 	lockID := run.GetExecution().GetWorkflowId()

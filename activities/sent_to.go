@@ -37,8 +37,8 @@ type SentChange struct {
 
 // Earlier is what Temporal still knows of the changes of a server before now. The zero value is none.
 type Earlier struct {
-	// Open are the changes that were sent and are not over as far as their histories tell, the latest first. None was
-	// sent while the job of an earlier one was known to be open, so they end with the first that has a job.
+	// Open are the changes that were sent and are not over as far as their histories tell, the latest first. They
+	// end with the first that has a job: since the look asks, none is sent while that of an earlier one is open.
 	Open []SentChange
 	// LeftOff is the system disk of the server when a change took its power and did not give it back. Empty when none has,
 	// or it was seen to run since.

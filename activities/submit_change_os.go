@@ -34,7 +34,7 @@ type SubmitChangeOSInput struct {
 // SubmitChangeOSResult says that the cloud has accepted the change.
 type SubmitChangeOSResult struct {
 	// JobID is empty when the answer was lost and the acceptance was seen on the server itself. Of a workflow that was
-	// reset, it may be the job of the run that is no more.
+	// reset, it may be the job that an earlier run has left open.
 	JobID string `json:"job_id,omitempty"`
 	// Seen is what the server showed in place of an answer.
 	Seen string `json:"seen,omitempty"`
