@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
@@ -18,15 +19,16 @@ import (
 // pastRun is what the history of a run tells of one that locks a server.
 type pastRun struct {
 	names      map[int64]string // of the activities, by the event that scheduled them
+	first      string           // the first run of the workflow: another one when it was reset
 	named      []string         // the runs that somebody says nothing comes of any more
 	forgets    []string         // the same, once the word was taken
 	change     rollout.Change
 	asBefore   string // the status that "as before" meant, when the change was not the first
 	name       string // of the server
 	before     rollout.Observation
-	touches    bool // it may have changed the power of the server
-	submits    bool // it may have sent the change
-	jobID      string
+	touches    bool          // it may have changed the power of the server
+	submits    bool          // it may have sent the change
+	jobID      string        // of the change, or of the one that somebody says nothing comes of
 	job        PollJobResult // as it was last heard
 	jobHeard   time.Time
 	result     *rollout.ServerResult
@@ -63,6 +65,9 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 	if completed := e.GetActivityTaskCompletedEventAttributes(); completed != nil {
 		return r.completed(e.GetEventTime().AsTime(), r.names[completed.GetScheduledEventId()], completed.GetResult())
 	}
+	if failed := e.GetActivityTaskFailedEventAttributes(); failed != nil {
+		r.failed(r.names[failed.GetScheduledEventId()], failed.GetFailure().GetApplicationFailureInfo())
+	}
 	if completed := e.GetWorkflowExecutionCompletedEventAttributes(); completed != nil {
 		r.forgets = r.named
 		return r.ended(completed.GetResult())
@@ -74,10 +79,11 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 }
 
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
+	r.first = e.GetFirstExecutionRunId()
 	if e.GetWorkflowType().GetName() == ForgetChangeName {
 		var in ForgetChangeInput
 		err := decode(e.GetInput(), &in)
-		r.named = in.Runs
+		r.named, r.jobID = in.Runs, in.JobID
 		return err
 	}
 	var in struct { // of a change
@@ -118,6 +124,18 @@ func (r *pastRun) completed(at time.Time, name string, result *common.Payloads) 
 	return nil
 }
 
+// failed goes by the proof that a submission ends with. What is not final says nothing, and neither does a server that is
+// gone: it may be so after a request in doubt.
+func (r *pastRun) failed(name string, how *failure.ApplicationFailureInfo) {
+	if name != SubmitChangeOSName || !how.GetNonRetryable() {
+		return
+	}
+	switch how.GetType() {
+	case ErrRefused, ErrInvalid, ErrCredentials, ErrForeignDisk, ErrGivenUp:
+		r.submits = false
+	}
+}
+
 func (r *pastRun) ended(result *common.Payloads) error {
 	var end rollout.ServerResult
 	if err := decode(result, &end); err != nil {
@@ -147,11 +165,15 @@ func (r *pastRun) mayHaveSent() bool {
 // jobOver goes by the job and not by the server, which may show the image because somebody else put it there, but for a
 // job that had begun. One that the cloud did not know is asked for again: what said so need not have been the cloud.
 func (r *pastRun) jobOver() bool {
-	came := r.job.Status == "RUNNING" && r.result != nil && r.result.End == rollout.Done
-	return r.jobID != "" && (r.job.End == JobSucceeded || r.job.End == JobFailed || came)
+	return r.jobID != "" && (r.job.End == JobSucceeded || r.job.End == JobFailed || r.job.Status == "RUNNING" && r.came())
 }
 
-// underWaySince is when the job was last seen to be worked on. Zero for never.
+// came is true when the change was seen to come. What was seen before its order was paid is somebody else's.
+func (r *pastRun) came() bool {
+	return r.result != nil && r.result.End == rollout.Done && r.job.Status != JobAwaitsPayment
+}
+
+// underWaySince is when the job was still seen to be worked on. Zero for never.
 func (r *pastRun) underWaySince() time.Time {
 	if UnderWay(r.job.Status) {
 		return r.jobHeard

@@ -23,12 +23,14 @@ type SentChange struct {
 	Name string
 	// JobID is the cloud's job. Empty when the answer was lost.
 	JobID string
-	// UnderWaySince is when the cloud was last seen to work on the job. Zero for never.
+	// UnderWaySince is when the cloud was seen to work on the job after its deadline. Zero for never.
 	UnderWaySince time.Time
 	// Change is what was asked for.
 	Change rollout.Change
 	// Before is the server before it, with the system disk that it was to replace.
 	Before rollout.Observation
+	// Came is true when it was seen to come.
+	Came bool
 	// Result is how its server ended, which is not always how its job did. Nil when its workflow left no result.
 	Result *rollout.ServerResult
 	// Unreadable says why its history does not tell the rest. Empty when it does.
@@ -121,6 +123,32 @@ func runsUpTo(ctx context.Context, t Temporal, lockID, newest string) ([]*workfl
 	}
 }
 
+func sortNewestFirst(runs []*workflow.WorkflowExecutionInfo) {
+	slices.SortStableFunc(runs, func(a, b *workflow.WorkflowExecutionInfo) int {
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
+}
+
+// sentByReset is the newest run that has sent a job, of those from which the run own came by resets. They name the same first
+// run. The zero value is none.
+func sentByReset(ctx context.Context, t Temporal, lockID, own, first string) (pastRun, error) {
+	runs, err := runsUpTo(ctx, t, lockID, own)
+	if err != nil {
+		return pastRun{}, err
+	}
+	sortNewestFirst(runs)
+	for _, run := range runs {
+		if runID(run) == own {
+			continue
+		}
+		read, err := readRun(ctx, t, run)
+		if err != nil || read.first == first && read.jobID != "" {
+			return read, err
+		}
+	}
+	return pastRun{}, nil
+}
+
 // list reads Temporal's list of the workflows that fit a query, page by page.
 func list(ctx context.Context, t Temporal, query string, each func(*workflow.WorkflowExecutionInfo)) error {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000}
@@ -142,16 +170,16 @@ func list(ctx context.Context, t Temporal, query string, each func(*workflow.Wor
 type walk struct {
 	t         Temporal
 	except    string
-	forgotten []string // runs of which somebody has said that nothing comes
+	forgotten []string             // runs of which somebody has said that nothing comes
+	underWay  map[string]time.Time // when the cloud was first seen to work on a job that somebody was not believed about
+	sentTold  bool                 // nothing that an older run sent may still come
 	powerTold bool
 	found     Earlier
 }
 
 // all walks over runs in any order, the newest first, until no older one matters.
 func (w *walk) all(ctx context.Context, runs []*workflow.WorkflowExecutionInfo) error {
-	slices.SortStableFunc(runs, func(a, b *workflow.WorkflowExecutionInfo) int {
-		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
-	})
+	sortNewestFirst(runs)
 	for _, run := range runs {
 		if told, err := w.over(ctx, run); err != nil || told {
 			return err
@@ -169,31 +197,54 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	if err != nil {
 		return false, err
 	}
-	w.forgotten = append(w.forgotten, read.forgets...)
-	w.power(read)
-	if !read.mayHaveSent() {
+	if len(read.named) > 0 {
+		w.word(read)
 		return false, nil
 	}
-	if !read.jobOver() && !slices.Contains(w.forgotten, runID(run)) {
-		w.found.Open = append(w.found.Open, SentChange{
-			RunID: runID(run), Name: read.name, JobID: read.jobID, UnderWaySince: read.underWaySince(), Change: read.change, Before: read.before, Result: read.result, Unreadable: read.unreadable,
-		})
+	if !w.powerTold {
+		w.power(read)
 	}
-	return read.jobID != "", nil
+	if !w.sentTold && read.mayHaveSent() {
+		w.sent(runID(run), read)
+	}
+	return w.sentTold && w.powerTold, nil
 }
 
-// power goes by the newest run that saw the server run, or took its power.
+// word is one that nothing comes of a change any more. One that was not believed tells that the job was under way.
+func (w *walk) word(read pastRun) {
+	w.forgotten = append(w.forgotten, read.forgets...)
+	if since := read.underWaySince(); !since.IsZero() {
+		if w.underWay == nil {
+			w.underWay = map[string]time.Time{}
+		}
+		w.underWay[read.jobID] = since // of the oldest word in the end
+	}
+}
+
+// sent is a change that may have been accepted.
+func (w *walk) sent(run string, read pastRun) {
+	w.sentTold = read.jobID != ""
+	if read.jobOver() || slices.Contains(w.forgotten, run) {
+		return
+	}
+	since := read.underWaySince()
+	if since.IsZero() {
+		since = w.underWay[read.jobID]
+	}
+	w.found.Open = append(w.found.Open, SentChange{
+		RunID: run, Name: read.name, JobID: read.jobID, UnderWaySince: since, Change: read.change, Before: read.before, Came: read.came(), Result: read.result, Unreadable: read.unreadable,
+	})
+}
+
+// power goes by the newest run that saw the server run, took its power, or was done: then it was left as was asked for.
 func (w *walk) power(read pastRun) {
 	ran := read.before.Status == rollout.StatusActive || read.touches && read.asBefore == rollout.StatusActive
-	runs := ran && !read.touches
+	told := ran && !read.touches
 	if read.result != nil {
-		runs = runs || cmp.Or(read.result.Left, read.result.After.Status) == rollout.StatusActive
+		told = told || read.result.End == rollout.Done || cmp.Or(read.result.Left, read.result.After.Status) == rollout.StatusActive
 	}
-	switch {
-	case w.powerTold:
-	case runs:
-		w.powerTold = true
-	case ran:
-		w.powerTold, w.found.LeftOff = true, read.before.VolumeID
+	if ran && !told {
+		w.found.LeftOff = read.before.VolumeID
 	}
+	w.powerTold = ran || told
 }

@@ -46,9 +46,10 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	return fmt.Sprintf("its job %s is %s", sent.JobID, job.Status), nil
 }
 
-// notSeenToCome is true for a server with the disk from before, or with one that the change does not leave.
+// notSeenToCome is true unless its own workflow has seen it come, or the server has another disk now, and one that the
+// change leaves.
 func notSeenToCome(sent SentChange, now rollout.Observation) bool {
-	return now.VolumeID == sent.Before.VolumeID || now.Foreign(sent.Before.Fingerprint, sent.Change.ImageID)
+	return !sent.Came && (now.VolumeID == sent.Before.VolumeID || now.Foreign(sent.Before.Fingerprint, sent.Change.ImageID))
 }
 
 // unfinished notes which of the planned servers have an earlier change that is not over. Asked are those on which most of

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
@@ -96,13 +97,47 @@ func endedAs(end rollout.ServerEnd) *rollout.ServerResult {
 	return &rollout.ServerResult{End: end}
 }
 
+// endedWith is with what an activity fails.
+func endedWith(kind string, final bool) error {
+	return temporal.NewApplicationErrorWithOptions("", kind, temporal.ApplicationErrorOptions{NonRetryable: final})
+}
+
 const lock = "changeos/p/s"
+
+// TestWhenAJobWasUnderWay: the cloud may have begun with it after the change was judged, and then only words know.
+func TestWhenAJobWasUnderWay(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+	change := func(job activities.PollJobResult) pastruns.Run {
+		return pastruns.Run{ID: "a", Accepted: taken("job-1"), Job: job, Heard: at(1), Result: endedAs(rollout.FailedChanged)}
+	}
+	word := func(hour int, about, status string) pastruns.Run {
+		return pastruns.Run{ID: fmt.Sprint("word ", hour), Forgets: []string{"a"}, About: about, Job: heard(activities.JobOverdue, status), Heard: at(hour)}
+	}
+	unpaid, terminated := heard(activities.JobOverdue, "PENDING_PAYMENT"), activities.PollJobResult{}
+	for name, test := range map[string]struct {
+		runs  []pastruns.Run
+		since time.Time
+	}{
+		"seen by its own workflow":        {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(heard(activities.JobOverdue, "RUNNING"))}, at(1)},
+		"never":                           {[]pastruns.Run{change(unpaid)}, time.Time{}},
+		"by words, of which the first":    {[]pastruns.Run{word(5, "job-1", "RUNNING"), word(3, "job-1", "INIT"), word(2, "job-1", "PENDING_PAYMENT"), change(unpaid)}, at(3)},
+		"by a word after a termination":   {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(terminated)}, at(3)},
+		"by a word about something else":  {[]pastruns.Run{word(3, "job-0", "RUNNING"), change(unpaid)}, time.Time{}},
+		"by a word that could not ask it": {[]pastruns.Run{{ID: "b", Forgets: []string{"a"}, About: "job-1"}, change(unpaid)}, time.Time{}},
+	} {
+		sent, err := activities.SentTo(t.Context(), past{lock: lock, runs: test.runs}, lock, "")
+		require.NoError(t, err)
+		require.Len(t, sent.Open, 1)
+		assert.Equal(t, test.since, sent.Forget("p", "s").UnderWaySince, name)
+	}
+}
 
 // TestSentTo: what may still come, by everything that the histories can hold of it.
 func TestSentTo(t *testing.T) {
-	unfinished := pastruns.Run{ID: "unfinished", Accepted: taken("job-1"), Job: heard(activities.JobOverdue, ""), Result: endedAs(rollout.FailedChanged)}
+	ran := rollout.Observation{Exists: true, Status: rollout.StatusActive}
+	unfinished := pastruns.Run{ID: "unfinished", Before: ran, Accepted: taken("job-1"), Job: heard(activities.JobOverdue, ""), Result: endedAs(rollout.FailedChanged)}
 	lost := pastruns.Run{ID: "lost", Accepted: taken(""), Result: endedAs(rollout.FailedChanged)}
-	done := pastruns.Run{ID: "done", Accepted: taken("job-2"), Job: heard(activities.JobSucceeded, ""), Result: endedAs(rollout.Done)}
+	done := pastruns.Run{ID: "done", Before: ran, Accepted: taken("job-2"), Job: heard(activities.JobSucceeded, ""), Result: endedAs(rollout.Done)}
 	forget := func(runs ...string) pastruns.Run {
 		return pastruns.Run{ID: "forget", Forgets: runs, Result: endedAs(rollout.FailedChanged)}
 	}
@@ -131,7 +166,7 @@ func TestSentTo(t *testing.T) {
 		"somebody else's, under way":           {[]pastruns.Run{{ID: "a", Running: true, Accepted: taken("job-2")}, unfinished}, nil, false},
 		"our own, under way":                   {[]pastruns.Run{{ID: "own", Running: true}, unfinished}, []string{"unfinished job-1"}, true},
 		"our own after one that was done":      {[]pastruns.Run{{ID: "own", Running: true}, done, unfinished}, nil, true},
-		"terminated after it was accepted":     {[]pastruns.Run{{ID: "a", Accepted: taken("job-2")}}, []string{"a job-2"}, false},
+		"terminated after it was accepted":     {[]pastruns.Run{{ID: "a", Before: ran, Accepted: taken("job-2")}}, []string{"a job-2"}, false},
 		"terminated while it was sent":         {[]pastruns.Run{{ID: "a", Submits: true}, unfinished}, []string{"a ", "unfinished job-1"}, true},
 		"terminated before it was sent":        {[]pastruns.Run{{ID: "a", Stops: true}, unfinished}, []string{"unfinished job-1"}, true},
 		"the answer was lost":                  {[]pastruns.Run{lost}, []string{"lost "}, true},
@@ -139,6 +174,12 @@ func TestSentTo(t *testing.T) {
 		"the answer was lost, after a done":    {[]pastruns.Run{lost, done, unfinished}, []string{"lost "}, true},
 		"the answer was lost, and the disk":    {with(lost, func(r *pastruns.Run) { r.Result = endedAs(rollout.FailedLost) }), []string{"lost ", "unfinished job-1"}, true},
 		"the answer was lost, and it came":     {[]pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done)}}, nil, true},
+		"a disk in the way of the submission":  {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrForeignDisk, true), Result: endedAs(rollout.FailedChanged)}, unfinished}, []string{"unfinished job-1"}, true},
+		"the same, and terminated":             {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrForeignDisk, true)}, unfinished}, []string{"unfinished job-1"}, true},
+		"its credentials were refused":         {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrCredentials, true)}, unfinished}, []string{"unfinished job-1"}, true},
+		"the same, but the time ran out":       {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrCredentials, false)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"its submission ended in doubt":        {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrInDoubt, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"the server was gone when it was sent": {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrVanished, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
 		"refused by the cloud":                 {[]pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact)}, unfinished}, []string{"unfinished job-1"}, true},
 		"refused by the look, often":           {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), []string{"unfinished job-1"}, true},
 		"somebody else's disk, nothing sent":   {[]pastruns.Run{{ID: "a", Stops: true, Result: endedAs(rollout.FailedChanged)}}, nil, true},
@@ -146,7 +187,7 @@ func TestSentTo(t *testing.T) {
 		"a word that was not taken":            {[]pastruns.Run{{ID: "forget", Forgets: []string{"unfinished"}}, unfinished}, []string{"unfinished job-1"}, true},
 		"forgotten, but another one":           {[]pastruns.Run{forget("another"), unfinished}, []string{"unfinished job-1"}, true},
 		"forgotten, but not the one before":    {[]pastruns.Run{forget("lost"), lost, unfinished}, []string{"unfinished job-1"}, true},
-		"forgotten, and sent again":            {[]pastruns.Run{{ID: "a", Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, []string{"a job-2"}, false},
+		"forgotten, and sent again":            {[]pastruns.Run{{ID: "a", Before: ran, Accepted: taken("job-2"), Result: endedAs(rollout.FailedChanged)}, forget("unfinished"), unfinished}, []string{"a job-2"}, false},
 		"Temporal has just forgotten it":       {[]pastruns.Run{{ID: "a", Err: serviceerror.NewNotFound("gone")}, unfinished}, []string{"unfinished job-1"}, true},
 		"its result cannot be read":            {[]pastruns.Run{{ID: "a", Submits: true, Broken: true}, unfinished}, []string{"a unreadable", "unfinished job-1"}, true},
 		"the same, forgotten":                  {[]pastruns.Run{forget("a"), {ID: "a", Submits: true, Broken: true}, unfinished}, []string{"unfinished job-1"}, true},
@@ -377,8 +418,12 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 		"given to it by a leave alone": {runs: []pastruns.Run{
 			{ID: "b", Stops: true, Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: &rollout.ServerResult{End: rollout.NotStarted, Left: "ACTIVE"}}, ran(asIs),
 		}},
-		"seen to run since":     {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: refused}, ran(asIs)}},
-		"seen stopped since":    {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: refused}, ran(asIs)}, left: true},
+		"seen to run since":  {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: refused}, ran(asIs)}},
+		"seen stopped since": {runs: []pastruns.Run{{ID: "b", Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: refused}, ran(asIs)}, left: true},
+		"done since":         {runs: []pastruns.Run{{ID: "b", Submits: true, Before: rollout.Observation{Exists: true, Status: "SHUTOFF"}, Result: endedAs(rollout.Done)}, ran(asIs)}},
+		"found off, and its job failed": {runs: []pastruns.Run{
+			ran(func(r *pastruns.Run) { r.ID, r.Before.Status = "b", "SHUTOFF" }), ran(asIs),
+		}, left: true},
 		"not seen since at all": {runs: []pastruns.Run{{ID: "b", Result: refused}, ran(asIs)}, left: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -450,24 +495,32 @@ func TestPreflightAsksForEveryJobThatMayBeOpen(t *testing.T) {
 	})
 }
 
-// TestSubmitAfterAResetWithAnOpenJob follows the job that the run which is no more has left open, and sends nothing.
-func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
+// TestSubmitAfterAResetWithAJob follows the job that a run which is no more has sent, over or not, and sends nothing.
+func TestSubmitAfterAResetWithAJob(t *testing.T) {
 	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 		job := l.sentBefore(rollout.StatusShutoff)
 		in := l.submission()
-		in.Doubt = true
-		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
-		require.NoError(l, end.err)
-		assert.Equal(l, activities.SubmitChangeOSResult{JobID: job, Seen: "its job " + job + " is PENDING_PAYMENT"}, end.result)
-		assert.Equal(l, 1, l.sent())
-
-		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
+		in.Doubt, in.FirstRunID = true, "first"
+		own := pastruns.Run{ID: "default-test-run-id", First: "first", Running: true}
+		sent := pastruns.Run{ID: "first", Accepted: taken(job), Before: l.was(rollout.StatusShutoff)}
+		failed, lost, others := sent, sent, sent
+		failed.Job = heard(activities.JobFailed, "")
+		lost.ID, lost.First, lost.Accepted, lost.Submits = "lost", "first", nil, true
+		others.ID = "others"
+		for _, runs := range [][]pastruns.Run{{own, sent}, {own, failed}, {own, lost, sent}} {
+			l.remembers(runs...)
+			end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+			require.NoError(l, end.err)
+			assert.Equal(l, job, end.result.JobID)
+			assert.Equal(l, 1, l.sent())
+		}
+		l.remembers(own, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 		assert.ErrorContains(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, "Temporal does not tell of earlier changes")
 		assert.Equal(l, 1, l.sent())
 
-		l.remembers(pastruns.Run{ID: "a", Submits: true, Before: l.was(rollout.StatusShutoff)})
+		l.remembers(own, lost, others)
 		require.NoError(l, l.cloud.CancelOrder(job))
-		end = run(l, l.acts.SubmitChangeOS, in, attempt{})
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
 		require.NoError(l, end.err)
 		assert.NotEmpty(l, end.result.JobID, "its answer was lost, and the server tells")
 		assert.NotEqual(l, job, end.result.JobID)

@@ -204,10 +204,14 @@ func (c *changeOS) cancelled(ctx workflow.Context) error {
 func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	c.enter(ctx, StepSubmit)
 	var out activities.SubmitChangeOSResult
-	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint, Doubt: reset(ctx),
+	in := activities.SubmitChangeOSInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
 		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment,
-	}).Get(ctx, &out)
+	}
+	if reset(ctx) {
+		in.Doubt, in.FirstRunID = true, workflow.GetInfo(ctx).FirstRunID
+	}
+	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, in).Get(ctx, &out)
 	c.result.JobID = out.JobID
 	if err == nil {
 		return true

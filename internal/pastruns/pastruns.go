@@ -3,6 +3,7 @@
 package pastruns
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/api/common/v1"
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/reimage/reimage/activities"
@@ -22,8 +24,12 @@ type Run struct {
 	ID      string
 	Began   time.Time
 	Running bool
+	// First is the first run of the workflow, when this one was made by a reset.
+	First string
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
 	Forgets []string
+	// About is the job that the word is about.
+	About string
 	// Change is what was asked for.
 	Change rollout.Change
 	// AsBefore is the status that "as before" means, for a change that is not the first.
@@ -33,6 +39,8 @@ type Run struct {
 	Before  rollout.Observation
 	Stops   bool // StopIfNeeded was scheduled, or RestorePower
 	Submits bool // SubmitChangeOS was scheduled
+	// Failed is with what it failed. Nil for not.
+	Failed error
 	// Accepted is with what it completed. Nil for not.
 	Accepted *activities.SubmitChangeOSResult
 	// Job is with what PollJob completed, and Heard when. The zero value is for not.
@@ -68,6 +76,8 @@ func (r Run) History() client.HistoryEventIterator {
 	switch {
 	case r.Accepted != nil:
 		all = append(all, activity(15, activities.SubmitChangeOSName, *r.Accepted)...)
+	case r.Failed != nil:
+		all = append(append(all, activity(15, activities.SubmitChangeOSName, nil)...), failed(15, r.Failed))
 	case r.Submits:
 		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
 	}
@@ -90,15 +100,17 @@ func (r Run) History() client.HistoryEventIterator {
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
-		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets})}
+		return []*history.HistoryEvent{r.started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
+	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
 }
 
-func started(name string, input any) *history.HistoryEvent {
+func (r Run) started(name string, input any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 1, Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input)},
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{
+			WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input), FirstExecutionRunId: cmp.Or(r.First, r.ID),
+		},
 	}}
 }
 
@@ -124,6 +136,14 @@ func activity(id int64, name string, result any) []*history.HistoryEvent {
 	return []*history.HistoryEvent{scheduled, {EventId: id + 2, Attributes: &history.HistoryEvent_ActivityTaskCompletedEventAttributes{
 		ActivityTaskCompletedEventAttributes: &history.ActivityTaskCompletedEventAttributes{ScheduledEventId: id, Result: payloads(result)},
 	}}}
+}
+
+func failed(scheduled int64, err error) *history.HistoryEvent {
+	return &history.HistoryEvent{EventId: scheduled + 2, Attributes: &history.HistoryEvent_ActivityTaskFailedEventAttributes{
+		ActivityTaskFailedEventAttributes: &history.ActivityTaskFailedEventAttributes{
+			ScheduledEventId: scheduled, Failure: temporal.GetDefaultFailureConverter().ErrorToFailure(err),
+		},
+	}}
 }
 
 func payloads(value any) *common.Payloads {
