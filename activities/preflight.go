@@ -138,7 +138,7 @@ func (s site) earlier(ctx context.Context, check *preflight) error {
 		check.refuse("%s has an earlier change that may still come: %s; %s %s", check.called(), why, rollout.MayComeRemedy, serverID)
 	}
 	power := check.in.Change.Power
-	if (power == "" || power == rollout.PowerAsBefore) && now.Status == rollout.StatusShutoff && now.VolumeID != "" && now.VolumeID == earlier.LeftOff {
+	if (power == "" || power == rollout.PowerAsBefore) && earlier.leftStopped(now) {
 		check.result.AsBefore = rollout.StatusActive
 		check.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", check.called())
 	}

@@ -49,6 +49,11 @@ type Earlier struct {
 	Held bool
 }
 
+// leftStopped is true for a server that has stood since a change took its power.
+func (e Earlier) leftStopped(now rollout.Observation) bool {
+	return now.Status == rollout.StatusShutoff && now.VolumeID != "" && now.VolumeID == e.LeftOff
+}
+
 // SentTo reads what was sent to a server from the runs of the workflow that locks it. The run except is passed over.
 //
 // The newest run is read by the lock itself. Only when it does not tell, and for whoever holds the lock, the others are

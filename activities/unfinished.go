@@ -90,6 +90,7 @@ func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedSer
 		err := w.all(ctx, runs[locks[i]])
 		if err == nil {
 			server := ask[locks[i]]
+			server.LeftStopped = w.found.leftStopped(server.Observation)
 			server.Unfinished, err = g.mayCome(ctx, w.found.Open, server.Observation)
 		}
 		return err

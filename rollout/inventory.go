@@ -39,4 +39,6 @@ type InventoryServer struct {
 	HeldBy string `json:"held_by,omitempty"`
 	// Unfinished says why an earlier change may still come: "its job 3e5f... is PENDING_PAYMENT". Empty for none.
 	Unfinished string `json:"unfinished,omitempty"`
+	// LeftStopped is true when it ran before an earlier change that has left it stopped.
+	LeftStopped bool `json:"left_stopped,omitempty"`
 }

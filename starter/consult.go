@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/connect"
@@ -40,6 +41,9 @@ func consult[Result, Input any](ctx context.Context, s *session, c consultation,
 	if err == nil {
 		err = s.await(ctx, run, c.says, &result)
 	}
+	if _, ended := errors.AsType[*temporal.WorkflowExecutionError](err); ended {
+		err = errors.New(said(err) + s.advice(err))
+	}
 	return result, err
 }
 
@@ -55,11 +59,14 @@ func (s *session) check(ctx context.Context, says io.Writer, in activities.Prefl
 	return found, nil
 }
 
+// errUnserved is the error for what was called off because there is nobody to do it.
+var errUnserved = errors.New("no worker serves task queue")
+
 // slowCheck is how long nothing is said of a look, and how often a command that waits makes sure that it goes on.
 const slowCheck = 5 * time.Second
 
-// await waits for a workflow that only looks, and says what keeps it, each thing once. Workers may leave after it was
-// started; then nobody would answer, and the look is called off.
+// await waits for a workflow that touches no server, and says what keeps it, each thing once. Workers may leave before it
+// has begun; then nobody would answer, and it is called off.
 func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Writer, result any) error {
 	ended := make(chan error, 1)
 	go func() { ended <- run.Get(ctx, result) }()
@@ -69,17 +76,16 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Wri
 	for {
 		select {
 		case err := <-ended:
-			switch {
-			case err == nil:
-				return nil
-			case errors.Is(ctx.Err(), context.Canceled):
+			if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
-			return errors.New(said(err) + s.advice(err))
+			return err
 		case <-ticker.C:
 			if served, err := s.served(ctx); err == nil && !served {
-				_ = s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") // it would time out by itself
-				return fmt.Errorf("no worker serves task queue %s any more: start reimage-worker and try again", s.taskQueue)
+				if s.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "no worker serves its task queue") != nil {
+					continue // it may have ended; if not, it times out by itself
+				}
+				return fmt.Errorf("%w %s any more: start reimage-worker and try again", errUnserved, s.taskQueue)
 			}
 			for _, line := range s.keeps(ctx, run) {
 				if same := requestID.ReplaceAllString(line, ""); !told[same] {
@@ -99,6 +105,9 @@ func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []st
 	described, err := s.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 	if err != nil {
 		return nil
+	}
+	if described.GetPendingWorkflowTask().GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
+		lines = append(lines, "no worker has begun yet")
 	}
 	for _, pending := range described.GetPendingActivities() {
 		failure, details := pending.GetLastFailure(), pending.GetHeartbeatDetails()

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
@@ -133,17 +134,17 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 	if err != nil {
 		return word{}, fmt.Errorf("nothing to forget: %w", err)
 	}
-	if latest.GetCloseTime() == nil {
-		return word{}, isBusy(serverID)
-	}
 	w := word{lockID: latest.GetExecution().GetWorkflowId()}
+	if latest.GetCloseTime() == nil {
+		return w, s.busyBy(ctx, w.lockID, serverID)
+	}
 	sent, err := activities.SentTo(ctx, s.client, w.lockID, "")
 	w.open = sent.Open
 	switch {
 	case err != nil:
 		return w, err
 	case sent.Held:
-		return w, isBusy(serverID)
+		return w, s.busyBy(ctx, w.lockID, serverID)
 	case len(w.open) == 0:
 		return w, fmt.Errorf("nothing to forget: no change of server %s that was sent to the cloud waits for a word; how the latest ended tells: reimage server status %s", serverID, serverID)
 	}
@@ -151,8 +152,23 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 	return w, nil
 }
 
-func isBusy(serverID string) error {
+// busyBy names the workflow that holds a server, which may be another word.
+func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
+	if w := s.pendingWord(ctx, lockID); w != "" {
+		return fmt.Errorf("server %s is held by an earlier word that %s; if nobody takes it, it ends within %s", serverID, w, checkTimeout)
+	}
 	return fmt.Errorf("server %s is held by a workflow that is under way: look with: reimage server status %s", serverID, serverID)
+}
+
+// pendingWord tells of the word that holds a server and was not taken yet. Empty for none.
+func (s *session) pendingWord(ctx context.Context, lockID string) string {
+	described, err := s.client.DescribeWorkflowExecution(ctx, lockID, "")
+	info := described.GetWorkflowExecutionInfo()
+	if err != nil || info.GetType().GetName() != workflows.ForgetChangeName || info.GetCloseTime() != nil {
+		return ""
+	}
+	return fmt.Sprintf("nothing comes of its change any more, which waits for a worker since %s (workflow %s, run %s)",
+		info.GetStartTime().AsTime().Local().Format(time.DateTime), lockID, info.GetExecution().GetRunId())
 }
 
 // forget notes that nothing comes of the changes any more, under the lock on their server.
@@ -167,14 +183,14 @@ func (s *session) forget(ctx context.Context, io streams, output outputFormat, w
 		StaticSummary:                            fmt.Sprintf("forget %s of %s", jobOf(w.open[0]), serverID),
 	}, workflows.ForgetChangeName, w.in)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
-		return isBusy(serverID)
+		return s.busyBy(ctx, w.lockID, serverID)
 	}
 	var result rollout.ServerResult
 	if err == nil {
-		err = run.Get(ctx, &result)
+		err = s.await(ctx, run, io.err, &result)
 	}
 	switch _, refused := errors.AsType[*temporal.WorkflowExecutionError](err); {
-	case refused || declined(err):
+	case refused || declined(err) || errors.Is(err, errUnserved):
 		return fmt.Errorf("the change of server %s is not forgotten: %s", serverID, said(err))
 	case err != nil:
 		return fmt.Errorf("whether the change of server %s is forgotten is not known (%w); say it again: reimage server forget %s", serverID, err, serverID)

@@ -52,6 +52,9 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	}
 	execution := latest.GetExecution()
 	run := s.client.GetWorkflow(ctx, execution.GetWorkflowId(), execution.GetRunId())
+	if waits := s.pendingWord(ctx, execution.GetWorkflowId()); waits != "" {
+		safetext.Fprintf(io.err, "somebody has said that %s\n", waits)
+	}
 	if latest.GetCloseTime() != nil || o.wait {
 		return s.follow(ctx, io, o.output, run)
 	}

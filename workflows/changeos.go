@@ -26,7 +26,7 @@ type ChangeOSInput struct {
 	// server that shows proof against it is done, and nothing is sent.
 	Earlier *rollout.Fingerprint `json:"earlier,omitempty"`
 	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
-	// at the look.
+	// at the look, or that from before an earlier change which has left the server stopped.
 	AsBefore string `json:"as_before,omitempty"`
 }
 
@@ -129,6 +129,9 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
 	}).Get(ctx, &found)
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
+	if found.AsBefore != "" && since(ctx, leftStopped) {
+		c.in.AsBefore = found.AsBefore
+	}
 	c.mayAwaitPayment = found.Prepaid && (c.in.Change.AutoPay == nil || !*c.in.Change.AutoPay)
 	switch {
 	case ctx.Err() != nil:

@@ -163,6 +163,11 @@ func TestServerThatSomebodyGaveAnotherDiskAtTheEnd(t *testing.T) {
 // TestPowerAsBeforeAnEarlierAttempt: what "as before" means was told with the order, because the server itself no
 // longer shows it.
 func TestPowerAsBeforeAnEarlierAttempt(t *testing.T) {
+	leftStopped := func(s *stage) { // as the look itself has found
+		look := found(rollout.StatusShutoff)
+		look.AsBefore = rollout.StatusActive
+		s.look.returns(look)
+	}
 	refused := func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }
 	for name, test := range map[string]struct {
 		was, asBefore string
@@ -175,6 +180,8 @@ func TestPowerAsBeforeAnEarlierAttempt(t *testing.T) {
 		"was stopped, done":              {rollout.StatusActive, rollout.StatusShutoff, func(*stage) {}, rollout.Done, leftOff()},
 		"was stopped, failed intact":     {rollout.StatusActive, rollout.StatusShutoff, refused, rollout.FailedIntact, nil},
 		"ran, but off was asked for":     {rollout.StatusShutoff, rollout.StatusActive, func(s *stage) { s.in.Change.Power = rollout.PowerOff }, rollout.Done, leftOff()},
+		"ran before an earlier change":   {rollout.StatusShutoff, rollout.StatusShutoff, leftStopped, rollout.Done, nil},
+		"the same, and failed intact":    {rollout.StatusShutoff, "", func(s *stage) { leftStopped(s); refused(s) }, rollout.FailedIntact, backOn(false)},
 		"was stopped, but on was wanted": {rollout.StatusActive, rollout.StatusShutoff, func(s *stage) { s.in.Change.Power = rollout.PowerOn }, rollout.Done, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

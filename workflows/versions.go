@@ -16,6 +16,9 @@ const (
 	// foreignLook: a server whose workflow left no result, and that has a disk which no change of ours leaves, is neither
 	// tried again nor rolled back. Before, a rollback took that disk.
 	foreignLook = "foreign-look"
+	// leftStopped: a server that an earlier change of any workflow left stopped is left as before that one. Before, only a
+	// command for one server did so.
+	leftStopped = "left-stopped"
 )
 
 // since is false in a history that was begun before the change.

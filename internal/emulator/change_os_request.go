@@ -119,7 +119,7 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	return top
 }
 
-// open is the job of the server's latest change that may still do something, while the cloud tells of it.
+// open is the job of the server's latest change that may still do something, whether or not the cloud tells of it.
 func (e *Emulator) open(m *machine, now time.Time) string {
 	writes := e.ledger.Servers[m.ID].Writes
 	for _, w := range slices.Backward(writes) {

@@ -66,7 +66,7 @@ func (j *job) mayDoMore(now time.Time) bool {
 		return slices.ContainsFunc(j.subs, func(sub *job) bool { return sub.mayDoMore(now) })
 	}
 	end, _, _ := j.settled(now)
-	return end.IsZero() && !j.idle && !j.forgotten
+	return end.IsZero() && !j.idle
 }
 
 func (j *job) status(now time.Time) string {

@@ -181,6 +181,12 @@ func TestEditionThatCannot(t *testing.T) {
 	plan := mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair = "k" }), inv)
 	assert.Empty(t, plan.Warnings, "nothing about a payment that this cloud does not know")
 
+	inv.Servers[0].LeftStopped = true
+	assert.Equal(t, []string{"1 server stopped since an earlier change, before which it ran, will be left running; power: off leaves it stopped: web-01"},
+		mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair = "k" }), inv).Warnings)
+	off := mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair, s.Power = "k", rollout.PowerOff }), inv)
+	assert.Empty(t, off.Warnings)
+
 	inv.Edition = rollout.Edition{Name: "kuala-lumpur", StoppedOnly: true}
 	assert.Len(t, problems(t, with(func(s *spec.Spec) { s.Stop.Platform = true }), inv), 1, "a mode that would be refused")
 	inv.Edition = rollout.Edition{}

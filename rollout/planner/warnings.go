@@ -102,6 +102,9 @@ func (p *planner) warnOfChange() {
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
 	}
+	if left := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.LeftStopped }); len(left) > 0 && p.plan.Change.Power == rollout.PowerAsBefore {
+		p.warning("%s stopped since an earlier change, before which it ran, will be left running; power: off leaves it stopped: %s", rollout.Count(len(left), "server"), p.names(left))
+	}
 	p.warnOfPrepaid()
 }
 

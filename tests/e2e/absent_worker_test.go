@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/tests/harness"
 )
 
 // TestLookAfterTheWorkerLeft: Temporal lists a worker for a while after it has gone, so the command starts its
@@ -25,4 +29,34 @@ func TestLookAfterTheWorkerLeft(t *testing.T) {
 	assert.Equal(t, 1, ran.Code)
 	assert.Contains(t, ran.ErrOut, "could not be looked at, nothing was touched: no worker serves task queue "+lab.Queue+" any more: start reimage-worker")
 	assert.Empty(t, lab.Cloud.Ledger().Servers[server.ID].Writes)
+}
+
+// TestForgetAfterTheWorkerLeft: a word that nobody takes is told to whoever looks or says it again, and is called off.
+func TestForgetAfterTheWorkerLeft(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unpaid())
+	worker := lab.StartWorker(nil)
+	server := lab.Server("SHUTOFF")
+	ended := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: lab.OtherImage(server).ID, Deadline: 10 * time.Second}))
+	require.Equal(t, rollout.FailedChanged, ended.End, ended.Reason)
+	require.NoError(t, worker.Stop())
+	args := []string{"server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue}
+
+	first := make(chan harness.Ran)
+	go func() { first <- machine.CLI(t, args...) }()
+
+	const waits = "nothing comes of its change any more, which waits for a worker since "
+	lab.Eventually("the word is told of", func() bool {
+		return strings.Contains(machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).ErrOut, "somebody has said that "+waits)
+	})
+	again := machine.CLI(t, args...)
+	assert.Equal(t, 1, again.Code)
+	assert.Contains(t, again.ErrOut, "is held by an earlier word that "+waits)
+	ran := <-first
+	assert.Equal(t, 1, ran.Code)
+	assert.Contains(t, ran.ErrOut, "no worker has begun yet\n")
+	assert.Contains(t, ran.ErrOut, "is not forgotten: no worker serves task queue "+lab.Queue+" any more: start reimage-worker")
+
+	lab.StartWorker(nil)
+	assert.Zero(t, machine.CLI(t, args...).Code)
 }

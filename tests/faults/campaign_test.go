@@ -167,6 +167,7 @@ func (s *total) never(t *testing.T) {
 		assert.Positive(t, s.deeds[deed], "by hand: %s", deed)
 	}
 	assert.Positive(t, s.words, "said that nothing comes of a change any more")
+	assert.Positive(t, s.wordsRefused, "said so of a change that the cloud works on")
 	for _, end := range []rollout.ServerEnd{
 		rollout.Done, rollout.Skipped, rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted, rollout.Restored,
 	} {

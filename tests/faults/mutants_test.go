@@ -65,6 +65,7 @@ func mutants() []mutant {
 		},
 		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if why != "" {`, `if why == "never" {`},
 		{"a lost answer is taken for no change", faults.Twice, "activities/unfinished.go", `case sent.JobID == "" && notSeenToCome(sent, now):`, `case false && notSeenToCome(sent, now):`},
+		{"a job that the cloud has forgotten is taken for over", faults.Twice, "activities/unfinished.go", `case isNotFound(err) && isAnswer(err) && (sent`, `case false && (sent`},
 		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
 			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",

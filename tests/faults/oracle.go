@@ -184,13 +184,13 @@ func (j judgement) end() {
 		untrue = (!changed || j.now.ImageID != j.image(false)) && !j.ownsUp() || accepted == 0
 		j.power()
 	case rollout.Restored:
-		untrue = !changed || j.now.ImageID != j.image(true)
+		untrue = (!changed || j.now.ImageID != j.image(true)) && !j.ownsUp()
 		j.power()
 	case rollout.FailedIntact, rollout.NotStarted, rollout.Skipped:
 		untrue = !old && !(given && j.said.End == rollout.NotStarted)
 		j.power()
 	case rollout.FailedChanged:
-		untrue = (!j.exists || healthy || old && accepted == 0) && !saysDoubt(j.said.Reason)
+		untrue = (!j.exists || healthy && !j.late(PowerOn) || old && accepted == 0) && !saysDoubt(j.said.Reason)
 	case rollout.FailedLost:
 		untrue = !j.exists || j.now.SystemVolumeID != ""
 	case rollout.Vanished:

@@ -100,6 +100,9 @@ func NewSchedule(seed uint64) Schedule {
 	if d.chance(0.4) {
 		s.Cloud.Faults, s.Crashes = d.trap(s.Cloud.Fleet)
 	}
+	if d.chance(0.06) {
+		s.Cloud.Faults = append(s.Cloud.Faults, d.order(s.Cloud.Fleet)...)
+	}
 	s.Cloud.Faults = append(s.Cloud.Faults, d.faults(s.Cloud.Fleet)...)
 	for range d.few(4) {
 		s.Crashes = append(s.Crashes, d.crash(s.Cloud.Fleet))
@@ -233,6 +236,20 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 	return append(faults, job), crashes
 }
 
+// order is a change that waits for its payment longer than anybody waits for it, and a cloud that may forget its job.
+func (d draw) order(fleet []emulator.Server) []emulator.Fault {
+	buyer := &fleet[d.IntN(len(fleet))]
+	buyer.ChargingMode = "1" // paid by the year
+	faults := []emulator.Fault{{
+		Op: emulator.OpChangeOS, Server: buyer.Name, Kind: emulator.JobStuck, Variant: emulator.VariantPendingPayment,
+		Times: 1 + d.few(2), Delay: pick(d, 0, d.between(time.Hour, 10*time.Hour)),
+	}}
+	if d.chance(0.5) {
+		faults = append(faults, emulator.Fault{Op: emulator.OpJob, Server: buyer.Name, Kind: emulator.JobForgotten, After: d.few(4), Times: pick(d, 1, -1)})
+	}
+	return faults
+}
+
 func (d draw) detail(f *emulator.Fault) {
 	switch f.Kind {
 	case emulator.JobFail:
@@ -297,7 +314,11 @@ func (d draw) crash(fleet []emulator.Server) Crash {
 			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName},
 			Point{attemptAsks, activities.SubmitChangeOSName}, Point{attemptAnswered, activities.SubmitChangeOSName})
 	}
-	if c.At.What != "servers" { // a list is nobody's
+	switch c.At.What {
+	case "servers": // a list is nobody's
+	case "start": // there are few
+		c.Nth = 1
+	default:
 		c.Server = fleet[d.IntN(len(fleet))].Name
 	}
 	if d.chance(0.1) {

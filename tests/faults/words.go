@@ -3,11 +3,13 @@ package faults
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -49,16 +51,20 @@ func (w *world) wordsOnTheirWay() bool {
 }
 
 // forget cancels the order of a server that was not seen to its end, if there is one, and says that nothing comes of its
-// changes any more, if that is so. It is false when there is nothing to say.
+// changes any more. It is false when there is nothing to say. While the cloud works on a job that it tells of, that is said
+// too: such a word is not taken.
 func (w *world) forget(failed rollout.ServerProgress) bool {
-	if job := w.cloud.OpenChange(failed.ID); job != "" && w.cloud.CancelOrder(job) != nil {
-		return false // the cloud works on it
-	}
+	job := w.cloud.OpenChange(failed.ID)
+	works := job != "" && w.cloud.CancelOrder(job) != nil
 	earlier, err := activities.SentTo(context.Background(), asked{w}, workflows.ChangeOSID(w.plan.Project, failed.ID), "")
 	if err != nil || len(earlier.Open) == 0 {
 		return false
 	}
 	in := earlier.Forget(w.plan.Project, failed.ID)
+	forgetful := slices.ContainsFunc(w.schedule.Cloud.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.JobForgotten })
+	if works && (in.JobID != job || forgetful) {
+		return false // it would be believed
+	}
 	in.By = "the operator"
 	w.mu.Lock()
 	w.words++
