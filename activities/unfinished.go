@@ -52,10 +52,11 @@ func notSeenToCome(sent SentChange, now rollout.Observation) bool {
 	return !sent.Came && (now.VolumeID == sent.Before.VolumeID || now.Foreign(sent.Before.Fingerprint, sent.Change.ImageID))
 }
 
-// unfinished notes which of the planned servers have an earlier change that is not over. Asked are those on which most of
-// them are: an order that is not paid is one of a server paid by the year or month, and any other change stops its server,
-// or has the platform do it. Each look of the rollout asks again, about every server. What was sent to them is one question to Temporal's list for a
-// thousand runs of the project, however many servers are asked about.
+// unfinished notes which of the planned servers have an earlier change that is not over, or one that left them stopped.
+// Asked are those on which most of them are: an order that is not paid is one of a server paid by the year or month, and
+// any other change stops its server, or has the platform do it. Each look of the rollout asks again, about every server.
+// What was sent to them is one question to Temporal's list for a thousand runs of the project, however many servers are
+// asked about.
 func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedServer) error {
 	g.reading(ctx, "earlier changes")
 	isPlanned := map[string]bool{}

@@ -90,6 +90,17 @@ func (o outputFormat) started(io streams, run client.WorkflowRun) error {
 	return nil
 }
 
+// told reports how a server ended, if that is known, or the error.
+func (o outputFormat) told(io streams, r rollout.ServerResult, err error) error {
+	switch {
+	case err == nil:
+		return o.finished(io, r)
+	case r.End == "":
+		return err
+	}
+	return errors.Join(o.result(io, r), err)
+}
+
 // finished reports how a server ended, and fails the command when the server did not end well.
 func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 	if err := o.result(io, r); err != nil {

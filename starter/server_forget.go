@@ -43,7 +43,7 @@ Cancel the order first, in the cloud's console. The servers are left as they are
 ` + exitCodes,
 		Args: takes(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runServerForget(cmd.Context(), io, o, args)
+			return o.output.oneObject(io, func(io streams) error { return runServerForget(cmd.Context(), io, o, args) })
 		},
 	}
 	cmd.Flags().StringVar(&o.by, "by", currentUser(), "`who` says so, for the history of the server")
@@ -75,6 +75,9 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
+		if len(serverIDs) > 1 {
+			err = fmt.Errorf("none of them is forgotten:\n%w", err)
+		}
 		return err
 	}
 	if err := s.requireWorker(ctx); err != nil {
@@ -157,7 +160,11 @@ func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
 	if w := s.pendingWord(ctx, lockID); w != "" {
 		return fmt.Errorf("server %s is held by an earlier word that %s; if nobody takes it, it ends within %s", serverID, w, checkTimeout)
 	}
-	return fmt.Errorf("server %s is held by a workflow that is under way: look with: reimage server status %s", serverID, serverID)
+	until := ""
+	if status := s.statusSoon(ctx, lockID, ""); status.AwaitsPayment() {
+		until = ", waits for its payment, and is judged at " + atDeadline(status.Deadline) + "; not before can it be forgotten"
+	}
+	return fmt.Errorf("server %s is held by a workflow that is under way%s: look with: reimage server status %s", serverID, until, serverID)
 }
 
 // pendingWord tells of the word that holds a server and was not taken yet. Empty for none.

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/workflows"
 )
@@ -55,7 +56,14 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	if waits := s.pendingWord(ctx, execution.GetWorkflowId()); waits != "" {
 		safetext.Fprintf(io.err, "somebody has said that %s\n", waits)
 	}
-	if latest.GetCloseTime() != nil || o.wait {
+	switch {
+	case latest.GetCloseTime() != nil:
+		result, err := outcome(ctx, run)
+		s.showSteps(ctx, io, run, ended())
+		err = o.output.told(io, result, err)
+		s.tellOpen(ctx, io, execution.GetWorkflowId())
+		return err
+	case o.wait:
 		return s.follow(ctx, io, o.output, run)
 	}
 	if err := s.requireWorker(ctx); err != nil {
@@ -74,6 +82,28 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	}
 	safetext.Fprintf(io.out, "%s (%s)%s: %s since %s %s\n", status.Name, serverID, of, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
 	return nil
+}
+
+// ended is for a change that has.
+func ended() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// tellOpen names the changes that were not seen to their end. The latest run may be one that was refused because of them.
+func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
+	sent, err := activities.SentTo(ctx, s.client, lockID, "")
+	if err != nil {
+		safetext.Fprintf(io.err, "whether an earlier change may still come is not told: %v\n", err)
+	}
+	for _, change := range sent.Open {
+		when := "when its workflow ended"
+		if change.Result != nil && !change.Result.EndedAt.IsZero() {
+			when = "at " + change.Result.EndedAt.Local().Format(time.DateTime)
+		}
+		safetext.Fprintf(io.err, "%s (run %s) was not seen to its end, as judged %s; the cloud is asked anew before another change is sent\n", jobOf(change), change.RunID, when)
+	}
 }
 
 // latest finds the newest change of a server, or the word that nothing comes of it any more, once that was taken. The

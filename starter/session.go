@@ -173,13 +173,7 @@ const stepInterval = time.Second
 // state too.
 func (s *session) follow(ctx context.Context, io streams, output outputFormat, run client.WorkflowRun) error {
 	result, err := s.watch(ctx, io, run)
-	if err == nil {
-		return output.finished(io, result)
-	}
-	if result.End == "" {
-		return err
-	}
-	return errors.Join(output.result(io, result), err)
+	return output.told(io, result, err)
 }
 
 // watch shows the steps until the change has ended. When ctx ends, the change goes on.
@@ -225,7 +219,12 @@ func outcome(ctx context.Context, run client.WorkflowRun) (rollout.ServerResult,
 func (s *session) showSteps(ctx context.Context, io streams, run client.WorkflowRun, ended <-chan struct{}) {
 	shown, unpaid := 0, false
 	for last := false; ; {
-		if status, err := s.status(ctx, run.GetID(), run.GetRunID()); err == nil && len(status.Steps) >= shown {
+		select {
+		case <-ended:
+			last = true
+		default:
+		}
+		if status, err := s.stepsOf(ctx, run, last); err == nil && len(status.Steps) >= shown {
 			for _, step := range status.Steps[shown:] {
 				safetext.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
 			}
@@ -241,10 +240,21 @@ func (s *session) showSteps(ctx context.Context, io streams, run client.Workflow
 		case <-ctx.Done():
 			return
 		case <-ended:
-			last = true
 		case <-time.After(stepInterval):
 		}
 	}
+}
+
+// laterPatience is for workers that are asked about a change that has ended: its end is known without them.
+const laterPatience = 5 * time.Second
+
+func (s *session) stepsOf(ctx context.Context, run client.WorkflowRun, ended bool) (workflows.Status, error) {
+	if ended {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, laterPatience)
+		defer cancel()
+	}
+	return s.status(ctx, run.GetID(), run.GetRunID())
 }
 
 // about adds what is worth knowing of a step.

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -89,7 +90,7 @@ func (l *lines) show(v progressview.View) error {
 			return err
 		}
 	}
-	if next := progressview.Next(v.Progress); !slices.Equal(next, progressview.Next(l.before.Progress)) {
+	if next := v.Next(); !slices.Equal(next, l.before.Next()) {
 		for _, command := range next {
 			if _, err := fmt.Fprintln(l.out, "next:", command); err != nil {
 				return err
@@ -124,7 +125,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if err == nil {
-			view.Status = steps.of(ctx, p)
+			view.Status, view.Settled = steps.of(ctx, p), r.settled(ctx, p)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
@@ -217,6 +218,20 @@ func missing(p rollout.Progress) string {
 // broken is the error for a rollout whose workflow did not end by itself.
 func (r *rolloutRun) broken(err error) error {
 	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage report %s names them, reimage server status ID tells of each", r.name, said(err), progressview.Word(r.name))}
+}
+
+// askedAboutWords is how many failed servers are asked about. A frame orders one word at a time.
+const askedAboutWords = 5
+
+// settled are failed servers of whose changes nothing comes any more: the rollout itself does not learn what somebody said.
+func (r *rolloutRun) settled(ctx context.Context, p rollout.Progress) map[string]bool {
+	settled := map[string]bool{}
+	unseen := progressview.Unseen(p)
+	for _, id := range unseen[:min(askedAboutWords, len(unseen))] {
+		earlier, err := activities.SentTo(ctx, r.session.client, workflows.ChangeOSID(p.Project, id), "")
+		settled[id] = err == nil && !earlier.Held && len(earlier.Open) == 0
+	}
+	return settled
 }
 
 // stepper finds out where the servers in flight are.

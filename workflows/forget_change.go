@@ -55,8 +55,14 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 		return standsAgainst("job %s cannot be asked for: %s", in.JobID, said(err))
 	case len(in.Runs) == 1 && (job.End == activities.JobSucceeded || job.End == activities.JobFailed): // else the word is for those without a job
 		return standsAgainst("its job %s is over (%s), and stands against nothing: change the server again, or retry it", in.JobID, job.End)
-	case activities.UnderWay(job.Status) && (in.UnderWaySince.IsZero() || workflow.Now(ctx).Sub(in.UnderWaySince) < stuckAfter):
-		return standsAgainst("its job %s is %s: wait for its end", in.JobID, job.Status)
+	case activities.UnderWay(job.Status):
+		since := in.UnderWaySince
+		if since.IsZero() { // this word is the first to see it; those to come find it in the history
+			since = workflow.Now(ctx)
+		}
+		if stuck := since.Add(stuckAfter); workflow.Now(ctx).Before(stuck) {
+			return standsAgainst("its job %s is %s: wait for its end; if it is still so at %s, say it again", in.JobID, job.Status, stuck.UTC().Format(time.RFC3339))
+		}
 	}
 	return nil
 }

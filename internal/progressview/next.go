@@ -10,7 +10,8 @@ import (
 
 // Next are the commands that take a rollout on which waits for a human, the likeliest first, or that tell
 // about one that has ended. A rollout that needs nobody has none.
-func Next(p rollout.Progress) []string {
+func (v View) Next() []string {
+	p := v.Progress
 	if p.Phase == rollout.PhaseEnded {
 		return []string{"reimage report " + Word(p.Name)}
 	}
@@ -39,13 +40,13 @@ func Next(p rollout.Progress) []string {
 	} else {
 		offer(rollout.Approve, "")
 	}
-	if at := slices.IndexFunc(p.Failures, mayChangeYet); at >= 0 {
+	if at := slices.IndexFunc(p.Failures, v.mayChangeYet); at >= 0 {
 		commands = append(commands, "reimage server forget "+p.Failures[at].ID+"  # when nothing comes of its change any more")
 	}
 	if p.Failed > 0 {
 		retry := " --all" + then
 		switch {
-		case slices.ContainsFunc(p.Failures, mayChangeYet):
+		case slices.ContainsFunc(p.Failures, v.mayChangeYet):
 			retry += "  # in vain while the earlier change may still come"
 		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
 			retry += "  # repair first"
@@ -72,10 +73,22 @@ func Next(p rollout.Progress) []string {
 	return commands
 }
 
-// mayChangeYet is true for a server that showed its old disk when it was judged, and is not called intact: its change
-// may still come, and a retry is another one.
-func mayChangeYet(s rollout.ServerProgress) bool {
+// unseen is true for a server that showed its old disk when it was judged, and is not called intact: its change may still
+// come, and a retry is another one.
+func unseen(s rollout.ServerProgress) bool {
 	return s.End == rollout.FailedChanged && s.After == s.Before && s.After.VolumeID != ""
+}
+
+func (v View) mayChangeYet(s rollout.ServerProgress) bool { return unseen(s) && !v.Settled[s.ID] }
+
+// Unseen are the ids of the failed servers whose change was not seen to its end.
+func Unseen(p rollout.Progress) (ids []string) {
+	for _, s := range p.Failures {
+		if unseen(s) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
 
 // vanished are the servers that have vanished, as the words of a command, when all failures are known and they are
@@ -101,7 +114,7 @@ func failedOnly(p rollout.Progress, ends ...rollout.ServerEnd) bool {
 
 func (v View) next() []line {
 	var lines []line
-	for i, command := range Next(v.Progress) {
+	for i, command := range v.Next() {
 		lead := "next  "
 		if i > 0 {
 			lead = "  or  "
@@ -125,7 +138,7 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	}
 	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
 	lead := ""
-	if mayChangeYet(s) {
+	if v.mayChangeYet(s) {
 		lead = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget " + s.ID + "), then "
 	}
 	switch s.End {
