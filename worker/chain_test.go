@@ -172,6 +172,22 @@ func TestNoCredentialsAtAll(t *testing.T) {
 	assert.Equal(t, ecs.MetadataURL, cfg.Clouds[0].Agency.URL)
 }
 
+// TestAgencyWithoutAProject: whoever asks for the agency is not told that there are no credentials. Who may just have
+// forgotten them is.
+func TestAgencyWithoutAProject(t *testing.T) {
+	const missing = "the project is not known: set its id in HUAWEICLOUD_SDK_PROJECT_ID or "
+	_, env := emulated(t)
+	delete(env, "OS_PROJECT_NAME")
+	_, err := loadConfig(lookup(env))
+	require.ErrorContains(t, err, missing)
+	assert.ErrorContains(t, err, "there are no cloud credentials in the settings, so those of the agency of this server are used; if it has none, set HUAWEICLOUD_SDK_AK and ")
+
+	env["REIMAGE_METADATA_ENDPOINT"] = env["REIMAGE_ECS_ENDPOINT"]
+	_, err = loadConfig(lookup(env))
+	require.ErrorContains(t, err, "the credentials are those of the agency of this server, but "+missing)
+	assert.NotContains(t, err.Error(), "no cloud credentials")
+}
+
 // TestProfilesShareNoAgency unless each asks for it.
 func TestProfilesShareNoAgency(t *testing.T) {
 	_, web := emulated(t)

@@ -135,14 +135,19 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 	}
 	c.Edition = s.edition(c.ECS)
 	s.credentials(&c)
+	agency := c.Agency != nil && s.value("REIMAGE_METADATA_ENDPOINT") != "" // and not for want of anything else
 	if c.ProjectID == "" && c.ProjectName == "" {
-		s.wrong("the project is not known: set its id in %s, or its name in %s", s.say(all(projectIDPart)...), s.say(all(projectNamePart)...))
+		known := ""
+		if agency {
+			known = "the credentials are those of the agency of this server, but "
+		}
+		s.wrong("%sthe project is not known: set its id in %s, or its name in %s", known, s.say(all(projectIDPart)...), s.say(all(projectNamePart)...))
 	}
 	if c.Login != nil || c.ProjectID == "" {
 		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
 	}
-	if c.Agency != nil && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
-		s.wrong("%s; without any, those of an agency that this server has are used", c.None)
+	if c.Agency != nil && !agency && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
+		s.wrong("there are no cloud credentials in the settings, so those of the agency of this server are used; if it has none, %s", setCredentials)
 	}
 	return c
 }
@@ -186,8 +191,10 @@ func (s *settings) noCredentials() string {
 	if s.entry {
 		return "there are no cloud credentials in " + s.from + ": its auth needs a username, a password and a user_domain_name, or a token, or an ak and an sk"
 	}
-	return "there are no cloud credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME, or OS_TOKEN, or OS_CLOUD"
+	return "there are no cloud credentials: " + setCredentials
 }
+
+const setCredentials = "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME, or OS_TOKEN, or OS_CLOUD"
 
 // identityName is the variable with the address of the identity service.
 func (s *settings) identityName() string {
