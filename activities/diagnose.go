@@ -34,7 +34,7 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	// Seen is what was found, or why nothing was looked for.
 	Seen string `json:"seen"`
-	// Fix is what to do when the check failed.
+	// Fix is what to do when the check failed, or when what is ok leaves a risk.
 	Fix string `json:"fix,omitempty"`
 }
 

@@ -173,11 +173,13 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 		return d.failed(checkNamespace, fmt.Errorf("namespace %s: %w", name, err), "see whether TEMPORAL_API_KEY or the certificate may use that namespace")
 	}
 	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	seen := fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())
-	if retention < orderLives {
-		seen += "; unpaid orders live for 14 days"
+	finding := activities.Finding{Check: checkNamespace, Verdict: activities.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())}
+	if retention < orderLives { // no failure: whoever has no orders to pay is at no risk
+		finding.Seen += ", and an unpaid order lives for 14 days: when the history of its change is deleted before, nothing keeps reimage from sending a second change beside that order"
+		finding.Fix = "temporal operator namespace update --namespace " + name + " --retention 14d"
 	}
-	return d.ok(checkNamespace, seen)
+	d.findings = append(d.findings, finding)
+	return true
 }
 
 // doctorTimeout is a little more than the time in which a worker ends its checks. One that does not know them is silent.

@@ -1,5 +1,5 @@
-// Package doctorview writes the findings of the doctor for people: one line for each check, and what to do below
-// those that failed.
+// Package doctorview writes the findings of the doctor for people: one line for each check, and below it what is
+// to be done.
 package doctorview
 
 import (
