@@ -124,7 +124,7 @@ func (d *diagnosis) steps() []step {
 		{CheckProfile, "", true, d.profile},
 		{CheckCloud, CheckProfile, false, d.cloud},
 		{CheckClock, CheckCloud, false, d.clock},
-		{CheckCredentials, CheckCloud, false, d.credentials},
+		{CheckCredentials, CheckProfile, false, d.credentials},
 		{CheckProject, CheckCredentials, false, d.project},
 		{CheckListServers, CheckProject, false, d.listServers},
 		{CheckReadServer, CheckProject, true, d.readServer},

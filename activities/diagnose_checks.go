@@ -39,7 +39,7 @@ func (d *diagnosis) blamed() string {
 		return CheckCloud
 	case cloud.Cause() == ecs.CauseClock && d.glance.Dated:
 		return CheckClock
-	case cloud.Cause() == ecs.CauseCredentials && cloud.Class() == ecs.ClassAuth:
+	case cloud.Cause() == ecs.CauseCredentials:
 		return CheckCredentials
 	case cloud.Cause() == ecs.CauseProject || cloud.Cause() == ecs.CausePermission && d.Cloud.ProjectID() == "":
 		return CheckProject
@@ -59,7 +59,9 @@ func (d *diagnosis) cloud(context.Context) Finding {
 			finding.Seen = address + ": " + finding.Seen
 		}
 		return finding
-	case ok && cloud.Status == 0: // the credentials are blamed, and by whoever grants them
+	case ok && cloud.Status == 0 && cloud.Class() == ecs.ClassTransient: // there is nobody who grants credentials
+		return skipped(address + " was not asked: nobody answers where the credentials come from")
+	case ok && cloud.Status == 0: // the credentials or the project are blamed, and by whoever grants them
 		return fine("whoever grants the credentials answers; %s was not asked", address)
 	}
 	return fine("%s answers", address)
@@ -86,27 +88,36 @@ func (d *diagnosis) clock(context.Context) Finding {
 	return fine("%s", seen)
 }
 
+// startAnew is for settings that are wrong.
+const startAnew = "; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)"
+
 func (d *diagnosis) credentials(context.Context) Finding {
-	switch d.blamed() {
-	case CheckClock:
-		return NotChecked(CheckClock)
-	case CheckCredentials:
+	cloud, _ := errors.AsType[*ecs.Error](d.trouble)
+	said := "the cloud accepts them"
+	switch blamed := d.blamed(); {
+	case blamed == CheckCloud || blamed == CheckClock:
+		return NotChecked(blamed)
+	case blamed == CheckCredentials:
 		finding := refused(d.trouble)
 		if d.Source != "" {
 			finding.Seen = d.Source + ": " + finding.Seen
 		}
-		finding.Fix += "; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)"
+		finding.Fix += startAnew
 		return finding
+	case blamed == CheckProject && cloud.Status == 0: // a service may look at the project first
+		said = "the identity service says nothing against them"
 	}
-	if d.Source == "" {
-		return fine("the cloud accepts them")
+	if d.Source != "" {
+		said += ": " + d.Source
 	}
-	return fine("the cloud accepts them: %s", d.Source)
+	return fine("%s", said)
 }
 
 func (d *diagnosis) project(context.Context) Finding {
 	if d.blamed() == CheckProject {
-		return refused(d.trouble)
+		finding := refused(d.trouble)
+		finding.Fix += startAnew
+		return finding
 	}
 	return fine("%s is that of the credentials", d.Cloud.ProjectID())
 }

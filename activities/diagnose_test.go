@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -168,28 +169,55 @@ func TestDiagnoseCredentials(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDiagnoseASignIn names the user, the project, or both where the identity service does not say which one is wrong.
+func TestDiagnoseASignIn(t *testing.T) {
+	const login, usable = "check the user, password and account", " is one of this cloud and region that the user may use"
+	const here, unknown = `project "` + emulator.DefaultProjectName + `"`, "The project of the scope does not exist."
+	refuse := func(status int, message string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q}}`, status, message)
+			return true
+		}
+	}
 	for name, test := range map[string]struct {
 		change func(*ecs.Login)
+		answer func(http.ResponseWriter, *http.Request) bool // in place of the emulator's
+		check  string
 		seen   string
-		asks   string // which project
+		fix    string
 	}{
-		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, "username or password is wrong", `project "` + emulator.DefaultProjectName + `"`},
-		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, "project of the scope does not exist", "project " + otherProject},
-		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, "project of the scope does not exist", `project "eu-other"`},
+		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, nil, activities.CheckCredentials, "username or password is wrong", login},
+		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, nil, activities.CheckProject, unknown, "check that project " + otherProject + usable},
+		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, nil, activities.CheckProject, unknown, `check that project "eu-other"` + usable},
+		"project not found":  {func(*ecs.Login) {}, refuse(404, "Could not find project."), activities.CheckProject, "HTTP 404", "check that " + here + usable},
+		"either of them":     {func(*ecs.Login) {}, refuse(401, "The user has no role in the project."), activities.CheckCredentials, "no role", login + ", and that " + here + usable},
+		"no reason":          {func(*ecs.Login) {}, refuse(401, "Unauthorized."), activities.CheckCredentials, "HTTP 401", login + ", and that " + here + usable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
-				login := goodLogin()
-				test.change(&login)
-				l.signIn(login)
+				in := goodLogin()
+				test.change(&in)
+				l.signIn(in)
+				l.answer = test.answer
 				d := l.diagnose(activities.DiagnoseInput{})
-				failed := d.failed(activities.CheckCredentials)
+				failed := d.failed(test.check)
 				assert.Contains(l, failed.Seen, `get a token for user "operator" in project "`)
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.NotContains(l, failed.Seen, failed.Fix)
-				assert.Contains(l, failed.Fix, "check the user, password and account, and that "+test.asks+" is one of this cloud and region that the user may use")
+				assert.Equal(l, test.fix+"; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)", failed.Fix)
 				d.says(activities.CheckCloud, activities.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
 				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
+				end := run(l, l.acts.Preflight, l.question(), attempt{})
+				failsWith(l, end.err, activities.ErrCredentials, true)
+				assert.ErrorContains(l, end.err, "profile default: ")
+				if test.check == activities.CheckProject {
+					d.says(activities.CheckCredentials, activities.CheckOK, "the identity service says nothing against them")
+					d.skipsFrom(activities.CheckListServers, activities.CheckProject)
+					return
+				}
 				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
 			})
 		})

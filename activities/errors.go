@@ -87,8 +87,11 @@ func barred(err *ecs.Error) bool { return err.Class() == ecs.ClassAuth || err.Un
 
 // credentialsRefused names what whoever mends it has to look for.
 func (s site) credentialsRefused(err *ecs.Error) error {
-	if err.Cause() == ecs.CauseProject {
-		return err // nothing is wrong with them: Profile.resolveProject has named it
+	if err.Cause() == ecs.CauseProject { // nothing is wrong with them
+		if s.Cloud.ProjectID() == "" {
+			return err // Profile.resolveProject has named the profile
+		}
+		return fmt.Errorf("profile %s: %w", s.Name, err)
 	}
 	if err.Class() != ecs.ClassAuth {
 		return fmt.Errorf("the credentials of profile %s lack a permission: %w", s.Name, err)

@@ -97,8 +97,8 @@ func TestProjectThatIsNotFound(t *testing.T) {
 	}{
 		"password": {&login, nil, activities.CheckCredentials, activities.ErrCredentials,
 			[]string{"the cloud refuses the credentials of profile web: find the project of profile web: get a token for user", "The username or password is wrong"}, "check the user, password and account", 5 * time.Minute},
-		"project of a user": {&nowhere, nil, activities.CheckCredentials, activities.ErrCredentials,
-			[]string{"the cloud refuses the credentials of profile web: ", `in project "nowhere"`, "The project of the scope does not exist"}, "is one of this cloud and region that the user may use", 5 * time.Minute},
+		"project of a user": {&nowhere, nil, activities.CheckProject, activities.ErrCredentials,
+			[]string{"identity: ): find the project of profile web: get a token for user", `in project "nowhere"`, "The project of the scope does not exist"}, "is one of this cloud and region that the user may use", 5 * time.Minute},
 		"project of a key": {nil, refuse(200, `{"projects": []}`), activities.CheckProject, activities.ErrCredentials,
 			[]string{"(type: MakePlan, scheduledEventID: 0, startedEventID: 0, identity: ): find the project of profile web: look up project \"eu-emulated-1\"", "the credentials reach 0 projects of that name"}, "check the name and the region", 5 * time.Minute},
 		"permission": {nil, refuse(403, `{"error_code":"Pdp.0001","error_msg":"denied by policy"}`), activities.CheckProject, activities.ErrCredentials,
@@ -249,7 +249,10 @@ func TestServerWithoutMetadata(t *testing.T) {
 		plan := l.planned("")
 		failsWith(l, plan.err, activities.ErrRefused, true)
 		assert.ErrorContains(l, plan.err, "give it an agency, or set the credentials to use")
-		assert.Contains(l, l.diagnose(activities.DiagnoseInput{}).failed(activities.CheckCloud).Fix, "give it an agency")
+		d := l.diagnose(activities.DiagnoseInput{})
+		assert.Contains(l, d.failed(activities.CheckCredentials).Fix, "give it an agency")
+		d.says(activities.CheckCloud, activities.CheckSkipped, "http://ecs.emulated was not asked: nobody answers where the credentials come from")
+		d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
 	})
 }
 

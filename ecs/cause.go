@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,8 @@ func (e *Error) Cause() Cause {
 		return e.cause
 	case e.ClockSkew.Abs() >= spoilingSkew:
 		return CauseClock
+	case e.refusesProject() && (e.Class() == ClassAuth || e.Class() == ClassNotFound):
+		return CauseProject
 	case e.Class() == ClassAuth:
 		return CauseCredentials
 	}
@@ -140,8 +143,8 @@ func (e *Error) Remedy() string {
 		return "there is no key pair of that name, or it is another user's: correct login.keyPair or login.keyOwner (--key-pair, --key-owner); a rollout keeps those of its plan, so abort it and plan anew"
 	}
 	cause := e.Cause()
-	if e.scope != "" && (cause == CauseCredentials || cause == CausePermission) {
-		return "check the user, password and account, and that " + e.scope + " is one of this cloud and region that the user may use"
+	if e.scope != "" && (cause == CauseCredentials || cause == CauseProject || cause == CausePermission) {
+		return e.newLogin()
 	}
 	switch cause {
 	case CauseRegion:
@@ -163,6 +166,34 @@ func (e *Error) Remedy() string {
 		return NetworkRemedy
 	}
 	return ""
+}
+
+// newLogin names the user, the project, or both where the identity service does not say which of them it means.
+func (e *Error) newLogin() string {
+	user, project := "check the user, password and account", "that "+e.scope+" is one of this cloud and region that the user may use"
+	switch {
+	case e.refusesUser():
+		return user
+	case e.refusesProject():
+		return "check " + project
+	}
+	return user + ", and " + project
+}
+
+// refusesUser is true when the words in which the identity service refuses a token are about the user and cannot be about
+// the project. No document lists them.
+func (e *Error) refusesUser() bool {
+	return e.scope != "" && e.speaksOf("password") && !e.speaksOf("project")
+}
+
+// refusesProject is the reverse.
+func (e *Error) refusesProject() bool {
+	return e.scope != "" && e.speaksOf("project") && !e.speaksOf("user", "password")
+}
+
+func (e *Error) speaksOf(words ...string) bool {
+	message := strings.ToLower(e.Message)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(message, word) })
 }
 
 // newCredentials follows the texts of the gateway where they tell more than its code.

@@ -120,7 +120,7 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 		"wrong password": {emulator.Options{}, asUser("not-the-password-of-anybody", emulator.DefaultProjectName),
 			activities.CheckCredentials, "user of OS_USERNAME: ", "check the user, password and account", ""},
 		"wrong project name of a user": {emulator.Options{}, asUser(emulator.DefaultPassword, "nowhere"),
-			activities.CheckCredentials, `in project "nowhere"`, "is one of this cloud and region that the user may use", ""},
+			activities.CheckProject, `in project "nowhere"`, `check that project "nowhere" is one of this cloud and region that the user may use`, ""},
 		"wrong project name of a key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "", "HW_PROJECT_NAME": "nowhere"},
 			activities.CheckProject, `look up project "nowhere"`, "check the name and the region, or set the id of the project", ""},
 		"wrong project": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"},
