@@ -140,7 +140,6 @@ func (s site) earlier(ctx context.Context, check *preflight) error {
 	power := check.in.Change.Power
 	if (power == "" || power == rollout.PowerAsBefore) && earlier.leftStopped(now) {
 		check.result.AsBefore = rollout.StatusActive
-		check.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", check.called())
 	}
 	return nil
 }
@@ -290,7 +289,16 @@ func (p *preflight) settle() {
 	p.result.AlreadyThere = len(p.result.Refusals) == 0 && before.ImageID == p.in.Change.ImageID &&
 		before.Status != rollout.StatusError && !p.in.Change.EvenIfSameImage
 	if expect := p.in.Expect; expect != nil && before.VolumeID != "" && *expect != before.Fingerprint && !p.result.AlreadyThere {
-		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s, its image was %s and is %s; look again before losing this disk",
-			p.called(), expect.VolumeID, before.VolumeID, expect.ImageID, before.ImageID)
+		images := ""
+		if expect.ImageID != before.ImageID {
+			images = fmt.Sprintf(", its image was %s and is %s", expect.ImageID, before.ImageID)
+		}
+		p.refuse("%s has changed since it was looked at: its system disk was %s and is %s%s; look again before losing this disk", p.called(), expect.VolumeID, before.VolumeID, images)
+	}
+	if p.result.AlreadyThere && p.result.AsBefore != "" { // nothing is done to it
+		p.result.AsBefore = ""
+		p.note("%s is stopped since an earlier change, before which it ran, and is left so: start it in the cloud's console", p.called())
+	} else if p.result.AsBefore != "" {
+		p.note("%s is stopped since an earlier change, before which it ran, and will be left running; --power off leaves it stopped", p.called())
 	}
 }

@@ -440,6 +440,20 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	}
 }
 
+// TestPreflightOfAServerThatIsThereAndStopped: it is not touched, and that is told.
+func TestPreflightOfAServerThatIsThereAndStopped(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		before := l.was(rollout.StatusActive)
+		l.remembers(pastruns.Run{ID: "a", Stops: true, Before: before, Result: endedAs(rollout.FailedIntact)})
+		l.target.ID = before.ImageID
+		found := l.lookAgain(rollout.Change{})
+		assert.True(l, found.AlreadyThere)
+		assert.Empty(l, found.AsBefore)
+		assert.Equal(l, []string{fmt.Sprintf("one (%s) is stopped since an earlier change, before which it ran, and is left so: start it in the cloud's console", l.server.ID)}, found.Notes)
+		assert.Equal(l, rollout.StatusActive, l.lookAgain(rollout.Change{EvenIfSameImage: true}).AsBefore)
+	})
+}
+
 // TestPreflightOfALostAnswer: there is no job to ask, and nobody has seen the change come.
 func TestPreflightOfALostAnswer(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {

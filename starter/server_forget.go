@@ -95,7 +95,14 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 	errs = nil
 	for _, w := range words {
 		w.in.By, w.in.Comment = safetext.Line(o.by), safetext.Line(o.comment)
-		errs = append(errs, s.forget(ctx, io, o.output, w))
+		err := s.forget(ctx, io, o.output, w)
+		if err != nil && o.output == outputJSON && len(words) > 1 {
+			err = errors.Join(err, printJSON(io, struct {
+				ServerID string `json:"server_id"`
+				Error    string `json:"error"`
+			}{w.in.Last.ServerID, err.Error()}))
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -158,7 +165,7 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 // busyBy names the workflow that holds a server, which may be another word.
 func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
 	if w := s.pendingWord(ctx, lockID); w != "" {
-		return fmt.Errorf("server %s is held by an earlier word that %s; if nobody takes it, it ends within %s", serverID, w, checkTimeout)
+		return fmt.Errorf("server %s is held by an earlier word that %s; if nobody takes it, it ends after %.0f minutes", serverID, w, checkTimeout.Minutes())
 	}
 	until := ""
 	if status := s.statusSoon(ctx, lockID, ""); status.AwaitsPayment() {
@@ -199,6 +206,8 @@ func (s *session) forget(ctx context.Context, io streams, output outputFormat, w
 	switch _, refused := errors.AsType[*temporal.WorkflowExecutionError](err); {
 	case refused || declined(err) || errors.Is(err, errUnserved):
 		return fmt.Errorf("the change of server %s is not forgotten: %s", serverID, said(err))
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("stopped waiting; the word stands for %.0f minutes and is taken when a worker comes meanwhile; look with: reimage server status %s", checkTimeout.Minutes(), serverID)
 	case err != nil:
 		return fmt.Errorf("whether the change of server %s is forgotten is not known (%w); say it again: reimage server forget %s", serverID, err, serverID)
 	}
@@ -207,6 +216,6 @@ func (s *session) forget(ctx context.Context, io streams, output outputFormat, w
 	if err := output.result(io, result); err != nil || output == outputJSON {
 		return err
 	}
-	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s\n", serverID, serverID)
+	_, err = fmt.Fprintf(io.out, "the server is left as it is; next: reimage server %s --image ID, or reimage retry ROLLOUT %s (reimage resume ROLLOUT, when it is to be tried again already)\n", serverID, serverID)
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 		if change.Result != nil && !change.Result.EndedAt.IsZero() {
 			when = "at " + change.Result.EndedAt.Local().Format(time.DateTime)
 		}
-		safetext.Fprintf(io.err, "%s (run %s) was not seen to its end, as judged %s; the cloud is asked anew before another change is sent\n", jobOf(change), change.RunID, when)
+		safetext.Fprintf(io.err, "%s (workflow %s, run %s) was not seen to its end, as judged %s; whether it has come since, a look for another change tells: reimage server %s --image IMAGE\n", jobOf(change), lockID, change.RunID, when, path.Base(lockID))
 	}
 }
 

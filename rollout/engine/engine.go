@@ -117,7 +117,8 @@ func (s *Server) still(found string) string {
 	if made == "" {
 		return cut(found)
 	}
-	return cutTo(maxReason/2, found) + earlier + cutTo(maxReason/2-len(earlier), made)
+	share := maxReason * 2 / 3 // what was found last ends with what to do about it
+	return cutTo(share, found) + earlier + cutTo(maxReason-share-len(earlier), made)
 }
 
 // said is why the server ended so. An attempt that touched nothing does not tell what one before it left behind.

@@ -139,6 +139,7 @@ func TestNamedRetryMayTakeTheDiskThatWasSeen(t *testing.T) {
 	r.Advance(day())
 	r.Finished(0, engine.Outcome{End: rollout.NotStarted, After: disk("repaired")}, day())
 	r.Advance(day())
+	assert.Equal(t, disk("repaired"), r.Server(0).After, "what it showed last")
 	_, err = r.retry(r.Server(0).ID)
 	require.NoError(t, err)
 	assert.Equal(t, disk("repaired"), r.Advance(day()).Start[0].Expect)

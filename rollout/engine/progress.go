@@ -43,7 +43,7 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 	p := rollout.ServerProgress{
 		ID: planned.ID, Name: planned.Name, Zone: planned.Zone, Group: planned.Group, Wave: e.plan.Waves[e.waveOf(i)].Name,
 		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down,
-		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.After,
+		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.showed(),
 	}
 	switch s.State {
 	case rollout.Ended, rollout.Soaking:

@@ -119,6 +119,14 @@ func (s *Server) asBefore() bool {
 }
 
 // other is true for a server whose disk is not, or may not be, of this rollout's making.
+// showed is the disk that the server showed last.
+func (s *Server) showed() rollout.Fingerprint {
+	if (s.Seen != rollout.Fingerprint{}) {
+		return s.Seen
+	}
+	return s.After
+}
+
 func (s *Server) other() bool { return s.Foreign || s.Seen != rollout.Fingerprint{} }
 
 // failedOnOurs is true for a failed server whose disk is of the plan or of this rollout's making: what a retry means

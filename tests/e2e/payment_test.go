@@ -87,7 +87,7 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	planned := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
 	assert.Equal(t, 1, planned.Code)
 	stands := machine.CLI(t, "server", "status", before.ID, "--task-queue", lab.Queue)
-	assert.Contains(t, stands.ErrOut, "job "+first.JobID+" (run ")
+	assert.Contains(t, stands.ErrOut, "job "+first.JobID+" (workflow changeos/"+emulator.DefaultProjectID+"/"+before.ID+", run ")
 	assert.Contains(t, stands.ErrOut, ") was not seen to its end, as judged at ", "though the latest run was refused for it")
 	assert.Contains(t, planned.ErrOut, "1 server with an earlier change that may still come: "+before.Name+" (its job "+first.JobID+" is PENDING_PAYMENT)")
 	assert.Equal(t, 1, lab.Accepted(before.ID), "nobody has ordered twice")
