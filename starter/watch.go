@@ -92,7 +92,11 @@ func (l *lines) show(v progressview.View) error {
 	}
 	if next := v.Next(); !slices.Equal(next, l.before.Next()) {
 		for _, command := range next {
-			if _, err := fmt.Fprintln(l.out, "next:", command); err != nil {
+			command, remark := progressview.Remark(command)
+			if remark != "" {
+				remark = "\n      " + remark
+			}
+			if _, err := fmt.Fprintf(l.out, "next: %s%s\n", command, remark); err != nil {
 				return err
 			}
 		}

@@ -112,6 +112,15 @@ func failedOnly(p rollout.Progress, ends ...rollout.ServerEnd) bool {
 	return len(p.Failures) == p.Failed && !slices.ContainsFunc(p.Failures, other)
 }
 
+// Remark parts a command from what is remarked on it. It is shown beside the command and not behind it: an interactive zsh
+// takes a comment for arguments.
+func Remark(next string) (command, remark string) {
+	command, remark, _ = strings.Cut(next, remarkMark)
+	return command, remark
+}
+
+const remarkMark = "  # "
+
 func (v View) next() []line {
 	var lines []line
 	for i, command := range v.Next() {
@@ -119,7 +128,11 @@ func (v View) next() []line {
 		if i > 0 {
 			lead = "  or  "
 		}
+		command, when := Remark(command)
 		lines = append(lines, line{}.add(bold, lead).add(plain, command))
+		if when != "" {
+			lines = append(lines, line{}.add(faint, "      "+when))
+		}
 	}
 	return lines
 }
