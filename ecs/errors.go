@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,7 +61,7 @@ func (e *Error) text(remedy string) string {
 	fmt.Fprintf(&text, "%s %s", e.Op, e.Resource)
 	if e.Status != 0 {
 		fmt.Fprintf(&text, ": HTTP %d", e.Status)
-		if e.Code != "" {
+		if e.Code != "" && e.Code != strconv.Itoa(e.Status) { // Keystone repeats the status
 			fmt.Fprintf(&text, " %s", e.Code)
 		}
 	}
