@@ -19,7 +19,6 @@ import (
 // pastRun is what the history of a run tells of one that locks a server.
 type pastRun struct {
 	names      map[int64]string // of the activities, by the event that scheduled them
-	first      string           // the first run of the workflow: another one when it was reset
 	named      []string         // the runs that somebody says nothing comes of any more
 	forgets    []string         // the same, once the word was taken
 	change     rollout.Change
@@ -79,7 +78,6 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 }
 
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
-	r.first = e.GetFirstExecutionRunId()
 	if e.GetWorkflowType().GetName() == ForgetChangeName {
 		var in ForgetChangeInput
 		err := decode(e.GetInput(), &in)

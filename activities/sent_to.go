@@ -128,32 +128,6 @@ func runsUpTo(ctx context.Context, t Temporal, lockID, newest string) ([]*workfl
 	}
 }
 
-func sortNewestFirst(runs []*workflow.WorkflowExecutionInfo) {
-	slices.SortStableFunc(runs, func(a, b *workflow.WorkflowExecutionInfo) int {
-		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
-	})
-}
-
-// sentByReset is the newest run that has sent a job, of those from which the run own came by resets. They name the same first
-// run. The zero value is none.
-func sentByReset(ctx context.Context, t Temporal, lockID, own, first string) (pastRun, error) {
-	runs, err := runsUpTo(ctx, t, lockID, own)
-	if err != nil {
-		return pastRun{}, err
-	}
-	sortNewestFirst(runs)
-	for _, run := range runs {
-		if runID(run) == own {
-			continue
-		}
-		read, err := readRun(ctx, t, run)
-		if err != nil || read.first == first && read.jobID != "" {
-			return read, err
-		}
-	}
-	return pastRun{}, nil
-}
-
 // list reads Temporal's list of the workflows that fit a query, page by page.
 func list(ctx context.Context, t Temporal, query string, each func(*workflow.WorkflowExecutionInfo)) error {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000}
@@ -184,7 +158,9 @@ type walk struct {
 
 // all walks over runs in any order, the newest first, until no older one matters.
 func (w *walk) all(ctx context.Context, runs []*workflow.WorkflowExecutionInfo) error {
-	sortNewestFirst(runs)
+	slices.SortStableFunc(runs, func(a, b *workflow.WorkflowExecutionInfo) int {
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
 	for _, run := range runs {
 		if told, err := w.over(ctx, run); err != nil || told {
 			return err

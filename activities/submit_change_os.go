@@ -29,14 +29,12 @@ type SubmitChangeOSInput struct {
 	MayAwaitPayment bool `json:"may_await_payment,omitempty"`
 	// Doubt is true when the workflow was reset: a run that is no more may have sent the request.
 	Doubt bool `json:"doubt,omitempty"`
-	// FirstRunID is the first run of a workflow that was reset: all of its runs name it. Empty from workflows of before it was known here.
-	FirstRunID string `json:"first_run_id,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
 type SubmitChangeOSResult struct {
 	// JobID is empty when the answer was lost and the acceptance was seen on the server itself. Of a workflow that was
-	// reset, it is the job that a run before has sent, if there is one.
+	// reset, it may be the job that an earlier run has left open.
 	JobID string `json:"job_id,omitempty"`
 	// Seen is what the server showed in place of an answer.
 	Seen string `json:"seen,omitempty"`
@@ -88,10 +86,10 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 
 // run settles an earlier attempt if it is in doubt, and sends unless that one was accepted.
 func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
-	if inDoubt && s.in.FirstRunID != "" {
-		before, err := s.jobBefore(ctx)
-		if err != nil || before.JobID != "" {
-			return before, err
+	if inDoubt && s.in.Doubt {
+		open, err := s.openJob(ctx)
+		if err != nil || open.JobID != "" {
+			return open, err
 		}
 	}
 	if inDoubt {
@@ -108,14 +106,26 @@ func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResul
 	return s.send(ctx)
 }
 
-// jobBefore is the job that a run which is no more, of the workflow that was reset, has sent. Over or not, PollJob tells.
-func (s *submission) jobBefore(ctx context.Context) (SubmitChangeOSResult, error) {
-	own := activity.GetInfo(ctx).WorkflowExecution.RunID
-	sent, err := sentByReset(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), s.in.ServerID), own, s.in.FirstRunID)
-	if err != nil || sent.jobID == "" {
+// openJob is the job of an earlier change that is not over, for a workflow that was reset to behind its look: of the run
+// that is no more, or of a change that somebody has sent since.
+func (s *submission) openJob(ctx context.Context) (SubmitChangeOSResult, error) {
+	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), s.in.ServerID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil {
 		return SubmitChangeOSResult{}, err
 	}
-	return SubmitChangeOSResult{JobID: sent.jobID, Seen: "the workflow was reset after its change was accepted"}, nil
+	for _, change := range earlier.Open {
+		if change.JobID == "" {
+			continue // the server tells
+		}
+		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
+		if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.NonRetryable() {
+			why, err = app.Message(), nil // whoever waits for the job asks again
+		}
+		if err != nil || why != "" {
+			return SubmitChangeOSResult{JobID: change.JobID, Seen: why}, err
+		}
+	}
+	return SubmitChangeOSResult{}, nil
 }
 
 // noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier

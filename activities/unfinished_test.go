@@ -509,32 +509,45 @@ func TestPreflightAsksForEveryJobThatMayBeOpen(t *testing.T) {
 	})
 }
 
-// TestSubmitAfterAResetWithAJob follows the job that a run which is no more has sent, over or not, and sends nothing.
-func TestSubmitAfterAResetWithAJob(t *testing.T) {
+// TestSubmitAfterAResetWithAnOpenJob follows the job that the run which is no more has left open, or that of somebody who
+// changed the server since, and sends nothing.
+func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 		job := l.sentBefore(rollout.StatusShutoff)
 		in := l.submission()
-		in.Doubt, in.FirstRunID = true, "first"
-		own := pastruns.Run{ID: "default-test-run-id", First: "first", Running: true}
-		sent := pastruns.Run{ID: "first", Accepted: taken(job), Before: l.was(rollout.StatusShutoff)}
-		failed, lost, others := sent, sent, sent
-		failed.Job = heard(activities.JobFailed, "")
-		lost.ID, lost.First, lost.Accepted, lost.Submits = "lost", "first", nil, true
-		others.ID = "others"
-		for _, runs := range [][]pastruns.Run{{own, sent}, {own, failed}, {own, lost, sent}} {
+		in.Doubt = true
+		own := pastruns.Run{ID: "default-test-run-id", Running: true}
+		sent := pastruns.Run{ID: "a", Accepted: taken(job), Before: l.was(rollout.StatusShutoff), Result: endedAs(rollout.FailedChanged)}
+		refused := pastruns.Run{ID: "b", Failed: endedWith(activities.ErrRefused, true), Result: endedAs(rollout.FailedIntact)}
+		lost := pastruns.Run{ID: "c", Submits: true, Before: l.was(rollout.StatusShutoff)}
+		for _, runs := range [][]pastruns.Run{{own, sent}, {own, sent, refused}, {own, lost, sent}} {
 			l.remembers(runs...)
 			end := run(l, l.acts.SubmitChangeOS, in, attempt{})
 			require.NoError(l, end.err)
-			assert.Equal(l, job, end.result.JobID)
+			assert.Equal(l, activities.SubmitChangeOSResult{JobID: job, Seen: "its job " + job + " is PENDING_PAYMENT"}, end.result)
 			assert.Equal(l, 1, l.sent())
 		}
+		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/jobs/") {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":{"code":"Pdp.0001","message":"no"}}`))
+			return true
+		}
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, job, end.result.JobID, "whoever waits for it asks again")
+		l.answer = nil
+
 		l.remembers(own, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 		assert.ErrorContains(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, "Temporal does not tell of earlier changes")
 		assert.Equal(l, 1, l.sent())
 
-		l.remembers(own, lost, others)
+		l.remembers(own, lost)
 		require.NoError(l, l.cloud.CancelOrder(job))
-		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		end = run(l, l.acts.SubmitChangeOS, in, attempt{})
 		require.NoError(l, end.err)
 		assert.NotEmpty(l, end.result.JobID, "its answer was lost, and the server tells")
 		assert.NotEqual(l, job, end.result.JobID)

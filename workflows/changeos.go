@@ -207,14 +207,10 @@ func (c *changeOS) cancelled(ctx workflow.Context) error {
 func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	c.enter(ctx, StepSubmit)
 	var out activities.SubmitChangeOSResult
-	in := activities.SubmitChangeOSInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
+	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint, Doubt: reset(ctx),
 		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment,
-	}
-	if reset(ctx) {
-		in.Doubt, in.FirstRunID = true, workflow.GetInfo(ctx).FirstRunID
-	}
-	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, in).Get(ctx, &out)
+	}).Get(ctx, &out)
 	c.result.JobID = out.JobID
 	if err == nil {
 		return true

@@ -214,7 +214,7 @@ func (o *outboundRecorder) GetInfo(ctx workflow.Context) *workflow.Info {
 	case "the same":
 		info.OriginalRunID = info.WorkflowExecution.RunID
 	default:
-		info.OriginalRunID, info.FirstRunID = o.recorder.originalRun, "the-first-run"
+		info.OriginalRunID = o.recorder.originalRun
 	}
 	return &info
 }

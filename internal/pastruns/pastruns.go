@@ -3,7 +3,6 @@
 package pastruns
 
 import (
-	"cmp"
 	"time"
 
 	"go.temporal.io/api/common/v1"
@@ -24,8 +23,6 @@ type Run struct {
 	ID      string
 	Began   time.Time
 	Running bool
-	// First is the first run of the workflow, when this one was made by a reset.
-	First string
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
 	Forgets []string
 	// About is the job that the word is about.
@@ -100,17 +97,15 @@ func (r Run) History() client.HistoryEventIterator {
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
-		return []*history.HistoryEvent{r.started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
+		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
+	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
 }
 
-func (r Run) started(name string, input any) *history.HistoryEvent {
+func started(name string, input any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 1, Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{
-			WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input), FirstExecutionRunId: cmp.Or(r.First, r.ID),
-		},
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input)},
 	}}
 }
 
