@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -108,7 +109,7 @@ func (r *pastRun) completed(at time.Time, name string, result *common.Payloads) 
 	case PreflightName:
 		var found PreflightResult
 		err := decode(result, &found)
-		r.name, r.before = found.Name, found.Before
+		r.name, r.before, r.asBefore = found.Name, found.Before, cmp.Or(found.AsBefore, r.asBefore)
 		return err
 	case SubmitChangeOSName:
 		var accepted SubmitChangeOSResult

@@ -73,9 +73,9 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 	var err error
 	if s.site, err = a.at(ctx, in.Project); err != nil {
 		if !inDoubt {
-			err = s.clean(ctx, err)
+			return SubmitChangeOSResult{}, s.clean(ctx, err)
 		}
-		return SubmitChangeOSResult{}, err
+		return SubmitChangeOSResult{}, s.noProofOfAnOldDisk(err)
 	}
 	result, err := s.run(ctx, inDoubt)
 	if inDoubt || s.progress.Settled {

@@ -394,6 +394,7 @@ func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	}{
 		"it ran":                       {runs: []pastruns.Run{ran(asIs)}, left: true},
 		"it ran before an earlier one": {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Before.Status, r.AsBefore = "SHUTOFF", "ACTIVE" })}, left: true},
+		"it ran, as the look found":    {runs: []pastruns.Run{ran(func(r *pastruns.Run) { r.Before.Status, r.FoundAsBefore = "SHUTOFF", "ACTIVE" })}, left: true},
 		"it ran, as before in words":   {power: rollout.PowerAsBefore, runs: []pastruns.Run{ran(asIs)}, left: true},
 		"it ran, and shall be off":     {power: rollout.PowerOff, runs: []pastruns.Run{ran(asIs)}},
 		"it ran with another disk":     {disk: "another", runs: []pastruns.Run{ran(asIs)}},

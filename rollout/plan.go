@@ -72,6 +72,8 @@ type PlannedServer struct {
 	// Group is the value of the tag, or the id of the server group, that caps and budgets go by.
 	Group  string `json:"group,omitempty"`
 	Status string `json:"status"`
+	// LeftStopped is true when it ran before an earlier change that has left it stopped.
+	LeftStopped bool `json:"left_stopped,omitempty"`
 	// Before is the system disk that will be lost. No other disk may be.
 	Before    Fingerprint `json:"before"`
 	ImageName string      `json:"image_name,omitempty"` // the name of Before.ImageID, if it is known

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -65,8 +68,8 @@ var errUnserved = errors.New("no worker serves task queue")
 // slowCheck is how long nothing is said of a look, and how often a command that waits makes sure that it goes on.
 const slowCheck = 5 * time.Second
 
-// await waits for a workflow that touches no server, and says what keeps it, each thing once. Workers may leave before it
-// has begun; then nobody would answer, and it is called off.
+// await waits for a workflow that touches no server, and says what keeps it, each thing once. Workers may leave after it was
+// started; then nobody would answer, and it is called off.
 func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Writer, result any) error {
 	ended := make(chan error, 1)
 	go func() { ended <- run.Get(ctx, result) }()
@@ -100,15 +103,25 @@ func (s *session) await(ctx context.Context, run client.WorkflowRun, says io.Wri
 // requestID is what differs between two failures of one kind.
 var requestID = regexp.MustCompile(`\(request [^)]*\)`)
 
+// waiting says so when nobody has taken what is to be done next.
+func waiting(described *workflowservice.DescribeWorkflowExecutionResponse) []string {
+	if described.GetPendingWorkflowTask().GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED || slices.ContainsFunc(described.GetPendingActivities(), unbegun) {
+		return []string{"no worker has begun yet"}
+	}
+	return nil
+}
+
+func unbegun(pending *workflow.PendingActivityInfo) bool {
+	return pending.GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED && pending.GetLastFailure() == nil
+}
+
 // keeps is what keeps a look: the trouble that it had, and what is read now. Nothing when Temporal does not tell.
 func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []string) {
 	described, err := s.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 	if err != nil {
 		return nil
 	}
-	if described.GetPendingWorkflowTask().GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
-		lines = append(lines, "no worker has begun yet")
-	}
+	lines = waiting(described)
 	for _, pending := range described.GetPendingActivities() {
 		failure, details := pending.GetLastFailure(), pending.GetHeartbeatDetails()
 		if failure != nil {
@@ -119,8 +132,7 @@ func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []st
 			_ = connect.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
 		}
 		switch {
-		case pending.GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED && failure == nil:
-			lines = append(lines, "no worker has begun yet")
+		case unbegun(pending):
 		case progress.Reading != "":
 			lines = append(lines, "a worker is still asking the cloud: "+progress.Reading)
 		case details == nil: // otherwise it has just begun

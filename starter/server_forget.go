@@ -165,7 +165,7 @@ func (s *session) toForget(ctx context.Context, serverID string) (word, error) {
 // busyBy names the workflow that holds a server, which may be another word.
 func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
 	if w := s.pendingWord(ctx, lockID); w != "" {
-		return fmt.Errorf("server %s is held by an earlier word that %s; if nobody takes it, it ends after %.0f minutes", serverID, w, checkTimeout.Minutes())
+		return fmt.Errorf("server %s is held by an earlier word that %s; it ends after %.0f minutes at the latest", serverID, w, checkTimeout.Minutes())
 	}
 	until := ""
 	if status := s.statusSoon(ctx, lockID, ""); status.AwaitsPayment() {
@@ -174,15 +174,19 @@ func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
 	return fmt.Errorf("server %s is held by a workflow that is under way%s: look with: reimage server status %s", serverID, until, serverID)
 }
 
-// pendingWord tells of the word that holds a server and was not taken yet. Empty for none.
+// pendingWord tells of the word that holds a server. Empty for none.
 func (s *session) pendingWord(ctx context.Context, lockID string) string {
 	described, err := s.client.DescribeWorkflowExecution(ctx, lockID, "")
 	info := described.GetWorkflowExecutionInfo()
 	if err != nil || info.GetType().GetName() != workflows.ForgetChangeName || info.GetCloseTime() != nil {
 		return ""
 	}
-	return fmt.Sprintf("nothing comes of its change any more, which waits for a worker since %s (workflow %s, run %s)",
-		info.GetStartTime().AsTime().Local().Format(time.DateTime), lockID, info.GetExecution().GetRunId())
+	stands := "is being judged"
+	if len(waiting(described)) > 0 {
+		stands = "waits for a worker"
+	}
+	return fmt.Sprintf("nothing comes of its change any more, which %s since %s (workflow %s, run %s)",
+		stands, info.GetStartTime().AsTime().Local().Format(time.DateTime), lockID, info.GetExecution().GetRunId())
 }
 
 // forget notes that nothing comes of the changes any more, under the lock on their server.

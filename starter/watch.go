@@ -112,7 +112,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps := &stepper{run: r, known: map[string]workflows.Status{}}
+	steps, told := &stepper{run: r, known: map[string]workflows.Status{}}, &listener{run: r, known: map[string]time.Time{}}
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)
@@ -129,7 +129,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if err == nil {
-			view.Status, view.Settled = steps.of(ctx, p), r.settled(ctx, p)
+			view.Status, view.Settled = steps.of(ctx, p), told.of(ctx, p)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
@@ -224,16 +224,34 @@ func (r *rolloutRun) broken(err error) error {
 	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage report %s names them, reimage server status ID tells of each", r.name, said(err), progressview.Word(r.name))}
 }
 
-// askedAboutWords is how many failed servers are asked about. A frame orders one word at a time.
-const askedAboutWords = 5
+// wordsInterval is how long failed servers are not asked about again: the looks of servers share Temporal's list with whoever
+// watches.
+const wordsInterval = 30 * time.Second
 
-// settled are failed servers of whose changes nothing comes any more: the rollout itself does not learn what somebody said.
-func (r *rolloutRun) settled(ctx context.Context, p rollout.Progress) map[string]bool {
-	settled := map[string]bool{}
-	unseen := progressview.Unseen(p)
-	for _, id := range unseen[:min(askedAboutWords, len(unseen))] {
-		earlier, err := activities.SentTo(ctx, r.session.client, workflows.ChangeOSID(p.Project, id), "")
-		settled[id] = err == nil && !earlier.Held && len(earlier.Open) == 0
+// listener finds out of which failed servers somebody has said that nothing comes of their changes any more: the rollout itself
+// does not learn it.
+type listener struct {
+	run   *rolloutRun
+	known map[string]time.Time // by server id: the end that it is known of
+	asked time.Time
+}
+
+// of asks as far as the first server that waits for a word: a frame orders one at a time.
+func (l *listener) of(ctx context.Context, p rollout.Progress) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, stepPatience)
+	defer cancel()
+	settled, ask := map[string]bool{}, p.NeedsHuman && time.Since(l.asked) > wordsInterval
+	for _, s := range progressview.Unseen(p) {
+		end, known := l.known[s.ID]
+		if known = known && end.Equal(s.EndedAt); !known && ask {
+			l.asked = time.Now()
+			earlier, err := activities.SentTo(ctx, l.run.session.client, workflows.ChangeOSID(p.Project, s.ID), "")
+			if known = err == nil && !earlier.Held && len(earlier.Open) == 0; known {
+				l.known[s.ID] = s.EndedAt
+			}
+			ask = known
+		}
+		settled[s.ID] = known
 	}
 	return settled
 }

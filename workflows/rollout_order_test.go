@@ -14,8 +14,10 @@ import (
 
 // TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn: by then the rollout itself may have stopped the server.
 func TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn(t *testing.T) {
-	f := newFleet(t, 2, 2, 2)
+	f := newFleet(t, 3, 3, 3)
 	f.plan.Servers[1].Status = rollout.StatusShutoff
+	f.plan.Servers[2].Status, f.plan.Servers[2].LeftStopped = rollout.StatusShutoff, true
+	f.plan.Change.Power = rollout.PowerAsBefore
 	for _, server := range f.plan.Servers {
 		f.ends[server.Name] = rollout.ServerResult{End: rollout.FailedIntact, Reason: "no quota", After: untouched()}
 	}
@@ -24,13 +26,14 @@ func TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn(t *testing.T) {
 	result := f.result()
 
 	require.Equal(t, rollout.Completed, result.End)
-	require.Len(t, f.orders, 4)
+	require.Len(t, f.orders, 6)
 	orders := map[string][]string{} // by server: which of two that start at once tells first is left open
 	for _, order := range f.orders {
 		orders[order.ServerID] = append(orders[order.ServerID], order.AsBefore)
 	}
 	assert.Equal(t, map[string][]string{
 		f.plan.Servers[0].ID: {"", rollout.StatusActive}, f.plan.Servers[1].ID: {"", rollout.StatusShutoff},
+		f.plan.Servers[2].ID: {"", rollout.StatusActive},
 	}, orders)
 }
 
@@ -48,6 +51,19 @@ func TestRollbackLeavesServersAsThePlanFoundThem(t *testing.T) {
 	assert.Equal(t, f.plan.Servers[0].ID, f.orders[2].ServerID)
 	assert.Equal(t, rollout.PowerOff, f.orders[2].Change.Power)
 	assert.Nil(t, f.orders[2].Earlier, "a rollback is no second attempt at the same change")
+}
+
+// TestRollbackOfAServerThatWasLeftStopped leaves it running, as the plan has said.
+func TestRollbackOfAServerThatWasLeftStopped(t *testing.T) {
+	for power, want := range map[rollout.Power]rollout.Power{rollout.PowerAsBefore: rollout.PowerOn, rollout.PowerOff: rollout.PowerOff} {
+		f := newFleet(t, 2, 1, 2)
+		f.plan.Servers[0].Status, f.plan.Servers[0].LeftStopped, f.plan.Change.Power = rollout.StatusShutoff, true, power
+		f.plan.Budget.OnBreach = rollout.BreachRollback
+		f.ends["web-01"] = rollout.ServerResult{End: rollout.FailedIntact, Reason: "no quota", After: untouched()}
+		require.Equal(t, rollout.RolledBack, f.result().End)
+		require.Len(t, f.orders, 3)
+		assert.Equal(t, want, f.orders[2].Change.Power)
+	}
 }
 
 // TestSecondAttemptIsGivenTheDiskFromBeforeTheFirst: its change may have come late.

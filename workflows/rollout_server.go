@@ -44,9 +44,13 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
 	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect}
+	was := server.Status
+	if server.LeftStopped && in.Change.Power == rollout.PowerAsBefore {
+		was = rollout.StatusActive // as the plan has said
+	}
 	if start.Rollback {
 		in.Change.ImageID, in.Change.EvenIfSameImage, in.Change.Power = server.Before.ImageID, true, rollout.PowerOn
-		if server.Status == rollout.StatusShutoff {
+		if was == rollout.StatusShutoff {
 			in.Change.Power = rollout.PowerOff
 		}
 		return in
@@ -55,7 +59,7 @@ func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 		in.Change.EvenIfSameImage, in.Earlier = true, &server.Before
 	}
 	if start.Attempt > 1 {
-		in.AsBefore = server.Status
+		in.AsBefore = was
 	}
 	return in
 }

@@ -32,10 +32,12 @@ type Run struct {
 	// AsBefore is the status that "as before" means, for a change that is not the first.
 	AsBefore string
 	// Name and Before are the server as the look saw it.
-	Name    string
-	Before  rollout.Observation
-	Stops   bool // StopIfNeeded was scheduled, or RestorePower
-	Submits bool // SubmitChangeOS was scheduled
+	Name   string
+	Before rollout.Observation
+	// FoundAsBefore is the status that "as before" means by the look itself.
+	FoundAsBefore string
+	Stops         bool // StopIfNeeded was scheduled, or RestorePower
+	Submits       bool // SubmitChangeOS was scheduled
 	// Failed is with what it failed. Nil for not.
 	Failed error
 	// Accepted is with what it completed. Nil for not.
@@ -100,7 +102,7 @@ func (r Run) begun() []*history.HistoryEvent {
 		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before})...)
+	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)
 }
 
 func started(name string, input any) *history.HistoryEvent {

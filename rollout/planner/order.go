@@ -23,7 +23,7 @@ func (p *planner) lineUp() {
 	for i, s := range p.chosen {
 		p.plan.Servers[i] = rollout.PlannedServer{
 			ID: s.ID, Name: s.Name, Zone: s.Zone, Group: p.group(s),
-			Status: s.Observation.Status, Before: s.Observation.Fingerprint,
+			Status: s.Observation.Status, LeftStopped: s.LeftStopped, Before: s.Observation.Fingerprint,
 			ImageName: p.imageName(s), DiskGB: s.DiskGB, DataDisks: s.DataDisks,
 		}
 	}

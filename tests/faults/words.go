@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -28,11 +29,12 @@ func (w *world) takeWords(ctx workflow.Context) func(workflow.Context) error {
 			err := workflow.ExecuteChildWorkflow(ctx, workflows.ForgetChangeName, in).Get(ctx, nil)
 			w.mu.Lock()
 			w.words--
-			switch _, refused := errors.AsType[*temporal.ApplicationError](err); {
+			switch refusal, refused := errors.AsType[*temporal.ApplicationError](err); {
 			case err == nil:
 				w.outcome.Words++
-			case refused:
+			case refused && strings.Contains(refusal.Message(), "wait for its end"):
 				w.outcome.WordsRefused++
+			case refused: // its job is over by now
 			default:
 				failed = errors.Join(failed, err)
 			}

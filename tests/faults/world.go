@@ -78,7 +78,7 @@ type Outcome struct {
 	Faults     map[emulator.FaultKind]int
 	Struck     map[Point]map[Blow]int
 	Deeds      map[Deed]int // by hand
-	// Words are those taken that nothing comes of a change any more, and WordsRefused those that were not.
+	// Words are those taken that nothing comes of a change any more, and WordsRefused those about one that the cloud worked on.
 	Words, WordsRefused int
 	Commands            map[rollout.CommandKind]int
 	Ends                map[rollout.ServerEnd]int
