@@ -34,7 +34,7 @@ type SubmitChangeOSInput struct {
 // SubmitChangeOSResult says that the cloud has accepted the change.
 type SubmitChangeOSResult struct {
 	// JobID is empty when the answer was lost and the acceptance was seen on the server itself. Of a workflow that was
-	// reset, it may be the job that an earlier run has left open.
+	// reset, it may be the job of an earlier run that was not seen to its end.
 	JobID string `json:"job_id,omitempty"`
 	// Seen is what the server showed in place of an answer.
 	Seen string `json:"seen,omitempty"`
@@ -88,7 +88,7 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
 	if inDoubt && s.in.Doubt {
 		open, err := s.openJob(ctx)
-		if err != nil || open.JobID != "" {
+		if err != nil || open.Seen != "" {
 			return open, err
 		}
 	}
@@ -106,23 +106,30 @@ func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResul
 	return s.send(ctx)
 }
 
-// openJob is the job of an earlier change that is not over, for a workflow that was reset to behind its look: of the run
-// that is no more, or of a change that somebody has sent since.
+// openJob looks for earlier changes that were not seen to their end, for a workflow that was reset to behind its look: of the
+// run that is no more, or one that somebody has sent since. The job of the newest is followed to its verdict; but not once
+// something of this run, or newer than the job, may have been sent: then its end would be taken for theirs.
 func (s *submission) openJob(ctx context.Context) (SubmitChangeOSResult, error) {
 	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), s.in.ServerID), activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
 		return SubmitChangeOSResult{}, err
 	}
-	for _, change := range earlier.Open {
+	if earlier.Held { // by a run that came after this one
+		return SubmitChangeOSResult{}, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
+	}
+	for i, change := range earlier.Open {
 		if change.JobID == "" {
 			continue // the server tells
+		}
+		if i == 0 && isFirst(ctx) {
+			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of an earlier change was not seen to its end"}, nil
 		}
 		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
 		if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.NonRetryable() {
 			why, err = app.Message(), nil // whoever waits for the job asks again
 		}
 		if err != nil || why != "" {
-			return SubmitChangeOSResult{JobID: change.JobID, Seen: why}, err
+			return SubmitChangeOSResult{Seen: why}, err
 		}
 	}
 	return SubmitChangeOSResult{}, nil

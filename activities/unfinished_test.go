@@ -521,13 +521,21 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 		sent := pastruns.Run{ID: "a", Accepted: taken(job), Before: l.was(rollout.StatusShutoff), Result: endedAs(rollout.FailedChanged)}
 		refused := pastruns.Run{ID: "b", Failed: endedWith(activities.ErrRefused, true), Result: endedAs(rollout.FailedIntact)}
 		lost := pastruns.Run{ID: "c", Submits: true, Before: l.was(rollout.StatusShutoff)}
-		for _, runs := range [][]pastruns.Run{{own, sent}, {own, sent, refused}, {own, lost, sent}} {
+		for _, runs := range [][]pastruns.Run{{own, sent}, {own, sent, refused}} {
 			l.remembers(runs...)
 			end := run(l, l.acts.SubmitChangeOS, in, attempt{})
 			require.NoError(l, end.err)
-			assert.Equal(l, activities.SubmitChangeOSResult{JobID: job, Seen: "its job " + job + " is PENDING_PAYMENT"}, end.result)
+			assert.Equal(l, job, end.result.JobID, "PollJob tells whether it is over")
 			assert.Equal(l, 1, l.sent())
 		}
+		pending := activities.SubmitChangeOSResult{Seen: "its job " + job + " is PENDING_PAYMENT"}
+		end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
+		require.NoError(l, end.err)
+		assert.Equal(l, pending, end.result, "the attempt before may have sent something else")
+		l.remembers(own, lost, sent)
+		end = run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, end.err)
+		assert.Equal(l, pending, end.result, "the run before may have sent something else")
 		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/jobs/") {
 				return false
@@ -537,9 +545,11 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 			_, _ = w.Write([]byte(`{"error":{"code":"Pdp.0001","message":"no"}}`))
 			return true
 		}
-		end := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		end = run(l, l.acts.SubmitChangeOS, in, attempt{})
 		require.NoError(l, end.err)
-		assert.Equal(l, job, end.result.JobID, "whoever waits for it asks again")
+		assert.Contains(l, end.result.Seen, "Pdp.0001", "it may come as far as anybody knows")
+		assert.Empty(l, end.result.JobID)
+		assert.Equal(l, 1, l.sent())
 		l.answer = nil
 
 		l.remembers(own, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})

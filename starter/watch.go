@@ -228,6 +228,9 @@ func (r *rolloutRun) broken(err error) error {
 // watches.
 const wordsInterval = 30 * time.Second
 
+// mayWait is how many servers that wait for a word are asked about at a time.
+const mayWait = 5
+
 // listener finds out of which failed servers somebody has said that nothing comes of their changes any more: the rollout itself
 // does not learn it.
 type listener struct {
@@ -236,20 +239,24 @@ type listener struct {
 	asked time.Time
 }
 
-// of asks as far as the first server that waits for a word: a frame orders one at a time.
+// of asks until it has found some servers that wait for a word: a frame orders one at a time.
 func (l *listener) of(ctx context.Context, p rollout.Progress) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
-	settled, ask := map[string]bool{}, p.NeedsHuman && time.Since(l.asked) > wordsInterval
+	settled, ask := map[string]bool{}, 0
+	if time.Since(l.asked) > wordsInterval {
+		ask = mayWait
+	}
 	for _, s := range progressview.Unseen(p) {
 		end, known := l.known[s.ID]
-		if known = known && end.Equal(s.EndedAt); !known && ask {
+		if known = known && end.Equal(s.EndedAt); !known && ask > 0 {
 			l.asked = time.Now()
 			earlier, err := activities.SentTo(ctx, l.run.session.client, workflows.ChangeOSID(p.Project, s.ID), "")
 			if known = err == nil && !earlier.Held && len(earlier.Open) == 0; known {
 				l.known[s.ID] = s.EndedAt
+			} else {
+				ask--
 			}
-			ask = known
 		}
 		settled[s.ID] = known
 	}

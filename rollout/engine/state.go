@@ -118,7 +118,6 @@ func (s *Server) asBefore() bool {
 	return true
 }
 
-// other is true for a server whose disk is not, or may not be, of this rollout's making.
 // showed is the disk that the server showed last.
 func (s *Server) showed() rollout.Fingerprint {
 	if (s.Seen != rollout.Fingerprint{}) {
@@ -127,6 +126,7 @@ func (s *Server) showed() rollout.Fingerprint {
 	return s.After
 }
 
+// other is true for a server whose disk is not, or may not be, of this rollout's making.
 func (s *Server) other() bool { return s.Foreign || s.Seen != rollout.Fingerprint{} }
 
 // failedOnOurs is true for a failed server whose disk is of the plan or of this rollout's making: what a retry means
