@@ -528,6 +528,10 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 			assert.Equal(l, job, end.result.JobID, "PollJob tells whether it is over")
 			assert.Equal(l, 1, l.sent())
 		}
+		l.remembers(pastruns.Run{ID: "z", Running: true}, sent)
+		failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrNotSent, false)
+		assert.Equal(l, 1, l.sent(), "another run holds the server")
+		l.remembers(own, sent)
 		pending := activities.SubmitChangeOSResult{Seen: "its job " + job + " is PENDING_PAYMENT"}
 		end := run(l, l.acts.SubmitChangeOS, in, attempt{number: 2})
 		require.NoError(l, end.err)

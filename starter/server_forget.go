@@ -100,7 +100,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 			err = errors.Join(err, printJSON(io, struct {
 				ServerID string `json:"server_id"`
 				Error    string `json:"error"`
-			}{w.in.Last.ServerID, err.Error()}))
+			}{w.in.Last.ServerID, safetext.Lines(err.Error())}))
 		}
 		errs = append(errs, err)
 	}

@@ -60,7 +60,9 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	switch {
 	case latest.GetCloseTime() != nil:
 		result, err := outcome(ctx, run)
-		s.showSteps(ctx, io, run, ended())
+		ended := make(chan struct{})
+		close(ended)
+		s.showSteps(ctx, io, run, ended)
 		err = o.output.told(io, result, err)
 		s.tellOpen(ctx, io, execution.GetWorkflowId())
 		return err
@@ -83,13 +85,6 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	}
 	safetext.Fprintf(io.out, "%s (%s)%s: %s since %s %s\n", status.Name, serverID, of, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
 	return nil
-}
-
-// ended is for a change that has.
-func ended() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
 }
 
 // tellOpen names the changes that were not seen to their end. The latest run may be one that was refused because of them.

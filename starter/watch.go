@@ -92,11 +92,11 @@ func (l *lines) show(v progressview.View) error {
 	}
 	if next := v.Next(); !slices.Equal(next, l.before.Next()) {
 		for _, command := range next {
-			command, remark := progressview.Remark(command)
-			if remark != "" {
-				remark = "\n      " + remark
+			remark := ""
+			if command.Remark != "" {
+				remark = "\n      " + command.Remark
 			}
-			if _, err := fmt.Fprintf(l.out, "next: %s%s\n", command, remark); err != nil {
+			if _, err := fmt.Fprintf(l.out, "next: %s%s\n", command.Line, remark); err != nil {
 				return err
 			}
 		}
@@ -112,7 +112,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, told := &stepper{run: r, known: map[string]workflows.Status{}}, &listener{run: r, known: map[string]time.Time{}}
+	steps, settled := &stepper{run: r, known: map[string]workflows.Status{}}, &settler{run: r}
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)
@@ -129,7 +129,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if err == nil {
-			view.Status, view.Settled = steps.of(ctx, p), told.of(ctx, p)
+			view.Status, view.Settled = steps.of(ctx, p), settled.of(ctx, p)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
@@ -224,43 +224,40 @@ func (r *rolloutRun) broken(err error) error {
 	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage report %s names them, reimage server status ID tells of each", r.name, said(err), progressview.Word(r.name))}
 }
 
-// wordsInterval is how long failed servers are not asked about again: the looks of servers share Temporal's list with whoever
-// watches.
-const wordsInterval = 30 * time.Second
+const (
+	// settledInterval is how long an answer serves: the looks of servers share Temporal's list with whoever watches.
+	settledInterval = 30 * time.Second
+	// mayWait is how many servers that wait for a word are asked about at a time: a frame orders one.
+	mayWait = 5
+)
 
-// mayWait is how many servers that wait for a word are asked about at a time.
-const mayWait = 5
-
-// listener finds out of which failed servers somebody has said that nothing comes of their changes any more: the rollout itself
-// does not learn it.
-type listener struct {
+// settler finds out of which failed servers somebody has said that nothing comes of their changes any more: the rollout
+// itself does not learn it.
+type settler struct {
 	run   *rolloutRun
-	known map[string]time.Time // by server id: the end that it is known of
+	known map[string]bool // by server id
 	asked time.Time
 }
 
-// of asks until it has found some servers that wait for a word: a frame orders one at a time.
-func (l *listener) of(ctx context.Context, p rollout.Progress) map[string]bool {
+func (s *settler) of(ctx context.Context, p rollout.Progress) map[string]bool {
+	if time.Since(s.asked) < settledInterval {
+		return s.known
+	}
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
-	settled, ask := map[string]bool{}, 0
-	if time.Since(l.asked) > wordsInterval {
-		ask = mayWait
-	}
-	for _, s := range progressview.Unseen(p) {
-		end, known := l.known[s.ID]
-		if known = known && end.Equal(s.EndedAt); !known && ask > 0 {
-			l.asked = time.Now()
-			earlier, err := activities.SentTo(ctx, l.run.session.client, workflows.ChangeOSID(p.Project, s.ID), "")
-			if known = err == nil && !earlier.Held && len(earlier.Open) == 0; known {
-				l.known[s.ID] = s.EndedAt
-			} else {
-				ask--
-			}
+	s.known, s.asked = map[string]bool{}, time.Now()
+	waits := 0
+	for _, id := range progressview.Unseen(p) {
+		earlier, err := activities.SentTo(ctx, s.run.session.client, workflows.ChangeOSID(p.Project, id), "")
+		s.known[id] = err == nil && !earlier.Held && len(earlier.Open) == 0
+		if !s.known[id] {
+			waits++
 		}
-		settled[s.ID] = known
+		if waits == mayWait {
+			break
+		}
 	}
-	return settled
+	return s.known
 }
 
 // stepper finds out where the servers in flight are.

@@ -8,20 +8,24 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
+// Command is a line to type, and what to know before: beside it and not behind it, because an interactive zsh takes a
+// comment for arguments.
+type Command struct{ Line, Remark string }
+
 // Next are the commands that take a rollout on which waits for a human, the likeliest first, or that tell
 // about one that has ended. A rollout that needs nobody has none.
-func (v View) Next() []string {
+func (v View) Next() []Command {
 	p := v.Progress
 	if p.Phase == rollout.PhaseEnded {
-		return []string{"reimage report " + Word(p.Name)}
+		return []Command{{Line: "reimage report " + Word(p.Name)}}
 	}
 	if !p.NeedsHuman {
 		return nil
 	}
-	var commands []string
-	offer := func(kind rollout.CommandKind, rest string) {
+	var commands []Command
+	offer := func(kind rollout.CommandKind, rest, remark string) {
 		if slices.Contains(p.Accepts, kind) {
-			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+rest)
+			commands = append(commands, Command{"reimage " + string(kind) + " " + Word(p.Name) + rest, remark})
 		}
 	}
 	if p.CredentialsRefused {
@@ -29,27 +33,27 @@ func (v View) Next() []string {
 		if p.Profile != "" {
 			doctor += " --profile " + Word(p.Profile)
 		}
-		commands = append(commands, doctor+"  # where the reason leaves open what to mend; a worker reads its variables when it starts")
+		commands = append(commands, Command{doctor, "where the reason leaves open what to mend; a worker reads its variables when it starts"})
 	}
 	then := ""
 	if p.Phase == rollout.PhasePaused {
-		offer(rollout.Resume, "")
+		offer(rollout.Resume, "", "")
 		if len(commands) == 0 { // not before the failures are dealt with
 			then = " && reimage resume " + Word(p.Name)
 		}
 	} else {
-		offer(rollout.Approve, "")
+		offer(rollout.Approve, "", "")
 	}
 	if at := slices.IndexFunc(p.Failures, v.mayChangeYet); at >= 0 {
-		commands = append(commands, "reimage server forget "+p.Failures[at].ID+"  # when nothing comes of its change any more")
+		commands = append(commands, Command{"reimage server forget " + p.Failures[at].ID, "when nothing comes of its change any more"})
 	}
 	if p.Failed > 0 {
-		retry := " --all" + then
+		retry, remark := " --all"+then, ""
 		switch {
 		case slices.ContainsFunc(p.Failures, v.mayChangeYet):
-			retry += "  # in vain while the earlier change may still come"
+			remark = "in vain while the earlier change may still come"
 		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
-			retry += "  # repair first"
+			remark = "repair first"
 		}
 		// Unless somebody removes the reason, a server that was refused is refused again; one that has vanished
 		// stays away.
@@ -57,19 +61,19 @@ func (v View) Next() []string {
 		switch gone := vanished(p); {
 		case vain:
 		case gone != "": // it would fail again at once: a retry of the others is offered when it is accepted
-			offer(rollout.Accept, gone)
+			offer(rollout.Accept, gone, "")
 		default:
-			offer(rollout.Retry, retry)
+			offer(rollout.Retry, retry, remark)
 		}
-		offer(rollout.Accept, " --all"+then)
+		offer(rollout.Accept, " --all"+then, "")
 		if vain && !failedOnly(p, rollout.Vanished) {
-			offer(rollout.Retry, retry)
+			offer(rollout.Retry, retry, remark)
 		}
 	}
 	if p.Phase == rollout.PhaseRunning && p.SlotsHeldFailed > 0 && p.Slots >= p.SlotsCap {
-		offer(rollout.Concurrency, fmt.Sprintf(" %d", p.SlotsCap+1))
+		offer(rollout.Concurrency, fmt.Sprintf(" %d", p.SlotsCap+1), "")
 	}
-	offer(rollout.Abort, "")
+	offer(rollout.Abort, "", "")
 	return commands
 }
 
@@ -81,14 +85,14 @@ func unseen(s rollout.ServerProgress) bool {
 
 func (v View) mayChangeYet(s rollout.ServerProgress) bool { return unseen(s) && !v.Settled[s.ID] }
 
-// Unseen are the failed servers whose change was not seen to its end.
-func Unseen(p rollout.Progress) (servers []rollout.ServerProgress) {
+// Unseen are the ids of the failed servers whose change was not seen to its end.
+func Unseen(p rollout.Progress) (ids []string) {
 	for _, s := range p.Failures {
 		if unseen(s) {
-			servers = append(servers, s)
+			ids = append(ids, s.ID)
 		}
 	}
-	return servers
+	return ids
 }
 
 // vanished are the servers that have vanished, as the words of a command, when all failures are known and they are
@@ -112,15 +116,6 @@ func failedOnly(p rollout.Progress, ends ...rollout.ServerEnd) bool {
 	return len(p.Failures) == p.Failed && !slices.ContainsFunc(p.Failures, other)
 }
 
-// Remark parts a command from what is remarked on it. It is shown beside the command and not behind it: an interactive zsh
-// takes a comment for arguments.
-func Remark(next string) (command, remark string) {
-	command, remark, _ = strings.Cut(next, remarkMark)
-	return command, remark
-}
-
-const remarkMark = "  # "
-
 func (v View) next() []line {
 	var lines []line
 	for i, command := range v.Next() {
@@ -128,10 +123,9 @@ func (v View) next() []line {
 		if i > 0 {
 			lead = "  or  "
 		}
-		command, when := Remark(command)
-		lines = append(lines, line{}.add(bold, lead).add(plain, command))
-		if when != "" {
-			lines = append(lines, line{}.add(faint, "      "+when))
+		lines = append(lines, line{}.add(bold, lead).add(plain, command.Line))
+		if command.Remark != "" {
+			lines = append(lines, line{}.add(faint, "      "+command.Remark))
 		}
 	}
 	return lines

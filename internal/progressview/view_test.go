@@ -237,6 +237,17 @@ func TestSameName(t *testing.T) {
 	assert.NotContains(t, text, "reimage retry web-fleet web-03")
 }
 
+// next are the commands, each with its remark.
+func next(v progressview.View) (lines []string) {
+	for _, command := range v.Next() {
+		if command.Remark != "" {
+			command.Line += "  # " + command.Remark
+		}
+		lines = append(lines, command.Line)
+	}
+	return lines
+}
+
 // TestNextByFailure: what is offered first can help.
 func TestNextByFailure(t *testing.T) {
 	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
@@ -251,33 +262,33 @@ func TestNextByFailure(t *testing.T) {
 		for i, end := range ends {
 			p.Failures = append(p.Failures, failure(i, end, "because"))
 		}
-		assert.Equal(t, want+"; "+abort, strings.Join(progressview.View{Progress: p}.Next(), "; "))
+		assert.Equal(t, want+"; "+abort, strings.Join(next(progressview.View{Progress: p}), "; "))
 	}
 	p := breached()
 	unpaid := failure(1, rollout.FailedChanged, "the job is still PENDING_PAYMENT")
 	unpaid.Before = rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
 	unpaid.After = unpaid.Before
 	p.Failures, p.Failed = []rollout.ServerProgress{unpaid, failure(2, rollout.FailedLost, "lost")}, 2
-	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", retry + "  # in vain while the earlier change may still come"}, progressview.View{Progress: p}.Next()[:2])
+	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", retry + "  # in vain while the earlier change may still come"}, next(progressview.View{Progress: p})[:2])
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
 	settled := progressview.View{Progress: p, Settled: map[string]bool{unpaid.ID: true}}
-	assert.Equal(t, retry+"  # repair first", settled.Next()[0], "somebody has said that nothing comes of it")
+	assert.Equal(t, retry+"  # repair first", next(settled)[0], "somebody has said that nothing comes of it")
 	assert.NotContains(t, strings.Join(progressview.Frame(settled, progressview.Style{}), "\n"), "forget")
 	assert.Equal(t, 1, strings.Count(frame, "its change may still come"), "a disk that is lost is")
 
 	p = breached()
 	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
-	assert.Equal(t, retry, progressview.View{Progress: p}.Next()[0], "not all of them are known")
+	assert.Equal(t, retry, next(progressview.View{Progress: p})[0], "not all of them are known")
 }
 
 // TestNextOfRefusedCredentials: what finds out why comes first.
 func TestNextOfRefusedCredentials(t *testing.T) {
 	p := breached()
 	p.CredentialsRefused, p.Profile, p.Failures, p.Failed = true, "web shop", nil, 0
-	assert.Equal(t, "reimage doctor --profile 'web shop'  # where the reason leaves open what to mend; a worker reads its variables when it starts", progressview.View{Progress: p}.Next()[0])
+	assert.Equal(t, "reimage doctor --profile 'web shop'  # where the reason leaves open what to mend; a worker reads its variables when it starts", next(progressview.View{Progress: p})[0])
 	p.Profile = "" // a rollout of before profiles were told
-	assert.Equal(t, "reimage doctor  # where the reason leaves open what to mend; a worker reads its variables when it starts", progressview.View{Progress: p}.Next()[0])
+	assert.Equal(t, "reimage doctor  # where the reason leaves open what to mend; a worker reads its variables when it starts", next(progressview.View{Progress: p})[0])
 }
 
 // TestTroubleOfServersInFlight is shown beside them.
