@@ -129,7 +129,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if err == nil {
-			view.Status, view.Settled = steps.of(ctx, p), settled.of(ctx, p)
+			view.Status, view.Settled = steps.of(ctx, p), settled.of(ctx, p, stepPatience)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)
@@ -227,6 +227,8 @@ func (r *rolloutRun) broken(err error) error {
 const (
 	// settledInterval is how long an answer serves: the looks of servers share Temporal's list with whoever watches.
 	settledInterval = 30 * time.Second
+	// settledPatience is for whoever looks once, and would order what somebody has said already.
+	settledPatience = 30 * time.Second
 	// mayWait is how many servers that wait for a word are asked about at a time: a frame orders one.
 	mayWait = 5
 )
@@ -239,11 +241,12 @@ type settler struct {
 	asked time.Time
 }
 
-func (s *settler) of(ctx context.Context, p rollout.Progress) map[string]bool {
+// of does not ask longer than patience: whom it has not asked about by then counts as waiting for a word.
+func (s *settler) of(ctx context.Context, p rollout.Progress, patience time.Duration) map[string]bool {
 	if time.Since(s.asked) < settledInterval {
 		return s.known
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s.known, s.asked = map[string]bool{}, time.Now()
 	waits := 0
