@@ -19,6 +19,7 @@ import (
 
 // pastRun is what the history of a run tells of one that locks a server.
 type pastRun struct {
+	firstRunID string           // of the workflow, before it was reset
 	names      map[int64]string // of the activities, by the event that scheduled them
 	named      []string         // the runs that somebody says nothing comes of any more
 	forgets    []string         // the same, once the word was taken
@@ -79,6 +80,7 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 }
 
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
+	r.firstRunID = e.GetFirstExecutionRunId()
 	if e.GetWorkflowType().GetName() == ForgetChangeName {
 		var in ForgetChangeInput
 		err := decode(e.GetInput(), &in)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/pastruns"
 )
 
 const otherProject = "6af1c92eaf7e471fb35c82eecd4b7b5d"
@@ -38,15 +39,15 @@ func TestWorkForAnotherProjectIsHandedBack(t *testing.T) {
 func TestSubmitHopsBetweenProjects(t *testing.T) {
 	for name, test := range map[string]struct {
 		from    attempt
-		doubt   bool
+		reset   string
 		settles bool
 	}{
-		"nothing was sent":           {attempt{}, false, false},
-		"a workflow that was reset":  {attempt{}, true, true},
-		"an earlier worker died":     {attempt{number: 2}, false, true},
-		"a clean attempt before":     {attempt{number: 2, details: progress(t, activities.SubmitProgress{Clean: 1})}, false, false},
-		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, activities.SubmitProgress{})}, false, true},
-		"an activity that was reset": {attempt{details: progress(t, activities.SubmitProgress{Clean: 4})}, false, true},
+		"nothing was sent":           {attempt{}, "", false},
+		"a workflow that was reset":  {attempt{}, "an-earlier-run", true},
+		"an earlier worker died":     {attempt{number: 2}, "", true},
+		"a clean attempt before":     {attempt{number: 2, details: progress(t, activities.SubmitProgress{Clean: 1})}, "", false},
+		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, activities.SubmitProgress{})}, "", true},
+		"an activity that was reset": {attempt{details: progress(t, activities.SubmitProgress{Clean: 4})}, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -56,7 +57,8 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 				elsewhere := l.client(there)
 
 				in := l.submission()
-				in.Project, in.Doubt = emulator.DefaultProjectID, test.doubt
+				in.Project = emulator.DefaultProjectID
+				l.remembers(pastruns.Run{ID: ownRun, First: test.reset, Running: true})
 				a := test.from
 				a.number = max(1, a.number)
 				for range 2 {
@@ -79,9 +81,8 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 func TestSubmitOfAWorkflowThatWasReset(t *testing.T) {
 	inLab(t, hidden(""), func(l *lab) {
 		require.NoError(l, l.submit(attempt{}).err) // the run that is no more
-		in := l.submission()
-		in.Doubt = true
-		c := persist(l, l.acts.SubmitChangeOS, in, attempt{})
+		l.remembers(pastruns.Run{ID: ownRun, First: "an-earlier-run", Running: true})
+		c := persist(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
 		require.NoError(l, c.err)
 		assert.Contains(l, c.result.Seen, "the system disk is no longer")
 		assert.Equal(l, 1, l.changes())

@@ -35,6 +35,8 @@ type SentChange struct {
 	Result *rollout.ServerResult
 	// Unreadable says why its history does not tell the rest. Empty when it does.
 	Unreadable string
+
+	firstRunID string // from which its run was reset
 }
 
 // Earlier is what Temporal still knows of the changes of a server before now. The zero value is none.
@@ -213,7 +215,7 @@ func (w *walk) sent(run string, read pastRun) {
 		since = w.underWay[read.jobID]
 	}
 	w.found.Open = append(w.found.Open, SentChange{
-		RunID: run, Name: read.name, JobID: read.jobID, UnderWaySince: since, Change: read.change, Before: read.before, Came: read.came(), Result: read.result, Unreadable: read.unreadable,
+		RunID: run, firstRunID: read.firstRunID, Name: read.name, JobID: read.jobID, UnderWaySince: since, Change: read.change, Before: read.before, Came: read.came(), Result: read.result, Unreadable: read.unreadable,
 	})
 }
 

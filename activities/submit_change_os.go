@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -27,8 +28,6 @@ type SubmitChangeOSInput struct {
 	Updated string `json:"updated,omitempty"`
 	// MayAwaitPayment is true for a server whose change the cloud may accept and not begin before it is paid.
 	MayAwaitPayment bool `json:"may_await_payment,omitempty"`
-	// Doubt is true when the workflow was reset: a run that is no more may have sent the request.
-	Doubt bool `json:"doubt,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
@@ -60,79 +59,111 @@ type SubmitProgress struct {
 // mean that nothing was accepted; a final InDoubt means that the server has to tell. Throttled, NotSent, NotReady,
 // CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
-	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt, runInDoubt: true}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
 	}
 	clean := s.progress.Clean > 0 && s.progress.Clean == s.attempt-1
-	inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1
+	s.attemptInDoubt = !isFirst(ctx) && !clean
 	s.progress.Clean = 0
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
-	var err error
-	if s.site, err = a.at(ctx, in.Project); err != nil {
-		if !inDoubt {
-			return SubmitChangeOSResult{}, s.clean(ctx, err)
-		}
-		return SubmitChangeOSResult{}, s.noProofOfAnOldDisk(err)
-	}
-	result, err := s.run(ctx, inDoubt)
-	if inDoubt || s.progress.Settled {
+	result, err := s.run(ctx)
+	if s.inDoubt() || s.progress.Settled {
 		err = s.noProofOfAnOldDisk(err)
 	}
 	return result, err
 }
 
-// run settles an earlier attempt if it is in doubt, and sends unless that one was accepted.
-func (s *submission) run(ctx context.Context, inDoubt bool) (SubmitChangeOSResult, error) {
-	if inDoubt && s.in.Doubt {
-		open, err := s.openJob(ctx)
-		if err != nil || open.Seen != "" {
-			return open, err
+// run settles an earlier request if it is in doubt, and sends unless that one was accepted.
+func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
+	none := SubmitChangeOSResult{}
+	first, err := s.firstRun(ctx)
+	if err != nil {
+		return none, s.clean(ctx, err)
+	}
+	s.wasReset = first != activity.GetInfo(ctx).WorkflowExecution.RunID
+	s.runInDoubt = s.wasReset && !s.progress.Settled
+	if s.site, err = s.at(ctx, s.in.Project); err != nil {
+		return none, s.clean(ctx, err)
+	}
+	if s.runInDoubt {
+		open, err := s.sentBefore(ctx, first)
+		if err != nil {
+			return none, s.clean(ctx, err)
+		}
+		if open.Seen != "" {
+			return open, nil
 		}
 	}
-	if inDoubt {
+	if s.inDoubt() {
 		s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
 		seen, err := s.settle(ctx)
 		if err != nil {
-			return SubmitChangeOSResult{}, err
+			return none, s.clean(ctx, err)
 		}
 		if seen != "" {
 			return SubmitChangeOSResult{Seen: seen}, nil
 		}
-		s.progress.Settled = true
+		s.attemptInDoubt, s.runInDoubt, s.progress.Settled = false, false, true
 	}
 	return s.send(ctx)
 }
 
-// openJob looks for earlier changes that were not seen to their end, for a workflow that was reset to behind its look: of the
-// run that is no more, or one that somebody has sent since. The job of the newest is followed to its verdict; but not once
-// something of this run, or newer than the job, may have been sent: then its end would be taken for theirs.
-func (s *submission) openJob(ctx context.Context) (SubmitChangeOSResult, error) {
-	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), s.in.ServerID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+// firstRun is the run of the workflow from which all others were reset: this one when none was. The workflow cannot tell
+// by what it schedules: a reset may keep that, and begin the activity anew.
+func (s *submission) firstRun(ctx context.Context) (string, error) {
+	this := activity.GetInfo(ctx).WorkflowExecution
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, this.ID, this.RunID)
 	if err != nil {
-		return SubmitChangeOSResult{}, err
+		return "", again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: Temporal does not tell whether its workflow was reset: %w", s.in.ServerID, err), 0)
+	}
+	return described.GetWorkflowExecutionInfo().GetFirstRunId(), nil
+}
+
+// sentBefore looks for earlier changes that may still come, for a workflow that was reset: of a run that is no more, or one
+// that somebody has sent since. One of the workflow's own is followed to the verdict of its job, unless something newer
+// may have been sent: then the one's end would be taken for the other's. Beside any other one, nothing is sent either.
+//
+// When there is none, no run is in doubt. It stays so: no other one can come while this one holds the server.
+func (s *submission) sentBefore(ctx context.Context, first string) (SubmitChangeOSResult, error) {
+	none := SubmitChangeOSResult{}
+	lock := lockID(s.Cloud.ProjectID(), s.in.ServerID)
+	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err != nil {
+		return none, err
 	}
 	if earlier.Held { // by a run that came after this one
-		return SubmitChangeOSResult{}, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
+		return none, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
 	}
-	for i, change := range earlier.Open {
-		if change.JobID == "" {
-			continue // the server tells
-		}
-		if i == 0 && isFirst(ctx) {
-			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of an earlier change was not seen to its end"}, nil
-		}
+	lost := false
+	for _, change := range earlier.Open {
 		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
-		if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.NonRetryable() {
-			why, err = app.Message(), nil // whoever waits for the job asks again
-		}
-		if err != nil || why != "" {
-			return SubmitChangeOSResult{Seen: why}, err
+		switch app, ok := errors.AsType[*temporal.ApplicationError](err); {
+		case ok && app.NonRetryable(): // what it is about may have been accepted
+			return none, again(app.Type(), errors.New(app.Message()), 0)
+		case err != nil:
+			return none, err
+		case why == "":
+		case change.JobID == "":
+			lost = true // the server tells
+		case !lost && change.firstRunID == first:
+			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of a run before the workflow was reset is not over"}, nil
+		default:
+			return SubmitChangeOSResult{Seen: why}, nil
 		}
 	}
-	return SubmitChangeOSResult{}, nil
+	if lost {
+		return none, nil
+	}
+	// Temporal deletes the run that ended first before any other of them. While it is there, no history was missed.
+	_, err = s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
+	if err != nil && !isA[*serviceerror.NotFound](err) {
+		return none, untoldOf(lock, err)
+	}
+	s.runInDoubt = err != nil
+	return none, nil
 }
 
 // noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier
@@ -155,7 +186,13 @@ type submission struct {
 	attempt  int32
 	progress SubmitProgress
 	heart    *heart
+	// attemptInDoubt is true while an earlier attempt may have been accepted, and runInDoubt while a run may have sent
+	// the request from which the workflow was reset.
+	attemptInDoubt, runInDoubt bool
+	wasReset                   bool
 }
+
+func (s *submission) inDoubt() bool { return s.attemptInDoubt || s.runInDoubt }
 
 // settle finds out what became of a request whose answer nobody saw. It returns what the server shows
 // as a sign that the change was accepted, or nothing when the server has looked untouched for so long
@@ -174,7 +211,7 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 			return "the server is gone", nil
 		case !server.Exists: // not found once, it may be found again
 		case server.VolumeID != s.in.Before.VolumeID:
-			return fmt.Sprintf("the system disk is no longer %s", s.in.Before.VolumeID), nil
+			return s.noLonger(), nil
 		case server.Rebuilding():
 			return fmt.Sprintf("the cloud is rebuilding it (status %s, task %s)", server.Status, server.TaskState), nil
 		case !s.mayBeSentTo(server.Status):
@@ -206,6 +243,11 @@ func (s *submission) touched(server rollout.Observation) bool {
 	return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated
 }
 
+// noLonger names what a change leaves that came.
+func (s *submission) noLonger() string {
+	return fmt.Sprintf("the system disk is no longer %s", s.in.Before.VolumeID)
+}
+
 // trace names what a change leaves that failed early: nothing else.
 func (s *submission) trace(server rollout.Observation) string {
 	return fmt.Sprintf("the cloud worked on it at %s, after it had come to rest at %s", server.Updated, s.in.Updated)
@@ -231,8 +273,11 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	if err != nil {
 		return none, s.clean(ctx, err)
 	}
-	if s.progress.Settled && s.touched(server) {
+	switch {
+	case s.progress.Settled && s.touched(server):
 		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
+	case s.wasReset && server.Exists && server.VolumeID != s.in.Before.VolumeID: // the run that is no more has changed it, or somebody since
+		return SubmitChangeOSResult{Seen: s.noLonger()}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {
 		return none, err
@@ -331,11 +376,14 @@ func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
 }
 
 // clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one
-// need not wait for the settle time. When the next one would be too late, and none was in doubt before, it
-// gives up.
+// need not wait for the settle time, unless one before is in doubt. When the next one would be too late, and none was
+// ever in doubt, it gives up.
 func (s *submission) clean(ctx context.Context, err error) error {
+	if s.attemptInDoubt {
+		return err
+	}
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
+	if ok && !s.runInDoubt && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
 		kind := ErrGivenUp
 		if app.Type() == ErrCredentials {
 			kind = ErrCredentials // which says as much, and what to mend

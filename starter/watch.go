@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -112,7 +111,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, settled := &stepper{run: r, known: map[string]workflows.Status{}}, &settler{run: r}
+	steps, settled := &stepper{run: r, known: map[string]workflows.Status{}}, newSettler(r.forgotten)
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)
@@ -222,45 +221,6 @@ func missing(p rollout.Progress) string {
 // broken is the error for a rollout whose workflow did not end by itself.
 func (r *rolloutRun) broken(err error) error {
 	return &exitError{exitFailed, fmt.Errorf("the workflow of rollout %s did not end by itself: %s. No other server is started; servers in flight are finished by workflows of their own: reimage report %s names them, reimage server status ID tells of each", r.name, said(err), progressview.Word(r.name))}
-}
-
-const (
-	// settledInterval is how long an answer serves: the looks of servers share Temporal's list with whoever watches.
-	settledInterval = 30 * time.Second
-	// settledPatience is for whoever looks once, and would order what somebody has said already.
-	settledPatience = 30 * time.Second
-	// mayWait is how many servers that wait for a word are asked about at a time: a frame orders one.
-	mayWait = 5
-)
-
-// settler finds out of which failed servers somebody has said that nothing comes of their changes any more: the rollout
-// itself does not learn it.
-type settler struct {
-	run   *rolloutRun
-	known map[string]bool // by server id
-	asked time.Time
-}
-
-// of does not ask longer than patience: whom it has not asked about by then counts as waiting for a word.
-func (s *settler) of(ctx context.Context, p rollout.Progress, patience time.Duration) map[string]bool {
-	if time.Since(s.asked) < settledInterval {
-		return s.known
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	s.known, s.asked = map[string]bool{}, time.Now()
-	waits := 0
-	for _, id := range progressview.Unseen(p) {
-		earlier, err := activities.SentTo(ctx, s.run.session.client, workflows.ChangeOSID(p.Project, id), "")
-		s.known[id] = err == nil && !earlier.Held && len(earlier.Open) == 0
-		if !s.known[id] {
-			waits++
-		}
-		if waits == mayWait {
-			break
-		}
-	}
-	return s.known
 }
 
 // stepper finds out where the servers in flight are.

@@ -208,7 +208,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	c.enter(ctx, StepSubmit)
 	var out activities.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint, Doubt: reset(ctx),
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
 		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment,
 	}).Get(ctx, &out)
 	c.result.JobID = out.JobID
@@ -239,13 +239,6 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	}
 	c.job.Reason = "submitting ended in doubt: " + said(err)
 	return true
-}
-
-// reset is true when somebody reset the workflow to an earlier point: the run that is no more may have gone
-// further than its history tells.
-func reset(ctx workflow.Context) bool {
-	info := workflow.GetInfo(ctx)
-	return info.OriginalRunID != "" && info.OriginalRunID != info.WorkflowExecution.RunID
 }
 
 // wait follows the job. Without a job id, the server itself is watched by prove.

@@ -88,17 +88,6 @@ func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 	}
 }
 
-// TestWorkflowThatWasReset: the run that is no more may have sent the request already.
-func TestWorkflowThatWasReset(t *testing.T) {
-	for originalRun, doubt := range map[string]bool{"": false, "the same": false, "an-earlier-run": true} {
-		s := newStage(t)
-		s.options.originalRun = originalRun
-		assert.Equal(t, rollout.Done, s.ended().End)
-		require.Len(t, s.submit.inputs, 1)
-		assert.Equal(t, doubt, s.submit.inputs[0].Doubt, "%q", originalRun)
-	}
-}
-
 func TestRefusedChangeDoesNotStartAServerThatWasStopped(t *testing.T) {
 	s := newStage(t)
 	s.look.returns(found(rollout.StatusShutoff))

@@ -3,6 +3,7 @@
 package pastruns
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/api/common/v1"
@@ -21,6 +22,7 @@ import (
 // Run is one run.
 type Run struct {
 	ID      string
+	First   string // the run from which it was reset. Empty for not
 	Began   time.Time
 	Running bool
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
@@ -62,7 +64,7 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 		status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	}
 	return &workflow.WorkflowExecutionInfo{
-		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began),
+		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began), FirstRunId: r.first(),
 	}
 }
 
@@ -99,15 +101,17 @@ func (r Run) History() client.HistoryEventIterator {
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
-		return []*history.HistoryEvent{started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
+		return []*history.HistoryEvent{r.started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)
+	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)
 }
 
-func started(name string, input any) *history.HistoryEvent {
+func (r Run) first() string { return cmp.Or(r.First, r.ID) }
+
+func (r Run) started(name string, input any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 1, Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input)},
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input), FirstExecutionRunId: r.first()},
 	}}
 }
 

@@ -85,14 +85,14 @@ func unseen(s rollout.ServerProgress) bool {
 
 func (v View) mayChangeYet(s rollout.ServerProgress) bool { return unseen(s) && !v.Settled[s.ID] }
 
-// Unseen are the ids of the failed servers whose change was not seen to its end.
-func Unseen(p rollout.Progress) (ids []string) {
+// Unseen are the failed servers whose change was not seen to its end.
+func Unseen(p rollout.Progress) (servers []rollout.ServerProgress) {
 	for _, s := range p.Failures {
 		if unseen(s) {
-			ids = append(ids, s.ID)
+			servers = append(servers, s)
 		}
 	}
-	return ids
+	return servers
 }
 
 // vanished are the servers that have vanished, as the words of a command, when all failures are known and they are

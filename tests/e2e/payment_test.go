@@ -10,8 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/common/v1"
-	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -194,12 +192,7 @@ func TestResetBehindAnOpenOrder(t *testing.T) {
 			image := lab.OtherImage(server).ID
 			first := lab.Start(server.ID, rollout.Change{ImageID: image, Deadline: 20 * time.Second, AutoPay: new(true)})
 			lab.AwaitStep(first, workflows.StepWait)
-			reset, err := machine.Temporal.Client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-				Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: first.GetID(), RunId: first.GetRunID()},
-				Reason: "by hand", RequestId: first.GetRunID(), WorkflowTaskFinishEventId: finished,
-			})
-			require.NoError(t, err)
-			again := lab.Result(machine.Temporal.Client.GetWorkflow(t.Context(), first.GetID(), reset.GetRunId()))
+			again := lab.Result(resetTo(t, first, finished))
 			if finished == 4 {
 				assert.Equal(t, rollout.NotStarted, again.End)
 			} else {

@@ -34,26 +34,87 @@ func TestWorkflowReset(t *testing.T) {
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
 	lab.AwaitStep(run, workflows.StepWait)
 
+	again := resetToSubmit(t, lab, run)
+
+	requireDoneOnce(t, lab, before, image, lab.Result(again))
+	var answered activities.SubmitChangeOSResult
+	submitted(t, lab, again, &answered)
+	assert.NotEmpty(t, answered.Seen, "the request of the run that is no more was found out")
+	lab.Replay(again)
+}
+
+// resetToSubmit resets a workflow to before its request.
+func resetToSubmit(t *testing.T, lab *harness.Lab, run client.WorkflowRun) client.WorkflowRun {
+	t.Helper()
 	var decided int64 // the workflow task that asked for the submit
 	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
 		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activities.SubmitChangeOSName {
 			decided = event.GetActivityTaskScheduledEventAttributes().GetWorkflowTaskCompletedEventId()
 		}
 	}
+	return resetTo(t, run, decided)
+}
+
+// resetTo resets a workflow to one of its tasks, by the event that finished it.
+func resetTo(t *testing.T, run client.WorkflowRun, finished int64) client.WorkflowRun {
+	t.Helper()
 	reset, err := machine.Temporal.Client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: client.DefaultNamespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
-		Reason: "by hand", WorkflowTaskFinishEventId: decided, RequestId: "once",
+		Reason: "by hand", WorkflowTaskFinishEventId: finished, RequestId: run.GetRunID(),
 	})
 	require.NoError(t, err)
-	again := machine.Temporal.Client.GetWorkflow(t.Context(), run.GetID(), reset.GetRunId())
+	return machine.Temporal.Client.GetWorkflow(t.Context(), run.GetID(), reset.GetRunId())
+}
 
+// TestResetBehindTheSubmit keeps the request scheduled as it was, and begins it anew as if nothing had been sent.
+func TestResetBehindTheSubmit(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unseen(emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.DropAfter, Times: 1}))
+	lab.StartWorker(nil)
+	before := lab.Server("SHUTOFF")
+	image := lab.OtherImage(before)
+	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
+	lab.Eventually("it is accepted", func() bool { return lab.Accepted(before.ID) == 1 })
+	require.NoError(t, machine.Temporal.Client.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()))
+	var asked, decided int64 // the cancel, and the task that it makes
+	lab.Eventually("it has heard of the cancel", func() bool {
+		for _, event := range lab.History(t.Context(), t, run).GetEvents() {
+			switch event.GetEventType() {
+			case enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+				asked = event.GetEventId()
+			case enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+				decided = event.GetEventId()
+			}
+		}
+		return asked > 0 && decided > asked
+	})
+
+	again := resetTo(t, run, decided)
 	requireDoneOnce(t, lab, before, image, lab.Result(again))
-	var asked activities.SubmitChangeOSInput
-	var answered activities.SubmitChangeOSResult
-	submitted(t, lab, again, &asked, &answered)
-	assert.True(t, asked.Doubt)
-	assert.NotEmpty(t, answered.Seen, "the request of the run that is no more was found out")
 	lab.Replay(again)
+}
+
+// TestResetOfAChangeThatFailed: the cloud has told that nothing comes of the first request, so the reset one is in no doubt,
+// though the failed job has left its trace on the server. Reset once more, when it has come, nothing is sent.
+func TestResetOfAChangeThatFailed(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Speed: 30, Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Times: 1}}})
+	lab.StartWorker(nil)
+	before := lab.Server("SHUTOFF")
+	image := lab.OtherImage(before)
+	first := lab.Start(before.ID, rollout.Change{ImageID: image.ID, Power: rollout.PowerOn})
+	require.Equal(t, rollout.FailedIntact, lab.Result(first).End)
+
+	second := resetToSubmit(t, lab, first)
+	ended := lab.Result(second)
+	assert.Equal(t, rollout.Done, ended.End, ended.Reason)
+	assert.Equal(t, 2, lab.Accepted(before.ID), "as of a retry")
+	lab.Replay(second)
+
+	third := resetToSubmit(t, lab, second)
+	assert.Equal(t, rollout.Done, lab.Result(third).End)
+	assert.Equal(t, 2, lab.Accepted(before.ID))
+	lab.Replay(third)
 }
 
 // TestActivityReset resets the submit by hand after an attempt whose answer was lost: attempts are counted anew,
@@ -81,25 +142,21 @@ func TestActivityReset(t *testing.T) {
 
 	requireDoneOnce(t, lab, before, image, lab.Result(run))
 	var answered activities.SubmitChangeOSResult
-	submitted(t, lab, run, nil, &answered)
+	submitted(t, lab, run, &answered)
 	assert.NotEmpty(t, answered.Seen, "the first request was found out")
 	lab.Replay(run)
 }
 
-// submitted reads what the last submit of a run was asked and answered.
-func submitted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, asked *activities.SubmitChangeOSInput, answered *activities.SubmitChangeOSResult) {
+// submitted reads what the last submit of a run was answered.
+func submitted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, answered *activities.SubmitChangeOSResult) {
 	t.Helper()
 	var scheduled int64
 	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
 		switch event.GetEventType() {
 		case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 			started := event.GetActivityTaskScheduledEventAttributes()
-			if started.GetActivityType().GetName() != activities.SubmitChangeOSName {
-				continue
-			}
-			scheduled = event.GetEventId()
-			if asked != nil {
-				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(started.GetInput(), asked))
+			if started.GetActivityType().GetName() == activities.SubmitChangeOSName {
+				scheduled = event.GetEventId()
 			}
 		case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 			if done := event.GetActivityTaskCompletedEventAttributes(); done.GetScheduledEventId() == scheduled {

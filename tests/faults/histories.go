@@ -112,15 +112,16 @@ func completes[Result any](h *histories, ctx workflow.Context, future workflow.F
 	})
 }
 
-func (t asked) DescribeWorkflowExecution(ctx context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (t asked) DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
-	runs := t.world.histories.of(workflowID)
-	if len(runs) == 0 {
-		return nil, serviceerror.NewNotFound("workflow not found")
+	for _, run := range t.world.histories.of(workflowID) {
+		if runID == "" || run.ID == runID {
+			return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.Info(workflowID)}, nil
+		}
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: runs[0].Info(workflowID)}, nil
+	return nil, serviceerror.NewNotFound("workflow not found")
 }
 
 // ListWorkflow lists the runs of one workflow, but those that have just begun.

@@ -48,7 +48,7 @@ func mutants() []mutant {
 			"\tcase ecs.Unknown:\n", "\tcase ecs.Unknown:\n\t\t_ = s.clean(ctx, nil)\n",
 		},
 		{"no settle time", faults.Twice, submit, `settled := steady.see(server, at) >= s.Timing.Settle`, `settled := steady.see(server, at) >= 0`},
-		{"no look on the second attempt", faults.Twice, submit, `inDoubt := !isFirst(ctx) && !clean || in.Doubt && s.attempt == 1`, `inDoubt := false && clean`},
+		{"no look on the second attempt", faults.Twice, submit, `s.attemptInDoubt = !isFirst(ctx) && !clean`, `s.attemptInDoubt = false && clean`},
 		{
 			"a transport that tries again", faults.Twice, "ecs/outcome.go",
 			"reply := c.exchange(ctx, r)\n\tswitch {\n\tcase reply.err != nil && reply.begun:",

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+// waiters are servers of which nobody knows whether their change may still come, after one attempt each.
+func waiters(n int) rollout.Progress {
+	var p rollout.Progress
+	for i := range n {
+		disk := rollout.Fingerprint{VolumeID: fmt.Sprint(i)}
+		p.Failures = append(p.Failures, rollout.ServerProgress{ID: fmt.Sprint(i), End: rollout.FailedChanged, Attempts: 1, Before: disk, After: disk})
+	}
+	return p
+}
+
+// counting is asked what nobody has said but of the settled, and takes a while for it.
+type counting struct {
+	sync.Mutex
+	takes   time.Duration
+	settled map[string]bool
+	err     error
+	asked   map[string]int
+}
+
+func (c *counting) ask(ctx context.Context, _, serverID string) (bool, error) {
+	select {
+	case <-time.After(c.takes):
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	c.Lock()
+	defer c.Unlock()
+	c.asked[serverID]++
+	return c.settled[serverID], c.err
+}
+
+func settledOf(known map[string]bool) (n int) {
+	for _, is := range known {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSettlerGetsToEverybody, however slowly it is told, and does not ask again what it has been told.
+func TestSettlerGetsToEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := waiters(60)
+		c := &counting{takes: 700 * time.Millisecond, settled: map[string]bool{}, asked: map[string]int{}}
+		for i := range 60 {
+			c.settled[fmt.Sprint(i)] = i != 7
+		}
+		s := newSettler(c.ask)
+		first := s.of(t.Context(), p, 2*time.Second)
+		assert.Equal(t, 10, settledOf(first)+1, "five at a time, as far as the patience goes")
+		for range 5 {
+			s.of(t.Context(), p, 2*time.Second)
+		}
+		known := s.of(t.Context(), p, 2*time.Second)
+		assert.Equal(t, 59, settledOf(known))
+		assert.False(t, known["7"])
+		time.Sleep(settledInterval)
+		s.of(t.Context(), p, 2*time.Second)
+		assert.Equal(t, 2, c.asked["7"], "it waits, and may not for ever")
+		assert.Equal(t, 1, c.asked["8"])
+
+		p.Failures[8].Attempts = 2
+		assert.False(t, s.of(t.Context(), p, 0)["8"], "that was another attempt")
+	})
+}
+
+// TestSettlerThatIsNotTold does not take a word back, and takes no silence for one.
+func TestSettlerThatIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counting{settled: map[string]bool{"0": true}, asked: map[string]int{}}
+		s := newSettler(c.ask)
+		assert.Equal(t, map[string]bool{"0": true, "1": false}, s.of(t.Context(), waiters(2), time.Second))
+		c.err = errors.New("down")
+		c.settled["1"] = true
+		time.Sleep(settledInterval)
+		assert.Equal(t, map[string]bool{"0": true, "1": false}, s.of(t.Context(), waiters(2), time.Second))
+		c.err = nil
+		time.Sleep(settledInterval)
+		assert.Equal(t, map[string]bool{"0": true, "1": true}, s.of(t.Context(), waiters(2), time.Second))
+	})
+}
