@@ -47,7 +47,7 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := g.named(ctx, ids); err != nil {
 		return CheckPlanResult{}, g.failure(ctx, err)
 	}
-	if err := g.unfinished(ctx, plan.Servers); err != nil {
+	if err := g.unfinished(ctx, plan); err != nil {
 		return CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {

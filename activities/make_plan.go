@@ -123,7 +123,7 @@ func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused
 			return err
 		}
 	}
-	if err := g.noteLack(g.unfinished(ctx, plan.Servers)); err != nil && (!refused || ctx.Err() != nil) {
+	if err := g.noteLack(g.unfinished(ctx, plan)); err != nil && (!refused || ctx.Err() != nil) {
 		return err
 	}
 	var server string

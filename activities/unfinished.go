@@ -52,20 +52,26 @@ func notSeenToCome(sent SentChange, now rollout.Observation) bool {
 	return !sent.Came && (now.VolumeID == sent.Before.VolumeID || now.Foreign(sent.Before.Fingerprint, sent.Change.ImageID))
 }
 
-// unfinished notes which of the planned servers have an earlier change that is not over, or one that left them stopped.
+// unfinished notes which of the planned servers have an earlier change that is not over, or one that left them stopped;
+// the latter also of those that are skipped because they run the image: nobody looks at them again.
 // Asked are those on which most of them are: an order that is not paid is one of a server paid by the year or month, and
 // any other change stops its server, or has the platform do it. Each look of the rollout asks again, about every server.
 // What was sent to them is one question to Temporal's list for a thousand runs of the project, however many servers are
 // asked about.
-func (g *gathering) unfinished(ctx context.Context, planned []rollout.PlannedServer) error {
+func (g *gathering) unfinished(ctx context.Context, plan rollout.Plan) error {
 	g.reading(ctx, "earlier changes")
-	isPlanned := map[string]bool{}
-	for _, s := range planned {
+	isPlanned, isSkipped := map[string]bool{}, map[string]bool{}
+	for _, s := range plan.Servers {
 		isPlanned[s.ID] = true
+	}
+	for _, s := range plan.Skipped {
+		isSkipped[s.ID] = true
 	}
 	ask := map[string]*rollout.InventoryServer{} // by the workflow that locks it
 	for i := range g.Servers {
-		if s := &g.Servers[i]; isPlanned[s.ID] && s.HeldBy == "" && (s.Prepaid || s.Observation.Status != rollout.StatusActive) {
+		s := &g.Servers[i]
+		isMeant := isPlanned[s.ID] || isSkipped[s.ID] && s.Observation.ImageID == plan.Change.ImageID && s.Observation.Status == rollout.StatusShutoff
+		if isMeant && s.HeldBy == "" && (s.Prepaid || s.Observation.Status != rollout.StatusActive) {
 			ask[lockID(g.Project, s.ID)] = s
 		}
 	}

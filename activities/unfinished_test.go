@@ -683,6 +683,7 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 				require.NoError(l, end.err)
 				require.Len(l, end.result.Problems, 1)
 				assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that may still come: one "+says)
+				assert.Contains(l, end.result.Problems[0], "reimage server forget "+l.server.ID+", or say servers.unfit: skip")
 
 				checked := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
 				require.NoError(l, checked.err)
@@ -698,6 +699,20 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
 		l.remembers(pastruns.Run{ID: "a", Err: errors.New("nobody asks")})
 		l.plan(l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }))
+	})
+}
+
+// TestPlanTellsOfServersThatAreThereAndStopped: nobody looks at what a plan skips again.
+func TestPlanTellsOfServersThatAreThereAndStopped(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.update(func(s *emulator.Server) { s.ImageID = l.target.ID })
+		before := l.was(rollout.StatusActive)
+		l.remembers(pastruns.Run{ID: "a", Stops: true, Before: before, Result: endedAs(rollout.FailedIntact)})
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }), attempt{})
+		require.NoError(l, end.err)
+		require.NotNil(l, end.result.Plan, end.result.Problems)
+		require.Len(l, end.result.Plan.Skipped, 1)
+		assert.Contains(l, end.result.Plan.Warnings, "1 server on the image already, left stopped by an earlier change: start in the cloud's console: one")
 	})
 }
 

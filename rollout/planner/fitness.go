@@ -62,7 +62,7 @@ func (s state) sentence() sentence {
 		return sentence{"is busy", "busy ", "", "wait until that is over", unfit}
 	case unfinished:
 		return sentence{"has an earlier change that may still come", "", " with an earlier change that may still come",
-			rollout.MayComeRemedy + " ID", unfit}
+			rollout.MayComeRemedy, unfit}
 	case failed:
 		return sentence{"is in ERROR", "", " in ERROR", "look what happened", "servers.error: change or skip"}
 	case stopped:
@@ -119,7 +119,7 @@ func (p *planner) sortOut() {
 		for _, o := range objections {
 			if p.rule(o.state) == spec.RuleRefuse {
 				r := &refused[o.state]
-				r.names, r.details = append(r.names, p.called(s)), append(r.details, o.detail)
+				r.ids, r.names, r.details = append(r.ids, s.ID), append(r.names, p.called(s)), append(r.details, o.detail)
 			}
 		}
 	}
@@ -128,13 +128,24 @@ func (p *planner) sortOut() {
 			continue
 		}
 		say := state(s).sentence()
+		if state(s) == unfinished {
+			say.remedy += " " + r.words()
+		}
 		remark, names := r.told()
 		p.problem("%s%s%s: %s; %s, or say %s", rollout.Count(len(names), say.before+"server"), say.after, remark, named(names), say.remedy, say.rule)
 	}
 }
 
-// refusal is what speaks against several servers: their names, and the detail of each objection.
-type refusal struct{ names, details []string }
+// refusal is what speaks against several servers: their ids and names, and the detail of each objection.
+type refusal struct{ ids, names, details []string }
+
+// words are the servers as a command takes them, unless they are many.
+func (r refusal) words() string {
+	if len(r.ids) > 5 {
+		return "ID..."
+	}
+	return strings.Join(r.ids, " ")
+}
 
 // told says a remark that is true of all of several servers once, and any other detail behind its server.
 func (r refusal) told() (remark string, names []string) {

@@ -186,6 +186,10 @@ func TestEditionThatCannot(t *testing.T) {
 		mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair = "k" }), inv).Warnings)
 	off := mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair, s.Power = "k", rollout.PowerOff }), inv)
 	assert.Empty(t, off.Warnings)
+	inv.Servers[0].Observation.ImageID = noble
+	there := mustMake(t, with(func(s *spec.Spec) { s.Login.KeyPair = "k" }), inv)
+	require.Len(t, there.Skipped, 1)
+	assert.Contains(t, there.Warnings, "1 server on the image already, left stopped by an earlier change: start in the cloud's console: web-01")
 
 	inv.Edition = rollout.Edition{Name: "kuala-lumpur", StoppedOnly: true}
 	assert.Len(t, problems(t, with(func(s *spec.Spec) { s.Stop.Platform = true }), inv), 1, "a mode that would be refused")

@@ -11,6 +11,7 @@ import (
 
 // warn adds what an operator should know before applying the plan, and only that.
 func (p *planner) warn() {
+	p.warnOfStopped()
 	if len(p.plan.Servers) == 0 {
 		p.warning("nothing to change: %s selected and skipped", rollout.Count(len(p.plan.Skipped), "server"))
 		return
@@ -102,10 +103,24 @@ func (p *planner) warnOfChange() {
 	if p.plan.Change.WithStopServer {
 		p.warning("stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md")
 	}
-	if left := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.LeftStopped }); len(left) > 0 && p.plan.Change.Power == rollout.PowerAsBefore {
-		p.warning("%s stopped since an earlier change, before which it ran, will be left running; power: off leaves it stopped: %s", rollout.Count(len(left), "server"), p.names(left))
-	}
 	p.warnOfPrepaid()
+}
+
+// warnOfStopped tells of servers that an earlier change has left stopped. Those that are skipped are left so.
+func (p *planner) warnOfStopped() {
+	left := func(s rollout.InventoryServer) bool { return s.LeftStopped }
+	if chosen := p.chosenWhere(left); len(chosen) > 0 && p.plan.Change.Power == rollout.PowerAsBefore {
+		p.warning("%s stopped since an earlier change, before which it ran, will be left running; power: off leaves it stopped: %s", rollout.Count(len(chosen), "server"), p.names(chosen))
+	}
+	var skipped []rollout.InventoryServer
+	for _, s := range p.selected {
+		if left(s) && slices.ContainsFunc(p.plan.Skipped, func(skip rollout.SkippedServer) bool { return skip.ID == s.ID }) {
+			skipped = append(skipped, s)
+		}
+	}
+	if len(skipped) > 0 {
+		p.warning("%s on the image already, left stopped by an earlier change: start in the cloud's console: %s", rollout.Count(len(skipped), "server"), p.names(skipped))
+	}
 }
 
 func (p *planner) warnOfPrepaid() {
