@@ -114,6 +114,8 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 		return nil
 	case rollout.NotStarted:
 		return &exitError{exitUsage, fmt.Errorf("%s was not changed", named(r))}
+	case rollout.FailedChanged:
+		return &exitError{exitFailed, fmt.Errorf("%s ended as %s; what it shows later, a look tells, which touches nothing before you consent: reimage server %s --image ID", named(r), r.End, r.ServerID)}
 	}
 	return &exitError{exitFailed, fmt.Errorf("%s ended as %s", named(r), r.End)}
 }

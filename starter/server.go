@@ -77,17 +77,16 @@ named before anything is touched. Ctrl-C stops watching and not the change: see
   reimage server 2b1f0f1e-... --image 7d3c9f60-... --password-from file:root-password --yes --output json`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case o.change.ImageID == "":
-				return errors.New("no image is given: reimage server ID --image ID")
-			case o.detach && cmd.Flags().Changed("wait"):
-				return errWaitAndDetach
-			}
 			o.change.AutoPay = nil
 			if cmd.Flags().Changed("auto-pay") {
 				o.change.AutoPay = &o.autoPay
 			}
-			return runServer(cmd.Context(), io, o, args[0])
+			return o.output.oneObject(io, func(io streams) error {
+				if o.detach && cmd.Flags().Changed("wait") {
+					return errWaitAndDetach
+				}
+				return runServer(cmd.Context(), io, o, args[0])
+			})
 		},
 	}
 	o.addFlags(cmd.Flags())
@@ -96,6 +95,9 @@ named before anything is touched. Ctrl-C stops watching and not the change: see
 }
 
 func runServer(ctx context.Context, io streams, o serverOptions, serverID string) error {
+	if o.change.ImageID == "" {
+		return errors.New("no image is given: reimage server ID --image ID")
+	}
 	if o.encrypt != "" {
 		encrypted := true
 		o.change.Encrypted, o.change.EncryptionKeyID = &encrypted, o.encrypt

@@ -83,10 +83,10 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 	if err := s.requireWorker(ctx); err != nil {
 		return err
 	}
+	for _, w := range words {
+		fmt.Fprint(io.err, w.shown())
+	}
 	if !o.yes {
-		for _, w := range words {
-			fmt.Fprint(io.err, w.shown())
-		}
 		fmt.Fprintln(io.err, "One that comes all the same destroys the system disk that its server has then.")
 		if err := consent(ctx, io, "if nothing more comes of them (an unpaid order: it is cancelled)"); err != nil {
 			return err

@@ -30,7 +30,7 @@ func newServerStatusCommand(io streams) *cobra.Command {
 		Long:  "Show how far the latest change of a server is, or how it ended.\n" + exitCodes,
 		Args:  takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runServerStatus(cmd.Context(), io, o, args[0])
+			return o.output.oneObject(io, func(io streams) error { return runServerStatus(cmd.Context(), io, o, args[0]) })
 		},
 	}
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end and show the steps")

@@ -145,7 +145,10 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	}
 	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
 	lead := ""
-	if v.mayChangeYet(s) {
+	switch {
+	case unseen(s) && v.Settled[s.ID]:
+		lead = "nothing comes of its change any more (who said so: reimage server status " + s.ID + "): "
+	case v.mayChangeYet(s):
 		lead = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget " + s.ID + "), then "
 	}
 	switch s.End {
