@@ -11,6 +11,7 @@ import (
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/edition"
 )
 
 // profile also makes the first request. What comes back speaks for or against the checks up to the list of servers.
@@ -25,7 +26,7 @@ func (d *diagnosis) profile(ctx context.Context) Finding {
 	if err := d.open(ctx); err != nil {
 		return Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "REIMAGE_PROFILES of the worker names the profiles: docs/configuration.md#profiles"}
 	}
-	return fine("%s: project %s", d.Name, d.Cloud.ProjectID())
+	return fine("%s: project %s, edition %s", d.Name, d.Cloud.ProjectID(), cmp.Or(d.Edition.Name, edition.Any))
 }
 
 // blamed is the check that the first answer speaks against, "" for none. What no other cause is known for is laid
@@ -229,6 +230,9 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	}
 	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
+	if err := d.earlier(ctx, &look); err != nil {
+		return refused(err)
+	}
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
 	if d.wasOK(CheckImage) {
 		look.image(d.target, d.server, d.Edition)

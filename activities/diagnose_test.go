@@ -97,7 +97,7 @@ func (d diagnosis) skipsFrom(check, because string) {
 func TestDiagnoseAllIsWell(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
-		d.says(activities.CheckProfile, activities.CheckOK, "default: project "+emulator.DefaultProjectID)
+		d.says(activities.CheckProfile, activities.CheckOK, "default: project "+emulator.DefaultProjectID+", edition any")
 		d.says(activities.CheckCloud, activities.CheckOK, "http://ecs.emulated answers")
 		d.says(activities.CheckClock, activities.CheckOK, "the worker's clock agrees with the cloud's, to two seconds")
 		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
@@ -310,7 +310,7 @@ func TestDiagnoseTheProject(t *testing.T) {
 		failed := d.failed(activities.CheckProject)
 		assert.Contains(l, failed.Seen, "Ecs.0023")
 		assert.Contains(l, failed.Fix, "check its id, and the region: every region has projects of its own")
-		d.says(activities.CheckProfile, activities.CheckOK, "project "+otherProject)
+		d.says(activities.CheckProfile, activities.CheckOK, "project "+otherProject+", edition any")
 		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
 		d.skipsFrom(activities.CheckListServers, activities.CheckProject)
 	})

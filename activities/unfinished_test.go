@@ -290,7 +290,7 @@ func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 
 // remedy is what to do about the lab's server.
 func (l *lab) remedy() string {
-	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing more comes of it, say so with: reimage server forget " + l.server.ID
+	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing more comes of it: reimage server forget " + l.server.ID
 }
 
 // TestPreflightFindsAnOpenOrder until it is paid.
@@ -492,6 +492,28 @@ func TestPreflightOfALostAnswer(t *testing.T) {
 		ended.Before.ImageID, ended.Change.ImageID = "the old one", "the new one"
 		l.remembers(ended)
 		assert.Len(l, l.lookAgain(rollout.Change{}).Refusals, 1, "somebody else gave it that disk")
+	})
+}
+
+// TestDoctorFindsAnOpenOrder, as the first step of a change does, and without an image too.
+func TestDoctorFindsAnOpenOrder(t *testing.T) {
+	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
+		job := l.sentBefore(rollout.StatusShutoff)
+		look := func() activities.Finding {
+			end := run(l, l.acts.Diagnose, activities.DiagnoseInput{ServerID: l.server.ID}, attempt{})
+			require.NoError(l, end.err)
+			for _, found := range end.result.Findings {
+				if found.Check == activities.CheckServer {
+					return found
+				}
+			}
+			return activities.Finding{}
+		}
+		found := look()
+		assert.Equal(l, activities.CheckFailed, found.Verdict)
+		assert.Equal(l, fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT", l.server.ID, job)+l.remedy(), found.Seen)
+		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
+		assert.Contains(l, look().Seen, "Temporal does not tell of earlier changes")
 	})
 }
 

@@ -172,10 +172,15 @@ func runCommandTo(ctx context.Context, io streams, o commandOptions, name string
 	if err != nil {
 		return err
 	}
+	var failed rollout.Progress // before the command, which puts them aside
+	if command.Kind == rollout.Retry && run.running() {
+		failed, _ = run.progress(ctx) // a command that cannot be given says why
+	}
 	sentence, err := run.command(ctx, command)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "%s: %s\n", run.name, safetext.Line(sentence))
+	run.warnOfRetry(ctx, io, failed, command.Servers)
 	return nil
 }

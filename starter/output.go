@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -87,6 +88,7 @@ func (o outputFormat) started(io streams, run client.WorkflowRun) error {
 		}{run.GetID(), run.GetRunID()})
 	}
 	fmt.Fprintf(io.out, "started: workflow %s (run %s)\n", run.GetID(), run.GetRunID())
+	fmt.Fprintf(io.err, "next: reimage server status %s --wait\n", path.Base(run.GetID()))
 	return nil
 }
 
@@ -115,7 +117,9 @@ func (o outputFormat) finished(io streams, r rollout.ServerResult) error {
 	case rollout.NotStarted:
 		return &exitError{exitUsage, fmt.Errorf("%s was not changed", named(r))}
 	case rollout.FailedChanged:
-		return &exitError{exitFailed, fmt.Errorf("%s ended as %s; what it shows later, a look tells, which touches nothing before you consent: reimage server %s --image ID", named(r), r.End, r.ServerID)}
+		if r.After.Fingerprint == r.Before.Fingerprint {
+			return &exitError{exitFailed, fmt.Errorf("%s ended as %s; whether its change may still come: reimage doctor --server %s", named(r), r.End, r.ServerID)}
+		}
 	}
 	return &exitError{exitFailed, fmt.Errorf("%s ended as %s", named(r), r.End)}
 }

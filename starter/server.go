@@ -136,6 +136,9 @@ func (s *session) begin(ctx context.Context, io streams, o serverOptions, server
 		return nil, err
 	}
 	if found.AlreadyThere {
+		for _, note := range found.Notes {
+			safetext.Fprintf(io.err, "note: %s\n", note)
+		}
 		return nil, o.output.finished(io, skipped(serverID, found))
 	}
 	fmt.Fprint(io.err, loss(serverID, found))

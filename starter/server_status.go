@@ -98,7 +98,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 		if change.Result != nil && !change.Result.EndedAt.IsZero() {
 			when = "at " + change.Result.EndedAt.Local().Format(time.DateTime)
 		}
-		safetext.Fprintf(io.err, "%s (workflow %s, run %s) was not seen to its end, as judged %s; whether it has come since, a look for another change tells: reimage server %s --image IMAGE\n", jobOf(change), lockID, change.RunID, when, path.Base(lockID))
+		safetext.Fprintf(io.err, "%s (workflow %s, run %s) was not seen to its end, as judged %s; whether it has come since, or still may: reimage doctor --server %s\n", jobOf(change), lockID, change.RunID, when, path.Base(lockID))
 	}
 }
 

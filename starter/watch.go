@@ -111,7 +111,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, settled := &stepper{run: r, known: map[string]workflows.Status{}}, newSettler(r.forgotten)
+	steps, outlooks := &stepper{run: r, known: map[string]workflows.Status{}}, newOutlooks(r.outlook)
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)
@@ -128,7 +128,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 			view.Progress = p
 		}
 		if err == nil {
-			view.Status, view.Settled = steps.of(ctx, p), settled.of(ctx, p, stepPatience)
+			view.Status, view.Outlook = steps.of(ctx, p), outlooks.of(ctx, p, stepPatience)
 		}
 		if err := d.show(view); err != nil {
 			return view.Progress, fmt.Errorf("rollout %s goes on, but it cannot be shown: %w", r.name, err)

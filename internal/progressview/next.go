@@ -44,7 +44,8 @@ func (v View) Next() []Command {
 	} else {
 		offer(rollout.Approve, "", "")
 	}
-	if at := slices.IndexFunc(p.Failures, v.mayChangeYet); at >= 0 {
+	forgettable := func(s rollout.ServerProgress) bool { return unseen(s) && v.Outlook[s.ID] == MayCome }
+	if at := slices.IndexFunc(p.Failures, forgettable); at >= 0 {
 		commands = append(commands, Command{"reimage server forget " + p.Failures[at].ID, "when nothing comes of its change any more"})
 	}
 	if p.Failed > 0 {
@@ -83,7 +84,18 @@ func unseen(s rollout.ServerProgress) bool {
 	return s.End == rollout.FailedChanged && s.After == s.Before && s.After.VolumeID != ""
 }
 
-func (v View) mayChangeYet(s rollout.ServerProgress) bool { return unseen(s) && !v.Settled[s.ID] }
+// Outlook is what may still come of a change that was not seen to its end.
+type Outlook int
+
+const (
+	MayCome      Outlook = iota // also when nobody was asked
+	UnderWay                    // the cloud was seen to work on it
+	NothingComes                // it is over, or somebody has said so
+)
+
+func (v View) mayChangeYet(s rollout.ServerProgress) bool {
+	return unseen(s) && v.Outlook[s.ID] != NothingComes
+}
 
 // Unseen are the failed servers whose change was not seen to its end.
 func Unseen(p rollout.Progress) (servers []rollout.ServerProgress) {
@@ -136,6 +148,8 @@ func (v View) next() []line {
 func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	p := v.Progress
 	switch {
+	case p.Phase == rollout.PhaseEnded && v.mayChangeYet(s):
+		return "its change may still come: reimage doctor --server " + s.ID + " tells whether it may, and when it is over, plan another rollout for it"
 	case p.Phase == rollout.PhaseEnded && s.End.OutOfService():
 		return "it is out of service: look at it in the cloud's console"
 	case p.Phase == rollout.PhaseEnded && s.End == rollout.Vanished:
@@ -146,8 +160,10 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
 	lead := ""
 	switch {
-	case unseen(s) && v.Settled[s.ID]:
+	case unseen(s) && v.Outlook[s.ID] == NothingComes:
 		lead = "nothing comes of its change any more (who said so: reimage server status " + s.ID + "): "
+	case v.Outlook[s.ID] == UnderWay:
+		lead = "the cloud was seen to work on its change: wait for its end, then "
 	case v.mayChangeYet(s):
 		lead = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget " + s.ID + "), then "
 	}

@@ -17,8 +17,8 @@ type View struct {
 	Progress rollout.Progress
 	// Status is where servers in flight are, by id, as far as they were asked.
 	Status map[string]workflows.Status
-	// Settled are those of the Unseen of whose changes nothing comes any more, as far as that was asked.
-	Settled map[string]bool
+	// Outlook is what may still come of the changes of the Unseen, by id, as far as that was asked.
+	Outlook map[string]Outlook
 	// Now is the present time, in the time zone that all times are shown in.
 	Now time.Time
 	// Notice is said first when it is not empty: that nobody answers, for instance.

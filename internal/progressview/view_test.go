@@ -272,9 +272,12 @@ func TestNextByFailure(t *testing.T) {
 	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", retry + "  # in vain while the earlier change may still come"}, next(progressview.View{Progress: p})[:2])
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
-	settled := progressview.View{Progress: p, Settled: map[string]bool{unpaid.ID: true}}
+	settled := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.NothingComes}}
 	assert.Equal(t, retry+"  # repair first", next(settled)[0], "somebody has said that nothing comes of it")
 	assert.NotContains(t, strings.Join(progressview.Frame(settled, progressview.Style{}), "\n"), "forget")
+	underWay := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.UnderWay}, Now: noon}
+	assert.Equal(t, retry+"  # in vain while the earlier change may still come", next(underWay)[0], "a word would be refused")
+	assert.Contains(t, strings.Join(progressview.Frame(underWay, progressview.Style{}), "\n"), "-> the cloud was seen to work on its change: wait for its end, then reimage retry web-fleet web-01")
 	assert.Equal(t, 1, strings.Count(frame, "its change may still come"), "a disk that is lost is")
 
 	p = breached()

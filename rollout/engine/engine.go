@@ -117,7 +117,7 @@ func (s *Server) still(found string) string {
 	if made == "" {
 		return cut(found)
 	}
-	share := maxReason * 2 / 3 // what was found last ends with what to do about it
+	share := maxReason * 3 / 4 // what was found last ends with what to do about it
 	return cutTo(share, found) + earlier + cutTo(maxReason-share-len(earlier), made)
 }
 
@@ -263,7 +263,11 @@ func cutTo(most int, reason string) string {
 	if len(reason) <= most {
 		return reason
 	}
-	return strings.ToValidUTF8(reason[:most-3], "") + "..."
+	end := most - len("...")
+	if word := strings.LastIndexByte(reason[:end+1], ' '); word > end/2 { // half a command or id is worse than none
+		end = word
+	}
+	return strings.ToValidUTF8(reason[:end], "") + "..."
 }
 
 func servers(n int) string { return rollout.Count(n, "server") }

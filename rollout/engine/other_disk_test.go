@@ -55,6 +55,7 @@ func TestARetryThatTouchesNothingKeepsWhatTheServerIs(t *testing.T) {
 	reason := r.Progress().Failures[0].Reason
 	assert.LessOrEqual(t, len(reason), 500)
 	assert.True(t, strings.HasSuffix(reason, "; before that: "+doubt), reason)
+	assert.Regexp(t, " (it|is|locked)\\.\\.\\.; before that: ", reason, "no half a word, which may be a command or an id")
 }
 
 // TestAServerThatWasLeftStoppedSaysSoWithinItsBounds.

@@ -129,18 +129,21 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 		})
 		return p.Failures[0]
 	}
-	retry := func() {
+	retry := func() (warning string) {
 		t.Helper()
-		require.Equal(t, 0, machine.CLI(t, "retry", plan.Name, server.Name, "--by", "ina").Code)
+		ran := machine.CLI(t, "retry", plan.Name, server.Name, "--by", "ina")
+		require.Equal(t, 0, ran.Code)
 		require.Equal(t, 0, machine.CLI(t, "resume", plan.Name, "--by", "ina").Code)
+		return ran.ErrOut
 	}
 
 	assert.Contains(t, paused(1).Reason, "PENDING_PAYMENT")
 	for attempt := 2; attempt <= 3; attempt++ {
-		retry()
+		assert.Contains(t, retry(), "its earlier change may still come, and until that is over it is not changed again: reimage doctor --server "+server.ID)
 		again := paused(attempt)
 		assert.Equal(t, rollout.FailedChanged, again.End, "it is what it was")
 		assert.Contains(t, again.Reason, "has an earlier change that may still come: its job ")
+		assert.Contains(t, again.Reason, "reimage server forget "+server.ID+"; before that: it shows its old system disk", "what to do is not cut")
 	}
 	assert.Contains(t, machine.CLI(t, "status", plan.Name).Out, "reimage server forget "+server.ID)
 	assert.Equal(t, 1, lab.Accepted(server.ID))
@@ -149,7 +152,8 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 	stands := machine.CLI(t, "status", plan.Name).Out
 	assert.NotContains(t, stands, "when nothing comes of its change any more", "it is forgotten")
 	assert.NotContains(t, stands, "in vain")
-	retry()
+	assert.Contains(t, stands, "nothing comes of its change any more (who said so: reimage server status "+server.ID+")")
+	assert.Empty(t, retry())
 	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
 	after, _ := lab.Cloud.Server(server.ID)
 	assert.Equal(t, server.Status, after.Status, "as before the first attempt")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -33,36 +34,39 @@ type counting struct {
 	asked   map[string]int
 }
 
-func (c *counting) ask(ctx context.Context, _, serverID string) (bool, error) {
+func (c *counting) ask(ctx context.Context, _, serverID string) (progressview.Outlook, error) {
 	select {
 	case <-time.After(c.takes):
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return progressview.MayCome, ctx.Err()
 	}
 	c.Lock()
 	defer c.Unlock()
 	c.asked[serverID]++
-	return c.settled[serverID], c.err
+	if c.settled[serverID] {
+		return progressview.NothingComes, c.err
+	}
+	return progressview.UnderWay, c.err
 }
 
-func settledOf(known map[string]bool) (n int) {
-	for _, is := range known {
-		if is {
+func settledOf(known map[string]progressview.Outlook) (n int) {
+	for _, of := range known {
+		if of == progressview.NothingComes {
 			n++
 		}
 	}
 	return n
 }
 
-// TestSettlerGetsToEverybody, however slowly it is told, and does not ask again what it has been told.
-func TestSettlerGetsToEverybody(t *testing.T) {
+// TestOutlooksGetToEverybody, however slowly it is told, and does not ask again what it has been told.
+func TestOutlooksGetToEverybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := waiters(60)
 		c := &counting{takes: 700 * time.Millisecond, settled: map[string]bool{}, asked: map[string]int{}}
 		for i := range 60 {
 			c.settled[fmt.Sprint(i)] = i != 7
 		}
-		s := newSettler(c.ask)
+		s := newOutlooks(c.ask)
 		first := s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 10, settledOf(first)+1, "five at a time, as far as the patience goes")
 		for range 5 {
@@ -70,29 +74,29 @@ func TestSettlerGetsToEverybody(t *testing.T) {
 		}
 		known := s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 59, settledOf(known))
-		assert.False(t, known["7"])
-		time.Sleep(settledInterval)
+		assert.Equal(t, progressview.UnderWay, known["7"])
+		time.Sleep(outlookInterval)
 		s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 2, c.asked["7"], "it waits, and may not for ever")
 		assert.Equal(t, 1, c.asked["8"])
 
 		p.Failures[8].Attempts = 2
-		assert.False(t, s.of(t.Context(), p, 0)["8"], "that was another attempt")
+		assert.Equal(t, progressview.MayCome, s.of(t.Context(), p, 0)["8"], "that was another attempt")
 	})
 }
 
-// TestSettlerThatIsNotTold does not take a word back, and takes no silence for one.
-func TestSettlerThatIsNotTold(t *testing.T) {
+// TestOutlooksThatAreNotTold does not take a word back, and takes no silence for one.
+func TestOutlooksThatAreNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counting{settled: map[string]bool{"0": true}, asked: map[string]int{}}
-		s := newSettler(c.ask)
-		assert.Equal(t, map[string]bool{"0": true, "1": false}, s.of(t.Context(), waiters(2), time.Second))
+		s := newOutlooks(c.ask)
+		assert.Equal(t, map[string]progressview.Outlook{"0": progressview.NothingComes, "1": progressview.UnderWay}, s.of(t.Context(), waiters(2), time.Second))
 		c.err = errors.New("down")
 		c.settled["1"] = true
-		time.Sleep(settledInterval)
-		assert.Equal(t, map[string]bool{"0": true, "1": false}, s.of(t.Context(), waiters(2), time.Second))
+		time.Sleep(outlookInterval)
+		assert.Equal(t, map[string]progressview.Outlook{"0": progressview.NothingComes, "1": progressview.UnderWay}, s.of(t.Context(), waiters(2), time.Second))
 		c.err = nil
-		time.Sleep(settledInterval)
-		assert.Equal(t, map[string]bool{"0": true, "1": true}, s.of(t.Context(), waiters(2), time.Second))
+		time.Sleep(outlookInterval)
+		assert.Equal(t, map[string]progressview.Outlook{"0": progressview.NothingComes, "1": progressview.NothingComes}, s.of(t.Context(), waiters(2), time.Second))
 	})
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
+)
+
+// outlooks finds out what may still come to failed servers whose change was not seen to its end: the rollout itself does
+// not learn what somebody says. Each frame asks about those that were not asked about for a while.
+type outlooks struct {
+	ask   func(ctx context.Context, project, serverID string) (progressview.Outlook, error)
+	known map[string]outlook // by server id
+}
+
+// outlook is what was heard last.
+type outlook struct {
+	of      progressview.Outlook
+	attempt int // of the server, that it is about
+	at      time.Time
+}
+
+const (
+	// outlookInterval is how long a server is not asked about again, and outlooksAtOnce how many are at a time: the looks
+	// of servers share Temporal's list with whoever watches.
+	outlookInterval = 30 * time.Second
+	outlooksAtOnce  = 5
+	// outlookPatience is for whoever looks once, and would order what somebody has said already.
+	outlookPatience = 30 * time.Second
+)
+
+func newOutlooks(ask func(ctx context.Context, project, serverID string) (progressview.Outlook, error)) *outlooks {
+	return &outlooks{ask: ask, known: map[string]outlook{}}
+}
+
+// of does not ask longer than patience: the next frame goes on. What Temporal does not tell stays as it was.
+func (o *outlooks) of(ctx context.Context, p rollout.Progress, patience time.Duration) map[string]progressview.Outlook {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	unseen := progressview.Unseen(p)
+	var (
+		lock   sync.Mutex
+		asking errgroup.Group
+		due    []rollout.ServerProgress
+	)
+	for _, server := range unseen {
+		known := o.known[server.ID]
+		if known.attempt != server.Attempts {
+			known = outlook{attempt: server.Attempts}
+			o.known[server.ID] = known
+		}
+		if known.of != progressview.NothingComes && time.Since(known.at) >= outlookInterval {
+			due = append(due, server)
+		}
+	}
+	asking.SetLimit(outlooksAtOnce)
+	for _, server := range due {
+		asking.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			heard, err := o.ask(ctx, p.Project, server.ID)
+			if ctx.Err() != nil {
+				return nil
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			known := o.known[server.ID]
+			if known.at = time.Now(); err == nil {
+				known.of = heard
+			}
+			o.known[server.ID] = known
+			return nil
+		})
+	}
+	_ = asking.Wait() // it has none
+	all := map[string]progressview.Outlook{}
+	for _, server := range unseen {
+		all[server.ID] = o.known[server.ID].of
+	}
+	return all
+}
+
+// outlook reads what the histories of a server tell of what may still come to it.
+func (r *rolloutRun) outlook(ctx context.Context, project, serverID string) (progressview.Outlook, error) {
+	earlier, err := activities.SentTo(ctx, r.session.client, workflows.ChangeOSID(project, serverID), "")
+	switch {
+	case err != nil || earlier.Held:
+		return progressview.MayCome, err
+	case len(earlier.Open) == 0:
+		return progressview.NothingComes, nil
+	case !earlier.Open[0].UnderWaySince.IsZero():
+		return progressview.UnderWay, nil
+	}
+	return progressview.MayCome, nil
+}
+
+// warnOfRetry names the servers that are to be tried again in vain while their earlier change may still come.
+func (r *rolloutRun) warnOfRetry(ctx context.Context, io streams, p rollout.Progress, servers []string) {
+	meant := func(s rollout.ServerProgress) bool {
+		return len(servers) == 0 || slices.Contains(servers, s.ID) || slices.Contains(servers, s.Name)
+	}
+	p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(s rollout.ServerProgress) bool { return !meant(s) })
+	of := newOutlooks(r.outlook).of(ctx, p, outlookPatience)
+	for _, s := range progressview.Unseen(p) {
+		if of[s.ID] != progressview.NothingComes {
+			safetext.Fprintf(io.err, "%s (%s): its earlier change may still come, and until that is over it is not changed again: reimage doctor --server %s tells what stands against it\n", s.Name, s.ID, s.ID)
+		}
+	}
+}
