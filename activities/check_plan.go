@@ -38,7 +38,7 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	case err != nil: // another project's servers are not ours to ask for
 		return CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
 	}
-	g.from(s)
+	g.from(ctx, s)
 	g.change = plan.Change
 	ids := make([]string, len(plan.Servers))
 	for i, s := range plan.Servers {

@@ -23,6 +23,8 @@ const readsAtOnce = 16
 // the next attempt begins anew.
 type ReadingProgress struct {
 	Reading string `json:"reading"`
+	// Trouble is with what a request has failed that is tried again. Empty for none.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // gathering reads from the cloud what a plan is made of, or held against.
@@ -52,9 +54,13 @@ func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, f
 }
 
 // from is the site to gather from.
-func (g *gathering) from(s site) {
+func (g *gathering) from(ctx context.Context, s site) {
 	g.once = s.Cloud.Unhurried()
-	g.site, g.Cloud = s, s.Cloud.Patient()
+	g.site, g.Cloud = s, s.Cloud.Patient(func(failed *ecs.Error) {
+		now, _ := g.heart.details.Load().(ReadingProgress)
+		now.Trouble = failed.What()
+		g.heart.say(ctx, now)
+	})
 	g.Project, g.Inventory.Profile, g.Inventory.Edition = s.Cloud.ProjectID(), s.Name, s.Edition
 }
 

@@ -56,7 +56,7 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	case err != nil:
 		return MakePlanResult{Problems: []string{err.Error()}}, nil
 	}
-	g.from(s)
+	g.from(ctx, s)
 	g.change = doc.Spec.Change("")
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)

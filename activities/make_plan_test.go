@@ -125,6 +125,20 @@ func TestMakePlanShowsWhatItReads(t *testing.T) {
 	})
 }
 
+// TestMakePlanShowsWhyItWaits: a cloud that throttles keeps whoever plans for minutes.
+func TestMakePlanShowsWhyItWaits(t *testing.T) {
+	throttles := emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: 2}
+	inLab(t, withFaults(fleetSized(3), throttles), func(l *lab) {
+		end := l.makePlan(l.planOf(selectsEvery))
+		require.NoError(l, end.err)
+		var troubles []string
+		for _, beat := range end.beats {
+			troubles = append(troubles, readBeat(l, &beat).Trouble)
+		}
+		assert.Contains(l, strings.Join(troubles, "\n"), "HTTP 429 APIGW.0308")
+	})
+}
+
 // TestMakePlanOfNamedServers: ids alone are looked up and no fleet is listed.
 func TestMakePlanOfNamedServers(t *testing.T) {
 	inLab(t, fleetSized(250), func(l *lab) {

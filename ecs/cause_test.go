@@ -331,7 +331,7 @@ func TestGlance(t *testing.T) {
 			cloud := newCloud(t, answering(test.status, test.body, "Date", test.date))
 			c := config(cloud.URL)
 			c.Now = func() time.Time { return now }
-			got, err := newClient(t, c).Patient().Glance(context.Background())
+			got, err := newClient(t, c).Patient(nil).Glance(context.Background())
 			assert.Equal(t, test.status == 200, err == nil, "%v", err)
 			assert.Equal(t, test.want, got)
 			require.Len(t, cloud.seen(), 1)

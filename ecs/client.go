@@ -55,7 +55,8 @@ type Client struct {
 	now         func() time.Time
 	turns       *turns // shared by all copies of the client
 	tries       int    // of each read; below two means one
-	reads       hurry  // of its reads
+	says        func(failed *Error)
+	reads       hurry // of its reads
 }
 
 // New checks the configuration and reports every problem with it at once. It sends nothing.

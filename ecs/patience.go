@@ -22,9 +22,11 @@ const (
 // Patient is the same client for reading in bulk: each of its reads is tried a few times before it fails
 // with trouble that may pass. A list of a hundred pages would hardly ever be read to its end if one refused
 // page spoilt it. Its reads are in no hurry. Writes are sent once, as ever.
-func (c *Client) Patient() *Client {
+//
+// Unless says is nil it is told with what a read has failed that is tried again, by many reads at once.
+func (c *Client) Patient(says func(failed *Error)) *Client {
 	patient := *c
-	patient.tries, patient.reads = patientTries, unhurried
+	patient.tries, patient.reads, patient.says = patientTries, unhurried, says
 	return &patient
 }
 
@@ -60,6 +62,9 @@ func (c *Client) askAgain(ctx context.Context, err error, try int) bool {
 	}
 	if pause > longestPause {
 		return false
+	}
+	if c.says != nil {
+		c.says(e)
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

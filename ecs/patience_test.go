@@ -34,7 +34,7 @@ func TestPatience(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, test.first, func(t *testing.T, client *ecs.Client, asked *int) {
 				begun := time.Now()
-				_, err := client.Patient().Server(t.Context(), serverID)
+				_, err := client.Patient(nil).Server(t.Context(), serverID)
 				assert.Equal(t, test.asked, *asked)
 				assert.Equal(t, test.waited, time.Since(begun))
 				if test.want == "" {
@@ -53,7 +53,7 @@ func TestPatienceEndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		begun := time.Now()
-		_, err := client.Patient().Server(ctx, serverID)
+		_, err := client.Patient(nil).Server(ctx, serverID)
 		require.Error(t, err)
 		assert.Equal(t, 1, *asked)
 		assert.Equal(t, 3*time.Second, time.Since(begun))
@@ -66,7 +66,7 @@ func TestImpatience(t *testing.T) {
 		_, err := client.Server(t.Context(), serverID)
 		require.Error(t, err)
 		assert.Equal(t, 1, *asked)
-		outcome := client.Patient().StopServers(t.Context(), []string{serverID}, ecs.StopSoft)
+		outcome := client.Patient(nil).StopServers(t.Context(), []string{serverID}, ecs.StopSoft)
 		assert.Equal(t, ecs.Throttled, outcome.Kind)
 		assert.Equal(t, 2, *asked)
 	})

@@ -29,7 +29,7 @@ func TestNoCallWithoutAProject(t *testing.T) {
 	require.ErrorContains(t, out.Err, "the id of the project is not known yet")
 	assert.Empty(t, cloud.seen())
 
-	require.NoError(t, client.Patient().Resolve(t.Context()), "a copy finds it for all")
+	require.NoError(t, client.Patient(nil).Resolve(t.Context()), "a copy finds it for all")
 	assert.Equal(t, projectID, client.ProjectID())
 	assert.Equal(t, ecs.Accepted, client.ChangeOS(t.Context(), serverID, rootRequest()).Kind)
 	assert.Contains(t, cloud.seen()[0].target, "/v2/"+projectID+"/cloudservers/")

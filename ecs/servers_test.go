@@ -285,7 +285,7 @@ func TestAPageOfLargeServers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, got, 100)
 	cloud := newCloud(t, answering(200, page(400)))
-	_, err = clientOf(t, cloud).Patient().Servers(context.Background(), ecs.ServerQuery{})
+	_, err = clientOf(t, cloud).Patient(nil).Servers(context.Background(), ecs.ServerQuery{})
 	assert.ErrorContains(t, err, "larger than 16 MB")
 	assert.Len(t, cloud.seen(), 2, "smaller pages are tried, and no page twice")
 }

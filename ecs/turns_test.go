@@ -121,7 +121,7 @@ func TestNeverMoreCallsPerSecond(t *testing.T) {
 func TestCopiesShareTheTurns(t *testing.T) {
 	paced(t, 20, func(t *testing.T, client *ecs.Client, cloud *counter) {
 		begun := time.Now()
-		for _, copied := range []*ecs.Client{client, client.Patient(), client.Unhurried(), client.Urgent()} {
+		for _, copied := range []*ecs.Client{client, client.Patient(nil), client.Unhurried(), client.Urgent()} {
 			reads(t, copied, 50)
 		}
 		time.Sleep(time.Minute)

@@ -134,7 +134,11 @@ func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []st
 		switch {
 		case unbegun(pending):
 		case progress.Reading != "":
-			lines = append(lines, "a worker is still asking the cloud: "+progress.Reading)
+			line := "a worker is still asking the cloud: " + progress.Reading
+			if progress.Trouble != "" {
+				line += ", again after: " + progress.Trouble
+			}
+			lines = append(lines, line)
 		case details == nil: // otherwise it has just begun
 			lines = append(lines, "a worker is still asking the cloud")
 		}

@@ -183,7 +183,7 @@ func TestSlowPlanSaysWhy(t *testing.T) {
 			lab.StartWorker(test.env)
 			ran := machine.CLI(t, "plan", "-f", document, "--task-queue", lab.Queue)
 			assert.Equal(t, 1, ran.Code)
-			assert.Contains(t, ran.ErrOut, "a worker is still asking the cloud: servers\n")
+			assert.Contains(t, ran.ErrOut, "a worker is still asking the cloud: servers, again after: list servers: ")
 			for _, says := range test.says {
 				assert.Contains(t, ran.ErrOut, says)
 			}
