@@ -100,6 +100,9 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Window, e.state.FailedAt = 1, e.state.Now
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
+	if s.Attempts > 1 && !out.End.Failed() { // the log has told that it failed
+		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
+	}
 }
 
 // earlier begins what a server is since an attempt before the last one.
