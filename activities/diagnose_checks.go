@@ -230,8 +230,11 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	}
 	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
-	if err := d.earlier(ctx, &look); err != nil {
+	switch earlier, err := d.earlier(ctx, &look); {
+	case err != nil:
 		return refused(err)
+	case earlier.Held:
+		look.refuse("%s is held by a workflow that is under way: reimage server status %s", look.called(), d.in.ServerID)
 	}
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
 	if d.wasOK(CheckImage) {

@@ -86,7 +86,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		}
 		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
-		if err := s.earlier(ctx, &check); err != nil {
+		if _, err := s.earlier(ctx, &check); err != nil {
 			return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
 		}
 	}
@@ -124,15 +124,15 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 }
 
 // earlier looks for a change that was sent to the server before. One that may still come would come beside another.
-func (s site) earlier(ctx context.Context, check *preflight) error {
+func (s site) earlier(ctx context.Context, check *preflight) (Earlier, error) {
 	serverID, now := check.in.ServerID, check.result.Before
 	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
-		return err
+		return earlier, err
 	}
 	why, err := s.mayCome(ctx, earlier.Open, now)
 	if err != nil {
-		return err
+		return earlier, err
 	}
 	if why != "" {
 		check.refuse("%s has an earlier change that may still come: %s; %s %s", check.called(), why, rollout.MayComeRemedy, serverID)
@@ -141,7 +141,7 @@ func (s site) earlier(ctx context.Context, check *preflight) error {
 	if (power == "" || power == rollout.PowerAsBefore) && earlier.leftStopped(now) {
 		check.result.AsBefore = rollout.StatusActive
 	}
-	return nil
+	return earlier, nil
 }
 
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot

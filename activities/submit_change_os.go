@@ -47,6 +47,9 @@ type SubmitProgress struct {
 	// Settled is true when an earlier attempt was in doubt and taken for not accepted after the settle
 	// time. A refusal that means "busy" is then evidence that it was accepted after all.
 	Settled bool `json:"settled,omitempty"`
+	// Told is true when the workflow was reset, and the histories and the server have told that nothing comes of what was
+	// sent before.
+	Told bool `json:"told,omitempty"`
 	// Doing is what the attempt does, for whoever reads the heartbeat.
 	Doing string `json:"doing,omitempty"`
 }
@@ -84,17 +87,24 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 		return none, s.clean(ctx, err)
 	}
 	s.wasReset = first != activity.GetInfo(ctx).WorkflowExecution.RunID
-	s.runInDoubt = s.wasReset && !s.progress.Settled
+	s.runInDoubt = s.wasReset && !s.progress.Settled && !s.progress.Told
 	if s.site, err = s.at(ctx, s.in.Project); err != nil {
 		return none, s.clean(ctx, err)
 	}
 	if s.runInDoubt {
-		open, err := s.sentBefore(ctx, first)
+		open, told, err := s.sentBefore(ctx, first)
 		if err != nil {
 			return none, s.clean(ctx, err)
 		}
 		if open.Seen != "" {
 			return open, nil
+		}
+		if told {
+			s.doing(ctx, "what was sent before the workflow was reset is over: watching the server, whose view may trail behind")
+			if _, _, err := s.watch(ctx, func(rollout.Observation) bool { return false }); err != nil {
+				return none, s.clean(ctx, err)
+			}
+			s.runInDoubt, s.progress.Told = false, true
 		}
 	}
 	if s.inDoubt() {
@@ -124,47 +134,51 @@ func (s *submission) firstRun(ctx context.Context) (string, error) {
 
 // sentBefore looks for earlier changes that may still come, for a workflow that was reset: of a run that is no more, or one
 // that somebody has sent since. One of the workflow's own is followed to the verdict of its job, unless something newer
-// may have been sent: then the one's end would be taken for the other's. Beside any other one, nothing is sent either.
+// may have been sent: then the one's end would be taken for the other's. Beside any other one, nothing is sent either. A
+// request of its own whose answer was lost is for the server to tell.
 //
-// When there is none, no run is in doubt. It stays so: no other one can come while this one holds the server.
-func (s *submission) sentBefore(ctx context.Context, first string) (SubmitChangeOSResult, error) {
-	none := SubmitChangeOSResult{}
+// When there is none, it is told that no run is in doubt. It stays so: no other one can come while this one holds the server.
+func (s *submission) sentBefore(ctx context.Context, first string) (open SubmitChangeOSResult, told bool, err error) {
 	lock := lockID(s.Cloud.ProjectID(), s.in.ServerID)
 	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
-		return none, err
+		return open, false, err
 	}
 	if earlier.Held { // by a run that came after this one
-		return none, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
+		return open, false, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
 	}
 	lost := false
 	for _, change := range earlier.Open {
 		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
+		own := change.firstRunID == first
 		switch app, ok := errors.AsType[*temporal.ApplicationError](err); {
 		case ok && app.NonRetryable(): // what it is about may have been accepted
-			return none, again(app.Type(), errors.New(app.Message()), 0)
+			return open, false, again(app.Type(), errors.New(app.Message()), 0)
 		case err != nil:
-			return none, err
+			return open, false, err
 		case why == "":
-		case change.JobID == "":
-			lost = true // the server tells
-		case !lost && change.firstRunID == first:
-			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of a run before the workflow was reset is not over"}, nil
+		case own && change.JobID == "":
+			lost = true
+		case own && !lost:
+			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of a run before the workflow was reset is not over"}, false, nil
 		default:
-			return SubmitChangeOSResult{Seen: why}, nil
+			return SubmitChangeOSResult{Seen: why}, false, nil
 		}
 	}
 	if lost {
-		return none, nil
+		return open, false, nil
 	}
-	// Temporal deletes the run that ended first before any other of them. While it is there, no history was missed.
-	_, err = s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
 	if err != nil && !isA[*serviceerror.NotFound](err) {
-		return none, untoldOf(lock, err)
+		return open, false, untoldOf(lock, err)
 	}
-	s.runInDoubt = err != nil
-	return none, nil
+	closed := described.GetWorkflowExecutionInfo().GetCloseTime()
+	return open, closed != nil && time.Since(closed.AsTime()) < historiesAreKept, nil
 }
+
+// historiesAreKept is for how long after the end of the first of the runs no history of a later one can have been deleted:
+// half of what a namespace keeps that keeps little.
+const historiesAreKept = 12 * time.Hour
 
 // noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier
 // request may have been: that one may be the very reason for it. Only a server that is gone is gone.
@@ -312,10 +326,15 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
 // also tells as of when that is.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
+	return s.watch(ctx, func(server rollout.Observation) bool { return server.Exists })
+}
+
+// watch looks at the server until it shows what is enough, or has shown the same for the settle time.
+func (s *submission) watch(ctx context.Context, enough func(rollout.Observation) bool) (rollout.Observation, time.Time, error) {
 	steady := s.steadiness()
 	for {
 		server, lookedAt, err := s.look(ctx)
-		if err != nil || server.Exists || steady.see(server, lookedAt) >= s.Timing.Settle {
+		if err != nil || enough(server) || steady.see(server, lookedAt) >= s.Timing.Settle {
 			return server, lookedAt, err
 		}
 		if err := pause(ctx, s.Timing.Poll); err != nil {

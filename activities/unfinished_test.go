@@ -255,13 +255,6 @@ func (l *lab) remembers(runs ...pastruns.Run) {
 	l.acts.Temporal = past{lock: activities.LockIDPrefix + emulator.DefaultProjectID + "/" + l.server.ID, runs: runs}
 }
 
-// cannotDescribe has Temporal fail when it is asked to describe a run.
-func (l *lab) cannotDescribe(runID string) {
-	temporal := l.acts.Temporal.(past)
-	temporal.describeErr = map[string]error{runID: serviceerror.NewUnavailable("down")}
-	l.acts.Temporal = temporal
-}
-
 // was is the lab's server before it was changed, with that status.
 func (l *lab) was(status string) rollout.Observation {
 	return rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status}
@@ -290,7 +283,7 @@ func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
 
 // remedy is what to do about the lab's server.
 func (l *lab) remedy() string {
-	return "; wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing more comes of it: reimage server forget " + l.server.ID
+	return "; wait for its end (unpaid: pay or cancel its order in the cloud's console); when nothing more comes of it: reimage server forget " + l.server.ID
 }
 
 // TestPreflightFindsAnOpenOrder until it is paid.
@@ -512,6 +505,10 @@ func TestDoctorFindsAnOpenOrder(t *testing.T) {
 		found := look()
 		assert.Equal(l, activities.CheckFailed, found.Verdict)
 		assert.Equal(l, fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT", l.server.ID, job)+l.remedy(), found.Seen)
+		l.remembers(pastruns.Run{ID: "a", Running: true, Accepted: taken(job), Before: l.was(rollout.StatusShutoff)})
+		held := look()
+		assert.Equal(l, activities.CheckFailed, held.Verdict)
+		assert.Equal(l, fmt.Sprintf("one (%s) is held by a workflow that is under way: reimage server status %[1]s", l.server.ID), held.Seen)
 		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 		assert.Contains(l, look().Seen, "Temporal does not tell of earlier changes")
 	})
@@ -542,145 +539,6 @@ func TestPreflightAsksForEveryJobThatMayBeOpen(t *testing.T) {
 		assert.Contains(l, refusal(lost, first), "its job is not known", "the other job is over")
 		assert.Empty(l, refusal(first))
 	})
-}
-
-// TestSubmitAfterAResetWithAnOpenJob: the job that the run which is no more has left open is followed, and nothing is sent.
-// Beside that of somebody else nothing is sent either, but it tells nothing of this workflow.
-func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
-	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
-		job := l.sentBefore(rollout.StatusShutoff)
-		own := pastruns.Run{ID: ownRun, First: "a", Running: true}
-		sent := pastruns.Run{ID: "a", Accepted: taken(job), Before: l.was(rollout.StatusShutoff), Result: endedAs(rollout.FailedChanged)}
-		refused := pastruns.Run{ID: "b", Failed: endedWith(activities.ErrRefused, true), Result: endedAs(rollout.FailedIntact)}
-		lost := pastruns.Run{ID: "c", First: "a", Submits: true, Before: l.was(rollout.StatusShutoff)}
-		followed := activities.SubmitChangeOSResult{JobID: job, Seen: "the job of a run before the workflow was reset is not over"}
-		pending := activities.SubmitChangeOSResult{Seen: "its job " + job + " is PENDING_PAYMENT"}
-		others := sent
-		others.First = "somebody else's"
-		again := sent
-		again.ID, again.First = "d", "a"
-		for name, test := range map[string]struct {
-			runs   []pastruns.Run
-			from   attempt
-			answer activities.SubmitChangeOSResult
-		}{
-			"of the first run":           {[]pastruns.Run{own, sent}, attempt{}, followed},
-			"after one that was refused": {[]pastruns.Run{own, refused, sent}, attempt{}, followed},
-			"of a reset one":             {[]pastruns.Run{own, again, refused}, attempt{}, followed},
-			"by a later attempt":         {[]pastruns.Run{own, sent}, attempt{number: 2}, followed}, // none before it can have sent
-			"a newer one may have sent":  {[]pastruns.Run{own, lost, sent}, attempt{}, pending},
-			"of somebody else":           {[]pastruns.Run{own, others}, attempt{}, pending},
-		} {
-			l.remembers(test.runs...)
-			end := run(l, l.acts.SubmitChangeOS, l.submission(), test.from)
-			require.NoError(l, end.err, name)
-			assert.Equal(l, test.answer, end.result, name)
-			assert.Equal(l, 1, l.sent(), name)
-		}
-
-		l.remembers(pastruns.Run{ID: "z", Running: true}, own, sent)
-		failsWith(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err, activities.ErrNotSent, false)
-		l.remembers(own, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
-		down := run(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
-		assert.ErrorContains(l, down.err, "Temporal does not tell of earlier changes")
-		assert.EqualValues(l, 1, read[activities.SubmitProgress](l, down.last()).Clean, "this attempt has sent nothing")
-		assert.Equal(l, 1, l.sent())
-
-		l.remembers(own, others)
-		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
-			if strings.Contains(r.URL.Path, "/jobs/") {
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(http.StatusUnauthorized)
-				_, _ = w.Write([]byte(`{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information"}`))
-			}
-			return strings.Contains(r.URL.Path, "/jobs/")
-		}
-		failsWith(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err, activities.ErrCredentials, false)
-		l.answer = nil
-
-		l.remembers(own, lost)
-		require.NoError(l, l.cloud.CancelOrder(job))
-		end := run(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
-		require.NoError(l, end.err)
-		assert.NotEmpty(l, end.result.JobID, "its answer was lost, and the server tells")
-		assert.NotEqual(l, job, end.result.JobID)
-	})
-}
-
-// TestSubmitIsNotToldOfResets: nothing is sent unless Temporal tells whether the workflow was reset.
-func TestSubmitIsNotToldOfResets(t *testing.T) {
-	inLab(t, stopped(), func(l *lab) {
-		l.remembers(pastruns.Run{ID: ownRun, Running: true})
-		l.cannotDescribe(ownRun)
-		c := persist(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
-		failsWith(l, c.err, activities.ErrNotSent, false)
-		assert.ErrorContains(l, c.err, "Temporal does not tell whether its workflow was reset: down")
-		assert.Zero(l, l.sent())
-	})
-}
-
-// TestSubmitAfterAResetThatLeavesNoDoubt: the histories tell that nothing comes of what was sent before, so its trace on the
-// server is no sign of anything. As long as all of them are there.
-func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
-	for name, test := range map[string]struct {
-		first   func(before rollout.Observation) pastruns.Run
-		attempt int32
-		change  func(*emulator.Server)
-		since   []pastruns.Run
-		untold  bool   // whether the first run is there
-		seen    string // in place of a request
-		fails   string
-	}{
-		"its job failed": {},
-		"it was refused": {first: func(rollout.Observation) pastruns.Run {
-			return pastruns.Run{ID: "a", Failed: endedWith(activities.ErrRefused, true), Result: endedAs(rollout.FailedIntact)}
-		}},
-		"somebody else's has come before, and the cloud has forgotten it": {first: func(before rollout.Observation) pastruns.Run {
-			return pastruns.Run{ID: "a", Result: endedAs(rollout.FailedIntact)}
-		}, since: []pastruns.Run{{ID: "b", Accepted: taken("job-2"), Job: heard(activities.JobForgotten, ""), Result: endedAs(rollout.Done)}}},
-		"it is no more": {first: func(rollout.Observation) pastruns.Run { return pastruns.Run{ID: "z"} }, seen: "the cloud worked on it at "},
-		"it was lost": {first: func(before rollout.Observation) pastruns.Run {
-			return pastruns.Run{ID: "a", Submits: true, Before: before}
-		}, seen: "the cloud worked on it at "},
-		"an attempt was made since":   {attempt: 2, seen: "the cloud worked on it at "},
-		"Temporal does not tell":      {untold: true, fails: "Temporal does not tell of earlier changes"},
-		"it has come":                 {change: func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, seen: "the system disk is no longer "},
-		"its failure left it running": {change: func(s *emulator.Server) { s.Status = "ACTIVE" }, fails: "somebody else started it; nothing was sent"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inLab(t, stopped(), func(l *lab) {
-				in := l.submission()
-				in.Updated = "2026-01-01T00:00:00Z"
-				l.update(func(s *emulator.Server) {}) // the trace
-				if test.change != nil {
-					l.update(test.change)
-				}
-				first := pastruns.Run{ID: "a", Accepted: taken("job-1"), Before: l.was(rollout.StatusShutoff), Job: heard(activities.JobFailed, "FAIL"), Result: endedAs(rollout.FailedIntact)}
-				if test.first != nil {
-					first = test.first(l.was(rollout.StatusShutoff))
-				}
-				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Running: true}}, append(test.since, first)...)...)
-				if test.untold {
-					l.cannotDescribe("a")
-				}
-				end := run(l, l.acts.SubmitChangeOS, in, attempt{number: max(1, test.attempt)})
-				switch {
-				case test.fails != "":
-					assert.ErrorContains(l, end.err, test.fails)
-					assert.Zero(l, l.sent())
-				case test.seen != "":
-					require.NoError(l, end.err)
-					assert.Contains(l, end.result.Seen, test.seen)
-					assert.Zero(l, l.sent())
-				default:
-					require.NoError(l, end.err)
-					assert.NotEmpty(l, end.result.JobID)
-					assert.Empty(l, end.result.Seen)
-					assert.Less(l, end.took, testTiming().Settle)
-				}
-			})
-		})
-	}
 }
 
 // TestPlansFindAnOpenOrder: before anything is touched, and again before the rollout begins. A server that runs and is

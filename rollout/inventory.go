@@ -15,7 +15,7 @@ type Inventory struct {
 }
 
 // MayComeRemedy is what to do about a server with an earlier change that may still come. The id of the server follows.
-const MayComeRemedy = "wait for its end (an unpaid order: pay it in the cloud's console, or cancel it there); when nothing more comes of it: reimage server forget"
+const MayComeRemedy = "wait for its end (unpaid: pay or cancel its order in the cloud's console); when nothing more comes of it: reimage server forget"
 
 // InventoryServer is a server as the cloud shows it.
 type InventoryServer struct {

@@ -92,16 +92,24 @@ func (o *outlooks) of(ctx context.Context, p rollout.Progress, patience time.Dur
 
 // outlook reads what the histories of a server tell of what may still come to it.
 func (r *rolloutRun) outlook(ctx context.Context, project, serverID string) (progressview.Outlook, error) {
-	earlier, err := activities.SentTo(ctx, r.session.client, workflows.ChangeOSID(project, serverID), "")
-	switch {
-	case err != nil || earlier.Held:
+	lock := workflows.ChangeOSID(project, serverID)
+	earlier, err := activities.SentTo(ctx, r.session.client, lock, "")
+	if err != nil || earlier.Held {
 		return progressview.MayCome, err
-	case len(earlier.Open) == 0:
-		return progressview.NothingComes, nil
-	case !earlier.Open[0].UnderWaySince.IsZero():
-		return progressview.UnderWay, nil
 	}
-	return progressview.MayCome, nil
+	if len(earlier.Open) > 0 {
+		// A word is refused while the cloud works on the job, but not for ever.
+		if since := earlier.Open[0].UnderWaySince; !since.IsZero() && time.Since(since) < workflows.StuckAfter {
+			return progressview.UnderWay, nil
+		}
+		return progressview.MayCome, nil
+	}
+	// No history at all tells nothing.
+	_, err = r.session.client.DescribeWorkflowExecution(ctx, lock, "")
+	if err != nil {
+		return progressview.MayCome, err
+	}
+	return progressview.NothingComes, nil
 }
 
 // warnOfRetry names the servers that are to be tried again in vain while their earlier change may still come.

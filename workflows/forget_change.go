@@ -37,8 +37,8 @@ func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollou
 	return result, nil
 }
 
-// stuckAfter is longer than any job takes once it is worked on: the cloud deletes it a day after its end.
-const stuckAfter = 24 * time.Hour
+// StuckAfter is longer than any job takes once it is worked on: the cloud deletes it a day after its end.
+const StuckAfter = 24 * time.Hour
 
 // mayBeForgotten has the cloud asked for the job: one that it works on comes, whatever anybody says, unless it was seen
 // working on it a day ago; and one that is over needs nobody's word.
@@ -60,7 +60,7 @@ func mayBeForgotten(ctx workflow.Context, in activities.ForgetChangeInput) error
 		if since.IsZero() { // this word is the first to see it; those to come find it in the history
 			since = workflow.Now(ctx)
 		}
-		if stuck := since.Add(stuckAfter); workflow.Now(ctx).Before(stuck) {
+		if stuck := since.Add(StuckAfter); workflow.Now(ctx).Before(stuck) {
 			return standsAgainst("its job %s is %s: wait for its end; if it is still so at %s, say it again", in.JobID, job.Status, stuck.UTC().Format(time.RFC3339))
 		}
 	}

@@ -25,6 +25,7 @@ type Run struct {
 	First   string // the run from which it was reset. Empty for not
 	Began   time.Time
 	Running bool
+	Closed  time.Time // zero for not told
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
 	Forgets []string
 	// About is the job that the word is about.
@@ -63,9 +64,13 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 	case r.Result == nil && !r.Broken:
 		status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	}
-	return &workflow.WorkflowExecutionInfo{
+	info := &workflow.WorkflowExecutionInfo{
 		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began), FirstRunId: r.first(),
 	}
+	if !r.Closed.IsZero() {
+		info.CloseTime = timestamppb.New(r.Closed)
+	}
+	return info
 }
 
 // History has those events of the run that tell what was sent.

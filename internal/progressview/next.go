@@ -90,7 +90,7 @@ type Outlook int
 const (
 	MayCome      Outlook = iota // also when nobody was asked
 	UnderWay                    // the cloud was seen to work on it
-	NothingComes                // it is over, or somebody has said so
+	NothingComes                // it is over, or somebody has said so, as far as is known
 )
 
 func (v View) mayChangeYet(s rollout.ServerProgress) bool {
@@ -161,7 +161,7 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	lead := ""
 	switch {
 	case unseen(s) && v.Outlook[s.ID] == NothingComes:
-		lead = "nothing comes of its change any more (who said so: reimage server status " + s.ID + "): "
+		lead = "no change of it that may still come is known any more (reimage server status " + s.ID + " tells of the last): "
 	case v.Outlook[s.ID] == UnderWay:
 		lead = "the cloud was seen to work on its change: wait for its end, then "
 	case v.mayChangeYet(s):

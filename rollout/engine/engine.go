@@ -120,8 +120,8 @@ func (s *Server) still(found string) string {
 	if made == "" {
 		return cut(found)
 	}
-	share := maxReason * 3 / 4 // what was found last ends with what to do about it
-	return cutTo(share, found) + earlier + cutTo(maxReason-share-len(earlier), made)
+	found = cutTo(maxReason-len(earlier)-70, found) // it ends with what to do about it
+	return found + earlier + cutTo(maxReason-len(found)-len(earlier), made)
 }
 
 // said is why the server ended so. An attempt that touched nothing does not tell what one before it left behind.

@@ -2,14 +2,18 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -152,7 +156,7 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 	stands := machine.CLI(t, "status", plan.Name).Out
 	assert.NotContains(t, stands, "when nothing comes of its change any more", "it is forgotten")
 	assert.NotContains(t, stands, "in vain")
-	assert.Contains(t, stands, "nothing comes of its change any more (who said so: reimage server status "+server.ID+")")
+	assert.Contains(t, stands, "no change of it that may still come is known any more (reimage server status "+server.ID+" tells of the last)")
 	assert.Empty(t, retry())
 	assert.Equal(t, rollout.Completed, lab.Rolled(run).End)
 	after, _ := lab.Cloud.Server(server.ID)
@@ -230,6 +234,42 @@ func TestForgetWhatIsPaid(t *testing.T) {
 	assert.Equal(t, 1, forget.Code)
 	assert.Regexp(t, "is not forgotten: its job "+ended.JobID+" is (RUNNING: wait for its end|over \\(succeeded\\))", forget.ErrOut)
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out, "the change may still come", "a word that was not taken hides no change")
+}
+
+// TestDeletedHistoryIsTheLastWayOut, of a change whose job the cloud answers with trouble for good: nobody is believed then.
+func TestDeletedHistoryIsTheLastWayOut(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unpaid())
+	lab.StartWorker(nil)
+	server := lab.Server("SHUTOFF")
+	image := lab.OtherImage(server).ID
+	change := []string{"server", server.ID, "--image", image, "--yes", "--deadline", "15s", "--task-queue", lab.Queue}
+	require.Equal(t, 2, machine.CLI(t, change...).Code)
+	trouble, err := http.NewRequestWithContext(t.Context(), http.MethodPut, lab.URL+"/_emulator/faults", strings.NewReader(
+		`{"faults": [{"op": "job", "kind": "refuse", "status": 403, "code": "Pdp.0001", "times": -1}]}`))
+	require.NoError(t, err)
+	answer, err := http.DefaultClient.Do(trouble)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+
+	forget := machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue)
+	assert.Equal(t, 1, forget.Code)
+	assert.Contains(t, forget.ErrOut, "cannot be asked for")
+	refused := machine.CLI(t, change...)
+	assert.Equal(t, 1, refused.Code)
+	assert.Contains(t, refused.ErrOut, "the cloud does not tell")
+	stands := machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue)
+	named := regexp.MustCompile(`\(workflow (\S+), run (\S+)\)`).FindStringSubmatch(stands.ErrOut)
+	require.Len(t, named, 3, stands.ErrOut)
+
+	_, err = machine.Temporal.Client.WorkflowService().DeleteWorkflowExecution(t.Context(), &workflowservice.DeleteWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: named[1], RunId: named[2]},
+	})
+	require.NoError(t, err)
+	lab.Cloud.ClearFaults()
+	lab.Eventually("the change is forgotten and another one is made", func() bool { return machine.CLI(t, change...).Code == 0 })
+	assert.Equal(t, 2, lab.Accepted(server.ID))
 }
 
 // TestForgetSeveral takes one word for all, and none when there is something against one.
