@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/pastruns"
 )
 
 // forgetful is a Temporal without any workflow.
@@ -31,16 +31,16 @@ func (forgetful) ListWorkflow(context.Context, *workflowservice.ListWorkflowExec
 	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
 }
 
-// DescribeWorkflowExecution knows the run that asks. It was not reset.
-func (forgetful) DescribeWorkflowExecution(_ context.Context, _, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	if runID != ownRun {
-		return nil, serviceerror.NewNotFound("workflow not found")
-	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{FirstRunId: ownRun}}, nil
+func (forgetful) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return nil, serviceerror.NewNotFound("workflow not found")
 }
 
-func (forgetful) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
-	panic("there is no history")
+// GetWorkflowHistory knows the run that asks. It was not reset.
+func (forgetful) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+	if runID != ownRun {
+		panic("there is no history")
+	}
+	return pastruns.Run{ID: ownRun}.History()
 }
 
 // waiting is a Temporal that still waits for the attempt, unless the function says otherwise.

@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/rollout"
@@ -56,6 +58,35 @@ func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInf
 	return read, nil
 }
 
+// runsBefore are the runs from which the workflow of the activity was reset, the first of all first. None when it was not:
+// they may have gone further than this one knows. The workflow cannot tell by what it schedules, because a reset may keep
+// that, and begin the activity anew.
+func (s site) runsBefore(ctx context.Context) (runs []string, err error) {
+	this := activity.GetInfo(ctx).WorkflowExecution
+	untold := func(err error) error {
+		return fmt.Errorf("Temporal does not tell whether its workflow was reset: %w", err)
+	}
+	for events := s.Temporal.GetWorkflowHistory(ctx, this.ID, this.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		event, err := events.Next()
+		if err != nil {
+			return nil, untold(err)
+		}
+		if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil { // a reset keeps it
+			if started.GetOriginalExecutionRunId() == this.RunID {
+				return nil, nil
+			}
+			runs = append(runs, started.GetOriginalExecutionRunId())
+		}
+		if failed := event.GetWorkflowTaskFailedEventAttributes(); failed.GetCause() == enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW {
+			runs = append(runs, failed.GetBaseRunId())
+		}
+	}
+	if len(runs) == 0 || runs[0] == "" {
+		return nil, untold(errors.New("its history has no beginning"))
+	}
+	return runs, nil
+}
+
 func (r *pastRun) event(e *history.HistoryEvent) error {
 	if started := e.GetWorkflowExecutionStartedEventAttributes(); started != nil {
 		return r.started(started)
@@ -80,7 +111,7 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 }
 
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
-	r.firstRunID = e.GetFirstExecutionRunId()
+	r.firstRunID = e.GetOriginalExecutionRunId()
 	if e.GetWorkflowType().GetName() == ForgetChangeName {
 		var in ForgetChangeInput
 		err := decode(e.GetInput(), &in)

@@ -56,11 +56,12 @@ func (e Earlier) leftStopped(now rollout.Observation) bool {
 	return now.Status == rollout.StatusShutoff && now.VolumeID != "" && now.VolumeID == e.LeftOff
 }
 
-// SentTo reads what was sent to a server from the runs of the workflow that locks it. The run except is passed over.
+// SentTo reads what was sent to a server from the runs of the workflow that locks it. The run except is passed over; known
+// are others that there are.
 //
 // The newest run is read by the lock itself. Only when it does not tell, and for whoever holds the lock, the others are
 // looked for in Temporal's list, which may serve no more than ten questions a second.
-func SentTo(ctx context.Context, t Temporal, lockID, except string) (Earlier, error) {
+func SentTo(ctx context.Context, t Temporal, lockID, except string, known ...string) (Earlier, error) {
 	described, err := t.DescribeWorkflowExecution(ctx, lockID, "")
 	switch {
 	case isA[*serviceerror.NotFound](err):
@@ -76,7 +77,7 @@ func SentTo(ctx context.Context, t Temporal, lockID, except string) (Earlier, er
 	if told, err := w.over(ctx, newest); err != nil || told {
 		return w.found, err
 	}
-	runs, err := runsUpTo(ctx, t, lockID, runID(newest))
+	runs, err := runsUpTo(ctx, t, lockID, append(known, runID(newest))...)
 	if err != nil {
 		return Earlier{}, err
 	}
@@ -104,23 +105,23 @@ func AwaitListed(ctx context.Context, t Temporal, workflowID, runID string) erro
 	return err
 }
 
-// runsUpTo are the runs of a workflow as listed, with the newest. A list that does not have that one yet may lack earlier
-// ones too, and is not believed.
-func runsUpTo(ctx context.Context, t Temporal, lockID, newest string) ([]*workflow.WorkflowExecutionInfo, error) {
+// runsUpTo are the runs of a workflow as listed, with those that are known, the newest among them. A list that does not have
+// those yet may lack others too, and is not believed.
+func runsUpTo(ctx context.Context, t Temporal, lockID string, known ...string) ([]*workflow.WorkflowExecutionInfo, error) {
 	for patience := time.Now().Add(listPatience); ; {
 		var runs []*workflow.WorkflowExecutionInfo
-		complete := false
+		missing := slices.Clone(known)
 		err := list(ctx, t, "WorkflowId = '"+lockID+"'", func(run *workflow.WorkflowExecutionInfo) {
 			runs = append(runs, run)
-			complete = complete || runID(run) == newest
+			missing = slices.DeleteFunc(missing, func(id string) bool { return id == runID(run) })
 		})
 		switch {
 		case err != nil:
 			return nil, untoldOf(lockID, err)
-		case complete:
+		case len(missing) == 0:
 			return runs, nil
 		case time.Now().After(patience):
-			return nil, untoldOf(lockID, errors.New("its list trails behind and does not have run "+newest))
+			return nil, untoldOf(lockID, errors.New("its list trails behind and does not have run "+missing[0]))
 		}
 		select {
 		case <-ctx.Done():

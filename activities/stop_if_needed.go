@@ -2,6 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -44,5 +47,14 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	}
 	first := isFirst(ctx)
 	server, err := stop.run(ctx)
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrForeignDisk {
+		before, untold := stop.runsBefore(ctx)
+		if untold != nil {
+			return StopIfNeededResult{}, untold
+		}
+		if len(before) > 0 { // a run before the workflow was reset may have given it that disk: the submission finds out
+			err = nil
+		}
+	}
 	return StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: stop.lost || !first}, err
 }

@@ -82,17 +82,17 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 // run settles an earlier request if it is in doubt, and sends unless that one was accepted.
 func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 	none := SubmitChangeOSResult{}
-	first, err := s.firstRun(ctx)
+	before, err := s.runsBefore(ctx)
 	if err != nil {
-		return none, s.clean(ctx, err)
+		return none, s.clean(ctx, again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: %w", s.in.ServerID, err), 0))
 	}
-	s.wasReset = first != activity.GetInfo(ctx).WorkflowExecution.RunID
+	s.wasReset = len(before) > 0
 	s.runInDoubt = s.wasReset && !s.progress.Settled && !s.progress.Told
 	if s.site, err = s.at(ctx, s.in.Project); err != nil {
 		return none, s.clean(ctx, err)
 	}
 	if s.runInDoubt {
-		open, told, err := s.sentBefore(ctx, first)
+		open, told, err := s.sentBefore(ctx, before)
 		if err != nil {
 			return none, s.clean(ctx, err)
 		}
@@ -121,33 +121,30 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 	return s.send(ctx)
 }
 
-// firstRun is the run of the workflow from which all others were reset: this one when none was. The workflow cannot tell
-// by what it schedules: a reset may keep that, and begin the activity anew.
-func (s *submission) firstRun(ctx context.Context) (string, error) {
-	this := activity.GetInfo(ctx).WorkflowExecution
-	described, err := s.Temporal.DescribeWorkflowExecution(ctx, this.ID, this.RunID)
-	if err != nil {
-		return "", again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: Temporal does not tell whether its workflow was reset: %w", s.in.ServerID, err), 0)
-	}
-	return described.GetWorkflowExecutionInfo().GetFirstRunId(), nil
-}
-
 // sentBefore looks for earlier changes that may still come, for a workflow that was reset: of a run that is no more, or one
 // that somebody has sent since. One of the workflow's own is followed to the verdict of its job, unless something newer
 // may have been sent: then the one's end would be taken for the other's. Beside any other one, nothing is sent either. A
 // request of its own whose answer was lost is for the server to tell.
 //
 // When there is none, it is told that no run is in doubt. It stays so: no other one can come while this one holds the server.
-func (s *submission) sentBefore(ctx context.Context, first string) (open SubmitChangeOSResult, told bool, err error) {
-	lock := lockID(s.Cloud.ProjectID(), s.in.ServerID)
-	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID)
+func (s *submission) sentBefore(ctx context.Context, before []string) (open SubmitChangeOSResult, told bool, err error) {
+	lock, first := lockID(s.Cloud.ProjectID(), s.in.ServerID), before[0]
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
+	if err != nil && !isA[*serviceerror.NotFound](err) {
+		return open, false, untoldOf(lock, err)
+	}
+	closed := described.GetWorkflowExecutionInfo().GetCloseTime()
+	if told = closed != nil && time.Since(closed.AsTime()) < historiesAreKept; !told {
+		before = nil
+	}
+	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID, before...)
 	if err != nil {
 		return open, false, err
 	}
 	if earlier.Held { // by a run that came after this one
 		return open, false, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
 	}
-	lost := false
+	lost := false // a request whose answer is for the server to tell
 	for _, change := range earlier.Open {
 		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
 		own := change.firstRunID == first
@@ -157,23 +154,15 @@ func (s *submission) sentBefore(ctx context.Context, first string) (open SubmitC
 		case err != nil:
 			return open, false, err
 		case why == "":
-		case own && change.JobID == "":
+		case own && change.JobID == "" && change.Unreadable == "":
 			lost = true
-		case own && !lost:
+		case own && change.JobID != "" && !lost:
 			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of a run before the workflow was reset is not over"}, false, nil
 		default:
 			return SubmitChangeOSResult{Seen: why}, false, nil
 		}
 	}
-	if lost {
-		return open, false, nil
-	}
-	described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
-	if err != nil && !isA[*serviceerror.NotFound](err) {
-		return open, false, untoldOf(lock, err)
-	}
-	closed := described.GetWorkflowExecutionInfo().GetCloseTime()
-	return open, closed != nil && time.Since(closed.AsTime()) < historiesAreKept, nil
+	return open, told && !lost, nil
 }
 
 // historiesAreKept is for how long after the end of the first of the runs no history of a later one can have been deleted:
@@ -259,7 +248,7 @@ func (s *submission) touched(server rollout.Observation) bool {
 
 // noLonger names what a change leaves that came.
 func (s *submission) noLonger() string {
-	return fmt.Sprintf("the system disk is no longer %s", s.in.Before.VolumeID)
+	return fmt.Sprintf("the system disk is no longer %s of image %s", s.in.Before.VolumeID, s.in.Before.ImageID)
 }
 
 // trace names what a change leaves that failed early: nothing else.
@@ -290,7 +279,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	switch {
 	case s.progress.Settled && s.touched(server):
 		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
-	case s.wasReset && server.Exists && server.VolumeID != s.in.Before.VolumeID: // the run that is no more has changed it, or somebody since
+	case s.wasReset && server.Exists && server.Fingerprint != s.in.Before: // the run that is no more has changed it, or somebody since
 		return SubmitChangeOSResult{Seen: s.noLonger()}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {

@@ -29,6 +29,8 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 		pending := activities.SubmitChangeOSResult{Seen: "its job " + job + " is PENDING_PAYMENT"}
 		others := sent
 		others.First = "somebody else's"
+		unreadable := lost
+		unreadable.Broken = true
 		othersLost := lost
 		othersLost.First = "somebody else's"
 		again := sent
@@ -43,6 +45,7 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 			"of a reset one":             {[]pastruns.Run{own, again, refused}, attempt{}, followed},
 			"by a later attempt":         {[]pastruns.Run{own, sent}, attempt{number: 2}, followed}, // none before it can have sent
 			"a newer one may have sent":  {[]pastruns.Run{own, lost, sent}, attempt{}, pending},
+			"its result cannot be read":  {[]pastruns.Run{own, unreadable}, attempt{}, activities.SubmitChangeOSResult{Seen: "it may have been sent, and what became of it cannot be read (run c, event 40 cannot be decoded: payload item 0: unable to decode: json: cannot unmarshal string into Go value of type rollout.ServerResult)"}},
 			"somebody's answer is lost":  {[]pastruns.Run{own, othersLost}, attempt{}, activities.SubmitChangeOSResult{Seen: "it may have been sent, its job is not known, and it was not seen to come"}},
 			"of somebody else":           {[]pastruns.Run{own, others}, attempt{}, pending},
 		} {
@@ -86,7 +89,7 @@ func TestSubmitAfterAResetWithAnOpenJob(t *testing.T) {
 func TestSubmitIsNotToldOfResets(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.remembers(pastruns.Run{ID: ownRun, Running: true})
-		l.cannotDescribe(ownRun)
+		l.cannotTell(ownRun)
 		for _, scheduled := range []time.Duration{0, activities.SubmitPatience + time.Minute} { // what a run before has sent is not given up
 			end := run(l, l.acts.SubmitChangeOS, l.submission(), attempt{scheduled: time.Now().Add(-scheduled)})
 			failsWith(l, end.err, activities.ErrNotSent, false)
@@ -121,10 +124,11 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 		"it was lost": {first: func(before rollout.Observation) pastruns.Run {
 			return pastruns.Run{ID: "a", Submits: true, Before: before}
 		}, seen: "the cloud worked on it at "},
-		"an attempt was made since":   {attempt: 2, seen: "the cloud worked on it at "},
-		"Temporal does not tell":      {untold: true, fails: "Temporal does not tell of earlier changes"},
-		"it has come":                 {change: func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, seen: "the system disk is no longer "},
-		"its failure left it running": {change: func(s *emulator.Server) { s.Status = "ACTIVE" }, fails: "somebody else started it; nothing was sent"},
+		"an attempt was made since":                   {attempt: 2, seen: "the cloud worked on it at "},
+		"Temporal does not tell":                      {untold: true, fails: "Temporal does not tell of earlier changes"},
+		"it has come":                                 {change: func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, seen: "the system disk is no longer "},
+		"its failure left another image in the books": {change: func(s *emulator.Server) { s.ImageID = "99999999-2222-4333-8444-555555555555" }, seen: "the system disk is no longer "},
+		"its failure left it running":                 {change: func(s *emulator.Server) { s.Status = "ACTIVE" }, fails: "somebody else started it; nothing was sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -141,7 +145,7 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 				first.Closed = time.Now().Add(-max(test.ended, time.Minute))
 				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Running: true}}, append(test.since, first)...)...)
 				if test.untold {
-					l.cannotDescribe("a")
+					l.cannotTell("a")
 				}
 				end := run(l, l.acts.SubmitChangeOS, in, attempt{number: max(1, test.attempt)})
 				switch {
@@ -161,6 +165,33 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSubmitAfterAResetDoesNotBelieveAListThatLacksARun, of which it knows.
+func TestSubmitAfterAResetDoesNotBelieveAListThatLacksARun(t *testing.T) {
+	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
+		job := l.sentBefore(rollout.StatusShutoff)
+		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a", Accepted: taken(job), Before: l.was(rollout.StatusShutoff), Closed: time.Now()})
+		temporal := l.acts.Temporal.(past)
+		temporal.unlisted = "a"
+		l.acts.Temporal = temporal
+		end := run(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
+		assert.ErrorContains(l, end.err, "its list trails behind and does not have run a")
+		assert.Equal(l, 1, l.sent())
+	})
+}
+
+// TestStopAfterAResetLeavesAnotherDiskToTheSubmission: it may be the own change that has come.
+func TestStopAfterAResetLeavesAnotherDiskToTheSubmission(t *testing.T) {
+	inLab(t, running(), func(l *lab) {
+		in := activities.StopIfNeededInput{ServerID: l.server.ID, Disk: "another"}
+		failsWith(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, activities.ErrForeignDisk, true)
+		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a"})
+		require.NoError(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err)
+		l.cannotTell(ownRun)
+		assert.ErrorContains(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, "Temporal does not tell whether its workflow was reset: down")
+		assert.Empty(l, l.writes("stop"))
+	})
 }
 
 // TestSubmitAfterAResetDoesNotBelieveAStaleView: the job of the run before is over, and the server does not show it yet.
@@ -214,9 +245,9 @@ func TestSubmitAfterAResetRemembersWhatItWasTold(t *testing.T) {
 	}
 }
 
-// cannotDescribe has Temporal fail when it is asked to describe a run.
-func (l *lab) cannotDescribe(runID string) {
+// cannotTell has Temporal fail when it is asked about a run.
+func (l *lab) cannotTell(runID string) {
 	temporal := l.acts.Temporal.(past)
-	temporal.describeErr = map[string]error{runID: serviceerror.NewUnavailable("down")}
+	temporal.untold = map[string]error{runID: serviceerror.NewUnavailable("down")}
 	l.acts.Temporal = temporal
 }

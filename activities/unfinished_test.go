@@ -31,12 +31,13 @@ import (
 // past is a Temporal that keeps runs of one workflow, the newest first.
 type past struct {
 	forgetful
-	lock        string // the id of the workflow
-	runs        []pastruns.Run
-	listErr     error
-	describeErr map[string]error // by run
-	listed      *int             // how often the list was asked for
-	listsFrom   time.Time        // until then it has no run
+	lock      string // the id of the workflow
+	runs      []pastruns.Run
+	listErr   error
+	untold    map[string]error // by run
+	unlisted  string           // a run that the list lacks
+	listed    *int             // how often the list was asked for
+	listsFrom time.Time        // until then it has no run
 }
 
 func (p past) info(i int) *workflow.WorkflowExecutionInfo {
@@ -45,15 +46,12 @@ func (p past) info(i int) *workflow.WorkflowExecutionInfo {
 	return run.Info(p.lock)
 }
 
-func (p past) DescribeWorkflowExecution(ctx context.Context, id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (p past) DescribeWorkflowExecution(_ context.Context, id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	i := slices.IndexFunc(p.runs, func(run pastruns.Run) bool { return runID == "" || run.ID == runID })
-	switch {
-	case i < 0 && runID == ownRun:
-		return p.forgetful.DescribeWorkflowExecution(ctx, id, runID)
-	case i < 0 || id != p.lock && runID != ownRun: // which the SDK's test environment calls by a name of its own
+	if i < 0 || id != p.lock {
 		return nil, serviceerror.NewNotFound("workflow not found")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: p.info(i)}, p.describeErr[runID]
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: p.info(i)}, p.untold[runID]
 }
 
 // ListWorkflow lists the runs two a page, and in a wrong order: Temporal promises none.
@@ -71,7 +69,9 @@ func (p past) ListWorkflow(_ context.Context, request *workflowservice.ListWorkf
 	}
 	from := 2 * len(request.GetNextPageToken())
 	for i := from; i < min(from+2, len(p.runs)); i++ {
-		answer.Executions = append(answer.Executions, p.info(len(p.runs)-1-i))
+		if run := p.info(len(p.runs) - 1 - i); run.GetExecution().GetRunId() != p.unlisted {
+			answer.Executions = append(answer.Executions, run)
+		}
 	}
 	if from+2 < len(p.runs) {
 		answer.NextPageToken = make([]byte, from/2+1)
@@ -80,10 +80,16 @@ func (p past) ListWorkflow(_ context.Context, request *workflowservice.ListWorkf
 }
 
 func (p past) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+	if err := p.untold[runID]; err != nil {
+		return pastruns.Untold(err)
+	}
 	for _, run := range p.runs {
 		if run.ID == runID {
 			return run.History()
 		}
+	}
+	if runID == ownRun {
+		return pastruns.Run{ID: ownRun}.History()
 	}
 	panic("no such run: " + runID)
 }

@@ -65,7 +65,7 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 		status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	}
 	info := &workflow.WorkflowExecutionInfo{
-		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began), FirstRunId: r.first(),
+		Execution: &common.WorkflowExecution{WorkflowId: workflowID, RunId: r.ID}, Status: status, StartTime: timestamppb.New(r.Began),
 	}
 	if !r.Closed.IsZero() {
 		info.CloseTime = timestamppb.New(r.Closed)
@@ -76,6 +76,11 @@ func (r Run) Info(workflowID string) *workflow.WorkflowExecutionInfo {
 // History has those events of the run that tell what was sent.
 func (r Run) History() client.HistoryEventIterator {
 	all := r.begun()
+	if r.First != "" {
+		all = append(all, &history.HistoryEvent{EventId: 8, Attributes: &history.HistoryEvent_WorkflowTaskFailedEventAttributes{
+			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, BaseRunId: r.First},
+		}})
+	}
 	if r.Stops {
 		all = append(all, activity(10, activities.StopIfNeededName, nil)...)
 	}
@@ -103,6 +108,9 @@ func (r Run) History() client.HistoryEventIterator {
 	return &events{all: all, err: r.Err}
 }
 
+// Untold is a history that cannot be read.
+func Untold(err error) client.HistoryEventIterator { return &events{err: err} }
+
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
@@ -116,7 +124,7 @@ func (r Run) first() string { return cmp.Or(r.First, r.ID) }
 
 func (r Run) started(name string, input any) *history.HistoryEvent {
 	return &history.HistoryEvent{EventId: 1, Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input), FirstExecutionRunId: r.first()},
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{WorkflowType: &common.WorkflowType{Name: name}, Input: payloads(input), OriginalExecutionRunId: r.first()},
 	}}
 }
 

@@ -146,14 +146,14 @@ func (t asked) ListWorkflow(ctx context.Context, request *workflowservice.ListWo
 
 func (t asked) GetWorkflowHistory(ctx context.Context, workflowID, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
 	if err := t.reach(ctx); err != nil {
-		return pastruns.Run{Err: err}.History()
+		return pastruns.Untold(err)
 	}
 	for _, run := range t.world.histories.of(workflowID) {
 		if run.ID == runID {
 			return run.History()
 		}
 	}
-	return pastruns.Run{Err: serviceerror.NewNotFound("run not found")}.History()
+	return pastruns.Untold(serviceerror.NewNotFound("run not found"))
 }
 
 // reach waits while the process of the attempt is cut off from Temporal. The operator is no attempt, and never is.
