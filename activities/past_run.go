@@ -3,20 +3,17 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/activity"
-
-	"github.com/reimage/reimage/internal/connect"
-	"github.com/reimage/reimage/rollout"
 )
 
 // pastRun is what the history of a run tells of one that locks a server.
@@ -56,35 +53,6 @@ func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInf
 		}
 	}
 	return read, nil
-}
-
-// runsBefore are the runs from which the workflow of the activity was reset, the first of all first. None when it was not:
-// they may have gone further than this one knows. The workflow cannot tell by what it schedules, because a reset may keep
-// that, and begin the activity anew.
-func (s site) runsBefore(ctx context.Context) (runs []string, err error) {
-	this := activity.GetInfo(ctx).WorkflowExecution
-	untold := func(err error) error {
-		return fmt.Errorf("Temporal does not tell whether its workflow was reset: %w", err)
-	}
-	for events := s.Temporal.GetWorkflowHistory(ctx, this.ID, this.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
-		event, err := events.Next()
-		if err != nil {
-			return nil, untold(err)
-		}
-		if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil { // a reset keeps it
-			if started.GetOriginalExecutionRunId() == this.RunID {
-				return nil, nil
-			}
-			runs = append(runs, started.GetOriginalExecutionRunId())
-		}
-		if failed := event.GetWorkflowTaskFailedEventAttributes(); failed.GetCause() == enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW {
-			runs = append(runs, failed.GetBaseRunId())
-		}
-	}
-	if len(runs) == 0 || runs[0] == "" {
-		return nil, untold(errors.New("its history has no beginning"))
-	}
-	return runs, nil
 }
 
 func (r *pastRun) event(e *history.HistoryEvent) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -120,54 +119,6 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 	}
 	return s.send(ctx)
 }
-
-// sentBefore looks for earlier changes that may still come, for a workflow that was reset: of a run that is no more, or one
-// that somebody has sent since. One of the workflow's own is followed to the verdict of its job, unless something newer
-// may have been sent: then the one's end would be taken for the other's. Beside any other one, nothing is sent either. A
-// request of its own whose answer was lost is for the server to tell.
-//
-// When there is none, it is told that no run is in doubt. It stays so: no other one can come while this one holds the server.
-func (s *submission) sentBefore(ctx context.Context, before []string) (open SubmitChangeOSResult, told bool, err error) {
-	lock, first := lockID(s.Cloud.ProjectID(), s.in.ServerID), before[0]
-	described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
-	if err != nil && !isA[*serviceerror.NotFound](err) {
-		return open, false, untoldOf(lock, err)
-	}
-	closed := described.GetWorkflowExecutionInfo().GetCloseTime()
-	if told = closed != nil && time.Since(closed.AsTime()) < historiesAreKept; !told {
-		before = nil
-	}
-	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID, before...)
-	if err != nil {
-		return open, false, err
-	}
-	if earlier.Held { // by a run that came after this one
-		return open, false, again(ErrNotSent, fmt.Errorf("another workflow holds server %s", s.in.ServerID), 0)
-	}
-	lost := false // a request whose answer is for the server to tell
-	for _, change := range earlier.Open {
-		why, err := s.mayStillCome(ctx, change, rollout.Observation{Fingerprint: s.in.Before})
-		own := change.firstRunID == first
-		switch app, ok := errors.AsType[*temporal.ApplicationError](err); {
-		case ok && app.NonRetryable(): // what it is about may have been accepted
-			return open, false, again(app.Type(), errors.New(app.Message()), 0)
-		case err != nil:
-			return open, false, err
-		case why == "":
-		case own && change.JobID == "" && change.Unreadable == "":
-			lost = true
-		case own && change.JobID != "" && !lost:
-			return SubmitChangeOSResult{JobID: change.JobID, Seen: "the job of a run before the workflow was reset is not over"}, false, nil
-		default:
-			return SubmitChangeOSResult{Seen: why}, false, nil
-		}
-	}
-	return open, told && !lost, nil
-}
-
-// historiesAreKept is for how long after the end of the first of the runs no history of a later one can have been deleted:
-// half of what a namespace keeps that keeps little.
-const historiesAreKept = 12 * time.Hour
 
 // noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier
 // request may have been: that one may be the very reason for it. Only a server that is gone is gone.
