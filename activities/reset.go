@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -33,7 +34,8 @@ func (s site) runsBefore(ctx context.Context) (runs []string, err error) {
 			}
 			runs = append(runs, started.GetOriginalExecutionRunId())
 		}
-		if failed := event.GetWorkflowTaskFailedEventAttributes(); failed.GetCause() == enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW {
+		failed := event.GetWorkflowTaskFailedEventAttributes()
+		if failed.GetCause() == enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW && !slices.Contains(runs, failed.GetBaseRunId()) {
 			runs = append(runs, failed.GetBaseRunId())
 		}
 	}
@@ -51,15 +53,22 @@ func (s site) runsBefore(ctx context.Context) (runs []string, err error) {
 // When there is none, it is told that no run is in doubt. It stays so: no other one can come while this one holds the server.
 func (s *submission) sentBefore(ctx context.Context, before []string) (open SubmitChangeOSResult, told bool, err error) {
 	lock, first := lockID(s.Cloud.ProjectID(), s.in.ServerID), before[0]
-	described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, first)
-	if err != nil && !isA[*serviceerror.NotFound](err) {
-		return open, false, untoldOf(lock, err)
+	told = true // unless a history may have been deleted
+	var known []string
+	for _, run := range before {
+		described, err := s.Temporal.DescribeWorkflowExecution(ctx, lock, run)
+		switch closed := described.GetWorkflowExecutionInfo().GetCloseTime(); {
+		case isA[*serviceerror.NotFound](err):
+			told = false
+			continue
+		case err != nil:
+			return open, false, untoldOf(lock, err)
+		case run == first:
+			told = told && closed != nil && time.Since(closed.AsTime()) < historiesAreKept
+		}
+		known = append(known, run)
 	}
-	closed := described.GetWorkflowExecutionInfo().GetCloseTime()
-	if told = closed != nil && time.Since(closed.AsTime()) < historiesAreKept; !told {
-		before = nil
-	}
-	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID, before...)
+	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID, known...)
 	if err != nil {
 		return open, false, err
 	}

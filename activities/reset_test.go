@@ -108,6 +108,7 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 		attempt int32
 		change  func(*emulator.Server)
 		since   []pastruns.Run
+		between string // another run from which it was reset
 		untold  bool   // whether the first run is there
 		seen    string // in place of a request
 		fails   string
@@ -120,7 +121,8 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 		"somebody else's has come before, and the cloud has forgotten it": {first: func(before rollout.Observation) pastruns.Run {
 			return pastruns.Run{ID: "a", Result: endedAs(rollout.FailedIntact)}
 		}, since: []pastruns.Run{{ID: "b", Accepted: taken("job-2"), Job: heard(activities.JobForgotten, ""), Result: endedAs(rollout.Done)}}},
-		"it is no more": {first: func(rollout.Observation) pastruns.Run { return pastruns.Run{ID: "z"} }, seen: "the cloud worked on it at "},
+		"one between is no more": {between: "m", seen: "the cloud worked on it at "},
+		"it is no more":          {first: func(rollout.Observation) pastruns.Run { return pastruns.Run{ID: "z"} }, seen: "the cloud worked on it at "},
 		"it was lost": {first: func(before rollout.Observation) pastruns.Run {
 			return pastruns.Run{ID: "a", Submits: true, Before: before}
 		}, seen: "the cloud worked on it at "},
@@ -143,7 +145,7 @@ func TestSubmitAfterAResetThatLeavesNoDoubt(t *testing.T) {
 					first = test.first(l.was(rollout.StatusShutoff))
 				}
 				first.Closed = time.Now().Add(-max(test.ended, time.Minute))
-				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Running: true}}, append(test.since, first)...)...)
+				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Base: test.between, Running: true}}, append(test.since, first)...)...)
 				if test.untold {
 					l.cannotTell("a")
 				}

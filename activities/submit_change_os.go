@@ -98,7 +98,7 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 		if open.Seen != "" {
 			return open, nil
 		}
-		if told {
+		if told && !s.attemptInDoubt { // which is settled
 			s.doing(ctx, "what was sent before the workflow was reset is over: watching the server, whose view may trail behind")
 			if _, _, err := s.watch(ctx, func(rollout.Observation) bool { return false }); err != nil {
 				return none, s.clean(ctx, err)

@@ -22,7 +22,8 @@ import (
 // Run is one run.
 type Run struct {
 	ID      string
-	First   string // the run from which it was reset. Empty for not
+	First   string // the run from which it was first reset. Empty for not
+	Base    string // the run from which it was reset last. Empty for the first
 	Began   time.Time
 	Running bool
 	Closed  time.Time // zero for not told
@@ -78,7 +79,7 @@ func (r Run) History() client.HistoryEventIterator {
 	all := r.begun()
 	if r.First != "" {
 		all = append(all, &history.HistoryEvent{EventId: 8, Attributes: &history.HistoryEvent_WorkflowTaskFailedEventAttributes{
-			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, BaseRunId: r.First},
+			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, BaseRunId: cmp.Or(r.Base, r.First)},
 		}})
 	}
 	if r.Stops {
