@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/edition"
@@ -231,8 +233,10 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
 	switch earlier, err := d.earlier(ctx, &look); {
-	case err != nil:
+	case isA[*temporal.ApplicationError](err):
 		return refused(err)
+	case err != nil:
+		return Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "try again; if it stays so, look what keeps Temporal"}
 	case earlier.Held:
 		look.refuse("%s is held by a workflow that is under way: reimage server status %s", look.called(), d.in.ServerID)
 	}

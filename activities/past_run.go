@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/reimage/reimage/internal/connect"
-	"github.com/reimage/reimage/rollout"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
+
+	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/rollout"
 )
 
 // pastRun is what the history of a run tells of one that locks a server.

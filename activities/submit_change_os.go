@@ -100,7 +100,7 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 		}
 		if told && !s.attemptInDoubt { // which is settled
 			s.doing(ctx, "what was sent before the workflow was reset is over: watching the server, whose view may trail behind")
-			if _, _, err := s.watch(ctx, func(rollout.Observation) bool { return false }); err != nil {
+			if _, _, err := s.lookUntil(ctx, func(rollout.Observation) bool { return false }); err != nil {
 				return none, s.clean(ctx, err)
 			}
 			s.runInDoubt, s.progress.Told = false, true
@@ -266,11 +266,11 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 // there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
 // also tells as of when that is.
 func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
-	return s.watch(ctx, func(server rollout.Observation) bool { return server.Exists })
+	return s.lookUntil(ctx, func(server rollout.Observation) bool { return server.Exists })
 }
 
-// watch looks at the server until it shows what is enough, or has shown the same for the settle time.
-func (s *submission) watch(ctx context.Context, enough func(rollout.Observation) bool) (rollout.Observation, time.Time, error) {
+// lookUntil looks at the server until it shows what is enough, or has shown the same for the settle time.
+func (s *submission) lookUntil(ctx context.Context, enough func(rollout.Observation) bool) (rollout.Observation, time.Time, error) {
 	steady := s.steadiness()
 	for {
 		server, lookedAt, err := s.look(ctx)

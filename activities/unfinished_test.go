@@ -516,7 +516,9 @@ func TestDoctorFindsAnOpenOrder(t *testing.T) {
 		assert.Equal(l, activities.CheckFailed, held.Verdict)
 		assert.Equal(l, fmt.Sprintf("one (%s) is held by a workflow that is under way: reimage server status %[1]s", l.server.ID), held.Seen)
 		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
-		assert.Contains(l, look().Seen, "Temporal does not tell of earlier changes")
+		untold := look()
+		assert.Contains(l, untold.Seen, "Temporal does not tell of earlier changes")
+		assert.Equal(l, "try again; if it stays so, look what keeps Temporal", untold.Fix, "the cloud's support cannot help")
 	})
 }
 

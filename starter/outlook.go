@@ -15,15 +15,15 @@ import (
 	"github.com/reimage/reimage/workflows"
 )
 
-// outlooks finds out what may still come to failed servers whose change was not seen to its end: the rollout itself does
+// outlooker finds out what may still come to failed servers whose change was not seen to its end: the rollout itself does
 // not learn what somebody says. Each frame asks about those that were not asked about for a while.
-type outlooks struct {
+type outlooker struct {
 	ask   func(ctx context.Context, project, serverID string) (progressview.Outlook, error)
-	known map[string]outlook // by server id
+	known map[string]heardOutlook // by server id
 }
 
-// outlook is what was heard last.
-type outlook struct {
+// heardOutlook is what was heard last.
+type heardOutlook struct {
 	of      progressview.Outlook
 	attempt int // of the server, that it is about
 	at      time.Time
@@ -38,12 +38,12 @@ const (
 	outlookPatience = 30 * time.Second
 )
 
-func newOutlooks(ask func(ctx context.Context, project, serverID string) (progressview.Outlook, error)) *outlooks {
-	return &outlooks{ask: ask, known: map[string]outlook{}}
+func newOutlooker(ask func(ctx context.Context, project, serverID string) (progressview.Outlook, error)) *outlooker {
+	return &outlooker{ask: ask, known: map[string]heardOutlook{}}
 }
 
 // of does not ask longer than patience: the next frame goes on. What Temporal does not tell stays as it was.
-func (o *outlooks) of(ctx context.Context, p rollout.Progress, patience time.Duration) map[string]progressview.Outlook {
+func (o *outlooker) of(ctx context.Context, p rollout.Progress, patience time.Duration) map[string]progressview.Outlook {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	unseen := progressview.Unseen(p)
@@ -55,7 +55,7 @@ func (o *outlooks) of(ctx context.Context, p rollout.Progress, patience time.Dur
 	for _, server := range unseen {
 		known := o.known[server.ID]
 		if known.attempt != server.Attempts {
-			known = outlook{attempt: server.Attempts}
+			known = heardOutlook{attempt: server.Attempts}
 			o.known[server.ID] = known
 		}
 		if known.of != progressview.NothingComes && time.Since(known.at) >= outlookInterval {
@@ -118,7 +118,7 @@ func (r *rolloutRun) warnOfRetry(ctx context.Context, io streams, p rollout.Prog
 		return len(servers) == 0 || slices.Contains(servers, s.ID) || slices.Contains(servers, s.Name)
 	}
 	p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(s rollout.ServerProgress) bool { return !meant(s) })
-	of := newOutlooks(r.outlook).of(ctx, p, outlookPatience)
+	of := newOutlooker(r.outlook).of(ctx, p, outlookPatience)
 	for _, s := range progressview.Unseen(p) {
 		if of[s.ID] != progressview.NothingComes {
 			safetext.Fprintf(io.err, "%s (%s): its earlier change may still come, and until that is over it is not changed again: reimage doctor --server %s tells what stands against it\n", s.Name, s.ID, s.ID)

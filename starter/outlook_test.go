@@ -58,15 +58,15 @@ func settledOf(known map[string]progressview.Outlook) (n int) {
 	return n
 }
 
-// TestOutlooksGetToEverybody, however slowly it is told, and does not ask again what it has been told.
-func TestOutlooksGetToEverybody(t *testing.T) {
+// TestOutlookerGetsToEverybody, however slowly it is told, and does not ask again what it has been told.
+func TestOutlookerGetsToEverybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := waiters(60)
 		c := &counting{takes: 700 * time.Millisecond, settled: map[string]bool{}, asked: map[string]int{}}
 		for i := range 60 {
 			c.settled[fmt.Sprint(i)] = i != 7
 		}
-		s := newOutlooks(c.ask)
+		s := newOutlooker(c.ask)
 		first := s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 10, settledOf(first)+1, "five at a time, as far as the patience goes")
 		for range 5 {
@@ -85,11 +85,11 @@ func TestOutlooksGetToEverybody(t *testing.T) {
 	})
 }
 
-// TestOutlooksThatAreNotTold does not take a word back, and takes no silence for one.
-func TestOutlooksThatAreNotTold(t *testing.T) {
+// TestOutlookerThatIsNotTold does not take a word back, and takes no silence for one.
+func TestOutlookerThatIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counting{settled: map[string]bool{"0": true}, asked: map[string]int{}}
-		s := newOutlooks(c.ask)
+		s := newOutlooker(c.ask)
 		assert.Equal(t, map[string]progressview.Outlook{"0": progressview.NothingComes, "1": progressview.UnderWay}, s.of(t.Context(), waiters(2), time.Second))
 		c.err = errors.New("down")
 		c.settled["1"] = true

@@ -111,7 +111,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, outlooks := &stepper{run: r, known: map[string]workflows.Status{}}, newOutlooks(r.outlook)
+	steps, outlooks := &stepper{run: r, known: map[string]workflows.Status{}}, newOutlooker(r.outlook)
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, view, <-ended)

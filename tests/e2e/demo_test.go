@@ -45,7 +45,7 @@ func TestFleetDemo(t *testing.T) {
 	demo := machine.Command(t, "demo", "--keep", "--speed", "30", "--output", "json", "--temporal", machine.TemporalProgram).Env("TMPDIR", temp)
 	demo.Start()
 	page := regexp.MustCompile(`Web UI: (\S+)`)
-	require.Eventually(t, func() bool { return page.MatchString(demo.ErrOutput()) }, 3*harness.Patience, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return page.MatchString(demo.ErrOutput()) }, harness.Patience, 100*time.Millisecond)
 	response, err := http.Get(page.FindStringSubmatch(demo.ErrOutput())[1])
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())

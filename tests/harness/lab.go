@@ -163,7 +163,7 @@ func (l *Lab) Result(run client.WorkflowRun) rollout.ServerResult {
 }
 
 // Patience bounds every wait in the tests. It is no measure of speed: it only ends a test that hangs.
-const Patience = 5 * time.Minute
+const Patience = 10 * time.Minute
 
 // Eventually waits until the condition holds.
 func (l *Lab) Eventually(what string, holds func() bool) {
