@@ -17,6 +17,12 @@ func kind(err error) string {
 	return ""
 }
 
+// isFinal is true for trouble that trying again cannot mend.
+func isFinal(err error) bool {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && app.NonRetryable()
+}
+
 // diskOf is the disk that an activity has found in place of the one that was meant, as far as it tells.
 func diskOf(err error) (found rollout.Observation) {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == activities.ErrForeignDisk && app.HasDetails() {

@@ -1,8 +1,10 @@
 package workflows_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/sdk/temporal"
@@ -69,6 +71,45 @@ func TestPowerTroubleIsToldAndChangesNothingElse(t *testing.T) {
 			assert.Contains(t, s.details(), "Power: the guest does not react")
 		})
 	}
+}
+
+// TestPowerWaitsForCredentials over a weekend. What is no matter of credentials is told after a day.
+func TestPowerWaitsForCredentials(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind    string
+		trouble string
+	}{
+		"refused credentials": {activities.ErrCredentials, ""},
+		"no cloud":            {activities.ErrCloud, "nobody answers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.submit.fails(final(activities.ErrCredentials, "no such key"))
+			s.leave.failsFirst(slices.Repeat([]error{later(test.kind, "nobody answers", 4*time.Hour)}, 16)...)
+
+			result := s.ended()
+
+			assert.Equal(t, rollout.NotStarted, result.End)
+			assert.Equal(t, "no such key", result.CredentialsRefused)
+			if test.trouble == "" {
+				assert.Empty(t, result.PowerTrouble)
+				assert.Equal(t, "LEFT", result.Left)
+				assert.Len(t, s.leave.inputs, 17)
+				return
+			}
+			assert.Contains(t, result.PowerTrouble, test.trouble)
+			assert.Less(t, len(s.leave.inputs), 10)
+		})
+	}
+}
+
+// TestPowerThatNeverComesForCredentials: what cannot pass is not tried for ever.
+func TestPowerThatNeverComesForCredentials(t *testing.T) {
+	s := newStage(t)
+	s.submit.fails(final(activities.ErrRefused, "no quota"))
+	s.leave.fails(final(activities.ErrCredentials, "the profile has no project"))
+	assert.Equal(t, "the profile has no project", s.ended().PowerTrouble)
+	assert.Len(t, s.leave.inputs, 1)
 }
 
 func TestPowerIsTriedAgain(t *testing.T) {

@@ -66,7 +66,7 @@ func stopOptions(ctx workflow.Context, summary string) workflow.Context {
 }
 
 // restoreOptions: the same work, but a server that we stopped is not left without its power because
-// workers, cloud or credentials are missing for a while. After a day somebody has noticed.
+// workers or the cloud are missing for a while. After a day somebody has noticed. Credentials are waited for longer.
 func restoreOptions(ctx workflow.Context, summary string) workflow.Context {
 	return powerOptions(ctx, 24*time.Hour, summary)
 }

@@ -19,6 +19,9 @@ const (
 	// leftStopped: a server that an earlier change of any workflow left stopped is left as before that one. Before, only a
 	// command for one server did so.
 	leftStopped = "left-stopped"
+	// powerWaits: a server that we stopped gets its power back when the credentials are mended, however long that takes.
+	// Before, it had failed after a day.
+	powerWaits = "power-waits"
 )
 
 // since is false in a history that was begun before the change.
