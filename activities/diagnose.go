@@ -144,16 +144,20 @@ func (d *diagnosis) find(ctx context.Context, s step) Finding {
 	case s.needs != "" && !d.wasOK(s.needs):
 		finding = NotChecked(s.needs)
 	case s.asks && ctx.Err() != nil:
-		// Nobody may take this for a clean bill.
-		finding = Finding{
-			Verdict: CheckFailed, Seen: fmt.Sprintf("not asked: the answers before took all of %s", diagnosisTime),
-			Fix: "see what made them late: a slow way to the cloud, or calls that wait for their turn (docs/configuration.md#limits); then try again",
-		}
+		finding = outOfTime("not asked: the answers before")
 	default:
 		finding = s.do(ctx)
 	}
 	finding.Check = s.check
 	return finding
+}
+
+// outOfTime is a failure: nobody may take it for a clean bill.
+func outOfTime(what string) Finding {
+	return Finding{
+		Verdict: CheckFailed, Seen: fmt.Sprintf("%s took all of %s", what, diagnosisTime),
+		Fix: "see what made them late: a slow way to the cloud, or calls that wait for their turn (docs/configuration.md#limits); then try again",
+	}
 }
 
 func (d *diagnosis) wasOK(check string) bool {

@@ -233,6 +233,8 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
 	switch earlier, err := d.earlier(ctx, &look); {
+	case err != nil && ctx.Err() != nil:
+		return outOfTime("not known what was sent to it: the answers")
 	case isA[*temporal.ApplicationError](err):
 		return refused(err)
 	case err != nil:

@@ -22,7 +22,9 @@ import (
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
+	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/internal/testcert"
+	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -583,6 +585,11 @@ func TestDiagnoseTakesNoLongerThanSomebodyWaits(t *testing.T) {
 		assert.Contains(l, d.found[activities.CheckListImages].Fix, "a slow way to the cloud")
 		d.says(activities.CheckImage, activities.CheckSkipped, "first comes list images")
 		d.says(activities.CheckServer, activities.CheckOK, "one is SHUTOFF")
+
+		l.remembers(pastruns.Run{ID: "a", Accepted: taken("job-1"), Before: l.was(rollout.StatusShutoff)})
+		d = l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		d.says(activities.CheckServer, activities.CheckFailed, "not known what was sent to it: the answers took all of 1m40s")
+		assert.NotContains(l, d.found[activities.CheckServer].Fix, "Temporal", "which has told all")
 	})
 }
 

@@ -64,7 +64,7 @@ func (s *submission) sentBefore(ctx context.Context, before []string) (open Subm
 		case err != nil:
 			return open, false, untoldOf(lock, err)
 		case run == first:
-			told = told && closed != nil && time.Since(closed.AsTime()) < historiesAreKept
+			told = closed != nil && time.Since(closed.AsTime()) < historiesAreKept
 		}
 		known = append(known, run)
 	}

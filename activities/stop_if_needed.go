@@ -49,10 +49,7 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	server, err := stop.run(ctx)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrForeignDisk {
 		before, untold := stop.runsBefore(ctx)
-		if untold != nil {
-			return StopIfNeededResult{}, untold
-		}
-		if len(before) > 0 { // a run before the workflow was reset may have given it that disk: the submission finds out
+		if untold != nil || len(before) > 0 { // a run before the workflow was reset may have given it that disk: the submission finds out
 			err = nil
 		}
 	}

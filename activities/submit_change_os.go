@@ -57,8 +57,8 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk, ServerVanished and GivenUp are final and
-// mean that nothing was accepted; a final InDoubt means that the server has to tell. Throttled, NotSent, NotReady,
+// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk and GivenUp are final and mean that nothing was
+// accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled, NotSent, NotReady,
 // CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt, runInDoubt: true}
@@ -100,8 +100,12 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 		}
 		if told && !s.attemptInDoubt { // which is settled
 			s.doing(ctx, "what was sent before the workflow was reset is over: watching the server, whose view may trail behind")
-			if _, _, err := s.lookUntil(ctx, func(rollout.Observation) bool { return false }); err != nil {
+			server, _, err := s.lookUntil(ctx, func(rollout.Observation) bool { return false })
+			switch {
+			case err != nil:
 				return none, s.clean(ctx, err)
+			case s.replaced(server):
+				return SubmitChangeOSResult{Seen: s.noLonger()}, nil
 			}
 			s.runInDoubt, s.progress.Told = false, true
 		}
@@ -197,6 +201,10 @@ func (s *submission) touched(server rollout.Observation) bool {
 	return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated
 }
 
+func (s *submission) replaced(server rollout.Observation) bool {
+	return server.Exists && server.Fingerprint != s.in.Before
+}
+
 // noLonger names what a change leaves that came.
 func (s *submission) noLonger() string {
 	return fmt.Sprintf("the system disk is no longer %s of image %s", s.in.Before.VolumeID, s.in.Before.ImageID)
@@ -230,7 +238,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	switch {
 	case s.progress.Settled && s.touched(server):
 		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
-	case s.wasReset && server.Exists && server.Fingerprint != s.in.Before: // the run that is no more has changed it, or somebody since
+	case s.wasReset && s.replaced(server): // by the run that is no more, or somebody since
 		return SubmitChangeOSResult{Seen: s.noLonger()}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {

@@ -172,15 +172,18 @@ func runCommandTo(ctx context.Context, io streams, o commandOptions, name string
 	if err != nil {
 		return err
 	}
-	var failed rollout.Progress // before the command, which puts them aside
+	var inVain []rollout.ServerProgress // before the command, which puts them aside and may begin with them at once
 	if command.Kind == rollout.Retry && run.running() {
-		failed, _ = run.progress(ctx) // a command that cannot be given says why
+		failed, _ := run.progress(ctx) // a command that cannot be given says why
+		inVain = run.triedInVain(ctx, failed, command.Servers)
 	}
 	sentence, err := run.command(ctx, command)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "%s: %s\n", run.name, safetext.Line(sentence))
-	run.warnOfRetry(ctx, io, failed, command.Servers)
+	for _, s := range inVain {
+		safetext.Fprintf(io.err, "%s (%s): its earlier change may still come, and until that is over it is not changed again: reimage doctor --server %s tells what stands against it\n", s.Name, s.ID, s.ID)
+	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/progressview"
-	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -26,7 +25,7 @@ type outlooker struct {
 type heardOutlook struct {
 	of      progressview.Outlook
 	attempt int // of the server, that it is about
-	at      time.Time
+	asked   time.Time
 }
 
 const (
@@ -58,27 +57,29 @@ func (o *outlooker) of(ctx context.Context, p rollout.Progress, patience time.Du
 			known = heardOutlook{attempt: server.Attempts}
 			o.known[server.ID] = known
 		}
-		if known.of != progressview.NothingComes && time.Since(known.at) >= outlookInterval {
+		if known.of != progressview.NothingComes && time.Since(known.asked) >= outlookInterval {
 			due = append(due, server)
 		}
 	}
+	// Whoever was not told in time comes after those who were not asked yet.
+	slices.SortStableFunc(due, func(a, b rollout.ServerProgress) int { return o.known[a.ID].asked.Compare(o.known[b.ID].asked) })
 	asking.SetLimit(outlooksAtOnce)
 	for _, server := range due {
 		asking.Go(func() error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			heard, err := o.ask(ctx, p.Project, server.ID)
-			if ctx.Err() != nil {
-				return nil
+			note := func(change func(*heardOutlook)) {
+				lock.Lock()
+				defer lock.Unlock()
+				known := o.known[server.ID]
+				change(&known)
+				o.known[server.ID] = known
 			}
-			lock.Lock()
-			defer lock.Unlock()
-			known := o.known[server.ID]
-			if known.at = time.Now(); err == nil {
-				known.of = heard
+			note(func(known *heardOutlook) { known.asked = time.Now() })
+			if heard, err := o.ask(ctx, p.Project, server.ID); err == nil {
+				note(func(known *heardOutlook) { known.of = heard })
 			}
-			o.known[server.ID] = known
 			return nil
 		})
 	}
@@ -112,16 +113,12 @@ func (r *rolloutRun) outlook(ctx context.Context, project, serverID string) (pro
 	return progressview.NothingComes, nil
 }
 
-// warnOfRetry names the servers that are to be tried again in vain while their earlier change may still come.
-func (r *rolloutRun) warnOfRetry(ctx context.Context, io streams, p rollout.Progress, servers []string) {
+// triedInVain are the servers whose earlier change may still come, if they are tried again now.
+func (r *rolloutRun) triedInVain(ctx context.Context, p rollout.Progress, servers []string) []rollout.ServerProgress {
 	meant := func(s rollout.ServerProgress) bool {
 		return len(servers) == 0 || slices.Contains(servers, s.ID) || slices.Contains(servers, s.Name)
 	}
 	p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(s rollout.ServerProgress) bool { return !meant(s) })
 	of := newOutlooker(r.outlook).of(ctx, p, outlookPatience)
-	for _, s := range progressview.Unseen(p) {
-		if of[s.ID] != progressview.NothingComes {
-			safetext.Fprintf(io.err, "%s (%s): its earlier change may still come, and until that is over it is not changed again: reimage doctor --server %s tells what stands against it\n", s.Name, s.ID, s.ID)
-		}
-	}
+	return slices.DeleteFunc(progressview.Unseen(p), func(s rollout.ServerProgress) bool { return of[s.ID] == progressview.NothingComes })
 }

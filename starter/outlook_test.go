@@ -69,19 +69,47 @@ func TestOutlookerGetsToEverybody(t *testing.T) {
 		s := newOutlooker(c.ask)
 		first := s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 10, settledOf(first)+1, "five at a time, as far as the patience goes")
-		for range 5 {
-			s.of(t.Context(), p, 2*time.Second)
+		known := first
+		for range 3 { // an answer that was not awaited is asked for again like one that was
+			for range 6 {
+				known = s.of(t.Context(), p, 2*time.Second)
+			}
+			time.Sleep(outlookInterval)
 		}
-		known := s.of(t.Context(), p, 2*time.Second)
 		assert.Equal(t, 59, settledOf(known))
 		assert.Equal(t, progressview.UnderWay, known["7"])
-		time.Sleep(outlookInterval)
-		s.of(t.Context(), p, 2*time.Second)
-		assert.Equal(t, 2, c.asked["7"], "it waits, and may not for ever")
+		assert.Equal(t, 3, c.asked["7"], "it waits, and may not for ever")
 		assert.Equal(t, 1, c.asked["8"])
 
 		p.Failures[8].Attempts = 2
 		assert.Equal(t, progressview.MayCome, s.of(t.Context(), p, 0)["8"], "that was another attempt")
+	})
+}
+
+// TestOutlookerAsksEverybodyInTurn, also when it is told nothing in time, and nobody twice in a short time.
+func TestOutlookerAsksEverybodyInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counting{takes: 3 * time.Second, settled: map[string]bool{}, asked: map[string]int{}}
+		begun := map[string]int{}
+		s := newOutlooker(func(ctx context.Context, project, serverID string) (progressview.Outlook, error) {
+			c.Lock()
+			begun[serverID]++
+			c.Unlock()
+			return c.ask(ctx, project, serverID)
+		})
+		for range 12 {
+			s.of(t.Context(), waiters(60), 2*time.Second)
+		}
+		assert.Len(t, begun, 60)
+		for range 12 {
+			s.of(t.Context(), waiters(60), 2*time.Second)
+		}
+		for id, n := range begun {
+			assert.LessOrEqual(t, n, 2, id)
+		}
+		time.Sleep(outlookInterval)
+		s.of(t.Context(), waiters(60), 10*time.Minute)
+		assert.Len(t, c.asked, 60)
 	})
 }
 

@@ -114,7 +114,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 	steps, outlooks := &stepper{run: r, known: map[string]workflows.Status{}}, newOutlooker(r.outlook)
 	var view progressview.View
 	if !r.running() {
-		return r.last(ctx, d, view, <-ended)
+		return r.last(ctx, d, outlooks, <-ended)
 	}
 	for {
 		p, err := r.progress(ctx)
@@ -140,7 +140,7 @@ func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollo
 		case <-ctx.Done():
 			return view.Progress, r.stoppedWatching()
 		case end := <-ended:
-			return r.last(ctx, d, view, end)
+			return r.last(ctx, d, outlooks, end)
 		case <-time.After(watchInterval):
 		}
 	}
@@ -185,19 +185,18 @@ func isBroken(err error) bool {
 }
 
 // last shows the end. The workers may be gone by then: the result is known without them.
-func (r *rolloutRun) last(ctx context.Context, d display, view progressview.View, e end) (rollout.Progress, error) {
+func (r *rolloutRun) last(ctx context.Context, d display, outlooks *outlooker, e end) (rollout.Progress, error) {
 	if ctx.Err() != nil {
-		return view.Progress, r.stoppedWatching()
+		return rollout.Progress{}, r.stoppedWatching()
 	}
 	if e.err != nil {
-		return view.Progress, r.broken(e.err)
+		return rollout.Progress{}, r.broken(e.err)
 	}
 	p, err := r.progress(ctx)
 	if err != nil || p.Phase != rollout.PhaseEnded {
 		p = r.fromResult(e.result)
 	}
-	view.Progress, view.Now, view.Notice = p, time.Now(), missing(p)
-	return p, d.show(view)
+	return p, d.show(progressview.View{Progress: p, Outlook: outlooks.of(ctx, p, outlookPatience), Now: time.Now(), Notice: missing(p)})
 }
 
 // fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result
