@@ -116,11 +116,14 @@ func makeProfiles(clouds []cloudConfig) ([]activities.Profile, error) {
 
 // cloud reads the settings of one cloud.
 func (s *settings) cloud(timeout time.Duration) cloudConfig {
-	for _, withFile := range []func() error{s.withCloudsFile, s.withCredentialsFile} {
-		if err := withFile(); err != nil {
-			s.errs = append(s.errs, err)
-			return cloudConfig{} // whatever else is missing may be in that file
-		}
+	if err := s.withCloudsFile(); err != nil {
+		s.errs = append(s.errs, err)
+		return cloudConfig{} // whatever else is missing may be in that file
+	}
+	s.readable()
+	if err := s.withCredentialsFile(); err != nil {
+		s.errs = append(s.errs, err)
+		return cloudConfig{}
 	}
 	if s.own = s.owner(); s.own != nil {
 		s.agree(s.own)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,9 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// cloudsFile is the clouds.yaml of the OpenStack tools, or the secure.yaml or the clouds-public.yaml beside it. Its
-// entries are read one by one: what is wrong with one of them is nobody's business who uses another.
+// cloudsFile is the clouds.yaml of the OpenStack tools, or their secure.yaml or clouds-public.yaml. Its entries are read
+// one by one: what is wrong with one of them is nobody's business who uses another.
 type cloudsFile struct {
+	path     string
 	Clouds   map[string]yaml.Node `yaml:"clouds"`
 	Profiles map[string]yaml.Node `yaml:"public-clouds"`
 }
@@ -73,15 +73,16 @@ func (s *settings) withCloudsFile() error {
 // readClouds reads an entry as variables. What is in secure.yaml counts before what is in clouds.yaml, and both before
 // the profile that they name.
 func (s *settings) readClouds(name string) (map[string]string, error) {
-	path, text, err := s.findClouds()
+	folders := []string{".", filepath.Join(s.text("HOME", "/"), ".config", "openstack"), "/etc/openstack"}
+	file, err := s.readFirst("OS_CLIENT_CONFIG_FILE", "clouds.yaml", folders)
 	if err != nil {
 		return nil, err
 	}
-	file, err := parseClouds(path, text)
-	if err != nil {
-		return nil, err
+	if file.path == "" {
+		return nil, fmt.Errorf("there is no clouds.yaml in %s", strings.Join(folders, ", nor in "))
 	}
-	secure, err := beside(path, "secure.yaml")
+	folders = append([]string{filepath.Dir(file.path)}, folders...)
+	secure, err := s.readFirst("OS_CLIENT_SECURE_FILE", "secure.yaml", folders)
 	if err != nil {
 		return nil, err
 	}
@@ -92,36 +93,36 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 		names := slices.Concat(slices.Collect(maps.Keys(file.Clouds)), slices.Collect(maps.Keys(secure.Clouds)))
 		slices.Sort(names)
 		names = slices.Compact(names)
-		return nil, fmt.Errorf("%s has no cloud %q: it has %s", path, name, cmp.Or(strings.Join(names, ", "), "none"))
+		return nil, fmt.Errorf("%s has no cloud %q: it has %s", file.path, name, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	for _, f := range []cloudsFile{file, secure} {
 		named, err := addEntry(vars, f.Clouds, name)
 		if err != nil {
-			return nil, fmt.Errorf("cloud %q in %s, or in the secure.yaml beside it, %w", name, path, err)
+			return nil, fmt.Errorf("cloud %q in %s %w", name, f.path, err)
 		}
 		profile = cmp.Or(named, profile)
 	}
 	if profile != "" {
-		if err := addProfile(vars, path, profile); err != nil {
-			return nil, fmt.Errorf("cloud %q in %s: %w", name, path, err)
+		public, err := s.readFirst("OS_CLIENT_VENDOR_FILE", "clouds-public.yaml", folders)
+		if err != nil {
+			return nil, err
+		}
+		if err := addProfile(vars, public, profile); err != nil {
+			return nil, fmt.Errorf("cloud %q in %s: %w", name, file.path, err)
 		}
 	}
 	return vars, nil
 }
 
 // addProfile adds what an entry leaves to its profile. The region of the entry's own auth_url is such that it does not.
-func addProfile(vars map[string]string, path, name string) error {
-	public, err := beside(path, "clouds-public.yaml")
-	if err != nil {
-		return err
-	}
+func addProfile(vars map[string]string, public cloudsFile, name string) error {
 	profile := map[string]string{}
 	maps.Copy(profile, knownProfiles[name])
 	if _, err := addEntry(profile, public.Profiles, name); err != nil {
-		return fmt.Errorf("its profile %q in clouds-public.yaml %w", name, err)
+		return fmt.Errorf("its profile %q in %s %w", name, public.path, err)
 	}
 	if len(profile) == 0 && vars["OS_AUTH_URL"] == "" {
-		return fmt.Errorf("its profile %q is not known, and there is none in a clouds-public.yaml beside it: set auth_url and region_name", name)
+		return fmt.Errorf("its profile %q is not known, and there is none in a clouds-public.yaml: set auth_url and region_name", name)
 	}
 	vars["OS_REGION_NAME"] = cmp.Or(vars["OS_REGION_NAME"], regionIn(vars["OS_AUTH_URL"]), profile["OS_REGION_NAME"])
 	for variable, value := range profile {
@@ -131,24 +132,35 @@ func addProfile(vars map[string]string, path, name string) error {
 	return nil
 }
 
-// findClouds reads the first file there is.
-func (s *settings) findClouds() (path string, text []byte, err error) {
-	paths := []string{"clouds.yaml", filepath.Join(s.text("HOME", "/"), ".config", "openstack", "clouds.yaml"), "/etc/openstack/clouds.yaml"}
-	if given := s.text("OS_CLIENT_CONFIG_FILE", ""); given != "" {
-		paths = []string{given}
+// readFirst reads the file of a variable, or the first of that name in the folders. As for the tools, each file is looked
+// for by itself. Of one that is in none, the path is empty.
+func (s *settings) readFirst(variable, name string, folders []string) (cloudsFile, error) {
+	if given := s.text(variable, ""); given != "" {
+		text, err := os.ReadFile(given)
+		switch {
+		case err == nil:
+			return parseClouds(given, text)
+		case isAbsent(err):
+			return cloudsFile{}, fmt.Errorf("there is no %s, which %s names", given, variable)
+		}
+		return cloudsFile{}, err
 	}
-	for _, path := range paths {
+	for _, folder := range folders {
+		path := filepath.Join(folder, name)
 		text, err := os.ReadFile(path)
-		if err == nil || !isAbsent(err) {
-			return path, text, err
+		switch {
+		case err == nil:
+			return parseClouds(path, text)
+		case !isAbsent(err):
+			return cloudsFile{}, err
 		}
 	}
-	return "", nil, fmt.Errorf("there is no %s", strings.Join(paths, ", nor "))
+	return cloudsFile{}, nil
 }
 
 // parseClouds reads a file. An error never repeats the text, which holds secrets.
 func parseClouds(path string, text []byte) (cloudsFile, error) {
-	var file cloudsFile
+	file := cloudsFile{path: path}
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return cloudsFile{}, fmt.Errorf("%s is not a clouds.yaml that can be read%s", path, whereIn(err))
 	}
@@ -163,19 +175,6 @@ func whereIn(err error) string {
 		return ", near line " + at[1]
 	}
 	return ""
-}
-
-// beside reads another file in the folder of clouds.yaml, if there is one.
-func beside(path, name string) (cloudsFile, error) {
-	path = filepath.Join(filepath.Dir(path), name)
-	text, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return cloudsFile{}, nil
-	case err != nil:
-		return cloudsFile{}, err
-	}
-	return parseClouds(path, text)
 }
 
 // addEntry adds the variables of one entry, and returns the profile that it names.

@@ -127,7 +127,7 @@ clouds:
 	assert.Equal(t, "token of OS_CLOUD=it", cfg.Clouds[0].Source)
 
 	for name, says := range map[string]string{
-		"nested": `has a password that is no text`, "listed": `its profile and region_name are text`, "other": "secure.yaml beside it, cannot be read",
+		"nested": `has a password that is no text`, "listed": `its profile and region_name are text`,
 	} {
 		env := cloudsYAML(t, clouds, "clouds: {other: planted-secret}", name)
 		_, err := loadConfig(lookup(env))
@@ -135,6 +135,50 @@ clouds:
 		require.ErrorContains(t, err, `cloud "`+name+`" in `+env["OS_CLIENT_CONFIG_FILE"])
 		assert.NotContains(t, err.Error(), "planted")
 	}
+	env := cloudsYAML(t, clouds, "clouds: {it: planted-secret}", "it")
+	_, err = loadConfig(lookup(env))
+	require.ErrorContains(t, err, `cloud "it" in `+filepath.Join(filepath.Dir(env["OS_CLIENT_CONFIG_FILE"]), "secure.yaml")+" cannot be read")
+	assert.NotContains(t, err.Error(), "planted-secret")
+}
+
+// TestFilesOfTheToolsAreLookedForByThemselves: whoever shares a clouds.yaml keeps the password at home.
+func TestFilesOfTheToolsAreLookedForByThemselves(t *testing.T) {
+	const entry = "clouds: {it: {profile: ours, auth: {username: u, user_domain_name: d, project_id: p}}}"
+	const public = `public-clouds: {ours: {auth: {auth_url: "https://iam.{region_name}.cloud.example/v3"}, regions: [my-lab-1]}}`
+	home := t.TempDir()
+	config := filepath.Join(home, ".config", "openstack")
+	require.NoError(t, os.MkdirAll(config, 0o700))
+	write := func(path, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	env := with(cloudsYAML(t, entry, "", "it"), map[string]string{"HOME": home})
+	password := func() string {
+		t.Helper()
+		cfg, err := loadConfig(lookup(env))
+		require.NoError(t, err)
+		assert.Equal(t, "https://ecs.my-lab-1.cloud.example", cfg.Clouds[0].ECS)
+		return cfg.Clouds[0].Login.Password.Reveal()
+	}
+
+	_, err := loadConfig(lookup(env))
+	require.ErrorContains(t, err, `its profile "ours" is not known`)
+	write(filepath.Join(config, "secure.yaml"), "clouds: {it: {auth: {password: at-home}}}")
+	write(filepath.Join(config, "clouds-public.yaml"), public)
+	assert.Equal(t, "at-home", password())
+
+	beside := filepath.Join(filepath.Dir(env["OS_CLIENT_CONFIG_FILE"]), "secure.yaml")
+	write(beside, "clouds: {it: {auth: {password: beside}}}")
+	assert.Equal(t, "beside", password())
+
+	env["OS_CLIENT_SECURE_FILE"], env["OS_CLIENT_VENDOR_FILE"] = filepath.Join(home, "s"), filepath.Join(home, "p")
+	_, err = loadConfig(lookup(env))
+	require.ErrorContains(t, err, ", which OS_CLIENT_SECURE_FILE names")
+	write(env["OS_CLIENT_SECURE_FILE"], "clouds: {it: {auth: {password: given}}}")
+	_, err = loadConfig(lookup(env))
+	require.ErrorContains(t, err, ", which OS_CLIENT_VENDOR_FILE names")
+	write(env["OS_CLIENT_VENDOR_FILE"], public)
+	assert.Equal(t, "given", password())
 }
 
 // TestIncompleteEntry says what belongs into the entry, and no variable that does not count beside OS_CLOUD.

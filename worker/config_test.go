@@ -1,7 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +93,82 @@ func TestNoCloudIsGuessed(t *testing.T) {
 		_, err = load(t, with(test.env, map[string]string{"REIMAGE_ECS_ENDPOINT": "https://ecs.example", "REIMAGE_IMS_ENDPOINT": "https://ims.example"}))
 		assert.NoError(t, err, "an address that is given is no guess")
 	}
+}
+
+// TestNoCloudIsGuessedForAPartnersRegion: its operator's domain is in no document.
+func TestNoCloudIsGuessedForAPartnersRegion(t *testing.T) {
+	for _, region := range []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201", "tr-west-1"} {
+		env := map[string]string{"HW_REGION_NAME": region}
+		_, err := load(t, env)
+		require.EqualError(t, err, "nothing tells which cloud has region "+region+": set HW_CLOUD to the domain of its services, or REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT")
+		cfg, err := load(t, with(env, map[string]string{"HW_CLOUD": "cloud.example"}))
+		require.NoError(t, err)
+		assert.Equal(t, "https://ecs."+region+".cloud.example", cfg.Clouds[0].ECS)
+		cfg, err = load(t, with(env, map[string]string{"HW_AUTH_URL": "https://iam." + region + ".cloud.example"}))
+		require.NoError(t, err)
+		assert.Equal(t, "https://ims."+region+".cloud.example", cfg.Clouds[0].IMS)
+	}
+}
+
+// TestRegionsOfOneCloudOnly.
+func TestRegionsOfOneCloudOnly(t *testing.T) {
+	for region, domain := range domains {
+		cfg, err := load(t, map[string]string{"HW_REGION_NAME": region})
+		require.NoError(t, err)
+		assert.Equal(t, "https://ecs."+region+"."+domain, cfg.Clouds[0].ECS)
+		assert.NotEqual(t, "any", cfg.Clouds[0].Edition.Name, "a cloud in the table")
+	}
+}
+
+// TestCredentialsThatCannotBeRead of the tool in force, or of any when no variable names credentials, are not passed over
+// for those of another account.
+func TestCredentialsThatCannotBeRead(t *testing.T) {
+	_, home := credentialsFile(t, goodFile)
+	place := map[string]string{"HOME": home, "HW_REGION_NAME": "eu-de"}
+	for _, f := range families {
+		for _, variable := range f[unreadPart] {
+			set := with(place, map[string]string{variable: "planted"})
+			says := variable + " leads to credentials that the worker cannot read, and those that it would use in their place may be of another account: unset it, and set "
+			_, err := loadConfig(lookup(set))
+			require.ErrorContains(t, err, says)
+			assert.NotContains(t, err.Error(), "planted")
+			_, err = loadConfig(lookup(with(set, map[string]string{f[accessKeyPart][0]: "a", f[secretKeyPart][0]: "s"})))
+			require.ErrorContains(t, err, says, "it goes before the key, or with it")
+			for _, other := range families {
+				if !other.is(f) {
+					_, err = loadConfig(lookup(with(set, map[string]string{other[accessKeyPart][0]: "a", other[secretKeyPart][0]: "s"})))
+					assert.NotContains(t, fmt.Sprint(err), "cannot read", "those are of another tool")
+				}
+			}
+			_, err = loadConfig(lookup(with(set, map[string]string{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": filepath.Join(home, ".huaweicloud", "credentials")})))
+			assert.NoError(t, err, "which somebody has chosen")
+		}
+	}
+}
+
+// TestDocumentedVariablesAreRead, and no others: those of the two tables in the section on the cloud.
+func TestDocumentedVariablesAreRead(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## Cloud")
+	section, _, _ = strings.Cut(section, "\n### ")
+	var documented, read []string
+	for line := range strings.Lines(section) {
+		if strings.HasPrefix(line, "|") {
+			documented = append(documented, regexp.MustCompile(`\b(?:HW|OS|HUAWEICLOUD_SDK)_[A-Z_]+\b`).FindAllString(line, -1)...)
+		}
+	}
+	for _, f := range families {
+		for _, names := range f {
+			read = append(read, names...)
+		}
+	}
+	read = append(read, "OS_CLOUD", "HUAWEICLOUD_SDK_CREDENTIALS_FILE")
+	for _, list := range []*[]string{&documented, &read} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	assert.Equal(t, documented, read)
 }
 
 // TestIdentityOfTheRegion has another name in one cloud.

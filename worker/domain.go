@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/reimage/reimage/rollout/edition"
@@ -23,6 +24,9 @@ var domains = map[string]string{
 	"eu-west-0":   "prod-cloud-ocb.orange-business.com",
 	"eu-west-101": "myhuaweicloud.eu",
 }
+
+// partnerRegions are those of operators of their own. Where their services are, no document tells (ecs-api.md 6.4).
+var partnerRegions = []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201", "tr-west-1"}
 
 // endpoint is the base URL of a service: given, or made from the region.
 func (s *settings) endpoint(service string) string {
@@ -77,7 +81,7 @@ func (s *settings) domain(region string) string {
 	case host != "" && !within(host, domain):
 		s.wrong("region %s is not known to be at %s, where %s leads, and its services are not looked for in another cloud: set %s",
 			region, host, s.say(name), s.otherPlace())
-	case s.entry && domains[region] == "" && host == "":
+	case (s.entry || slices.Contains(partnerRegions, region)) && domains[region] == "" && host == "":
 		s.wrong("nothing tells which cloud has region %s: set %s", region, s.otherPlace())
 	}
 	return domain

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -21,6 +22,7 @@ const (
 	regionPart
 	cloudPart    // the domain of the services; the OpenStack tools have only the address of one for it
 	identityPart // the address of the identity service
+	unreadPart   // leads to credentials that the worker cannot read
 )
 
 // family is the variables of one tool. They belong to one account: no key of one family is used with the secret of
@@ -38,6 +40,7 @@ var families = []family{
 		regionPart:        {"HW_REGION_NAME"}, // it has none of its own: README.md puts the provider's beside it
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HUAWEICLOUD_SDK_IAM_ENDPOINT"},
+		unreadPart:        {"HUAWEICLOUD_SDK_IDP_ID", "HUAWEICLOUD_SDK_ID_TOKEN_FILE"},
 	},
 	{
 		accessKeyPart:     {"HW_ACCESS_KEY"},
@@ -46,11 +49,13 @@ var families = []family{
 		userPart:          {"HW_USER_NAME"},
 		passwordPart:      {"HW_USER_PASSWORD"},
 		accountPart:       {"HW_DOMAIN_NAME", "HW_DOMAIN_ID"},
+		tokenPart:         {"HW_AUTH_TOKEN"},
 		projectIDPart:     {"HW_PROJECT_ID"},
 		projectNamePart:   {"HW_PROJECT_NAME"},
 		regionPart:        {"HW_REGION_NAME"},
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HW_AUTH_URL"},
+		unreadPart:        {"HW_PROFILE", "HW_SHARED_CONFIG_FILE", "HW_ASSUME_ROLE_AGENCY_NAME", "HW_ASSUME_ROLE_DOMAIN_NAME", "HW_ASSUME_ROLE_DOMAIN_ID"},
 	},
 	{
 		accessKeyPart:     {"OS_ACCESS_KEY", "OS_ACCESS_KEY_ID", "OS_AK"},
@@ -64,6 +69,7 @@ var families = []family{
 		projectNamePart:   {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
 		regionPart:        {"OS_REGION_NAME", "OS_REGION"},
 		identityPart:      {"OS_AUTH_URL"},
+		unreadPart:        {"OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME"},
 	},
 }
 
@@ -82,6 +88,23 @@ func (s *settings) owner() family {
 	}
 	return nil
 }
+
+// readable complains of what leads the tool of the credentials, or any tool when no variable names credentials, to others:
+// they may be of another account than those that the worker would use.
+func (s *settings) readable() {
+	own := s.owner()
+	if own == nil && cmp.Or(s.value("HUAWEICLOUD_SDK_CREDENTIALS_FILE"), s.value("REIMAGE_METADATA_ENDPOINT")) != "" {
+		return // which somebody has chosen
+	}
+	for _, f := range families {
+		name := s.nameIn(f, unreadPart)
+		if name != "" && (own == nil || own.is(f)) {
+			s.wrong("%s leads to credentials that the worker cannot read, and those that it would use in their place may be of another account: unset it, and %s", name, setCredentials)
+		}
+	}
+}
+
+func (f family) is(other family) bool { return slices.Equal(f[accessKeyPart], other[accessKeyPart]) }
 
 // of is what a family says about a part.
 func (s *settings) of(f family, p part) string {
