@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
@@ -142,10 +143,12 @@ func (g *gathering) add(ctx context.Context, servers []ecs.Server) error {
 }
 
 func inventoryServer(server ecs.Server) rollout.InventoryServer {
+	created, _ := time.Parse(time.RFC3339, server.Created) // not told in another form either
 	return rollout.InventoryServer{
 		ID:          server.ID,
 		Name:        server.Name,
 		Observation: observation(server),
+		CreatedAt:   created,
 		Zone:        server.Zone,
 		Tags:        server.Tags,
 		Locked:      server.Locked,

@@ -146,7 +146,7 @@ func TestMakePlanBesideAChange(t *testing.T) {
 				}
 				refused, made := make(""), make(spec.RuleSkip)
 				require.NotNil(l, made.Plan, made.Problems)
-				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as still being created: "+test.temporary+".")
+				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as new: "+test.temporary+".")
 				if test.busy == "" {
 					assert.Empty(l, refused.Problems)
 					assert.Len(l, made.Plan.Servers, 2)
@@ -163,24 +163,44 @@ func TestMakePlanBesideAChange(t *testing.T) {
 	}
 }
 
-// TestMakePlanBesideATemporaryServerThatRuns: nothing tells it from a server of ours, so it may be in a plan. When the
-// plan is to be carried out it is gone, and that is noticed.
+// TestMakePlanBesideATemporaryServerThatRuns: only its age tells it from a server of ours.
 func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
 	options := stopped()
 	options.Edition.TemporaryName, options.Edition.TemporaryStatus = "moves-a1b2c3", "ACTIVE"
 	inLab(t, options, func(l *lab) {
 		require.NoError(t, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
 		time.Sleep(30 * time.Second)
-		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-			s.Select, s.Servers.Unfit = spec.Selection{Names: []string{"*"}}, spec.RuleSkip
-		}), attempt{})
-		require.NoError(l, end.err)
-		require.NotNil(l, end.result.Plan, end.result.Problems)
-		require.Len(l, end.result.Plan.Servers, 1)
-		assert.Equal(l, "moves-a1b2c3", end.result.Plan.Servers[0].Name)
+		temporary := l.temporary("moves-a1b2c3")
+		make := func(selection spec.Selection) activities.MakePlanResult {
+			end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) { s.Select, s.Servers.Unfit = selection, spec.RuleSkip }), attempt{})
+			require.NoError(l, end.err)
+			return end.result
+		}
+		all := make(spec.Selection{Names: []string{"*"}})
+		require.NotNil(l, all.Plan, all.Problems)
+		assert.Empty(l, all.Plan.Servers)
+		assert.Contains(l, strings.Join(all.Plan.Warnings, "\n"), "left out, as new: moves-a1b2c3.")
+
+		named := make(spec.Selection{IDs: []string{temporary}})
+		require.NotNil(l, named.Plan, named.Problems)
+		require.Len(l, named.Plan.Servers, 1, "who asks for its id gets it")
 		time.Sleep(5 * time.Minute)
-		assert.Equal(l, map[string]string{end.result.Plan.Servers[0].ID: "moves-a1b2c3 is gone"}, l.driftNow(*end.result.Plan))
+		assert.Equal(l, map[string]string{temporary: "moves-a1b2c3 is gone"}, l.driftNow(*named.Plan))
 	})
+}
+
+// temporary is the id of the server of that name which the cloud has made.
+func (l *lab) temporary(name string) string {
+	l.Helper()
+	servers, err := l.client(l.config).Servers(l.Context(), ecs.ServerQuery{})
+	require.NoError(l, err)
+	for _, s := range servers {
+		if s.Name == name {
+			return s.ID
+		}
+	}
+	require.Fail(l, "there is none")
+	return ""
 }
 
 // driftNow is drift, after writes.

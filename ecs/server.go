@@ -33,8 +33,8 @@ type Server struct {
 	RootDevice     string   // "/dev/vda"
 	Tags           []string // "key=value" or "key"
 	HostStatus     string   // UP, UNKNOWN, DOWN, MAINTENANCE
-	// Updated is when the cloud last worked on it, as it says: "2026-02-10T09:11:31Z".
-	Updated string
+	// Created is when the cloud made it, and Updated when it last worked on it, as it says: "2026-02-10T09:11:31Z".
+	Created, Updated string
 	// AsOf is when the question was sent, after it got its turn: what the answer shows is no older. Only Server sets it.
 	AsOf time.Time
 }
@@ -131,6 +131,7 @@ type serverJSON struct {
 	RootDevice text       `json:"OS-EXT-SRV-ATTR:root_device_name"`
 	Tags       list[text] `json:"tags"`
 	HostStatus text       `json:"host_status"`
+	Created    text       `json:"created"`
 	Updated    text       `json:"updated"`
 }
 
@@ -174,6 +175,7 @@ func (s serverJSON) server() Server {
 		Flavor:         Flavor{ID: string(s.Flavor.value.ID), RAMMB: int(s.Flavor.value.RAM)},
 		RootDevice:     string(s.RootDevice),
 		HostStatus:     string(s.HostStatus),
+		Created:        string(s.Created),
 		Updated:        string(s.Updated),
 	}
 	for _, v := range s.Volumes {

@@ -1,5 +1,7 @@
 package rollout
 
+import "time"
+
 // Inventory is what the cloud shows when a plan is made: the servers that were asked for and the images
 // they run and shall run. A worker gathers it; the planner reads nothing else.
 type Inventory struct {
@@ -34,6 +36,8 @@ type InventoryServer struct {
 	RAMMB     int      `json:"ram_mb,omitempty"`
 	DiskGB    int      `json:"disk_gb,omitempty"` // of the system disk; zero when it is not known
 	DataDisks int      `json:"data_disks,omitempty"`
+	// CreatedAt is when the cloud made it. Zero when that is not told.
+	CreatedAt time.Time `json:"created_at,omitzero"`
 	// HeldBy says who changes it at this moment: "held by rollout web since 2026-11-25T17:48:00Z". What the cloud shows of
 	// a change differs.
 	HeldBy string `json:"held_by,omitempty"`

@@ -74,7 +74,10 @@ func (s Server) withDefaults(draw seed, position int, images []Image, now time.T
 		}
 	}
 	text(&s.Firmware, "bios")
-	for _, at := range []*time.Time{&s.Created, &s.Updated, &s.Launched} {
+	if s.Created.IsZero() {
+		s.Created = now.AddDate(0, -1, 0) // a fleet that has been there for a while
+	}
+	for _, at := range []*time.Time{&s.Updated, &s.Launched} {
 		if at.IsZero() {
 			*at = now
 		}

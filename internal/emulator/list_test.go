@@ -132,7 +132,7 @@ func TestShapesOfTheServer(t *testing.T) {
 		id := c.only()
 		text := c.ask("GET", "/v1/{project}/cloudservers/"+id, "").text
 		for _, want := range []string{
-			`"OS-EXT-STS:task_state":null`, `"OS-EXT-STS:power_state":1`, `"created":"2000-01-01T00:00:00Z"`,
+			`"OS-EXT-STS:task_state":null`, `"OS-EXT-STS:power_state":1`, `"created":"1999-12-01T00:00:00Z","updated":"2000-01-01T00:00:00Z"`,
 			`"OS-SRV-USG:launched_at":"2000-01-01T00:00:00.000000"`, `"OS-SRV-USG:terminated_at":null`,
 			`"vcpus":"2","ram":"4096"`, `"bootIndex":"0","device":"/dev/vda"`, `"bootIndex":null,"device":"/dev/vdb"`,
 			`"delete_on_termination":"false"`, `"locked":true`, `"lockSource":"ORDER"`, `"EcmResStatus":"freeze"`,

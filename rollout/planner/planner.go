@@ -69,8 +69,8 @@ type planner struct {
 	whyAPI string
 	// selected are the servers that the document selects, sorted by name, then id.
 	selected []rollout.InventoryServer
-	// unfinished are the names of those that it would select if they were not still being created.
-	unfinished named
+	// young are the names of those that it would select if they were not new.
+	young named
 	// label is what selected servers are called in sentences.
 	label labels
 	// chosen are the selected servers that are not skipped. Refused ones are among them, so that the

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -35,9 +36,17 @@ func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.Inventor
 	return servers
 }
 
-// chooseServers applies the selection: what ids, names and tags mean, without what is excluded. A server that is still
-// being created is nobody's to change, and may be the cloud's own for the time of another one's change: only its id
-// selects it.
+// newFor is longer than a change takes.
+const newFor = time.Hour
+
+// isNew is true for a server that may be the cloud's own for the time of another one's change. Nothing but its age tells it
+// from one that was there before.
+func (p *planner) isNew(s rollout.InventoryServer) bool {
+	return s.Observation.Status == rollout.StatusBuild || !s.CreatedAt.IsZero() && p.plan.MadeAt.Sub(s.CreatedAt) < newFor
+}
+
+// chooseServers applies the selection: what ids, names and tags mean, without what is excluded. Only its id selects a new
+// server.
 func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	sel := p.spec.Select
 	include := newMatcher(sel.IDs, sel.Names, sel.Tags)
@@ -49,8 +58,8 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 		out, tagOut := exclude.named(s), exclude.anyTag(s)
 		switch {
 		case !in && !tagIn || out || tagOut:
-		case s.Observation.Status == rollout.StatusBuild && !include.hasID(s):
-			p.unfinished = append(p.unfinished, cmp.Or(s.Name, s.ID))
+		case p.isNew(s) && !include.hasID(s):
+			p.young = append(p.young, cmp.Or(s.Name, s.ID))
 		default:
 			p.selected = append(p.selected, s)
 			p.label.add(s.Name)
@@ -59,10 +68,10 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	if missing := unused(maps.Values(include.ids)); len(missing) > 0 {
 		p.problem("no server has the id %s: check the ids and the region, or take them out of the selection", named(missing))
 	}
-	// Another server of the name may be what is meant, and the one that is still being created the cloud's own.
-	later := slices.DeleteFunc(slices.Compact(slices.Clone(p.unfinished)), func(name string) bool { return include.names[name] == nil || p.label[name] > 0 })
+	// Another server of the name may be what is meant, and the new one the cloud's own.
+	later := slices.DeleteFunc(slices.Compact(slices.Clone(p.young)), func(name string) bool { return include.names[name] == nil || p.label[name] > 0 })
 	if len(later) > 0 {
-		p.problem("what is named %s is still being created: plan again when that is over, or take it out of the selection", later)
+		p.problem("what is named %s is new, and may be the cloud's own for the time of a change: select it by its id, plan again when it is an hour old, or take it out of the selection", later)
 	}
 	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
@@ -73,8 +82,8 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	if missing := unused(slices.Values(include.tags)); len(missing) > 0 {
 		p.warning("no server has all the tags of the selection: %s", named(missing))
 	}
-	if len(p.unfinished) > 0 {
-		p.warning("left out, as still being created: %s. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", p.unfinished)
+	if len(p.young) > 0 {
+		p.warning("left out, as new: %s. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", p.young)
 	}
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
@@ -98,17 +107,17 @@ func (p *planner) warnOfExclusion(exclude *matcher) {
 // checkExpected holds the number of selected servers, skipped ones included, against the guard.
 func (p *planner) checkExpected(n int) {
 	expect := p.spec.Select.Expect
-	besides := "" // introduces the servers that the selection would have with those that are still being created
-	if len(p.unfinished) > 0 {
-		besides = "; left out, as still being created: "
+	besides := "" // introduces the servers that the selection would have with the new ones
+	if len(p.young) > 0 {
+		besides = "; left out, as new: "
 	}
 	switch {
 	case n == 0:
-		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s%s", besides, p.unfinished)
+		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s%s", besides, p.young)
 	case expect.Count != nil && n != *expect.Count:
-		p.problem("the selection comes to %s and exactly %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), besides, p.unfinished)
+		p.problem("the selection comes to %s and exactly %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), besides, p.young)
 	case expect.Min != nil && n < *expect.Min:
-		p.problem("the selection comes to %s and at least %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected), besides, p.unfinished)
+		p.problem("the selection comes to %s and at least %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Min, p.names(p.selected), besides, p.young)
 	case expect.Max != nil && n > *expect.Max:
 		p.problem("the selection comes to %s and at most %d is expected: %s", rollout.Count(n, "server"), *expect.Max, p.names(p.selected))
 	}

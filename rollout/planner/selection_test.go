@@ -3,6 +3,7 @@ package planner_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,6 +85,33 @@ func TestExclusionThatProtectsNobody(t *testing.T) {
 	assert.NotContains(t, of(spec.Selection{Names: []string{"web-*"}, Tags: []string{"shard=2"}}), "has all the tags")
 }
 
+// TestNewServers by their age, whatever they show.
+func TestNewServers(t *testing.T) {
+	for name, test := range map[string]struct {
+		created time.Time
+		new     bool
+	}{
+		"not told":           {time.Time{}, false},
+		"a minute ago":       {madeAt.Add(-time.Minute), true},
+		"almost an hour ago": {madeAt.Add(-time.Hour + time.Second), true},
+		"an hour ago":        {madeAt.Add(-time.Hour), false},
+		"by another clock":   {madeAt.Add(time.Minute), true},
+	} {
+		inv := fleet(3)
+		inv.Servers[1].CreatedAt = test.created
+		plan := mustMake(t, with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"web-*"}} }), inv)
+		if test.new {
+			assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers), name)
+			assert.Contains(t, strings.Join(plan.Warnings, "\n"), "left out, as new: web-02.", name)
+		} else {
+			assert.Len(t, plan.Servers, 3, name)
+			assert.NotContains(t, strings.Join(plan.Warnings, "\n"), "new", name)
+		}
+		plan = mustMake(t, with(func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{uuid(1, 2)}} }), inv)
+		assert.Equal(t, []string{"web-02"}, names(plan.Servers), "%s: nobody else has its id", name)
+	}
+}
+
 // TestServersStillBeingCreated are selected by nothing but their ids: among them may be the ones that the cloud makes for
 // the time of a change, whatever their names.
 func TestServersStillBeingCreated(t *testing.T) {
@@ -97,7 +125,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 		plan := mustMake(t, with(func(s *spec.Spec) { s.Select, s.Select.Expect.Count = selects, new(2) }), inv)
 		assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers), name)
 		assert.Empty(t, plan.Skipped, name)
-		assert.Contains(t, plan.Warnings, "left out, as still being created: web-02. Plan a new server when it is there; one that the cloud makes for the time of a change goes by itself", name)
+		assert.Contains(t, plan.Warnings, "left out, as new: web-02. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", name)
 	}
 	excluded := mustMake(t, with(func(s *spec.Spec) {
 		s.Select = spec.Selection{Tags: []string{"role=web"}, Exclude: spec.Exclusion{Names: []string{"web-02"}}}
@@ -105,7 +133,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 	assert.NotContains(t, strings.Join(excluded.Warnings, "\n"), "web-02", "nobody asked for it")
 
 	byName := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"web-01", "web-02"}} })
-	assert.Equal(t, []string{"what is named web-02 is still being created: plan again when that is over, or take it out of the selection"}, problems(t, byName, inv))
+	assert.Equal(t, []string{"what is named web-02 is new, and may be the cloud's own for the time of a change: select it by its id, plan again when it is an hour old, or take it out of the selection"}, problems(t, byName, inv))
 	inv.Servers[2].Name = "web-02"
 	plan := mustMake(t, byName, inv)
 	assert.Equal(t, []string{uuid(1, 1), uuid(1, 3)}, []string{plan.Servers[0].ID, plan.Servers[1].ID}, "the cloud may call its own as the server that is changed")
@@ -124,7 +152,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 
 	only := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"*"}} })
 	inv.Servers = inv.Servers[1:2]
-	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as still being created: web-02"}, problems(t, only, inv))
+	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as new: web-02"}, problems(t, only, inv))
 
 	byID := func(unfit spec.StateRule) spec.Rollout {
 		return with(func(s *spec.Spec) { s.Select, s.Servers.Unfit = spec.Selection{IDs: []string{uuid(1, 2)}}, unfit })
@@ -143,7 +171,7 @@ func TestWholeProblemNamesAllStillBeingCreated(t *testing.T) {
 	_, err := planner.Make(with(func(s *spec.Spec) { s.Select.Expect.Count = new(13) }), inv, madeAt)
 	var found planner.Problems
 	require.ErrorAs(t, err, &found)
-	assert.Contains(t, found[0].Text, "exactly 13 is expected: web-01; left out, as still being created: web-02, web-03,")
+	assert.Contains(t, found[0].Text, "exactly 13 is expected: web-01; left out, as new: web-02, web-03,")
 	assert.Contains(t, found[0].Text, "web-11 and 2 more")
 	assert.Contains(t, found[0].Whole, "web-11, web-12, web-13")
 }
