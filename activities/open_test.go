@@ -86,6 +86,7 @@ func TestProjectThatIsNotFound(t *testing.T) {
 	right := goodLogin()
 	nowhere := right
 	nowhere.ProjectName = "nowhere"
+	const mayNotList = "the credentials may not list projects (GET /v3/projects): grant them that in the identity service, or set the id of the project in place of its name"
 	for name, test := range map[string]struct {
 		login  *ecs.Login
 		answer http.HandlerFunc
@@ -102,7 +103,9 @@ func TestProjectThatIsNotFound(t *testing.T) {
 		"project of a key": {nil, refuse(200, `{"projects": []}`), activities.CheckProject, activities.ErrCredentials,
 			[]string{"(type: MakePlan, scheduledEventID: 0, startedEventID: 0, identity: ): find the project of profile web: look up project \"eu-emulated-1\"", "the credentials reach 0 projects of that name"}, "check the name and the region", 5 * time.Minute},
 		"permission": {nil, refuse(403, `{"error_code":"Pdp.0001","error_msg":"denied by policy"}`), activities.CheckProject, activities.ErrCredentials,
-			[]string{"credentials of profile web", "look up project", "Pdp.0001"}, "", 5 * time.Minute},
+			[]string{"credentials of profile web", "look up project", "Pdp.0001"}, mayNotList, 5 * time.Minute},
+		"permission, in the words of the service": {nil, refuse(403, `{"error":{"code":403,"message":"You have no right to do this action","title":"Forbidden"}}`), activities.CheckProject, activities.ErrCredentials,
+			[]string{"credentials of profile web", "look up project", "You have no right", mayNotList}, mayNotList, 5 * time.Minute},
 		"a service that is down": {&right, down, activities.CheckCloud, activities.ErrCloud,
 			[]string{"find the project of profile web: get a token for user", "HTTP 503"}, "network", 10 * time.Second},
 	} {

@@ -227,6 +227,9 @@ func (i *Identity) projectID(ctx context.Context, credentials Credentials, name 
 			Message: fmt.Sprintf("the credentials reach %d projects of that name", len(found)),
 			remedy:  "check the name and the region, or set the id of the project: every region has projects of its own"}
 	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Cause() == CausePermission {
+		e.remedy = "the credentials may not list projects (GET /v3/projects): grant them that in the identity service, or set the id of the project in place of its name"
+	}
 	if err != nil {
 		return "", err
 	}
