@@ -76,6 +76,28 @@ func TestPollJobUntilItEnds(t *testing.T) {
 	}
 }
 
+// TestAutoPayPays what an image costs extra. Without it the job waits for somebody who does.
+func TestAutoPayPays(t *testing.T) {
+	for autoPay, end := range map[bool]activities.JobEnd{true: activities.JobSucceeded, false: activities.JobOverdue} {
+		options := emulator.Options{
+			Images: []emulator.Image{{Name: emulator.CurrentImageName}, {Name: emulator.TargetImageName, Fee: true}},
+			Fleet:  []emulator.Server{{Name: "one", Status: "SHUTOFF", ChargingMode: "1"}},
+		}
+		inLab(t, options, func(l *lab) {
+			in := l.submission()
+			in.Change.AutoPay = new(autoPay)
+			sent := run(l, l.acts.SubmitChangeOS, in, attempt{})
+			require.NoError(l, sent.err)
+			c := l.poll(sent.result.JobID, 5*time.Minute)
+			require.NoError(l, c.err)
+			assert.Equal(l, end, c.result.End)
+			if !autoPay {
+				assert.Contains(l, c.result.Reason, "PENDING_PAYMENT")
+			}
+		})
+	}
+}
+
 // TestPollJobAfterADay: finished jobs are deleted after a day.
 func TestPollJobAfterADay(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {

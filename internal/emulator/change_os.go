@@ -17,6 +17,7 @@ type change struct {
 	byol           bool
 	encrypted      bool
 	kmsKeyID       string
+	autoPay        bool
 }
 
 // Parts of the time from REBUILD to ACTIVE at which a change of OS gets somewhere. No document tells; what matters is

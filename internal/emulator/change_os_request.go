@@ -109,9 +109,12 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	if m.running.struckBy(LagStart) {
 		m.hideFrom(c.now, e.options.Edition, m.running.fault.Delay)
 	}
-	if m.running.struckBy(JobStuck) && m.running.fault.Variant == VariantPendingPayment {
-		e.awaitPayment(m, c.now, ch, work, top)
-	} else {
+	switch {
+	case m.running.struckBy(JobStuck) && m.running.fault.Variant == VariantPendingPayment:
+		e.awaitPayment(m, c.now, m.running.fault.Delay, ch, work, top)
+	case m.ChargingMode == prepaid && ch.image.Fee && !m.installed.Fee && !ch.autoPay && !e.options.Edition.NoAutoPay:
+		e.awaitPayment(m, c.now, 0, ch, work, top)
+	default:
 		e.beginChange(m, c.now, ch)
 	}
 	m.accepted++
@@ -133,17 +136,17 @@ func (e *Emulator) open(m *machine, now time.Time) string {
 	return ""
 }
 
-// awaitPayment leaves the server alone until somebody pays, if anybody does: the fault's Delay later.
-func (e *Emulator) awaitPayment(m *machine, now time.Time, ch change, jobs ...*job) {
+// awaitPayment leaves the server alone until somebody pays, that much later, or for ever when that is 0.
+func (e *Emulator) awaitPayment(m *machine, now time.Time, later time.Duration, ch change, jobs ...*job) {
 	paid := m.running
 	m.running = nil
 	for _, j := range jobs {
 		j.unpaid = true
 	}
-	if paid.fault.Delay == 0 {
+	if later == 0 {
 		return
 	}
-	e.doLater(now.Add(paid.fault.Delay), func(at time.Time) {
+	e.doLater(now.Add(later), func(at time.Time) {
 		if jobs[0].idle { // its order was cancelled
 			return
 		}
@@ -201,6 +204,7 @@ func (e *Emulator) judgeRequest(version string, request osRequest) (change, *ref
 		version: version, keyName: request.KeyName, userID: request.UserID,
 		byol:      metadata.BYOL != nil && *metadata.BYOL == "true",
 		encrypted: metadata.Encrypted == "1", kmsKeyID: metadata.KMSKeyID,
+		autoPay: request.IsAutoPay == "true",
 	}
 	if ch.userID == "" {
 		ch.userID = e.seed.hex("user")

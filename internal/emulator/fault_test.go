@@ -256,6 +256,47 @@ func TestStuckJobs(t *testing.T) {
 	})
 }
 
+// TestPaymentOfAFee: an image that costs extra needs an order where a server is paid by year or month, which somebody has to
+// pay unless the request does.
+func TestPaymentOfAFee(t *testing.T) {
+	const prepaid, autoPay = "1", `,"isAutoPay":"true"`
+	for name, test := range map[string]struct {
+		charging, more string
+		has, gets      bool // a fee
+		edition        edition.Edition
+		waits          bool
+	}{
+		"it is paid by hand":              {charging: prepaid, gets: true, waits: true},
+		"it is not to be paid":            {charging: prepaid, gets: true, more: `,"isAutoPay":"false"`, waits: true},
+		"the request pays":                {charging: prepaid, gets: true, more: autoPay},
+		"the image before cost the same":  {charging: prepaid, gets: true, has: true},
+		"it costs nothing":                {charging: prepaid, has: true},
+		"it is paid by use":               {gets: true},
+		"an edition that knows no orders": {charging: prepaid, gets: true, edition: edition.Edition{NoAutoPay: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := exact(emulator.Options{
+				Images: []emulator.Image{{Name: "before", Fee: test.has}, {Name: "after", Fee: test.gets}},
+				Fleet:  []emulator.Server{{Name: "one", Status: "SHUTOFF", ChargingMode: test.charging}},
+			})
+			o.Edition.Edition = test.edition
+			atTime(t, o, func(t *testing.T, c cloud) {
+				id := c.only()
+				job := c.changeOS(id, c.Images()[1].ID, test.more).jobID(t)
+				time.Sleep(48 * time.Hour)
+				if test.waits {
+					assert.Equal(t, "PENDING_PAYMENT", c.job(job).Status)
+					assert.Equal(t, job, c.OpenChange(id))
+					require.NoError(t, c.CancelOrder(job))
+					assert.Empty(t, c.OpenChange(id))
+				} else {
+					assert.Equal(t, c.Images()[1].ID, c.show(id).Image.ID)
+				}
+			})
+		})
+	}
+}
+
 func TestForgottenJob(t *testing.T) {
 	atTime(t, under(emulator.Fault{Kind: "job_forgotten"}), func(t *testing.T, c cloud) {
 		job := c.changeOS(c.only(), c.target(), "").jobID(t)

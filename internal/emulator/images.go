@@ -31,6 +31,7 @@ type Image struct {
 	WholeImage     bool   `json:"whole_image"`    // a full-server image, data disks and all
 	FCInject       string `json:"fc_inject"`      // __support_fc_inject: "true", of which the documents say: no Cloud-Init
 	PasswordLater  bool   `json:"password_later"` // __os_feature_list holds onekey_resetpasswd
+	Fee            bool   `json:"fee"`            // it costs extra, so a server that is paid by year or month needs an order for it
 }
 
 func generatedImages() []Image {
