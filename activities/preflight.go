@@ -277,8 +277,21 @@ func (p *preflight) image(image ecs.Image, server ecs.Server, edition rollout.Ed
 	if ram := server.Flavor.RAMMB; ram > 0 && image.MinRAMMB > ram {
 		p.refuse("image %s needs %d MB of memory and %s has %d MB", image.Name, image.MinRAMMB, p.called(), ram)
 	}
-	if server.Prepaid() && image.Type == "market" {
+	if server.Prepaid() {
+		p.prepaid(image, edition)
+	}
+}
+
+// prepaid is about a server that is paid by the year or month. A plan says the same (planner.warnOfPrepaid).
+func (p *preflight) prepaid(image ecs.Image, edition rollout.Edition) {
+	switch image.Type {
+	case "market":
 		p.refuse("%s is paid by the year or month and image %s is a marketplace image: the cloud refuses that (Ecs.0510)", p.called(), image.Name)
+	case "shared":
+		p.note("%s is paid by the year or month and image %s is a shared one: the documents forbid marketplace images only, the error itself (Ecs.0510) says more", p.called(), image.Name)
+	}
+	if pay := p.in.Change.AutoPay; !edition.NoAutoPay && (pay == nil || !*pay) {
+		p.note("%s is paid by the year or month, and its change may wait until somebody pays a price difference: --auto-pay pays it", p.called())
 	}
 }
 

@@ -100,6 +100,7 @@ func gallery() emulator.Options {
 		{Name: "market", Type: "market"}, {Name: "windows", OSType: "Windows"}, {Name: "whole", WholeImage: true},
 		{Name: "encrypted", Encrypted: true, EncryptionKey: unknownID}, {Name: "uninjected", FCInject: "true"},
 		{Name: "public", Type: "gold"}, {Name: "resettable", Type: "gold", PasswordLater: true},
+		{Name: "shared", Type: "shared"},
 	} {
 		image.ID = imageNamed(image.Name)
 		options.Images = append(options.Images, image)
@@ -111,7 +112,7 @@ func gallery() emulator.Options {
 func imageNamed(name string) string {
 	names := map[string]string{
 		"present": "0", "good": "1", "arm": "2", "uefi": "3", "saving": "4", "data": "5", "large": "6", "hungry": "7", "market": "8", "windows": "9",
-		"whole": "a", "encrypted": "b", "uninjected": "c", "public": "d", "resettable": "e",
+		"whole": "a", "encrypted": "b", "uninjected": "c", "public": "d", "resettable": "e", "shared": "f",
 	}
 	return "7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d" + names[name]
 }
@@ -223,6 +224,39 @@ func TestPreflightNotesWhatIsInDoubt(t *testing.T) {
 				}
 				require.Len(l, end.result.Notes, 1)
 				assert.Contains(l, end.result.Notes[0], says)
+			})
+		})
+	}
+}
+
+// TestPreflightOfAPrepaidServer: what a plan says of such servers, whoever changes one alone has to know, too.
+func TestPreflightOfAPrepaidServer(t *testing.T) {
+	const mayWait, mayBeRefused = "may wait until somebody pays", "is a shared one"
+	for name, test := range map[string]struct {
+		image   string
+		autoPay *bool
+		edition edition.Edition
+		notes   []string
+	}{
+		"nobody pays by itself": {image: "good", notes: []string{mayWait}},
+		"it is not to be paid":  {image: "good", autoPay: new(false), notes: []string{mayWait}},
+		"it is paid":            {image: "good", autoPay: new(true)},
+		"no orders":             {image: "good", edition: edition.Edition{NoAutoPay: true}},
+		"a shared image":        {image: "shared", autoPay: new(true), notes: []string{mayBeRefused}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, gallery(), func(l *lab) {
+				l.acts.Profiles[0].Edition = test.edition
+				l.update(func(s *emulator.Server) { s.ChargingMode = "1" })
+				in := l.question()
+				in.Change.ImageID, in.Change.AutoPay = imageNamed(test.image), test.autoPay
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				assert.Empty(l, end.result.Refusals)
+				require.Len(l, end.result.Notes, len(test.notes))
+				for i, note := range test.notes {
+					assert.Contains(l, end.result.Notes[i], note)
+				}
 			})
 		})
 	}
