@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,40 @@ func TestWaitsThatTheCloudAsksFor(t *testing.T) {
 	outcome := change(t, a)
 	assert.Equal(t, ecs.Throttled, outcome.Kind)
 	assert.Equal(t, 37*time.Second, outcome.Err.RetryAfter)
+}
+
+// TestLostAnswers: the SDK has one kind of error for a request that cannot have arrived and for one that may have been obeyed.
+func TestLostAnswers(t *testing.T) {
+	for name, test := range map[string]struct {
+		cloud http.HandlerFunc // nil is none
+		kind  ecs.OutcomeKind
+	}{
+		"nobody is there": {nil, ecs.NotSent},
+		"no answer": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}, ecs.Unknown},
+		"half an answer": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, `{"job_id":"`)
+			panic(http.ErrAbortHandler)
+		}, ecs.Unknown},
+		"a page that has moved": {failing{302, `<html>moved</html>`, http.Header{"Location": {"https://login.example/"}}}.ServeHTTP, ecs.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(test.cloud)
+			t.Cleanup(server.Close)
+			if test.cloud == nil {
+				server.Close()
+			}
+			a := emulated(server.URL)
+			_, err := changeWithSDK(t, a)
+			require.Error(t, err)
+			outcome := change(t, a)
+			assert.Equal(t, test.kind, outcome.Kind, outcome.Err)
+		})
+	}
 }
 
 // TestCutAnswers: with half of a body the SDK loses the status, too. That of HTTP 429 is the proof that nothing was done.

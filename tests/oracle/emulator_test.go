@@ -264,6 +264,26 @@ func TestSDKFindsProjectAndDomain(t *testing.T) {
 	})
 }
 
+// TestSDKSignsInAtTheEmulator: the token that the SDK gets is worth as much as one that ours gets.
+func TestSDKSignsInAtTheEmulator(t *testing.T) {
+	inCloud(t, emulator.Options{}, func(t *testing.T, cloud *emulator.Emulator, a account) {
+		answer, err := tokenWithSDK(t, a, emulator.DefaultUserName, emulator.DefaultPassword, emulator.DefaultDomainName, &iam.AuthScopeProject{Name: optional(emulator.DefaultProjectName)})
+		require.NoError(t, err)
+		assert.Equal(t, 201, answer.HttpStatusCode)
+		assert.Equal(t, emulator.DefaultProjectID, answer.Token.Project.Id)
+		client, err := ecs.New(ecs.Config{ProjectID: a.project, ECS: a.base, IMS: a.base, Dial: a.dial, Credentials: ecs.Token{Value: ecs.NewSecret(value(answer.XSubjectToken))}})
+		require.NoError(t, err)
+		t.Cleanup(client.Close)
+		_, err = client.Server(t.Context(), cloud.Servers()[0].ID)
+		require.NoError(t, err)
+
+		_, err = tokenWithSDK(t, a, emulator.DefaultUserName, "another", emulator.DefaultDomainName, &iam.AuthScopeProject{Name: optional(emulator.DefaultProjectName)})
+		var failed *sdkerr.ServiceResponseError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, 401, failed.StatusCode)
+	})
+}
+
 // TestSDKUnderstandsRefusals of the emulator: those in which a change of an operating system ends.
 func TestSDKUnderstandsRefusals(t *testing.T) {
 	inCloud(t, emulator.Options{}, func(t *testing.T, cloud *emulator.Emulator, a account) {

@@ -149,6 +149,8 @@ func TestErrorsThatTheSDKMisreads(t *testing.T) {
 			verdict{429, "", "", "req-1"}, verdict{429, "", "the answer is empty", "req-1"}},
 		{"half of it", failing{400, `{"error":{"code":"Ecs.01`, nil},
 			verdict{400, "", "<body>", "req-1"}, verdict{400, "", "the answer is not the service's: <body>", "req-1"}},
+		{"text in JSON", failing{500, `"boom"`, nil},
+			verdict{500, "", "<body>", "req-1"}, verdict{500, "", "the answer is not the service's: <body>", "req-1"}},
 		{"list", failing{500, `[{"code":"X","message":"y"}]`, nil},
 			verdict{500, "", "<body>", "req-1"}, verdict{500, "", "the answer is not the service's: <body>", "req-1"}},
 	} {

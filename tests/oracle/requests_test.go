@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/global"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/model"
 	sdkiam "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3"
 	iam "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/model"
@@ -361,5 +363,52 @@ func TestProjectLookUp(t *testing.T) {
 			own.header.Del("Authorization")
 		}
 		assertAlike(t, theirs, ours)
+	})
+}
+
+// TestTokensAreAskedForAsTheSDKAsksForThem, by a user for a project of either kind of name.
+func TestTokensAreAskedForAsTheSDKAsksForThem(t *testing.T) {
+	const user, password, domain, project = "fleet worker ü", `p"<&>\ü`, "OTC-EU-DE-000", "eu-de_team 1"
+	for _, byID := range []bool{true, false} {
+		inRecorder(t, func(t *testing.T, r *recorder, a account) {
+			login := ecs.Login{User: user, Domain: domain, Password: ecs.NewSecret(password)}
+			scope := &iam.AuthScopeProject{}
+			if byID {
+				login.ProjectID, scope.Id = a.project, &a.project
+			} else {
+				login.ProjectName, scope.Name = project, optional(project)
+			}
+			theirs := r.record(t, func() { _, _ = tokenWithSDK(t, a, user, password, domain, scope) })
+			identity, err := ecs.NewIdentity(ecs.IdentityConfig{URL: a.base + "/v3", Dial: a.dial})
+			require.NoError(t, err)
+			t.Cleanup(identity.Close)
+			token, err := ecs.NewUserToken(identity, login)
+			require.NoError(t, err)
+			ours := r.record(t, func() {
+				request, err := http.NewRequest(http.MethodGet, a.base, nil)
+				require.NoError(t, err)
+				_ = token.Authorize(request, nil, time.Now())
+			})
+			assert.Equal(t, theirs.method, ours.method)
+			assert.Equal(t, theirs.target, ours.target, "without the catalog, which nobody reads")
+			assert.JSONEq(t, theirs.body, ours.body)
+		})
+	}
+}
+
+// tokenWithSDK signs in as the SDK does, which signs that request, too.
+func tokenWithSDK(t *testing.T, a account, user, password, domain string, project *iam.AuthScopeProject) (*iam.KeystoneCreateUserTokenByPasswordResponse, error) {
+	t.Helper()
+	as, err := global.NewCredentialsBuilder().WithAk(a.key).WithSk(a.secret).WithDomainId("none").SafeBuild()
+	require.NoError(t, err)
+	return sdkiam.NewIamClient(a.client(t, sdkiam.IamClientBuilder(), as)).KeystoneCreateUserTokenByPassword(&iam.KeystoneCreateUserTokenByPasswordRequest{
+		Nocatalog: optional("true"),
+		Body: &iam.KeystoneCreateUserTokenByPasswordRequestBody{Auth: &iam.PwdAuth{
+			Identity: &iam.PwdIdentity{
+				Methods:  []iam.PwdIdentityMethods{iam.GetPwdIdentityMethodsEnum().PASSWORD},
+				Password: &iam.PwdPassword{User: &iam.PwdPasswordUser{Name: user, Password: password, Domain: &iam.PwdPasswordUserDomain{Name: domain}}},
+			},
+			Scope: &iam.AuthScope{Project: project},
+		}},
 	})
 }
