@@ -76,10 +76,7 @@ const datedTo = 2 * time.Second
 // clock holds the worker's clock against the date of the answer.
 func (d *diagnosis) clock(context.Context) Finding {
 	skew := d.glance.Skew.Round(time.Second)
-	seen := fmt.Sprintf("the worker's clock is %s ahead of the cloud's", skew)
-	if skew < 0 {
-		seen = fmt.Sprintf("the worker's clock is %s behind the cloud's", -skew)
-	}
+	seen := fmt.Sprintf("the worker's clock is %s the cloud's", ecs.Skewed(skew))
 	switch {
 	case !d.glance.Dated:
 		return skipped("not checked: no answer of the cloud had a date")

@@ -234,6 +234,24 @@ func TestTwoProfilesOfOneProject(t *testing.T) {
 	})
 }
 
+// TestPlanTellsOfAClockThatIsOff while the cloud still bears it.
+func TestPlanTellsOfAClockThatIsOff(t *testing.T) {
+	for skew, says := range map[time.Duration]string{
+		4 * time.Minute: "", 6 * time.Minute: "6m0s behind the cloud's", -6 * time.Minute: "6m0s ahead of the cloud's",
+	} {
+		options := fleetSized(3)
+		options.Skew = skew
+		inLab(t, options, func(l *lab) {
+			warnings := strings.Join(l.plan(l.planOf(selectsEvery)).Warnings, "\n")
+			if says == "" {
+				assert.NotContains(l, warnings, "clock")
+				return
+			}
+			assert.Contains(l, warnings, "the worker's clock is "+says+": set it right (NTP), signatures that are 15 minutes off are refused")
+		})
+	}
+}
+
 // TestSkewedClockIsNoWrongProject: the first request is then that for the project.
 func TestSkewedClockIsNoWrongProject(t *testing.T) {
 	options := stopped()

@@ -45,6 +45,9 @@ func (g *gathering) probe(ctx context.Context, serverID string) error {
 	}
 	_, err := once.Cloud.Job(ctx, noJob)
 	ask(CheckQueryJobs, err)
+	if answer, ok := errors.AsType[*ecs.Error](err); ok && answer.Skew() != 0 { // there is always a refusal
+		g.ClockOff = ecs.Skewed(answer.Skew()) + " the cloud's"
+	}
 	g.Unproven = append(g.Unproven, "stop ("+ecs.ActionStop+")", "start ("+ecs.ActionStart+")", "change ("+ecs.ActionChangeOS+") servers")
 	return ctx.Err()
 }

@@ -39,6 +39,15 @@ type Error struct {
 	remedy string
 }
 
+// Skew is how far the local clock was ahead of the date of the answer, of whatever status: 0 when that is not worth
+// mentioning (ToleratedSkew), or the answer had none.
+func (e *Error) Skew() time.Duration {
+	if e.skew.Abs() > ToleratedSkew {
+		return e.skew
+	}
+	return 0
+}
+
 // relayedFault is a fault of Nova or Keystone inside the answer, with the HTTP status it claims.
 type relayedFault struct {
 	kind   string

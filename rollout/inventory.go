@@ -12,6 +12,8 @@ type Inventory struct {
 	Images  []InventoryImage  `json:"images"`
 	// Unproven is what nobody knows whether the credentials may do it, because it cannot be found out by looking.
 	Unproven []string `json:"unproven,omitempty"`
+	// ClockOff is how far the worker's clock is off: "6m0s ahead of the cloud's". Empty when that is not worth mentioning.
+	ClockOff string `json:"clock_off,omitempty"`
 	// HoldersUnknown says why it is not known which servers somebody changes. Empty when it is.
 	HoldersUnknown string `json:"holders_unknown,omitempty"`
 }
