@@ -125,7 +125,7 @@ func TestResetOfAChangeThatFailed(t *testing.T) {
 
 // TestResetsAnywhere resets a change to each of its workflow tasks, while it is under way and after its end, and what
 // comes of that once more. Whatever the cloud does, no change is accepted while an earlier one is open, and a second only
-// after one whose job has failed.
+// after one whose job has failed; and no disk that was replaced is called intact.
 func TestResetsAnywhere(t *testing.T) {
 	const underWay, inAll = 4, 10 // servers that are reset before their change is over, and all
 	onChange := func(kind emulator.FaultKind, variant string) emulator.Fault {
@@ -161,8 +161,11 @@ func TestResetsAnywhere(t *testing.T) {
 					}
 					for range 2 {
 						run = resetTo(t, run, finished(t, &lab, run, to))
-						lab.Result(run)
+						ended := lab.Result(run)
 						lab.Replay(run)
+						if now, _ := lab.Cloud.Server(server.ID); now.SystemVolumeID != server.SystemVolumeID {
+							assert.NotEqual(t, rollout.FailedIntact, ended.End, "its disk was touched: %s", ended.Reason)
+						}
 					}
 					account := lab.Cloud.Ledger().Servers[server.ID]
 					assert.LessOrEqual(t, account.ChangeOSAccepted, test.most)
