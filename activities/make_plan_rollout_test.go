@@ -146,7 +146,7 @@ func TestMakePlanBesideAChange(t *testing.T) {
 				}
 				refused, made := make(""), make(spec.RuleSkip)
 				require.NotNil(l, made.Plan, made.Problems)
-				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as new: "+test.temporary+".")
+				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as new or still being created: "+test.temporary+".")
 				if test.busy == "" {
 					assert.Empty(l, refused.Problems)
 					assert.Len(l, made.Plan.Servers, 2)
@@ -179,7 +179,7 @@ func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
 		all := make(spec.Selection{Names: []string{"*"}})
 		require.NotNil(l, all.Plan, all.Problems)
 		assert.Empty(l, all.Plan.Servers)
-		assert.Contains(l, strings.Join(all.Plan.Warnings, "\n"), "left out, as new: moves-a1b2c3.")
+		assert.Contains(l, strings.Join(all.Plan.Warnings, "\n"), "left out, as new or still being created: moves-a1b2c3.")
 
 		named := make(spec.Selection{IDs: []string{temporary}})
 		require.NotNil(l, named.Plan, named.Problems)

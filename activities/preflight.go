@@ -290,7 +290,7 @@ func (p *preflight) prepaid(image ecs.Image, edition rollout.Edition) {
 	case "shared":
 		p.note("%s is paid by the year or month and image %s is a shared one: the documents forbid marketplace images only, the error itself (Ecs.0510) says more", p.called(), image.Name)
 	}
-	if pay := p.in.Change.AutoPay; !edition.NoAutoPay && (pay == nil || !*pay) {
+	if pay := p.in.Change.AutoPay; !edition.NoAutoPay && (pay == nil || !*pay) && image.ID != p.result.Before.ImageID {
 		p.note("%s is paid by the year or month, and its change may wait until somebody pays a price difference: --auto-pay pays it", p.called())
 	}
 }

@@ -242,6 +242,7 @@ func TestPreflightOfAPrepaidServer(t *testing.T) {
 		"it is not to be paid":  {image: "good", autoPay: new(false), notes: []string{mayWait}},
 		"it is paid":            {image: "good", autoPay: new(true)},
 		"no orders":             {image: "good", edition: edition.Edition{NoAutoPay: true}},
+		"it is on the image":    {image: "present"},
 		"a shared image":        {image: "shared", autoPay: new(true), notes: []string{mayBeRefused}},
 	} {
 		t.Run(name, func(t *testing.T) {

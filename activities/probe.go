@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reimage/reimage/ecs"
 )
@@ -46,7 +47,7 @@ func (g *gathering) probe(ctx context.Context, serverID string) error {
 	_, err := once.Cloud.Job(ctx, noJob)
 	ask(CheckQueryJobs, err)
 	if answer, ok := errors.AsType[*ecs.Error](err); ok && answer.Skew() != 0 { // there is always a refusal
-		g.ClockOff = ecs.Skewed(answer.Skew()) + " the cloud's"
+		g.ClockOff = ecs.Skewed(answer.Skew().Round(time.Minute)) + " the cloud's" // by the minute, so that plans made again say the same
 	}
 	g.Unproven = append(g.Unproven, "stop ("+ecs.ActionStop+")", "start ("+ecs.ActionStart+")", "change ("+ecs.ActionChangeOS+") servers")
 	return ctx.Err()

@@ -120,7 +120,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		s.errs = append(s.errs, err)
 		return cloudConfig{} // whatever else is missing may be in that file
 	}
-	s.readable()
+	s.elsewhere()
 	if err := s.withCredentialsFile(); err != nil {
 		s.errs = append(s.errs, err)
 		return cloudConfig{}

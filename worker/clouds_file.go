@@ -95,11 +95,19 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 		names = slices.Compact(names)
 		return nil, fmt.Errorf("%s has no cloud %q: it has %s", file.path, name, cmp.Or(strings.Join(names, ", "), "none"))
 	}
+	signsInBy := ""
 	for _, f := range []cloudsFile{file, secure} {
-		named, err := addEntry(vars, f.Clouds, name)
+		own := map[string]string{}
+		named, err := addEntry(own, f.Clouds, name)
 		if err != nil {
 			return nil, fmt.Errorf("cloud %q in %s %w", name, f.path, err)
 		}
+		kind := kindOf(own)
+		if kind != "" && signsInBy != "" && kind != signsInBy {
+			return nil, fmt.Errorf("cloud %q signs in by %s in %s, and by %s in %s, which may be another account: take one of them out", name, signsInBy, file.path, kind, f.path)
+		}
+		signsInBy = cmp.Or(kind, signsInBy)
+		maps.Copy(vars, own)
 		profile = cmp.Or(named, profile)
 	}
 	if profile != "" {
@@ -112,6 +120,17 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 		}
 	}
 	return vars, nil
+}
+
+// kindOf is what the variables of an entry sign in by, "" when they do not tell.
+func kindOf(vars map[string]string) string {
+	entry := settings{env: func(name string) (string, bool) { value, ok := vars[name]; return value, ok }}
+	for i, kind := range kinds {
+		if slices.ContainsFunc(kind, func(p part) bool { return entry.of(openStack, p) != "" }) {
+			return []string{"an access key", "a user", "a token"}[i]
+		}
+	}
+	return ""
 }
 
 // addProfile adds what an entry leaves to its profile. The region of the entry's own auth_url is such that it does not.
@@ -152,7 +171,7 @@ func (s *settings) readFirst(variable, name string, folders []string) (cloudsFil
 		case err == nil:
 			return parseClouds(path, text)
 		case !isAbsent(err):
-			return cloudsFile{}, err
+			return cloudsFile{}, fmt.Errorf("%w: let the worker read it, or name another file in %s", err, variable)
 		}
 	}
 	return cloudsFile{}, nil

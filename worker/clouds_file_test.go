@@ -181,6 +181,37 @@ func TestFilesOfTheToolsAreLookedForByThemselves(t *testing.T) {
 	assert.Equal(t, "given", password())
 }
 
+// TestTwoFilesThatSignInDifferently would mix two accounts unseen.
+func TestTwoFilesThatSignInDifferently(t *testing.T) {
+	const place = "region_name: eu-de, auth: {project_id: p, "
+	user := place + "username: u, user_domain_name: d, password: planted}"
+	for name, test := range map[string]struct{ plain, secure, says string }{
+		"a user, and a key":     {user, "auth: {ak: planted, sk: planted}", "signs in by a user in "},
+		"a key, and a token":    {place + "ak: a, sk: planted}", "auth: {token: planted}", "signs in by an access key in "},
+		"the same":              {user, "auth: {password: planted}", ""},
+		"the rest of it":        {place + "ak: a}", "auth: {sk: planted}", ""},
+		"several, in one place": {place + "ak: a, sk: planted, token: planted}", "auth: {project_id: q}", ""},
+	} {
+		env := cloudsYAML(t, "clouds: {it: {"+test.plain+"}}", "clouds: {it: {"+test.secure+"}}", "it")
+		_, err := loadConfig(lookup(env))
+		if test.says == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, `cloud "it" `+test.says+env["OS_CLIENT_CONFIG_FILE"]+", and by ", name)
+		assert.ErrorContains(t, err, filepath.Join(filepath.Dir(env["OS_CLIENT_CONFIG_FILE"]), "secure.yaml")+", which may be another account: take one of them out")
+		assert.NotContains(t, err.Error(), "planted")
+	}
+}
+
+// TestSecureFileThatCannotBeRead: what is in it may count, so it is not passed over.
+func TestSecureFileThatCannotBeRead(t *testing.T) {
+	env := cloudsYAML(t, otcSample, "", "otc")
+	require.NoError(t, os.Mkdir(filepath.Join(filepath.Dir(env["OS_CLIENT_CONFIG_FILE"]), "secure.yaml"), 0o700))
+	_, err := loadConfig(lookup(env))
+	assert.ErrorContains(t, err, "is a directory: let the worker read it, or name another file in OS_CLIENT_SECURE_FILE")
+}
+
 // TestIncompleteEntry says what belongs into the entry, and no variable that does not count beside OS_CLOUD.
 func TestIncompleteEntry(t *testing.T) {
 	for auth, says := range map[string]string{

@@ -97,10 +97,10 @@ func TestNoCloudIsGuessed(t *testing.T) {
 
 // TestNoCloudIsGuessedForAPartnersRegion: its operator's domain is in no document.
 func TestNoCloudIsGuessedForAPartnersRegion(t *testing.T) {
-	for _, region := range []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201", "tr-west-1"} {
+	for _, region := range []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201"} {
 		env := map[string]string{"HW_REGION_NAME": region}
 		_, err := load(t, env)
-		require.EqualError(t, err, "nothing tells which cloud has region "+region+": set HW_CLOUD to the domain of its services, or REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT")
+		require.EqualError(t, err, "nothing tells which cloud has region "+region+": set HW_CLOUD to the domain of its services, or REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT, and REIMAGE_IAM_ENDPOINT for a user or the name of a project")
 		cfg, err := load(t, with(env, map[string]string{"HW_CLOUD": "cloud.example"}))
 		require.NoError(t, err)
 		assert.Equal(t, "https://ecs."+region+".cloud.example", cfg.Clouds[0].ECS)
@@ -120,29 +120,37 @@ func TestRegionsOfOneCloudOnly(t *testing.T) {
 	}
 }
 
-// TestCredentialsThatCannotBeRead of the tool in force, or of any when no variable names credentials, are not passed over
-// for those of another account.
+// TestCredentialsThatCannotBeRead are not passed over for those of another account.
 func TestCredentialsThatCannotBeRead(t *testing.T) {
 	_, home := credentialsFile(t, goodFile)
 	place := map[string]string{"HOME": home, "HW_REGION_NAME": "eu-de"}
-	for _, f := range families {
-		for _, variable := range f[unreadPart] {
-			set := with(place, map[string]string{variable: "planted"})
-			says := variable + " leads to credentials that the worker cannot read, and those that it would use in their place may be of another account: unset it, and set "
-			_, err := loadConfig(lookup(set))
-			require.ErrorContains(t, err, says)
-			assert.NotContains(t, err.Error(), "planted")
-			_, err = loadConfig(lookup(with(set, map[string]string{f[accessKeyPart][0]: "a", f[secretKeyPart][0]: "s"})))
-			require.ErrorContains(t, err, says, "it goes before the key, or with it")
-			for _, other := range families {
-				if !other.is(f) {
-					_, err = loadConfig(lookup(with(set, map[string]string{other[accessKeyPart][0]: "a", other[secretKeyPart][0]: "s"})))
-					assert.NotContains(t, fmt.Sprint(err), "cannot read", "those are of another tool")
-				}
-			}
-			_, err = loadConfig(lookup(with(set, map[string]string{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": filepath.Join(home, ".huaweicloud", "credentials")})))
-			assert.NoError(t, err, "which somebody has chosen")
+	for _, name := range unread {
+		set := with(place, map[string]string{name: "planted"})
+		_, err := loadConfig(lookup(set))
+		require.ErrorContains(t, err, name+" leads to credentials that the worker cannot read, and those that it finds without may be of another account: unset it, and set ")
+		assert.NotContains(t, err.Error(), "planted")
+		for _, chosen := range []map[string]string{
+			{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": filepath.Join(home, ".huaweicloud", "credentials")}, {"REIMAGE_METADATA_ENDPOINT": ecs.MetadataURL},
+			{"HW_ACCESS_KEY": "a", "HW_SECRET_KEY": "s"}, {"OS_TOKEN": "t"},
+		} {
+			_, err = loadConfig(lookup(with(set, chosen)))
+			assert.NotContains(t, fmt.Sprint(err), "cannot read", "somebody has chosen %v", chosen)
 		}
+	}
+}
+
+// TestAccountsThatAreAssumed are not taken for that of the credentials.
+func TestAccountsThatAreAssumed(t *testing.T) {
+	for _, name := range assumed {
+		says := name + " has Terraform act in another account"
+		set := map[string]string{"HW_REGION_NAME": "eu-de", "HW_ACCESS_KEY": "a", "HW_SECRET_KEY": "s", name: "planted"}
+		_, err := loadConfig(lookup(set))
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "planted")
+		_, err = loadConfig(lookup(map[string]string{"HW_REGION_NAME": "eu-de", name: "planted"}))
+		require.ErrorContains(t, err, says)
+		_, err = loadConfig(lookup(with(complete(), map[string]string{name: "planted"})))
+		assert.NoError(t, err, "the SDK knows it not")
 	}
 }
 
@@ -163,7 +171,7 @@ func TestDocumentedVariablesAreRead(t *testing.T) {
 			read = append(read, names...)
 		}
 	}
-	read = append(read, "OS_CLOUD", "HUAWEICLOUD_SDK_CREDENTIALS_FILE")
+	read = slices.Concat(read, unread, assumed, []string{"OS_CLOUD", "HUAWEICLOUD_SDK_CREDENTIALS_FILE"})
 	for _, list := range []*[]string{&documented, &read} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)

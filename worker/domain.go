@@ -25,8 +25,8 @@ var domains = map[string]string{
 	"eu-west-101": "myhuaweicloud.eu",
 }
 
-// partnerRegions are those of operators of their own. Where their services are, no document tells (ecs-api.md 6.4).
-var partnerRegions = []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201", "tr-west-1"}
+// partnerRegions are those of operators with domains of their own (ecs-api.md 6.4), which public sources tell differently.
+var partnerRegions = []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201"}
 
 // endpoint is the base URL of a service: given, or made from the region.
 func (s *settings) endpoint(service string) string {
@@ -92,7 +92,7 @@ func (s *settings) otherPlace() string {
 	const endpoints = "REIMAGE_ECS_ENDPOINT and REIMAGE_IMS_ENDPOINT"
 	switch {
 	case !s.entry:
-		return "HW_CLOUD to the domain of its services, or " + endpoints
+		return "HW_CLOUD to the domain of its services, or " + endpoints + ", and REIMAGE_IAM_ENDPOINT for a user or the name of a project"
 	case s.identityName() == "REIMAGE_IAM_ENDPOINT": // which an auth_url does not count beside
 		return endpoints
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/reimage/reimage/ecs"
 )
 
 // part is what a variable can say about a cloud.
@@ -22,7 +24,6 @@ const (
 	regionPart
 	cloudPart    // the domain of the services; the OpenStack tools have only the address of one for it
 	identityPart // the address of the identity service
-	unreadPart   // leads to credentials that the worker cannot read
 )
 
 // family is the variables of one tool. They belong to one account: no key of one family is used with the secret of
@@ -40,7 +41,6 @@ var families = []family{
 		regionPart:        {"HW_REGION_NAME"}, // it has none of its own: README.md puts the provider's beside it
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HUAWEICLOUD_SDK_IAM_ENDPOINT"},
-		unreadPart:        {"HUAWEICLOUD_SDK_IDP_ID", "HUAWEICLOUD_SDK_ID_TOKEN_FILE"},
 	},
 	{
 		accessKeyPart:     {"HW_ACCESS_KEY"},
@@ -55,22 +55,23 @@ var families = []family{
 		regionPart:        {"HW_REGION_NAME"},
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HW_AUTH_URL"},
-		unreadPart:        {"HW_PROFILE", "HW_SHARED_CONFIG_FILE", "HW_ASSUME_ROLE_AGENCY_NAME", "HW_ASSUME_ROLE_DOMAIN_NAME", "HW_ASSUME_ROLE_DOMAIN_ID"},
 	},
-	{
-		accessKeyPart:     {"OS_ACCESS_KEY", "OS_ACCESS_KEY_ID", "OS_AK"},
-		secretKeyPart:     {"OS_SECRET_KEY", "OS_ACCESS_KEY_SECRET", "OS_SK"},
-		securityTokenPart: {"OS_SECURITY_TOKEN"},
-		userPart:          {"OS_USERNAME"},
-		passwordPart:      {"OS_PASSWORD"},
-		accountPart:       {"OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"},
-		tokenPart:         {"OS_TOKEN", "OS_AUTH_TOKEN"},
-		projectIDPart:     {"OS_PROJECT_ID", "OS_TENANT_ID"},
-		projectNamePart:   {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
-		regionPart:        {"OS_REGION_NAME", "OS_REGION"},
-		identityPart:      {"OS_AUTH_URL"},
-		unreadPart:        {"OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME"},
-	},
+	openStack,
+}
+
+// openStack is the family of the OpenStack tools, in whose names the entries of clouds.yaml are read, too.
+var openStack = family{
+	accessKeyPart:     {"OS_ACCESS_KEY", "OS_ACCESS_KEY_ID", "OS_AK"},
+	secretKeyPart:     {"OS_SECRET_KEY", "OS_ACCESS_KEY_SECRET", "OS_SK"},
+	securityTokenPart: {"OS_SECURITY_TOKEN"},
+	userPart:          {"OS_USERNAME"},
+	passwordPart:      {"OS_PASSWORD"},
+	accountPart:       {"OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"},
+	tokenPart:         {"OS_TOKEN", "OS_AUTH_TOKEN"},
+	projectIDPart:     {"OS_PROJECT_ID", "OS_TENANT_ID"},
+	projectNamePart:   {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
+	regionPart:        {"OS_REGION_NAME", "OS_REGION"},
+	identityPart:      {"OS_AUTH_URL"},
 }
 
 // kinds are the kinds of credentials, in the order in which they are looked for, each by the parts that name it. An
@@ -89,22 +90,31 @@ func (s *settings) owner() family {
 	return nil
 }
 
-// readable complains of what leads the tool of the credentials, or any tool when no variable names credentials, to others:
-// they may be of another account than those that the worker would use.
-func (s *settings) readable() {
+// Where no variable names credentials, these lead a tool to some that the worker cannot read.
+var unread = []string{"HW_SHARED_CONFIG_FILE", "HUAWEICLOUD_SDK_ID_TOKEN_FILE", "OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME"}
+
+// With these, Terraform's provider acts in another account than that of its credentials.
+var assumed = []string{"HW_ASSUME_ROLE_AGENCY_NAME", "HW_ASSUME_ROLE_IDP_ID", "OS_AGENCY_NAME"}
+
+// elsewhere complains of what leads a tool into another account than the worker would work in. The official SDK assumes
+// nothing, so beside its keys nothing is meant for the worker.
+func (s *settings) elsewhere() {
 	own := s.owner()
 	if own == nil && cmp.Or(s.value("HUAWEICLOUD_SDK_CREDENTIALS_FILE"), s.value("REIMAGE_METADATA_ENDPOINT")) != "" {
 		return // which somebody has chosen
 	}
-	for _, f := range families {
-		name := s.nameIn(f, unreadPart)
-		if name != "" && (own == nil || own.is(f)) {
-			s.wrong("%s leads to credentials that the worker cannot read, and those that it would use in their place may be of another account: unset it, and %s", name, setCredentials)
+	for _, name := range unread {
+		if own == nil && s.value(name) != "" {
+			s.wrong("%s leads to credentials that the worker cannot read, and those that it finds without may be of another account: unset it, and %s, "+
+				"or HUAWEICLOUD_SDK_CREDENTIALS_FILE to the SDK's file, or REIMAGE_METADATA_ENDPOINT to %s for the agency of this server", name, setCredentials, ecs.MetadataURL)
+		}
+	}
+	for _, name := range assumed {
+		if s.value(name) != "" && s.value("HUAWEICLOUD_SDK_AK") == "" {
+			s.wrong("%s has Terraform act in another account, and the worker would work in that of its credentials: unset it if that is meant, or give the worker credentials of the other account", name)
 		}
 	}
 }
-
-func (f family) is(other family) bool { return slices.Equal(f[accessKeyPart], other[accessKeyPart]) }
 
 // of is what a family says about a part.
 func (s *settings) of(f family, p part) string {

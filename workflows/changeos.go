@@ -316,7 +316,12 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		return workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, &left)
 	}
 	err := give()
-	for kind(err) == activities.ErrCredentials && !isFinal(err) && since(ctx, powerWaits) {
+	refused := c.result.CredentialsRefused != ""
+	for err != nil && !isFinal(err) {
+		refused = refused || kind(err) == activities.ErrCredentials
+		if !refused || !since(ctx, powerWaits) {
+			break
+		}
 		err = give() // nothing is wrong with the server, and whoever mends the credentials may be back on Monday only
 	}
 	c.result.Foreign = c.result.Foreign || diskOf(err).Foreign(c.result.Before.Fingerprint, c.in.Change.ImageID)

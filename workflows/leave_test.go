@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
@@ -73,31 +74,40 @@ func TestPowerTroubleIsToldAndChangesNothingElse(t *testing.T) {
 	}
 }
 
-// TestPowerWaitsForCredentials over a weekend. What is no matter of credentials is told after a day.
+// TestPowerWaitsForCredentials over a weekend, whatever the last trouble of a day was. What is no matter of credentials is
+// told after a day.
 func TestPowerWaitsForCredentials(t *testing.T) {
+	refused, silent := later(activities.ErrCredentials, "no such key", 4*time.Hour), later(activities.ErrCloud, "nobody answers", 4*time.Hour)
+	weekend := func(err error) []error { return slices.Repeat([]error{err}, 16) }
 	for name, test := range map[string]struct {
-		kind    string
-		trouble string
+		submit   error
+		troubles []error
+		before   bool // the change of workflow code
+		waits    bool
 	}{
-		"refused credentials": {activities.ErrCredentials, ""},
-		"no cloud":            {activities.ErrCloud, "nobody answers"},
+		"refused credentials":         {final(activities.ErrCredentials, "no such key"), weekend(refused), false, true},
+		"refused only for the power":  {final(activities.ErrRefused, "no quota"), weekend(refused), false, true},
+		"then nobody answers":         {final(activities.ErrCredentials, "no such key"), weekend(silent), false, true},
+		"no cloud":                    {final(activities.ErrRefused, "no quota"), weekend(silent), false, false},
+		"begun before the change was": {final(activities.ErrCredentials, "no such key"), weekend(refused), true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			s.submit.fails(final(activities.ErrCredentials, "no such key"))
-			s.leave.failsFirst(slices.Repeat([]error{later(test.kind, "nobody answers", 4*time.Hour)}, 16)...)
+			s.submit.fails(test.submit)
+			s.leave.failsFirst(test.troubles...)
+			if test.before {
+				s.env.OnGetVersion("power-waits", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+			}
 
 			result := s.ended()
 
-			assert.Equal(t, rollout.NotStarted, result.End)
-			assert.Equal(t, "no such key", result.CredentialsRefused)
-			if test.trouble == "" {
+			if test.waits {
 				assert.Empty(t, result.PowerTrouble)
 				assert.Equal(t, "LEFT", result.Left)
 				assert.Len(t, s.leave.inputs, 17)
 				return
 			}
-			assert.Contains(t, result.PowerTrouble, test.trouble)
+			assert.NotEmpty(t, result.PowerTrouble)
 			assert.Less(t, len(s.leave.inputs), 10)
 		})
 	}

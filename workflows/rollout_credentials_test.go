@@ -40,7 +40,7 @@ func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
 	assert.Equal(t, rollout.Completed, result.End)
 	assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)
 	require.Len(t, f.orders, 6)
-	assert.Equal(t, f.orders[0], f.orders[2], "asked for again as if it had not been")
+	assert.ElementsMatch(t, f.orders[:2], f.orders[2:4], "asked for again as if they had not been; which of two tells first is left open")
 	assert.Equal(t, 1, f.server(0).Attempts)
 }
 

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -36,8 +35,8 @@ func (p *planner) distinct(servers []rollout.InventoryServer) []rollout.Inventor
 	return servers
 }
 
-// newFor is longer than a change takes.
-const newFor = time.Hour
+// newFor is when a change is given up, unless somebody allows it more.
+const newFor = rollout.DefaultDeadline
 
 // isNew is true for a server that may be the cloud's own for the time of another one's change. Nothing but its age tells it
 // from one that was there before.
@@ -71,7 +70,7 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	// Another server of the name may be what is meant, and the new one the cloud's own.
 	later := slices.DeleteFunc(slices.Compact(slices.Clone(p.young)), func(name string) bool { return include.names[name] == nil || p.label[name] > 0 })
 	if len(later) > 0 {
-		p.problem("what is named %s is new, and may be the cloud's own for the time of a change: select it by its id, plan again when it is an hour old, or take it out of the selection", later)
+		p.problem("what is named %s is new or still being created, and may be the cloud's own for the time of a change: select it by its id, plan again when it is there and an hour old, or take it out of the selection", later)
 	}
 	if missing := unused(maps.Values(include.names)); len(missing) > 0 {
 		p.problem("no server is named %s: check the names and the region, or take them out of the selection", named(missing))
@@ -83,7 +82,7 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 		p.warning("no server has all the tags of the selection: %s", named(missing))
 	}
 	if len(p.young) > 0 {
-		p.warning("left out, as new: %s. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", p.young)
+		p.warning("left out, as new or still being created: %s. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", p.young)
 	}
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
@@ -109,7 +108,7 @@ func (p *planner) checkExpected(n int) {
 	expect := p.spec.Select.Expect
 	besides := "" // introduces the servers that the selection would have with the new ones
 	if len(p.young) > 0 {
-		besides = "; left out, as new: "
+		besides = "; left out, as new or still being created: "
 	}
 	switch {
 	case n == 0:

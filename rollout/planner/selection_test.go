@@ -102,7 +102,7 @@ func TestNewServers(t *testing.T) {
 		plan := mustMake(t, with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"web-*"}} }), inv)
 		if test.new {
 			assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers), name)
-			assert.Contains(t, strings.Join(plan.Warnings, "\n"), "left out, as new: web-02.", name)
+			assert.Contains(t, strings.Join(plan.Warnings, "\n"), "left out, as new or still being created: web-02.", name)
 		} else {
 			assert.Len(t, plan.Servers, 3, name)
 			assert.NotContains(t, strings.Join(plan.Warnings, "\n"), "new", name)
@@ -125,7 +125,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 		plan := mustMake(t, with(func(s *spec.Spec) { s.Select, s.Select.Expect.Count = selects, new(2) }), inv)
 		assert.Equal(t, []string{"web-01", "web-03"}, names(plan.Servers), name)
 		assert.Empty(t, plan.Skipped, name)
-		assert.Contains(t, plan.Warnings, "left out, as new: web-02. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", name)
+		assert.Contains(t, plan.Warnings, "left out, as new or still being created: web-02. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", name)
 	}
 	excluded := mustMake(t, with(func(s *spec.Spec) {
 		s.Select = spec.Selection{Tags: []string{"role=web"}, Exclude: spec.Exclusion{Names: []string{"web-02"}}}
@@ -133,7 +133,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 	assert.NotContains(t, strings.Join(excluded.Warnings, "\n"), "web-02", "nobody asked for it")
 
 	byName := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"web-01", "web-02"}} })
-	assert.Equal(t, []string{"what is named web-02 is new, and may be the cloud's own for the time of a change: select it by its id, plan again when it is an hour old, or take it out of the selection"}, problems(t, byName, inv))
+	assert.Equal(t, []string{"what is named web-02 is new or still being created, and may be the cloud's own for the time of a change: select it by its id, plan again when it is there and an hour old, or take it out of the selection"}, problems(t, byName, inv))
 	inv.Servers[2].Name = "web-02"
 	plan := mustMake(t, byName, inv)
 	assert.Equal(t, []string{uuid(1, 1), uuid(1, 3)}, []string{plan.Servers[0].ID, plan.Servers[1].ID}, "the cloud may call its own as the server that is changed")
@@ -152,7 +152,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 
 	only := with(func(s *spec.Spec) { s.Select = spec.Selection{Names: []string{"*"}} })
 	inv.Servers = inv.Servers[1:2]
-	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as new: web-02"}, problems(t, only, inv))
+	assert.Equal(t, []string{"the selection is empty: no server has the ids, names or tags, or all of them are excluded; left out, as new or still being created: web-02"}, problems(t, only, inv))
 
 	byID := func(unfit spec.StateRule) spec.Rollout {
 		return with(func(s *spec.Spec) { s.Select, s.Servers.Unfit = spec.Selection{IDs: []string{uuid(1, 2)}}, unfit })
@@ -171,7 +171,7 @@ func TestWholeProblemNamesAllStillBeingCreated(t *testing.T) {
 	_, err := planner.Make(with(func(s *spec.Spec) { s.Select.Expect.Count = new(13) }), inv, madeAt)
 	var found planner.Problems
 	require.ErrorAs(t, err, &found)
-	assert.Contains(t, found[0].Text, "exactly 13 is expected: web-01; left out, as new: web-02, web-03,")
+	assert.Contains(t, found[0].Text, "exactly 13 is expected: web-01; left out, as new or still being created: web-02, web-03,")
 	assert.Contains(t, found[0].Text, "web-11 and 2 more")
 	assert.Contains(t, found[0].Whole, "web-11, web-12, web-13")
 }
