@@ -41,6 +41,8 @@ type gathering struct {
 	// unread is true when one was missing by the time that the servers and the target had been read.
 	unread        bool
 	askedForDisks bool
+	// noSuchJob is the answer to askForNoJob.
+	noSuchJob error
 }
 
 // gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.

@@ -61,6 +61,7 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
+	g.askForNoJob(ctx)
 	plan, problem := planner.Make(doc, g.Inventory, time.Now()) // it is that of the plan below, too
 	if err := g.aboutPlanned(ctx, plan, problem != nil || len(g.lacks) > 0); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)

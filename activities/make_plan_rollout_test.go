@@ -163,12 +163,23 @@ func TestMakePlanBesideAChange(t *testing.T) {
 	}
 }
 
-// TestMakePlanBesideATemporaryServerThatRuns: only its age tells it from a server of ours.
+// TestMakePlanBesideATemporaryServerThatRuns: only its age tells it from a server of ours, by the cloud's clock. That of a
+// worker which signs in as a user may be off by any time.
 func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
+	for _, skew := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
+		t.Run(skew.String(), func(t *testing.T) { besideATemporaryServerThatRuns(t, skew) })
+	}
+}
+
+func besideATemporaryServerThatRuns(t *testing.T, skew time.Duration) {
+	t.Helper()
 	options := stopped()
+	options.Fleet = append(options.Fleet, emulator.Server{Name: "two"})
+	options.Skew = skew
 	options.Edition.TemporaryName, options.Edition.TemporaryStatus = "moves-a1b2c3", "ACTIVE"
 	inLab(t, options, func(l *lab) {
-		require.NoError(t, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
+		l.signIn(goodLogin())
+		require.NoError(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
 		time.Sleep(30 * time.Second)
 		temporary := l.temporary("moves-a1b2c3")
 		make := func(selection spec.Selection) activities.MakePlanResult {
@@ -178,7 +189,8 @@ func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
 		}
 		all := make(spec.Selection{Names: []string{"*"}})
 		require.NotNil(l, all.Plan, all.Problems)
-		assert.Empty(l, all.Plan.Servers)
+		require.Len(l, all.Plan.Servers, 1)
+		assert.Equal(l, "two", all.Plan.Servers[0].Name)
 		assert.Contains(l, strings.Join(all.Plan.Warnings, "\n"), "left out, as new or still being created: moves-a1b2c3.")
 
 		named := make(spec.Selection{IDs: []string{temporary}})
@@ -192,7 +204,7 @@ func TestMakePlanBesideATemporaryServerThatRuns(t *testing.T) {
 // temporary is the id of the server of that name which the cloud has made.
 func (l *lab) temporary(name string) string {
 	l.Helper()
-	servers, err := l.client(l.config).Servers(l.Context(), ecs.ServerQuery{})
+	servers, err := l.acts.Profiles[0].Cloud.Servers(l.Context(), ecs.ServerQuery{})
 	require.NoError(l, err)
 	for _, s := range servers {
 		if s.Name == name {

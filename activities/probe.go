@@ -44,11 +44,23 @@ func (g *gathering) probe(ctx context.Context, serverID string) error {
 		_, err := once.systemDisk(ctx, serverID)
 		ask(CheckReadDisks+" ("+ecs.ActionReadDisks+")", err)
 	}
-	_, err := once.Cloud.Job(ctx, noJob)
-	ask(CheckQueryJobs, err)
-	if answer, ok := errors.AsType[*ecs.Error](err); ok && answer.Skew() != 0 { // there is always a refusal
-		g.ClockOff = ecs.Skewed(answer.Skew().Round(time.Minute)) + " the cloud's" // by the minute, so that plans made again say the same
-	}
+	ask(CheckQueryJobs, g.noSuchJob)
 	g.Unproven = append(g.Unproven, "stop ("+ecs.ActionStop+")", "start ("+ecs.ActionStart+")", "change ("+ecs.ActionChangeOS+") servers")
 	return ctx.Err()
+}
+
+// askForNoJob asks for a job that no cloud has. The refusal proves the permission, and dates the cloud's clock, by which
+// servers are as old as they are.
+func (g *gathering) askForNoJob(ctx context.Context) {
+	_, g.noSuchJob = g.once.Job(ctx, noJob)
+	answer, ok := errors.AsType[*ecs.Error](g.noSuchJob)
+	if !ok || answer.Skew() == 0 {
+		return
+	}
+	g.ClockOff = ecs.Skewed(answer.Skew().Round(time.Minute)) + " the cloud's" // by the minute, so that plans made again say the same
+	for i := range g.Servers {
+		if created := &g.Servers[i].CreatedAt; !created.IsZero() {
+			*created = created.Add(answer.Skew())
+		}
+	}
 }

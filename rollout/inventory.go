@@ -38,7 +38,7 @@ type InventoryServer struct {
 	RAMMB     int      `json:"ram_mb,omitempty"`
 	DiskGB    int      `json:"disk_gb,omitempty"` // of the system disk; zero when it is not known
 	DataDisks int      `json:"data_disks,omitempty"`
-	// CreatedAt is when the cloud made it. Zero when that is not told.
+	// CreatedAt is when the cloud made it, by the worker's clock. Zero when that is not told.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	// HeldBy says who changes it at this moment: "held by rollout web since 2026-11-25T17:48:00Z". What the cloud shows of
 	// a change differs.

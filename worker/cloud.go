@@ -121,6 +121,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		return cloudConfig{} // whatever else is missing may be in that file
 	}
 	s.elsewhere()
+	meantElsewhere := len(s.errs) > 0
 	if err := s.withCredentialsFile(); err != nil {
 		s.errs = append(s.errs, err)
 		return cloudConfig{}
@@ -149,7 +150,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 	if c.Login != nil || c.ProjectID == "" {
 		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
 	}
-	if c.Agency != nil && !agency && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
+	if c.Agency != nil && !agency && !meantElsewhere && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
 		s.wrong("there are no cloud credentials in the settings, so those of the agency of this server are used; if it has none, %s", setCredentials)
 	}
 	return c

@@ -85,6 +85,8 @@ func TestNoCloudIsGuessed(t *testing.T) {
 		{map[string]string{"HW_REGION_NAME": "eu-de", "OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3"}, "not known to be at iam-pub.eu-ch2.sc.otc.t-systems.com"},
 		{map[string]string{"HW_CLOUD": "myhuaweicloud.com", "OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3"}, "HW_CLOUD says that the cloud is myhuaweicloud.com, and OS_AUTH_URL leads to iam.eu-de.otc.t-systems.com, which is another"},
 		{map[string]string{"HW_CLOUD": "otc.t-systems.com", "OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"}, "which is another: unset"},
+		{map[string]string{"HW_CLOUD": "https://cloud.example/"}, "HW_CLOUD has to be the domain of the cloud's services, such as otc.t-systems.com"},
+		{map[string]string{"HW_CLOUD": "cloud.example:443"}, "HW_CLOUD has to be the domain"},
 		{map[string]string{"HW_REGION_NAME": "", "OS_AUTH_URL": "https://iam.myhuaweicloud.com"}, "the address of the ECS service is not known: set REIMAGE_ECS_ENDPOINT, or the region in HW_REGION_NAME or OS_REGION_NAME"},
 	} {
 		_, err := load(t, test.env)
@@ -129,6 +131,7 @@ func TestCredentialsThatCannotBeRead(t *testing.T) {
 		_, err := loadConfig(lookup(set))
 		require.ErrorContains(t, err, name+" leads to credentials that the worker cannot read, and those that it finds without may be of another account: unset it, and set ")
 		assert.NotContains(t, err.Error(), "planted")
+		assert.NotContains(t, err.Error(), "are used", "nothing is")
 		for _, chosen := range []map[string]string{
 			{"HUAWEICLOUD_SDK_CREDENTIALS_FILE": filepath.Join(home, ".huaweicloud", "credentials")}, {"REIMAGE_METADATA_ENDPOINT": ecs.MetadataURL},
 			{"HW_ACCESS_KEY": "a", "HW_SECRET_KEY": "s"}, {"OS_TOKEN": "t"},

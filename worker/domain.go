@@ -66,6 +66,9 @@ func (s *settings) domain(region string) string {
 		s.staysWithOwner(s.name(regionPart), regionPart)
 	}
 	if domain := strings.ToLower(s.value("HW_CLOUD")); domain != "" {
+		if !domainName.MatchString(domain) {
+			s.wrong("HW_CLOUD has to be the domain of the cloud's services, such as otc.t-systems.com: no address, and no host of a service")
+		}
 		if host != "" && !within(host, domain) {
 			s.wrong("HW_CLOUD says that the cloud is %s, and %s leads to %s, which is another: unset the one that was left over", domain, s.say(name), host)
 		}
@@ -124,6 +127,8 @@ func hostOf(address string) string {
 	}
 	return strings.ToLower(u.Hostname())
 }
+
+var domainName = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 
 // regionalHost is "iam.eu-de.otc.t-systems.com". Regions begin with a country or a continent, in two letters.
 var regionalHost = regexp.MustCompile(`^iam(?:-pub)?\.([a-z]{2}-[a-z0-9-]+)\.[a-z0-9-]+\.`)
