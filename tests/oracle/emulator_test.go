@@ -373,7 +373,7 @@ func asOurs(s model.ServerDetail) ecs.Server {
 		KeyName: s.KeyName, Zone: s.OSEXTAZavailabilityZone, Locked: s.Locked, LockSource: s.Metadata["lockSource"],
 		ChargingMode: s.Metadata["charging_mode"], ResourceStatus: s.Metadata["EcmResStatus"], OSType: s.Metadata["os_type"],
 		Flavor: ecs.Flavor{ID: s.Flavor.Id, RAMMB: ram}, RootDevice: s.OSEXTSRVATTRrootDeviceName, Tags: value(s.Tags),
-		HostStatus: s.HostStatus, Updated: s.Updated,
+		HostStatus: s.HostStatus, Created: s.Created, Updated: s.Updated,
 	}
 	if fault, ok := value(s.Fault).(map[string]any); ok {
 		ours.Fault, _ = fault["message"].(string)
