@@ -317,7 +317,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	}
 	err := give()
 	refused := c.result.CredentialsRefused != ""
-	for err != nil && !isFinal(err) {
+	for err != nil && !isFinal(err) && ctx.Err() == nil { // after a cancel, every further one would fail at once
 		refused = refused || kind(err) == activities.ErrCredentials
 		if !refused || !since(ctx, powerWaits) {
 			break

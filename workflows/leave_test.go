@@ -113,6 +113,24 @@ func TestPowerWaitsForCredentials(t *testing.T) {
 	}
 }
 
+// TestCancelEndsTheWaitForPower where one is still obeyed: of a server whose earlier change had come when it was looked at.
+func TestCancelEndsTheWaitForPower(t *testing.T) {
+	s := newStage(t)
+	came := found(rollout.StatusActive)
+	came.Before.ImageID, came.Before.VolumeID = newImage, newDisk
+	s.look.returns(came)
+	s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+	s.in.Change.Power = rollout.PowerOff
+	s.leave.fails(later(activities.ErrCredentials, "no such key", 4*time.Hour))
+	s.at(30*time.Hour, s.env.CancelWorkflow)
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.Done, result.End)
+	assert.NotEmpty(t, result.PowerTrouble)
+	assert.Greater(t, len(s.leave.inputs), 6, "it has waited for more than a day")
+}
+
 // TestPowerThatNeverComesForCredentials: what cannot pass is not tried for ever.
 func TestPowerThatNeverComesForCredentials(t *testing.T) {
 	s := newStage(t)
