@@ -76,7 +76,7 @@ const datedTo = 2 * time.Second
 // clock holds the worker's clock against the date of the answer.
 func (d *diagnosis) clock(context.Context) Finding {
 	skew := d.glance.Skew.Round(time.Second)
-	seen := fmt.Sprintf("the worker's clock is %s the cloud's", ecs.Skewed(skew))
+	seen := "the worker's clock is " + ecs.Skewed(skew)
 	switch {
 	case !d.glance.Dated:
 		return skipped("not checked: no answer of the cloud had a date")

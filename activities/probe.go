@@ -57,7 +57,7 @@ func (g *gathering) askForNoJob(ctx context.Context) {
 	if !ok || answer.Skew() == 0 {
 		return
 	}
-	g.ClockOff = ecs.Skewed(answer.Skew().Round(time.Minute)) + " the cloud's" // by the minute, so that plans made again say the same
+	g.ClockOff = ecs.Skewed(answer.Skew().Round(time.Minute)) // by the minute, so that plans made again say the same
 	for i := range g.Servers {
 		if created := &g.Servers[i].CreatedAt; !created.IsZero() {
 			*created = created.Add(answer.Skew())

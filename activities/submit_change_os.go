@@ -58,8 +58,9 @@ type SubmitProgress struct {
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
 // Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk and GivenUp are final and mean that nothing was
-// accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled, NotSent, NotReady,
-// CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do not read.
+// accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled,
+// NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
+// not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
 	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt, runInDoubt: true}
 	if activity.HasHeartbeatDetails(ctx) {

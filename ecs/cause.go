@@ -150,10 +150,10 @@ func (e *Error) Remedy() string {
 	case CauseRegion:
 		return "nothing serves this call at that address: check the region, and the domain or endpoint"
 	case CauseClock:
-		return fmt.Sprintf("the clock of the machine that sent this is %s the cloud's: set it right there", Skewed(e.ClockSkew))
+		return fmt.Sprintf("the clock of the machine that sent this is %s: set it right there", Skewed(e.ClockSkew))
 	case CauseCredentials:
 		if e.ClockSkew != 0 {
-			return fmt.Sprintf("%s; also, the clock of the machine that sent this is %s the cloud's: set it right there", e.newCredentials(), Skewed(e.ClockSkew))
+			return fmt.Sprintf("%s; also, the clock of the machine that sent this is %s: set it right there", e.newCredentials(), Skewed(e.ClockSkew))
 		}
 		return e.newCredentials()
 	case CauseProject:
@@ -221,11 +221,11 @@ func (e *Error) newPermission() string {
 	return remedy
 }
 
-// Skewed says how far the local clock is off: "20m0s ahead of".
+// Skewed says how far the local clock is off: "20m0s ahead of the cloud's".
 func Skewed(skew time.Duration) string {
 	direction := "ahead of"
 	if skew < 0 {
 		direction = "behind"
 	}
-	return skew.Abs().Round(time.Second).String() + " " + direction
+	return skew.Abs().Round(time.Second).String() + " " + direction + " the cloud's"
 }

@@ -55,7 +55,7 @@ func (r reply) failure(call request) *Error {
 		e.RetryAfter = quotaIn(f.message).window
 	}
 	if r.status == http.StatusUnauthorized && r.req.Header.Get(signatureDate) != "" {
-		e.ClockSkew = clockSkew(r.answer)
+		e.ClockSkew = e.Skew()
 	}
 	return e
 }
@@ -121,14 +121,6 @@ func quotaIn(text string) quota {
 
 func bound(count int64, unit time.Duration) time.Duration {
 	return time.Duration(min(max(0, count), int64(maxRetryAfter/unit))) * unit
-}
-
-// clockSkew is how far the local clock is ahead of the cloud's, 0 when it is close or unknown.
-func clockSkew(a answer) time.Duration {
-	if skew, _ := skewOf(a); skew.Abs() > ToleratedSkew {
-		return skew
-	}
-	return 0
 }
 
 // skewOf is how far the local clock is ahead of the cloud's, if the answer has a date.

@@ -125,9 +125,9 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 // kindOf is what the variables of an entry sign in by, "" when they do not tell.
 func kindOf(vars map[string]string) string {
 	entry := settings{env: func(name string) (string, bool) { value, ok := vars[name]; return value, ok }}
-	for i, kind := range kinds {
-		if slices.ContainsFunc(kind, func(p part) bool { return entry.of(openStack, p) != "" }) {
-			return []string{"an access key", "a user", "a token"}[i]
+	for _, kind := range kinds {
+		if entry.has(openStack, kind) {
+			return kind.name
 		}
 	}
 	return ""

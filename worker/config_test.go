@@ -112,7 +112,7 @@ func TestNoCloudIsGuessedForAPartnersRegion(t *testing.T) {
 	}
 }
 
-// TestRegionsOfOneCloudOnly.
+// TestRegionsOfOneCloudOnly are found without a domain.
 func TestRegionsOfOneCloudOnly(t *testing.T) {
 	for region, domain := range domains {
 		cfg, err := load(t, map[string]string{"HW_REGION_NAME": region})

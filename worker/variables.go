@@ -76,13 +76,27 @@ var openStack = family{
 
 // kinds are the kinds of credentials, in the order in which they are looked for, each by the parts that name it. An
 // account alone does not: it goes with access keys, too.
-var kinds = [][]part{{accessKeyPart, secretKeyPart, securityTokenPart}, {userPart, passwordPart}, {tokenPart}}
+var kinds = []kind{
+	{"an access key", []part{accessKeyPart, secretKeyPart, securityTokenPart}},
+	{"a user", []part{userPart, passwordPart}},
+	{"a token", []part{tokenPart}},
+}
+
+type kind struct {
+	name  string
+	parts []part
+}
+
+// has is true for a family that names such credentials, or any part of them.
+func (s *settings) has(f family, k kind) bool {
+	return slices.ContainsFunc(k.parts, func(p part) bool { return s.of(f, p) != "" })
+}
 
 // owner is the first family that names credentials, or any part of them, and nil when none does.
 func (s *settings) owner() family {
 	for _, kind := range kinds {
 		for _, f := range families {
-			if slices.ContainsFunc(kind, func(p part) bool { return s.of(f, p) != "" }) {
+			if s.has(f, kind) {
 				return f
 			}
 		}
@@ -158,11 +172,13 @@ func (s *settings) project() (id, name string) {
 
 // agree complains where two names of one thing say different things: nobody knows which of them was left over.
 func (s *settings) agree(f family) {
-	for _, p := range slices.Concat(kinds...) {
-		name := s.nameIn(f, p)
-		for _, other := range f[p] {
-			if value := s.value(other); value != "" && value != s.value(name) {
-				s.wrong("%s and %s differ, and mean the same: unset the one that was left over", s.say(name), s.say(other))
+	for _, kind := range kinds {
+		for _, p := range kind.parts {
+			name := s.nameIn(f, p)
+			for _, other := range f[p] {
+				if value := s.value(other); value != "" && value != s.value(name) {
+					s.wrong("%s and %s differ, and mean the same: unset the one that was left over", s.say(name), s.say(other))
+				}
 			}
 		}
 	}

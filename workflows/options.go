@@ -83,8 +83,9 @@ func powerOptions(ctx workflow.Context, patience time.Duration, summary string) 
 }
 
 // submitOptions: one attempt is mostly the settle time (at most 8 minutes) and one request; one that has to watch the
-// server twice and takes longer is in doubt. Half an hour leaves room for throttling and for several lost answers; longer than that, the cloud is down. As its end is a
-// doubt, an activity that has sent nothing gives up before it (activities.SubmitPatience).
+// server twice and takes longer is in doubt. Half an hour leaves room for throttling and for several lost answers; longer
+// than that, the cloud is down. As its end is a doubt, an activity that has sent nothing gives up before it
+// (activities.SubmitPatience).
 func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
