@@ -243,5 +243,6 @@ func (d *doctor) print() error {
 	return doctorview.Print(d.io.out, d.findings)
 }
 
-// orderLives is how long the cloud keeps an order that nobody pays (ecs-api.md 2.2).
+// orderLives is how long the cloud keeps an order that nobody pays (ECS API reference, ecs_02_0901: querying a
+// job, PENDING_PAYMENT).
 const orderLives = 14 * 24 * time.Hour

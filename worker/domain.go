@@ -25,7 +25,7 @@ var domains = map[string]string{
 	"eu-west-101": "myhuaweicloud.eu",
 }
 
-// partnerRegions are those of operators with domains of their own (ecs-api.md 6.4), which public sources tell differently.
+// partnerRegions are those of operators with domains of their own, which public sources give differently.
 var partnerRegions = []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201"}
 
 // endpoint is the base URL of a service: given, or made from the region.

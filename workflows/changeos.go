@@ -300,7 +300,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		if !off {
 			return // proven means running
 		}
-		// A new system sets itself up for some minutes (ecs-api.md 1.9) and is not stopped in the middle.
+		// The ECS user guide says to wait some minutes after a change, while the login is set up: no stop in the middle.
 		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
 		if before != rollout.StatusActive {

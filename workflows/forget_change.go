@@ -12,9 +12,9 @@ import (
 )
 
 // ForgetChange stands in the history of a server for the word of a human: the cloud itself never tells that the order of
-// a change was cancelled (ecs-api.md 2.2), and no other change is sent while an earlier one may still come. It is a run of
-// the workflow that locks the server, so none is under way meanwhile; its word is for the runs that it names alone. Its
-// result is that of the latest of them, with the word for its reason.
+// a change was cancelled (ECS API reference, ecs_02_0901: querying a job), and no other change is sent while an earlier one
+// may still come. It is a run of the workflow that locks the server, so none is under way meanwhile; its word is for the
+// runs that it names alone. Its result is that of the latest of them, with the word for its reason.
 func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
 	result := in.Last
 	switch {

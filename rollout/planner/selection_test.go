@@ -265,7 +265,7 @@ func TestNothingSelected(t *testing.T) {
 	assert.Equal(t, []string{"nothing to change: 3 servers selected and skipped"}, plan.Warnings)
 }
 
-// Edge cases of other engines (facts/rolling-engines.md) that are tested elsewhere or cannot occur here:
+// Edge cases of other engines (AWS SSM, Ansible, Nomad, Kubernetes) that are tested elsewhere or cannot occur here:
 //   - percentages of few and of many servers, as such: rollout/percent_test.go
 //   - minAvailable, also of a group that is below it already: there is no such field; caps count what a
 //     rollout takes out of service, whatever else is out of service
