@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -147,7 +147,7 @@ func (r *pastRun) ended(result *common.Payloads) error {
 }
 
 func decode(payloads *common.Payloads, into any) error {
-	return connect.DataConverter().FromPayloads(payloads, into)
+	return api.DataConverter().FromPayloads(payloads, into)
 }
 
 // mayHaveSent is false when nothing of the run can have been accepted, or, without a job that tells more, its server has

@@ -17,7 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/workflows"
 )
@@ -129,7 +129,7 @@ func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []st
 		}
 		var progress activities.ReadingProgress
 		if details != nil {
-			_ = connect.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
+			_ = api.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
 		}
 		switch {
 		case unbegun(pending):

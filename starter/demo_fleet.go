@@ -10,7 +10,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
@@ -65,7 +65,7 @@ func demoDocument() spec.Rollout {
 
 // rollFleet plans and carries out the rollout, and kills the worker in the middle of it.
 func (d *demo) rollFleet(ctx context.Context, io streams) (proof, error) {
-	s := &session{client: d.temporal.Client, taskQueue: connect.TaskQueue}
+	s := &session{client: d.temporal.Client, taskQueue: api.TaskQueue}
 	plan, err := s.plan(ctx, io.err, demoDocument())
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -32,7 +32,7 @@ func (d *oneServer) run(ctx context.Context) (evidence, error) {
 	if err := d.choose(); err != nil {
 		return evidence{}, err
 	}
-	s := &session{client: d.temporal.Client, taskQueue: connect.TaskQueue}
+	s := &session{client: d.temporal.Client, taskQueue: api.TaskQueue}
 	change := rollout.Change{ImageID: d.image.ID, Login: rollout.Login{KeyPair: d.server.KeyName}}
 	found, err := s.check(ctx, d.story, activities.PreflightInput{ServerID: d.server.ID, Change: change})
 	if err != nil {

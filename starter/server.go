@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
@@ -59,7 +59,7 @@ func addTaskQueueFlag(f *pflag.FlagSet, queue *string) {
 	f.StringVar(queue, "task-queue", defaultTaskQueue(), "`name` of the task queue of the workers")
 }
 
-func defaultTaskQueue() string { return cmp.Or(os.Getenv("REIMAGE_TASK_QUEUE"), connect.TaskQueue) }
+func defaultTaskQueue() string { return cmp.Or(os.Getenv("REIMAGE_TASK_QUEUE"), api.TaskQueue) }
 
 func newServerCommand(io streams) *cobra.Command {
 	var o serverOptions

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
@@ -306,7 +307,7 @@ func (s *session) addPending(ctx context.Context, workflowID, runID string, stat
 		status.Trouble = trouble(pending)
 		if pending.GetActivityType().GetName() == activities.PollJobName {
 			var progress activities.PollProgress
-			_ = connect.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
+			_ = api.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
 			status.JobStatus = progress.Status
 		}
 	}

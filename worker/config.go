@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
-	"github.com/reimage/reimage/internal/connect"
 )
 
 // config is everything the worker is told, all of it by its environment: docs/configuration.md.
@@ -41,7 +41,7 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 	s := settings{env: env}
 	timing := activities.DefaultTiming()
 	cfg := config{
-		TaskQueue:  s.text("REIMAGE_TASK_QUEUE", connect.TaskQueue),
+		TaskQueue:  s.text("REIMAGE_TASK_QUEUE", api.TaskQueue),
 		SecretsDir: s.text("REIMAGE_SECRETS_DIR", ""),
 		Listen:     s.text("REIMAGE_LISTEN", "127.0.0.1:8088"),
 		LogLevel:   s.text("REIMAGE_LOG_LEVEL", "info"),

@@ -11,10 +11,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
-)
 
-// TaskQueue is where workers and command line meet unless REIMAGE_TASK_QUEUE says otherwise.
-const TaskQueue = "reimage"
+	"github.com/reimage/reimage/api"
+)
 
 // dialTimeout is long enough for a slow handshake and short enough for somebody who waits at a prompt.
 const dialTimeout = 10 * time.Second
@@ -27,7 +26,7 @@ func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
 		return nil, err
 	}
 	options.Logger = logger
-	options.DataConverter = DataConverter()
+	options.DataConverter = api.DataConverter()
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, options)

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -162,7 +162,7 @@ func failed(scheduled int64, err error) *history.HistoryEvent {
 }
 
 func payloads(value any) *common.Payloads {
-	encoded, err := connect.DataConverter().ToPayloads(value)
+	encoded, err := api.DataConverter().ToPayloads(value)
 	if err != nil {
 		panic(err) // a defect of the test
 	}

@@ -21,7 +21,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 )
 
 // Binary finds a program of this project: beside the running one, or on the PATH.
@@ -61,7 +61,7 @@ type TemporalOptions struct {
 func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	options := testsuite.DevServerOptions{
 		ExistingPath: o.Path, DBFilename: o.DB, EnableUI: o.UI, LogLevel: "error",
-		ClientOptions: &client.Options{Logger: o.Logger, DataConverter: connect.DataConverter()}, Stdout: o.Output, Stderr: o.Output,
+		ClientOptions: &client.Options{Logger: o.Logger, DataConverter: api.DataConverter()}, Stdout: o.Output, Stderr: o.Output,
 	}
 	var words lastWords
 	options.Stderr = &words

@@ -18,7 +18,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
@@ -215,7 +215,7 @@ func Replay(t testing.TB, recorded *history.History) {
 	t.Helper()
 	require.NotEmpty(t, recorded.Events)
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
-		DisableRegistrationAliasing: true, DataConverter: connect.DataConverter(),
+		DisableRegistrationAliasing: true, DataConverter: api.DataConverter(),
 	})
 	require.NoError(t, err)
 	workflows.Register(replayer)

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/api/history/v1"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/faults"
 	"github.com/reimage/reimage/workflows"
@@ -109,7 +109,7 @@ func (r *reader) event(id int64) *history.HistoryEvent { return r.events[id-1] }
 
 func (r *reader) decode(payloads *commonpb.Payloads, into any) {
 	r.t.Helper()
-	require.NoError(r.t, connect.DataConverter().FromPayloads(payloads, into))
+	require.NoError(r.t, api.DataConverter().FromPayloads(payloads, into))
 }
 
 func serverOf(workflowID string) string { return workflowID[strings.LastIndex(workflowID, "/")+1:] }

@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/stack"
 )
 
@@ -50,7 +50,7 @@ func StartTemporal(ctx context.Context, program, db string, output *os.File) (*T
 	t := &Temporal{program: program, db: db, output: output, front: front}
 	t.life, t.end = context.WithCancel(context.WithoutCancel(ctx))
 	t.client, err = client.NewLazyClient(client.Options{
-		HostPort: front.Address(), DataConverter: connect.DataConverter(),
+		HostPort: front.Address(), DataConverter: api.DataConverter(),
 		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(output, &slog.HandlerOptions{Level: slog.LevelError}))),
 	})
 	if err != nil {

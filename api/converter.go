@@ -1,4 +1,4 @@
-package connect
+package api
 
 import (
 	commonpb "go.temporal.io/api/common/v1"
@@ -9,8 +9,9 @@ import (
 // 2 MB, and the plan of ten thousand servers has three; what is smaller stays readable in the Web UI.
 const compressFrom = 64 << 10
 
-// DataConverter writes and reads the payloads of every process of reimage. What was written without it is
-// read as well.
+// DataConverter converts the payloads of every process of reimage. It also reads payloads that the default converter of
+// the SDK has written. A client or worker of another program needs it to call these workflows: the plan of some 200
+// servers is large enough to be compressed (binary/zlib).
 func DataConverter() converter.DataConverter {
 	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(),
 		largeOnly{converter.NewZlibCodec(converter.ZlibCodecOptions{})})

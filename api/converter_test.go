@@ -1,4 +1,4 @@
-package connect_test
+package api_test
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/reimage/reimage/internal/connect"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -26,7 +26,7 @@ const compressedFrom = 64 << 10
 func TestSmallPayloadsStayReadable(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, compressedFrom - 3} {
 		text := strings.Repeat("x", size) // two quotes are added
-		got, err := connect.DataConverter().ToPayload(text)
+		got, err := api.DataConverter().ToPayload(text)
 		require.NoError(t, err)
 		want, err := converter.GetDefaultDataConverter().ToPayload(text)
 		require.NoError(t, err)
@@ -36,19 +36,19 @@ func TestSmallPayloadsStayReadable(t *testing.T) {
 
 func TestLargePayloadsAreCompressed(t *testing.T) {
 	text := strings.Repeat("x", compressedFrom-2)
-	payload, err := connect.DataConverter().ToPayload(text)
+	payload, err := api.DataConverter().ToPayload(text)
 	require.NoError(t, err)
 	assert.Equal(t, "binary/zlib", string(payload.Metadata[converter.MetadataEncoding]))
 	assert.Less(t, len(payload.Data), 1000)
 	var back string
-	require.NoError(t, connect.DataConverter().FromPayload(payload, &back))
+	require.NoError(t, api.DataConverter().FromPayload(payload, &back))
 	assert.Equal(t, text, back)
 }
 
 // TestEachPayloadIsJudgedByItself: workflows take and return several.
 func TestEachPayloadIsJudgedByItself(t *testing.T) {
 	large := strings.Repeat("x", compressedFrom)
-	payloads, err := connect.DataConverter().ToPayloads("small", large, nil, []byte(large))
+	payloads, err := api.DataConverter().ToPayloads("small", large, nil, []byte(large))
 	require.NoError(t, err)
 	var encodings []string
 	for _, p := range payloads.Payloads {
@@ -58,7 +58,7 @@ func TestEachPayloadIsJudgedByItself(t *testing.T) {
 	var one, two string
 	var none *string
 	var four []byte
-	require.NoError(t, connect.DataConverter().FromPayloads(payloads, &one, &two, &none, &four))
+	require.NoError(t, api.DataConverter().FromPayloads(payloads, &one, &two, &none, &four))
 	assert.Equal(t, []string{"small", large, large}, []string{one, two, string(four)})
 	assert.Nil(t, none)
 }
@@ -70,16 +70,16 @@ func TestWhatWasWrittenBeforeIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(payload.Data), compressedFrom)
 	var back rollout.Plan
-	require.NoError(t, connect.DataConverter().FromPayload(payload, &back))
+	require.NoError(t, api.DataConverter().FromPayload(payload, &back))
 	assert.Equal(t, plan, back)
 }
 
 func TestBrokenPayloadIsAnError(t *testing.T) {
-	payload, err := connect.DataConverter().ToPayload(strings.Repeat("x", compressedFrom))
+	payload, err := api.DataConverter().ToPayload(strings.Repeat("x", compressedFrom))
 	require.NoError(t, err)
 	payload.Data = payload.Data[:len(payload.Data)/2]
 	var back string
-	require.Error(t, connect.DataConverter().FromPayload(payload, &back))
+	require.Error(t, api.DataConverter().FromPayload(payload, &back))
 }
 
 // TestPlanOfTenThousandServersFits into one payload, which it does not as it is.
@@ -88,12 +88,12 @@ func TestPlanOfTenThousandServersFits(t *testing.T) {
 	plain, err := converter.GetDefaultDataConverter().ToPayload(plan)
 	require.NoError(t, err)
 	require.Greater(t, proto.Size(plain), maxPayload, "otherwise nobody would have to compress")
-	payload, err := connect.DataConverter().ToPayload(plan)
+	payload, err := api.DataConverter().ToPayload(plan)
 	require.NoError(t, err)
 	t.Logf("%d bytes of JSON become %d", proto.Size(plain), proto.Size(payload))
 	assert.Less(t, proto.Size(payload), maxPayload)
 	var back rollout.Plan
-	require.NoError(t, connect.DataConverter().FromPayload(payload, &back))
+	require.NoError(t, api.DataConverter().FromPayload(payload, &back))
 	assert.NoError(t, back.Verify(), "the digest survives")
 	assert.Equal(t, plan, back)
 }
