@@ -25,9 +25,12 @@ type Plan struct {
 	// Servers are the ones to change, in the order in which they are started. N is their number.
 	Servers []PlannedServer `json:"servers"`
 	Skipped []SkippedServer `json:"skipped,omitempty"`
-	Waves   []Wave          `json:"waves"`
-	Caps    Caps            `json:"caps"`
-	Budget  Budget          `json:"budget"`
+	// Others are the members of a planned server's group that were not selected. They are never touched; while they are
+	// down, they count against the caps.
+	Others []OtherServer `json:"others,omitempty"`
+	Waves  []Wave        `json:"waves"`
+	Caps   Caps          `json:"caps"`
+	Budget Budget        `json:"budget"`
 	// BusyWait is how long a server that another workflow changes is waited for before it is skipped.
 	// Zero skips it at once.
 	BusyWait time.Duration `json:"busy_wait,omitempty"`
@@ -86,6 +89,32 @@ type SkippedServer struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
+	// Zone, Group and Status are as in PlannedServer. They are empty when other servers do not count against the caps.
+	Zone   string `json:"zone,omitempty"`
+	Group  string `json:"group,omitempty"`
+	Status string `json:"status,omitempty"`
+}
+
+// OtherServer is a server that the rollout does not touch and that counts against the caps while it is down.
+type OtherServer struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Zone   string `json:"zone,omitempty"`
+	Group  string `json:"group,omitempty"`
+	Status string `json:"status"`
+}
+
+// Untouched are the servers that count against the caps while they are down, and that the rollout does not touch: those of
+// the selection that are skipped, and other members of the groups.
+func (p Plan) Untouched() []OtherServer {
+	if !p.Caps.CountOthers {
+		return nil
+	}
+	var all []OtherServer
+	for _, s := range p.Skipped {
+		all = append(all, OtherServer{ID: s.ID, Name: s.Name, Zone: s.Zone, Group: s.Group, Status: s.Status})
+	}
+	return append(all, p.Others...)
 }
 
 // Wave is a barrier: the next wave starts when every server of this one has ended, the bake is over and
@@ -107,8 +136,11 @@ const MaxInFlight = 500
 // 2 MB when compressed; 10,000 servers take 0.8 MB.
 const MaxServers = 15_000
 
-// Caps bound how many servers are out of service because of the rollout at a time.
+// Caps bound how many servers are out of service at a time.
 type Caps struct {
+	// CountOthers is true when servers count that are down, and not because of the rollout: those of the selection and those
+	// of a planned server's group.
+	CountOthers bool `json:"count_others,omitempty"`
 	// InFlight is the cap on all servers together, from 1 to MaxInFlight.
 	InFlight int `json:"in_flight"`
 	// Zones and Groups are the caps by zone and by group, sorted by name. Empty means none.
@@ -120,7 +152,7 @@ type Caps struct {
 type GroupCap struct {
 	Name    string `json:"name"`
 	Servers int    `json:"servers"` // planned servers in it
-	Cap     int    `json:"cap"`     // at least 1
+	Cap     int    `json:"cap"`     // at least 1. It may be larger than Servers when other servers count
 }
 
 // Budget says how many failed servers are tolerated: the rollout stops when there are more.

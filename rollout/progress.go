@@ -59,10 +59,12 @@ type ServerProgress struct {
 	// HoldsSlot is true while the server counts as out of service.
 	HoldsSlot bool `json:"holds_slot,omitempty"`
 	// Down is true for a server that ran before and does not run now, though no attempt has touched its disk.
-	Down      bool      `json:"down,omitempty"`
-	Attempts  int       `json:"attempts,omitempty"`
-	StartedAt time.Time `json:"started_at,omitzero"`
-	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Down bool `json:"down,omitempty"`
+	// DownStatus is the status in which it was last found down, and not because of the rollout. Empty while it runs.
+	DownStatus string    `json:"down_status,omitempty"`
+	Attempts   int       `json:"attempts,omitempty"`
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
 	// Before is the disk of the plan, After what the server showed last, if it was changed.
 	Before Fingerprint `json:"before"`
 	After  Fingerprint `json:"after,omitzero"`
@@ -148,9 +150,10 @@ type Progress struct {
 	InFlight []ServerProgress `json:"in_flight,omitempty"`
 	// Failures are the first hundred servers that failed and are not accepted.
 	Failures []ServerProgress `json:"failures,omitempty"`
-	// Slots in use, of them held by failed servers, and the cap in force.
+	// Slots in use, of them held by failed servers and by servers that are down for another reason, and the cap in force.
 	Slots           int `json:"slots"`
 	SlotsHeldFailed int `json:"slots_held_failed,omitempty"`
+	SlotsHeldDown   int `json:"slots_held_down,omitempty"`
 	SlotsCap        int `json:"slots_cap"`
 	// Failed counts against the budget; more than Tolerated stops the rollout.
 	Failed    int `json:"failed"`

@@ -12,34 +12,32 @@ import (
 type tally struct {
 	slots       int // in use, held by failed servers included
 	heldFailed  int
+	heldDown    int // by servers that are down, and not because of the rollout
 	inFlight    int
 	soaking     int
 	ended       int // tried and ended: the sample that a percentage of failures is judged by
 	failed      int
 	zoneSlots   []int
 	groupSlots  []int
+	zoneWork    []int // of the slots: in flight and soaking
+	groupWork   []int
 	groupFlight []int
 	groupFailed []int
 }
 
-func (e *Engine) tally() tally {
-	t := tally{
-		zoneSlots:   make([]int, len(e.plan.Caps.Zones)),
-		groupSlots:  make([]int, len(e.plan.Caps.Groups)),
-		groupFlight: make([]int, len(e.plan.Caps.Groups)),
-		groupFailed: make([]int, len(e.plan.Caps.Groups)),
-	}
+func (e *Engine) tally() tally { return e.tallyOf(true) }
+
+// tallyOf leaves out, without countDown, what is down and not because of the rollout.
+func (e *Engine) tallyOf(countDown bool) tally {
+	t := e.emptyTally()
 	for i := range e.state.Servers {
 		s := &e.state.Servers[i]
 		zone, group := e.zone[i], e.group[i]
-		if s.holdsSlot() {
-			t.slots++
-			if zone >= 0 {
-				t.zoneSlots[zone]++
-			}
-			if group >= 0 {
-				t.groupSlots[group]++
-			}
+		if s.holdsSlot() && (countDown || s.working() || s.broken()) {
+			t.hold(zone, group)
+		}
+		if s.working() {
+			t.work(zone, group)
 		}
 		switch {
 		case s.State == rollout.InFlight:
@@ -49,8 +47,10 @@ func (e *Engine) tally() tally {
 			}
 		case s.State == rollout.Soaking:
 			t.soaking++
-		case s.holdsSlot():
+		case s.broken():
 			t.heldFailed++
+		case s.isDown() && countDown:
+			t.heldDown++
 		}
 		if (s.State == rollout.Ended || s.State == rollout.Soaking) && s.Attempts > 0 && s.End != rollout.Skipped {
 			t.ended++
@@ -62,25 +62,54 @@ func (e *Engine) tally() tally {
 			}
 		}
 	}
+	if !countDown {
+		return t
+	}
+	for _, d := range e.state.Down {
+		t.heldDown++
+		t.hold(e.otherZone[d.Other], e.otherGroup[d.Other])
+	}
 	return t
 }
 
-// take counts one more server in flight. One that is broken holds its slot already.
-func (t *tally) take(zone, group int, holdsSlot bool) {
-	t.inFlight++
+func (e *Engine) emptyTally() tally {
+	zones, groups := len(e.plan.Caps.Zones), len(e.plan.Caps.Groups)
+	return tally{
+		zoneSlots: make([]int, zones), zoneWork: make([]int, zones),
+		groupSlots: make([]int, groups), groupWork: make([]int, groups), groupFlight: make([]int, groups), groupFailed: make([]int, groups),
+	}
+}
+
+// work counts one more server at work.
+func (t *tally) work(zone, group int) {
+	if zone >= 0 {
+		t.zoneWork[zone]++
+	}
 	if group >= 0 {
-		t.groupFlight[group]++
+		t.groupWork[group]++
 	}
-	if holdsSlot {
-		t.heldFailed--
-		return
-	}
+}
+
+// hold counts one more slot in use.
+func (t *tally) hold(zone, group int) {
 	t.slots++
 	if zone >= 0 {
 		t.zoneSlots[zone]++
 	}
 	if group >= 0 {
 		t.groupSlots[group]++
+	}
+}
+
+// take counts one more server in flight. One that is broken, or down, holds its slot already.
+func (t *tally) take(zone, group int, holdsSlot bool) {
+	t.inFlight++
+	t.work(zone, group)
+	if group >= 0 {
+		t.groupFlight[group]++
+	}
+	if !holdsSlot {
+		t.hold(zone, group)
 	}
 }
 
@@ -126,35 +155,43 @@ func (e *Engine) names(chosen []int) string {
 	return text
 }
 
-// admit starts what the caps, the budget and the slow start let in, in the order of the plan. A server
-// that its zone or group holds back lets others pass, and a broken one that is tried again takes no slot.
+// admit starts what the caps, the budget and the slow start let in, in the order of the plan, but first what is down: to
+// change it takes nothing out of service. A server that its zone or group holds back lets others pass, and one that is
+// broken or down takes no slot.
 func (e *Engine) admit() []Start {
 	if e.state.Wave >= len(e.plan.Waves) {
 		return nil
 	}
 	t := e.tally()
 	var starts []Start
-	for i := range e.state.Servers[:e.plan.Waves[e.state.Wave].End] {
-		s := &e.state.Servers[i]
-		ready := s.State == rollout.Pending || s.State == rollout.Busy && e.due(s.Until)
-		if !ready {
-			continue
+	for _, downFirst := range []bool{true, false} {
+		for i := range e.state.Servers[:e.plan.Waves[e.state.Wave].End] {
+			s := &e.state.Servers[i]
+			if !e.ready(i) || s.isDown() != downFirst {
+				continue
+			}
+			holds := s.holdsSlot()
+			if e.full(t, holds) || e.heldBack(t, i, holds) {
+				continue
+			}
+			t.take(e.zone[i], e.group[i], holds)
+			starts = append(starts, e.start(i, false))
 		}
-		broken := s.holdsSlot()
-		if e.full(t, broken) || e.heldBack(t, i, broken) {
-			continue
-		}
-		t.take(e.zone[i], e.group[i], broken)
-		starts = append(starts, e.start(i, false))
 	}
 	return starts
 }
 
-// full is true when no server at all may start, or no broken one.
-func (e *Engine) full(t tally, broken bool) bool {
+// ready is true for a server whose turn is now, if there is room.
+func (e *Engine) ready(i int) bool {
+	s := &e.state.Servers[i]
+	return s.State == rollout.Pending || s.State == rollout.Busy && e.due(s.Until)
+}
+
+// full is true when no server at all may start, or none that holds its slot already.
+func (e *Engine) full(t tally, holdsSlot bool) bool {
 	budget, slots := e.plan.Budget, t.slots
-	if broken {
-		slots -= t.heldFailed
+	if holdsSlot {
+		slots = t.inFlight + t.soaking
 	}
 	return slots >= e.state.Cap ||
 		budget.SlowStart && t.inFlight+t.soaking >= e.state.Window ||
@@ -171,17 +208,22 @@ func (e *Engine) tolerated(t tally) int {
 }
 
 // heldBack is true when the server's zone or group has no room for it.
-func (e *Engine) heldBack(t tally, i int, broken bool) bool {
+func (e *Engine) heldBack(t tally, i int, holdsSlot bool) bool {
 	budget, group := e.plan.Budget, e.group[i]
-	return !broken && e.noRoom(t, i) ||
+	return e.noRoom(t, i, holdsSlot) ||
 		budget.Strict && budget.PerGroup != nil && group >= 0 && t.groupFlight[group]+t.groupFailed[group] > *budget.PerGroup
 }
 
-// noRoom is true when the cap of the server's zone or group holds it back.
-func (e *Engine) noRoom(t tally, i int) bool {
+// noRoom is true when the cap of the server's zone or group holds it back. What holds its slot already takes none, but more
+// than the cap are not at work together: one that was found down may run again by now.
+func (e *Engine) noRoom(t tally, i int, holdsSlot bool) bool {
+	zones, groups := t.zoneSlots, t.groupSlots
+	if holdsSlot {
+		zones, groups = t.zoneWork, t.groupWork
+	}
 	zone, group := e.zone[i], e.group[i]
-	return zone >= 0 && t.zoneSlots[zone] >= e.plan.Caps.Zones[zone].Cap ||
-		group >= 0 && t.groupSlots[group] >= e.plan.Caps.Groups[group].Cap
+	return zone >= 0 && zones[zone] >= e.plan.Caps.Zones[zone].Cap ||
+		group >= 0 && groups[group] >= e.plan.Caps.Groups[group].Cap
 }
 
 // start counts a server as in flight.
@@ -205,7 +247,7 @@ func (e *Engine) start(i int, rollback bool) Start {
 // admitRollback gives changed servers their previous image, the last one first, once nothing goes forward
 // any more. The caps hold, but failed servers hold no slots: repairing them is what this is for.
 func (e *Engine) admitRollback() []Start {
-	t := tally{zoneSlots: make([]int, len(e.plan.Caps.Zones)), groupSlots: make([]int, len(e.plan.Caps.Groups)), groupFlight: make([]int, len(e.plan.Caps.Groups))}
+	t := e.emptyTally()
 	for i := range e.state.Servers {
 		s := &e.state.Servers[i]
 		if s.State != rollout.InFlight {
@@ -218,7 +260,7 @@ func (e *Engine) admitRollback() []Start {
 	}
 	var starts []Start
 	for i := len(e.state.Servers) - 1; i >= 0 && t.slots < e.state.Cap; i-- {
-		if !e.toRollBack(i) || !e.due(e.state.Servers[i].Until) || e.noRoom(t, i) {
+		if !e.toRollBack(i) || !e.due(e.state.Servers[i].Until) || e.noRoom(t, i, false) {
 			continue
 		}
 		t.take(e.zone[i], e.group[i], false)

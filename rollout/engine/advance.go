@@ -17,7 +17,7 @@ func (e *Engine) Advance(now time.Time) Decision {
 	switch e.state.Phase {
 	case rollout.PhaseRunning:
 		e.moveOn()
-		if e.state.Phase == rollout.PhaseRunning {
+		if e.state.Phase == rollout.PhaseRunning && !e.mustRead() {
 			d.Start = e.admit()
 		}
 	case rollout.PhasePaused:
@@ -35,6 +35,8 @@ func (e *Engine) Advance(now time.Time) Decision {
 		}
 	}
 	d.Over = e.state.Phase == rollout.PhaseEnded
+	due := e.readDue()
+	d.ReadStates = !due.IsZero() && e.due(due)
 	d.WakeAt = e.wakeAt()
 	return d
 }
@@ -174,6 +176,7 @@ func (e *Engine) wakeAt() time.Time {
 	switch e.state.Phase {
 	case rollout.PhaseRunning:
 		sooner(e.state.Deadline)
+		sooner(e.readDue())
 		if !e.state.WaveOverAt.IsZero() {
 			sooner(e.bakedAt())
 		}

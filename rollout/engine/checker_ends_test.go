@@ -204,23 +204,32 @@ func (c *checker) progress(s engine.State, d engine.Decision) {
 	}
 	require.Equal(c.t, n, sum, "the waves do not add up to the whole")
 	slots, held, failed := 0, 0, 0
+	for _, isDown := range c.otherDown {
+		if isDown {
+			slots, held = slots+1, held+1
+		}
+	}
+	broken := 0
 	for i := range s.Servers {
 		server := e.Server(i)
 		if server.HoldsSlot {
 			slots++
 			if server.State != rollout.InFlight && server.State != rollout.Soaking {
 				held++
+				if c.broken(s, i) {
+					broken++
+				}
 			}
 		}
 		if server.State == rollout.Ended && server.Failed() {
 			failed++
 		}
 	}
-	require.Equal(c.t, []int{slots, held, failed}, []int{p.Slots, p.SlotsHeldFailed, p.Failed}, "slots, held by failed ones, failed")
+	require.Equal(c.t, []int{slots, broken, held - broken, failed}, []int{p.Slots, p.SlotsHeldFailed, p.SlotsHeldDown, p.Failed}, "slots, held by failed ones, by ones that are down, failed")
 	require.Equal(c.t, slots, c.slots(s, false, anywhere))
 	require.NotEmpty(c.t, p.Why)
 	require.True(c.t, d.WakeAt.IsZero() || d.WakeAt.After(c.latest), "wake at %s, it is %s", d.WakeAt, c.latest)
-	if n.InFlight == 0 && !d.Over && d.WakeAt.IsZero() {
+	if n.InFlight == 0 && !d.Over && d.WakeAt.IsZero() && !d.ReadStates {
 		require.True(c.t, p.NeedsHuman, "stands still, and nobody is asked: %s", p.Why)
 	}
 	require.False(c.t, d.Over && (p.NeedsHuman || len(p.Accepts) > 0))

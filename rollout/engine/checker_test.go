@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,11 +21,23 @@ type checker struct {
 	busySince []time.Time // when a server was first found busy, since it last became pending
 	endedAt   []time.Time // when a server was last seen to end
 	tried     []bool      // servers whose rollback was tried
+	// isDown are the servers that were down when that was read last, by the rules of docs/rollout.md; otherDown the same for
+	// the servers that the rollout does not touch, and wavesRead how many waves began with a reading.
+	isDown, otherDown []bool
+	wavesRead         int
 }
 
 func newChecker(s *sim) checker {
 	n := len(s.plan.Servers)
+	isDown, otherDown := make([]bool, n), make([]bool, len(s.others))
+	for i, m := range s.world {
+		isDown[i] = m.off != ""
+	}
+	for i, status := range s.others {
+		otherDown[i] = status != ""
+	}
 	return checker{
+		isDown: isDown, otherDown: otherDown,
 		sim: s, window: 1, startedAt: make([]time.Time, n), attempts: make([]int, n), busySince: make([]time.Time, n), endedAt: make([]time.Time, n), tried: make([]bool, n),
 	}
 }
@@ -75,6 +88,9 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 		require.True(c.t, was.State == rollout.Pending || was.State == rollout.Busy && !c.latest.Before(was.Until), "server %d is %s until %s", i, was.State, was.Until)
 		require.True(c.t, after.Deadline.IsZero() || c.latest.Before(after.Deadline), "server %d is started after the deadline", i)
 		require.LessOrEqual(c.t, c.waveOf(i), after.Wave, "server %d is started before its wave", i)
+		if c.plan.Caps.CountOthers {
+			require.Greater(c.t, c.wavesRead, after.Wave, "server %d is started before the states were read in its wave", i)
+		}
 	}
 	if len(d.Start) > 0 {
 		c.order(before, after, started, d.Start[0].Rollback)
@@ -122,8 +138,11 @@ func (c *checker) order(before, after engine.State, started map[int]bool, rollba
 		return !started[i] && (s.State == rollout.Pending || s.State == rollout.Busy && !c.latest.Before(s.Until))
 	}
 	for start := range started {
-		if !rollback && c.broken(before, start) {
-			continue // holds its slot already and takes nobody else's
+		if !rollback && c.holds(before, start) {
+			continue // its slot already, and takes nobody else's
+		}
+		for i := range before.Servers[:c.plan.Waves[after.Wave].End] {
+			require.False(c.t, !rollback && c.isDown[i] && passed(i) && !c.workHolds(after, i), "server %d is started before server %d, which is down", start, i)
 		}
 		from, to := 0, start
 		if rollback {
@@ -154,6 +173,57 @@ func (c *checker) heldBack(s engine.State, i int, rollback bool) bool {
 	return false
 }
 
+// workHolds is true when what is at work in its zone or group holds the server back, or the strict budget of the group.
+func (c *checker) workHolds(s engine.State, i int) bool {
+	planned, budget := c.plan.Servers[i], c.plan.Budget
+	for _, zone := range c.plan.Caps.Zones {
+		if zone.Name == planned.Zone && c.slots(s, true, func(p rollout.PlannedServer) bool { return p.Zone == zone.Name }) >= zone.Cap {
+			return true
+		}
+	}
+	for _, group := range c.plan.Caps.Groups {
+		if group.Name == planned.Group && c.slots(s, true, func(p rollout.PlannedServer) bool { return p.Group == group.Name }) >= group.Cap {
+			return true
+		}
+	}
+	return budget.Strict && budget.PerGroup != nil && c.atRisk(s, func(p rollout.PlannedServer) bool { return p.Group == planned.Group }) > *budget.PerGroup
+}
+
+// holds is true for a server that is out of service before it is started.
+func (c *checker) holds(s engine.State, i int) bool { return c.broken(s, i) || c.down(s, i) }
+
+// down is true for a server that is out of service, and not because of the rollout. Accepted failures do not count.
+func (c *checker) down(s engine.State, i int) bool {
+	return c.isDown[i] && !s.Servers[i].Accepted && s.Servers[i].End != rollout.Vanished
+}
+
+// left notes what an attempt left of a server that was down before.
+func (c *checker) left(i int, out engine.Outcome) {
+	if out.Up || out.End == rollout.Done && c.plan.Change.Power == rollout.PowerOff {
+		c.isDown[i] = false
+	}
+}
+
+// foundDown notes a reading: what runs since an attempt of less than two minutes ago is not believed to be down.
+func (c *checker) foundDown(down map[string]string) {
+	s := c.read()
+	if s.Wave >= len(c.plan.Waves) {
+		return
+	}
+	c.wavesRead = s.Wave + 1
+	for i, server := range s.Servers {
+		if server.State == rollout.InFlight || server.State == rollout.Soaking {
+			continue
+		}
+		fresh := server.Attempts > 0 && !c.isDown[i] && !c.broken(s, i) && c.latest.Before(server.EndedAt.Add(2*time.Minute))
+		off := server.End == rollout.Done && c.plan.Change.Power == rollout.PowerOff
+		c.isDown[i] = down[c.plan.Servers[i].ID] != "" && !fresh && !off
+	}
+	for i, other := range c.plan.Untouched() {
+		c.otherDown[i] = down[other.ID] != ""
+	}
+}
+
 // caps checks that no start takes a slot that is not there. An operator can lower the cap below what is in
 // use; then nothing more is started. A broken server has its slot, so trying it again takes none.
 func (c *checker) caps(before, after engine.State, d engine.Decision) {
@@ -162,28 +232,43 @@ func (c *checker) caps(before, after engine.State, d engine.Decision) {
 	require.LessOrEqual(c.t, c.slots(after, true, all), after.Cap, "servers at work")
 	taken := false
 	for _, start := range d.Start {
-		taken = taken || !c.broken(before, start.Server)
+		taken = taken || !c.holds(before, start.Server)
+	}
+	takenIn := func(which func(rollout.PlannedServer) bool) bool {
+		return slices.ContainsFunc(d.Start, func(start engine.Start) bool {
+			return which(c.plan.Servers[start.Server]) && (rollback || !c.holds(before, start.Server))
+		})
 	}
 	if taken && !rollback {
 		require.LessOrEqual(c.t, c.slots(after, false, all), after.Cap, "slots")
 	}
 	for _, zone := range c.plan.Caps.Zones {
 		inZone := func(p rollout.PlannedServer) bool { return p.Zone == zone.Name }
-		require.LessOrEqual(c.t, c.slots(after, rollback, inZone), zone.Cap, "slots of zone %s", zone.Name)
+		require.LessOrEqual(c.t, c.slots(after, true, inZone), zone.Cap, "servers at work in zone %s", zone.Name)
+		if takenIn(inZone) {
+			require.LessOrEqual(c.t, c.slots(after, rollback, inZone), zone.Cap, "slots of zone %s", zone.Name)
+		}
 	}
 	for _, group := range c.plan.Caps.Groups {
 		inGroup := func(p rollout.PlannedServer) bool { return p.Group == group.Name }
-		require.LessOrEqual(c.t, c.slots(after, rollback, inGroup), group.Cap, "slots of group %s", group.Name)
+		require.LessOrEqual(c.t, c.slots(after, true, inGroup), group.Cap, "servers at work in group %s", group.Name)
+		if takenIn(inGroup) {
+			require.LessOrEqual(c.t, c.slots(after, rollback, inGroup), group.Cap, "slots of group %s", group.Name)
+		}
 	}
 }
 
-// slots counts servers out of service because of the rollout. At work leaves out those that are broken and
-// not being repaired.
+// slots counts servers out of service. At work leaves out those that are broken, or down, and not being repaired.
 func (c *checker) slots(s engine.State, atWork bool, which func(rollout.PlannedServer) bool) int {
 	n := 0
 	for i, server := range s.Servers {
 		working := server.State == rollout.InFlight || server.State == rollout.Soaking
-		if which(c.plan.Servers[i]) && (working || !atWork && c.broken(s, i)) {
+		if which(c.plan.Servers[i]) && (working || !atWork && c.holds(s, i)) {
+			n++
+		}
+	}
+	for i, other := range c.plan.Untouched() {
+		if !atWork && c.otherDown[i] && which(rollout.PlannedServer{Zone: other.Zone, Group: other.Group}) {
 			n++
 		}
 	}

@@ -80,7 +80,7 @@ func (e *Engine) refuse(c rollout.Command) string {
 			return fmt.Sprintf("what waits for an approval is wave %s and not %s", wave, c.Wave)
 		}
 	case rollout.Concurrency:
-		if n := min(len(e.plan.Servers), rollout.MaxInFlight); c.InFlight < 1 || c.InFlight > n {
+		if n := min(len(e.plan.Servers)+len(e.untouched), rollout.MaxInFlight); c.InFlight < 1 || c.InFlight > n {
 			return fmt.Sprintf("%d servers in flight are not between 1 and %d; to start none, pause", c.InFlight, n)
 		}
 	case rollout.Skip:
@@ -252,6 +252,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 			s.Deadline = s.Now.Add(e.plan.Deadline)
 		}
 		s.Phase, s.Pause, s.Credentials = s.Pause.From, nil, ""
+		s.StatesRead, s.ReadTrouble = min(s.StatesRead, s.Wave), "" // a pause may have lasted for days
 		return "resumed"
 	case rollout.Abort:
 		if s.Phase != rollout.PhaseAborting {

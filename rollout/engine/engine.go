@@ -15,6 +15,11 @@ type Engine struct {
 	// zone and group are the positions of a server's caps in the plan, -1 for none.
 	zone, group []int
 	byRef       map[string][]int // servers by id and by name
+	// untouched are the other servers that count while they are down, with the positions of their caps as above.
+	untouched             []rollout.OtherServer
+	otherZone, otherGroup []int
+	// most remembers the answer of MostOutOfService for a cap on servers in flight.
+	most, mostFor int
 }
 
 // New begins a rollout.
@@ -30,6 +35,7 @@ func New(plan rollout.Plan, by string, now time.Time) *Engine {
 		state.Servers[i].State = rollout.Pending
 	}
 	e := Restore(plan, state)
+	e.plannedDown()
 	e.log(by, fmt.Sprintf("started: %s in %s", servers(len(plan.Servers)), rollout.Count(len(plan.Waves), "wave")))
 	return e
 }
@@ -51,6 +57,11 @@ func Restore(plan rollout.Plan, state State) *Engine {
 		if server.Name != server.ID {
 			e.byRef[server.Name] = append(e.byRef[server.Name], i)
 		}
+	}
+	e.untouched = plan.Untouched()
+	for _, other := range e.untouched {
+		e.otherZone = append(e.otherZone, at(zones, other.Zone))
+		e.otherGroup = append(e.otherGroup, at(groups, other.Group))
 	}
 	return e
 }
@@ -79,6 +90,9 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Credentials = ""
 	}
 	s.see(out)
+	if out.Up || e.isLeftOff(out.End) {
+		s.DownStatus = ""
+	}
 	if s.RollingBack {
 		e.rolledBack(i, out)
 		return
@@ -200,6 +214,9 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	}
 	s.turnedAway()
 	s.BusySince, s.Down = time.Time{}, s.Down && !up
+	if up {
+		s.DownStatus = ""
+	}
 	switch {
 	case s.RollingBack:
 		s.State, s.RollingBack = rollout.Ended, false

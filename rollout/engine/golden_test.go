@@ -24,6 +24,17 @@ type story struct {
 	// attempts say by the server's name how each attempt at it goes. What is not said is done after 5 minutes.
 	attempts map[string][]attempt
 	commands []told
+	// outages are when servers are down, and not because of the rollout, and when they run again.
+	outages []outage
+	// unread are the times until which the states of the servers cannot be read.
+	unread time.Duration
+}
+
+// outage of a server, by its name.
+type outage struct {
+	name        string
+	status      string
+	from, until time.Duration
 }
 
 // attempt at one server: an end after a while, or, with a holder, the answer that somebody else is at it.
@@ -33,6 +44,8 @@ type attempt struct {
 	reason string
 	holder string
 	down   bool
+	// staysOff is true for a server that is stopped again after its change.
+	staysOff bool
 	// refused is true when the cloud does not accept the workers' credentials.
 	refused bool
 	has     fate // of a server that failed changed; a new disk when it is not said
@@ -102,6 +115,10 @@ func (st story) play(t *testing.T) string {
 		if d.Over {
 			break
 		}
+		if d.ReadStates {
+			w.states()
+			continue
+		}
 		if !w.next(d) {
 			w.line("stands", "and nobody comes to help")
 			require.True(t, w.restored().Progress().NeedsHuman)
@@ -143,6 +160,36 @@ func (w *teller) next(d engine.Decision) bool {
 	return true
 }
 
+// states lets the engine read the states of the servers, as the outages have it.
+func (w *teller) states() {
+	if since := w.now.Sub(day()); since < w.unread {
+		w.line("unread", "the states of the servers")
+		w.readInVain(false)
+		w.entries()
+		return
+	}
+	var found []string
+	off := func(name string) string {
+		since := w.now.Sub(day())
+		for _, o := range w.outages {
+			if o.name == name && since >= o.from && since < o.until {
+				found = append(found, name+" is "+o.status)
+				return o.status
+			}
+		}
+		return ""
+	}
+	for i := range w.world {
+		w.world[i].off = off(w.name(i))
+	}
+	for i, other := range w.sim.plan.Untouched() {
+		w.others[i] = off(other.Name)
+	}
+	w.line("states", "%s", cmp.Or(strings.Join(found, ", "), "all servers run"))
+	w.readStates()
+	w.entries()
+}
+
 func (w *teller) land() {
 	var rest []flight
 	for _, f := range w.flights {
@@ -159,7 +206,11 @@ func (w *teller) land() {
 			w.entries()
 		default:
 			w.line("ended", "%s %s: %s", w.name(f.server), f.end, f.reason)
-			w.tell(f.server, engine.Outcome{End: f.end, Reason: f.reason, Down: f.down}, cmp.Or(f.has, newDisk), false)
+			up := f.end == rollout.Done && !f.staysOff
+			if up {
+				w.outages = slices.DeleteFunc(w.outages, func(o outage) bool { return o.name == w.name(f.server) })
+			}
+			w.tell(f.server, engine.Outcome{End: f.end, Reason: f.reason, Down: f.down, Up: up}, cmp.Or(f.has, newDisk), false)
 			w.entries()
 		}
 	}
@@ -219,6 +270,9 @@ func (w *teller) standing() {
 	why := fmt.Sprintf("%s [slots %d of %d", p.Why, p.Slots, p.SlotsCap)
 	if p.SlotsHeldFailed > 0 {
 		why += fmt.Sprintf(", %d held by failed", p.SlotsHeldFailed)
+	}
+	if p.SlotsHeldDown > 0 {
+		why += fmt.Sprintf(", %d held by down", p.SlotsHeldDown)
 	}
 	why += fmt.Sprintf("; failed %d, tolerated %d]", p.Failed, p.Tolerated)
 	if p.NeedsHuman {

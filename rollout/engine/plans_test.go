@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,18 @@ func groups(letters string, limit int) func(*rollout.Plan) {
 	}
 }
 
+// countOthers lets servers count that are down when the plan is made, by their names.
+func countOthers(status string, names ...string) func(*rollout.Plan) {
+	return func(p *rollout.Plan) {
+		p.Caps.CountOthers = true
+		for i := range p.Servers {
+			if slices.Contains(names, p.Servers[i].Name) {
+				p.Servers[i].Status = status
+			}
+		}
+	}
+}
+
 func capped(prefix, letters string, limit int) []rollout.GroupCap {
 	var caps []rollout.GroupCap
 	for letter := 'a'; letter <= 'z'; letter++ {
@@ -91,6 +104,17 @@ func describe(p rollout.Plan) string {
 	fmt.Fprintf(&b, "in flight at most %d", p.Caps.InFlight)
 	for _, limit := range append(append([]rollout.GroupCap{}, p.Caps.Zones...), p.Caps.Groups...) {
 		fmt.Fprintf(&b, ", %d of %d in %s", limit.Cap, limit.Servers, limit.Name)
+	}
+	if p.Caps.CountOthers {
+		b.WriteString("; servers count that are down for another reason")
+	}
+	for _, s := range p.Servers {
+		if s.Status != rollout.StatusActive {
+			fmt.Fprintf(&b, ", %s is %s", s.Name, s.Status)
+		}
+	}
+	for _, other := range p.Untouched() {
+		fmt.Fprintf(&b, ", %s of %s is not planned", other.Name, other.Group)
 	}
 	b.WriteString("\nbudget:")
 	budget := p.Budget

@@ -19,7 +19,7 @@ func (e *Engine) Progress() rollout.Progress {
 		Name: e.plan.Name, Reason: e.plan.Reason, ImageName: e.plan.ImageName, ImageID: e.plan.Change.ImageID, Project: e.plan.Project,
 		Profile: e.plan.Profile, Edition: e.plan.Edition, StartedBy: s.StartedBy,
 		Phase: s.Phase, End: s.End, Counts: e.Counts(), Waves: e.waves(),
-		Slots: t.slots, SlotsHeldFailed: t.heldFailed, SlotsCap: s.Cap,
+		Slots: t.slots, SlotsHeldFailed: t.heldFailed, SlotsHeldDown: t.heldDown, SlotsCap: s.Cap,
 		Failed: t.failed, Tolerated: e.tolerated(t),
 		Accepts: e.accepts(), Log: s.Log[max(0, len(s.Log)-shownLog):],
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Deadline: s.Deadline,
@@ -42,12 +42,14 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 	planned, s := e.plan.Servers[i], e.state.Servers[i]
 	p := rollout.ServerProgress{
 		ID: planned.ID, Name: planned.Name, Zone: planned.Zone, Group: planned.Group, Wave: e.plan.Waves[e.waveOf(i)].Name,
-		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down,
+		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down, DownStatus: s.DownStatus,
 		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.showed(),
 	}
 	switch s.State {
 	case rollout.Ended, rollout.Soaking:
 		p.End = s.End
+	case rollout.InFlight:
+		p.DownStatus = ""
 	case rollout.Busy:
 		p.Reason = s.busy()
 	}
@@ -151,12 +153,18 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 		return fmt.Sprintf("wave %s bakes until %s", wave, e.bakedAt().UTC().Format(time.RFC3339)), false
 	case !s.WaveOverAt.IsZero() && e.awaitsApproval():
 		return fmt.Sprintf("waits for somebody to approve what follows wave %s", wave), true
+	case e.mustRead() && s.ReadTrouble != "":
+		return fmt.Sprintf("wave %s: waits until the states of the servers can be read, which is tried once a minute: %s", wave, s.ReadTrouble), false
+	case e.mustRead():
+		return fmt.Sprintf("wave %s: reads the states of the servers before it begins", wave), false
 	case t.inFlight > 0:
 		return fmt.Sprintf("wave %s: %s, %d pending", wave, inFlight, e.pendingInWave()), false
 	case t.soaking > 0:
 		return fmt.Sprintf("wave %s: %s soaking", wave, servers(t.soaking)), false
 	case e.nextBusy() != "":
 		return fmt.Sprintf("wave %s: waits for %s", wave, e.nextBusy()), false
+	case e.heldByDown():
+		return "wave " + e.whyHeldByDown(t), true
 	case e.pendingInWave() > 0:
 		help := "retry or accept them"
 		if t.slots >= s.Cap {

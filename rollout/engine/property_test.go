@@ -47,6 +47,8 @@ func TestAnyRollout(t *testing.T) {
 			"wake":      s.wake,
 			"back":      func(t *rapid.T) { s.now = s.now.Add(-drawDuration(t, 90*time.Minute)) },
 			"command":   s.drawCommand,
+			"states":    s.drawReading,
+			"outage":    s.drawOutage,
 			"same time": func(t *rapid.T) { s.drawEnds(t); s.drawCommand(t); s.drawEnd(t); s.advance() },
 			"probe":     func(t *rapid.T) { s.probe() },
 		})
@@ -64,6 +66,7 @@ func TestAbortAlwaysEnds(t *testing.T) {
 			"finish":  s.drawEnds,
 			"command": s.drawCommand,
 			"refuse":  s.drawRefusal,
+			"states":  s.drawReading,
 		})
 		if s.advance().Over {
 			return
@@ -73,6 +76,7 @@ func TestAbortAlwaysEnds(t *testing.T) {
 		for {
 			d := s.advance()
 			require.Empty(t, d.Start)
+			require.False(t, d.ReadStates)
 			if d.Over {
 				break
 			}
@@ -96,11 +100,39 @@ func (s *sim) drawEnd(t *rapid.T) {
 	if flying := s.inFlight(); len(flying) > 0 {
 		i := rapid.SampledFrom(flying).Draw(t, "finishes")
 		out := engine.Outcome{End: rapid.SampledFrom(s.possible(i)).Draw(t, "as"), Reason: "it was drawn", Down: rapid.Bool().Draw(t, "down")}
+		out.Up = !out.Down && rapid.Bool().Draw(t, "up")
+		if out.Up {
+			s.world[i].off = ""
+		}
 		became := newDisk
 		if out.End == rollout.FailedChanged {
 			became = rapid.SampledFrom([]fate{newDisk, newDisk, oldDisk, foreignDisk}).Draw(t, "has")
 		}
 		s.tell(i, out, became, rapid.Bool().Draw(t, "silently"))
+	}
+}
+
+// drawReading reads the states when the engine wants them, mostly with success.
+func (s *sim) drawReading(t *rapid.T) {
+	if !s.advance().ReadStates {
+		return
+	}
+	if rapid.IntRange(0, 4).Draw(t, "in vain") > 0 {
+		s.readStates()
+		return
+	}
+	s.readInVain(rapid.Bool().Draw(t, "refused"))
+}
+
+// drawOutage starts or stops a server beside the rollout.
+func (s *sim) drawOutage(t *rapid.T) {
+	status := rapid.SampledFrom([]string{"", "", rollout.StatusShutoff, rollout.StatusError}).Draw(t, "status")
+	if len(s.others) > 0 && rapid.Bool().Draw(t, "not planned") {
+		s.others[rapid.IntRange(0, len(s.others)-1).Draw(t, "other")] = status
+		return
+	}
+	if n := len(s.plan.Servers); n > 0 {
+		s.world[rapid.IntRange(0, n-1).Draw(t, "outage")].off = status
 	}
 }
 
@@ -176,6 +208,8 @@ func (s *sim) help(t *rapid.T) {
 			s.probe()
 			s.after()
 			return
+		case d.ReadStates:
+			s.readStates()
 		case len(s.inFlight()) > 0:
 			s.now = s.now.Add(drawDuration(t, 10*time.Minute))
 			s.drawEnds(t)
@@ -193,6 +227,12 @@ func (s *sim) help(t *rapid.T) {
 // rollback that waits for a busy server needs no command: whoever holds the server has to let it go.
 func (s *sim) decide(t *rapid.T, wakeAt time.Time) {
 	s.now = s.now.Add(20 * time.Minute)
+	for i := range s.world {
+		s.world[i].off = ""
+	}
+	for i := range s.others {
+		s.others[i] = ""
+	}
 	_, accepted := s.command(rollout.Command{Kind: rollout.Accept, By: "ben"})
 	_, resumed := s.command(rollout.Command{Kind: rollout.Resume, By: "ben"})
 	_, approved := s.command(rollout.Command{Kind: rollout.Approve, By: "ben"})
@@ -238,8 +278,30 @@ func drawPlan(t *rapid.T) rollout.Plan {
 	plan.Caps.InFlight = rapid.IntRange(1, max(n, 1)).Draw(t, "in flight")
 	plan.BusyWait, plan.Soak = drawDuration(t, 5*time.Minute), drawDuration(t, 20*time.Minute)
 	plan.Deadline = drawDuration(t, 5*time.Hour)
+	drawDown(t, &plan)
 	plan.Budget = drawBudget(t, n, len(plan.Caps.Groups) > 0)
 	return plan
+}
+
+// drawDown has servers count that are down before their turn, and some that the rollout does not touch.
+func drawDown(t *rapid.T, plan *rollout.Plan) {
+	if plan.Caps.CountOthers = rapid.Bool().Draw(t, "count others"); !plan.Caps.CountOthers {
+		return
+	}
+	status := rapid.SampledFrom([]string{rollout.StatusActive, rollout.StatusActive, rollout.StatusActive, rollout.StatusShutoff, rollout.StatusError})
+	for i := range plan.Servers {
+		plan.Servers[i].Status = status.Draw(t, "status")
+	}
+	plan.Change.Power = rapid.SampledFrom([]rollout.Power{"", rollout.PowerAsBefore, rollout.PowerOn, rollout.PowerOff}).Draw(t, "power")
+	zone, group := rapid.SampledFrom([]string{"az-1", "az-2", ""}), rapid.SampledFrom([]string{"g-1", "g-2", ""})
+	for i := range rapid.IntRange(0, 3).Draw(t, "others") {
+		plan.Others = append(plan.Others, rollout.OtherServer{
+			ID: fmt.Sprintf("other-%d", i+1), Name: fmt.Sprintf("db-%d", i+1), Zone: zone.Draw(t, "zone"), Group: group.Draw(t, "group"), Status: status.Draw(t, "status"),
+		})
+	}
+	if rapid.Bool().Draw(t, "skipped") {
+		plan.Skipped = append(plan.Skipped, rollout.SkippedServer{ID: "skipped-1", Name: "old-1", Reason: "is stopped", Zone: "az-1", Group: "g-1", Status: rollout.StatusShutoff})
+	}
 }
 
 func drawGroups(t *rapid.T, plan rollout.Plan, many int, prefix string, of func(*rollout.PlannedServer) *string) []rollout.GroupCap {

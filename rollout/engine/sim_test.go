@@ -23,6 +23,7 @@ type sim struct {
 	saved       []byte
 	now, latest time.Time
 	world       []machine
+	others      []string // the statuses of Plan.Untouched that are down
 	checker     checker
 }
 
@@ -31,6 +32,7 @@ type machine struct {
 	disk rollout.Fingerprint // no volume: lost
 	gone bool
 	down bool                // with its old disk
+	off  string              // its status while it is down, and not because of the rollout
 	told rollout.Fingerprint // the disk the engine was told of last
 	last engine.Start        // the attempt in flight, or the last one
 	// disks counts the system disks it had, ours are those that an attempt gave it, and foreign is true when the
@@ -58,6 +60,16 @@ func newSim(t require.TestingT, plan rollout.Plan) *sim {
 	s := &sim{t: t, plan: plan, live: engine.New(plan, "ann", day()), now: day(), latest: day(), world: make([]machine, len(plan.Servers))}
 	for i, server := range plan.Servers {
 		s.world[i] = machine{disk: server.Before, told: server.Before, ours: map[string]bool{}}
+		if server.Status != rollout.StatusActive && plan.Caps.CountOthers {
+			s.world[i].off = server.Status
+		}
+	}
+	for _, other := range plan.Untouched() {
+		status := ""
+		if other.Status != rollout.StatusActive {
+			status = other.Status
+		}
+		s.others = append(s.others, status)
 	}
 	s.saved = write(t, s.live.State())
 	s.checker = newChecker(s)
@@ -131,7 +143,8 @@ func (s *sim) tell(i int, out engine.Outcome, fate fate, silent bool) {
 	if m.last.Rollback {
 		image = s.plan.Servers[i].Before.ImageID
 	}
-	m.down = out.Down || m.down
+	m.down = (out.Down || m.down) && !out.Up
+	s.checker.left(i, out)
 	switch end {
 	case rollout.Done, rollout.FailedChanged:
 		m.down, m.late = false, end == rollout.FailedChanged && fate == oldDisk
@@ -178,6 +191,37 @@ func (s *sim) comeLate(i int) {
 	}
 }
 
+// readStates tells the engine which servers are down.
+func (s *sim) readStates() {
+	s.tick()
+	down := map[string]string{"id-of-a-stranger": rollout.StatusShutoff}
+	for i, m := range s.world {
+		if m.off != "" {
+			down[s.plan.Servers[i].ID] = m.off
+		}
+	}
+	for i, status := range s.others {
+		if status != "" {
+			down[s.plan.Untouched()[i].ID] = status
+		}
+	}
+	s.checker.foundDown(down)
+	do(s, func(e *engine.Engine) bool { e.StatesRead(down, s.now); return true })
+}
+
+// readInVain tells the engine that the states could not be read, or that the credentials were refused.
+func (s *sim) readInVain(refused bool) {
+	s.tick()
+	do(s, func(e *engine.Engine) bool {
+		if refused {
+			e.StatesRefused(noKey, s.now)
+		} else {
+			e.StatesNotRead("the cloud does not answer", s.now)
+		}
+		return true
+	})
+}
+
 // repeat tells once more of a server that is not in flight. Only the clock may move.
 func (s *sim) repeat(i int, end rollout.ServerEnd) {
 	s.tick()
@@ -206,6 +250,7 @@ func (s *sim) refuse(i int, up bool, refusal string) {
 	s.tick()
 	s.world[i].down = s.world[i].down && !up
 	s.checker.refused(i)
+	s.checker.left(i, engine.Outcome{Up: up})
 	before := s.read()
 	do(s, func(e *engine.Engine) bool { e.CredentialsRefused(i, up, refusal, s.now); return true })
 	s.checker.unblamed(before, i, refusal)

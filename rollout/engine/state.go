@@ -24,6 +24,13 @@ type State struct {
 	Servers []Server `json:"servers"`
 	// Cap is the cap on servers in flight in force; operators can set it.
 	Cap int `json:"cap"`
+	// StatesRead is how many waves had the states of their servers read when they began. ReadAt is when that was tried last,
+	// and ReadTrouble why it failed, empty when it did not.
+	StatesRead  int       `json:"states_read,omitempty"`
+	ReadAt      time.Time `json:"read_at,omitzero"`
+	ReadTrouble string    `json:"read_trouble,omitempty"`
+	// Down are the servers that the rollout does not touch and that were down when their states were read last.
+	Down []DownOther `json:"down,omitempty"`
 	// Window is the slow start's own cap. FailedAt is when a failure last narrowed it.
 	Window   int       `json:"window,omitempty"`
 	FailedAt time.Time `json:"failed_at,omitzero"`
@@ -58,10 +65,13 @@ type Server struct {
 	// End is how the last attempt ended; a server in flight or to be tried again still shows it.
 	End rollout.ServerEnd `json:"end,omitempty"`
 	// Reason is one sentence, cut to maxReason bytes: the server's own workflow holds the whole of it.
-	Reason      string `json:"reason,omitempty"`
-	Accepted    bool   `json:"accepted,omitempty"`
-	Down        bool   `json:"down,omitempty"`    // as in Outcome, until it runs again or an attempt touches its disk
-	Foreign     bool   `json:"foreign,omitempty"` // as in Outcome
+	Reason   string `json:"reason,omitempty"`
+	Accepted bool   `json:"accepted,omitempty"`
+	Down     bool   `json:"down,omitempty"`    // as in Outcome, until it runs again or an attempt touches its disk
+	Foreign  bool   `json:"foreign,omitempty"` // as in Outcome
+	// DownStatus is the status that the server showed when it was last found down, and not because of the rollout. Empty
+	// while it runs.
+	DownStatus  string `json:"down_status,omitempty"`
 	RollingBack bool   `json:"rolling_back,omitempty"`
 	Attempts    int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
@@ -90,6 +100,11 @@ const (
 	// that the cloud's support asks for, are at its end.
 	maxRefusal = 2000
 	logLength  = 50
+	// readAgain is how long after the states of the servers were read they are read again, while servers that are down hold
+	// up the rollout, or after the reading failed.
+	readAgain = time.Minute
+	// viewLag is how long the cloud may show an older state of a server than the one that its own workflow has proven.
+	viewLag = 2 * time.Minute
 	// busyRetry is how long after a server was found busy it is tried again. A change takes minutes.
 	busyRetry = time.Minute
 )
@@ -99,14 +114,24 @@ func (s *Server) failed() bool {
 	return s.State == rollout.Ended && s.End.Failed() && s.Attempts > 0 && !s.Accepted
 }
 
-// holdsSlot is true while the server is out of service because of the rollout. A broken one is until it is
-// repaired or accepted, also while it waits to be tried again.
+// holdsSlot is true while the server is out of service. A broken one is until it is repaired or accepted, also while it
+// waits to be tried again.
 func (s *Server) holdsSlot() bool {
-	switch s.State {
-	case rollout.InFlight, rollout.Soaking:
-		return true
-	}
+	return s.working() || s.broken() || s.isDown()
+}
+
+// working is true while the rollout itself has the server out of service, or watches it for a while after that.
+func (s *Server) working() bool { return s.State == rollout.InFlight || s.State == rollout.Soaking }
+
+// broken is true for a server that an attempt has left out of service.
+func (s *Server) broken() bool {
 	return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)
+}
+
+// isDown is true for a server that is out of service, and not because of the rollout. An accepted failure counts no more,
+// and a server that has vanished comes back by no command.
+func (s *Server) isDown() bool {
+	return s.DownStatus != "" && !s.Accepted && s.End != rollout.Vanished
 }
 
 // asBefore is true for a server that was not tried, or still has the disk of the plan.
@@ -179,6 +204,9 @@ type Start struct {
 // Decision is what is to be done now. After it nothing happens until an event, a command or WakeAt.
 type Decision struct {
 	Start []Start
+	// ReadStates asks for the states of all servers that count against the caps, for StatesRead or StatesNotRead. It is asked
+	// again until one of them was called.
+	ReadStates bool
 	// WakeAt is when the engine wants to be asked again though nothing else happened. Zero for never.
 	WakeAt time.Time
 	// Over is true when the rollout has ended.

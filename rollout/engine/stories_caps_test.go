@@ -90,6 +90,48 @@ func capStories() []story {
 			attempts: map[string][]attempt{"web-04": {{after: 9 * time.Minute}}},
 		},
 		{
+			name:    "down-in-error",
+			tells:   "A server of the group is in ERROR. It goes first, because it is out of service already, and the next one only when it runs again.",
+			plan:    plan(3, 3, 0, groups("aaa", 1), countOthers(rollout.StatusError, "web-03")),
+			outages: []outage{{name: "web-03", status: rollout.StatusError, until: time.Hour}},
+		},
+		{
+			name:     "down-and-stays-down",
+			tells:    "A stopped server of the group is changed first and stopped again, as it was before: it counts still. The rollout says what holds it, and goes on when somebody has started it.",
+			plan:     plan(3, 3, 0, groups("aaa", 1), countOthers(rollout.StatusShutoff, "web-02")),
+			attempts: map[string][]attempt{"web-02": {{staysOff: true}}},
+			outages:  []outage{{name: "web-02", status: rollout.StatusShutoff, until: 30 * time.Minute}},
+		},
+		{
+			name:  "down-and-not-planned",
+			tells: "Another member of group db-a is down, which the rollout does not touch. Group db-b goes on, group db-a waits for a human, and what waits can be skipped.",
+			plan: plan(4, 3, 0, groups("aabb", 1), countOthers(""), func(p *rollout.Plan) {
+				p.Others = []rollout.OtherServer{{ID: "other-1", Name: "web-09", Group: "db-a", Status: rollout.StatusShutoff}}
+			}),
+			outages:  []outage{{name: "web-09", status: rollout.StatusShutoff, until: time.Hour}},
+			commands: []told{{20 * time.Minute, by("ben", rollout.Skip, "web-01", "web-02")}},
+		},
+		{
+			name:  "down-meanwhile",
+			tells: "A server fails beside the rollout while the first wave bakes: the second wave sees it before it begins. It is changed first; the one that runs waits for it.",
+			plan: plan(3, 3, 0, groups("aaa", 1), countOthers(""), waves(
+				rollout.Wave{Name: "canary", End: 1, Bake: 10 * time.Minute}, rollout.Wave{Name: "rest", End: 3})),
+			outages: []outage{{name: "web-03", status: rollout.StatusShutoff, from: 10 * time.Minute, until: time.Hour}},
+		},
+		{
+			name:  "down-in-a-later-wave",
+			tells: "What is down is in a later wave, and holds the slot of the first: no turn of its own can come. The rollout names it and its wave.",
+			plan: plan(2, 2, 0, groups("aa", 1), countOthers(rollout.StatusShutoff, "web-02"), waves(
+				rollout.Wave{Name: "canary", End: 1}, rollout.Wave{Name: "rest", End: 2})),
+			outages: []outage{{name: "web-02", status: rollout.StatusShutoff, until: 5 * time.Minute}},
+		},
+		{
+			name:   "states-unread",
+			tells:  "The states of the servers cannot be read when the wave begins: nothing starts, it is tried once a minute, and the rollout says why.",
+			plan:   plan(2, 2, 0, countOthers("")),
+			unread: 3 * time.Minute,
+		},
+		{
 			name:     "slow-start",
 			tells:    "One, two, four: each success lets one more in. A failure takes it back to one, and what was started before it does not count for a new start.",
 			plan:     plan(12, 4, 1, func(p *rollout.Plan) { p.Budget.SlowStart = true }),
