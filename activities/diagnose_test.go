@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -361,6 +362,7 @@ func TestDiagnoseTheCertificate(t *testing.T) {
 	}{
 		"over":            {(*lab).outdated, "certificate has expired or is not yet valid: current time ", "set its clock right; if it is right, the certificate has to be renewed"},
 		"of another host": {(*lab).misplaced, "certificate is valid for ecs.eu-de.emulated, not ecs.emulated", "has the certificate of another host: check the region"},
+		"of a private CA": {(*lab).distrusted, "unknown authority", "name the file of its CA in SSL_CERT_FILE or OS_CACERT of the worker, or in cacert of its clouds.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -393,6 +395,10 @@ func TestDiagnoseTheCertificate(t *testing.T) {
 
 func (l *lab) outdated()  { l.secured("ecs.emulated", time.Now().Add(-time.Hour)) }
 func (l *lab) misplaced() { l.secured("ecs.eu-de.emulated", time.Now().Add(time.Hour)) }
+func (l *lab) distrusted() {
+	l.secured("ecs.emulated", time.Now().Add(time.Hour))
+	l.config.RootCAs = x509.NewCertPool()
+}
 
 // secured puts the cloud behind TLS, with a certificate for the host until then.
 func (l *lab) secured(host string, until time.Time) {
@@ -425,6 +431,7 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 		"network":          {stopped(), (*lab).unreached, activities.ErrRefused, "profile default: list servers: dial tcp: connection refused (see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY)"},
 		"certificate":      {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
 		"host":             {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
+		"authority":        {stopped(), (*lab).distrusted, activities.ErrRefused, "name the file of its CA in SSL_CERT_FILE"},
 		"clock":            {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -122,6 +122,10 @@ func causeOfSilence(err error) (cause Cause, remedy string) {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return CauseRegion, "what answers at that address has the certificate of another host: check the region, and the domain or endpoint"
 	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return CauseNetwork, "the worker's machine does not trust the authority of the certificate at that address: see that the address is right and that no proxy answers in its place; " +
+			"for a cloud with an authority of its own, name the file of its CA in SSL_CERT_FILE or OS_CACERT of the worker, or in cacert of its clouds.yaml"
+	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return CauseClock, "the certificate at that address is not valid at the time of the machine that sent this: set its clock right; if it is right, the certificate has to be renewed there"
 	}

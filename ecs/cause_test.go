@@ -206,8 +206,8 @@ func TestHostThatDoesNotExist(t *testing.T) {
 	assert.Empty(t, failed.Cause(), "who cannot look it up knows nothing")
 }
 
-// TestCertificates: one that is not valid now speaks of the clock, and one of another host of the region. No request
-// goes out in either case.
+// TestCertificates: one that is not valid now speaks of the clock, one of another host of the region, and one of an
+// authority that is not known of the file of its CA. No request goes out in any case.
 func TestCertificates(t *testing.T) {
 	const host = "ecs.eu-xx.example.test"
 	now, day := time.Now(), 24*time.Hour
@@ -222,7 +222,7 @@ func TestCertificates(t *testing.T) {
 		"over":            {host, now.Add(-2 * day), now.Add(-day), true, ecs.CauseClock, []string{"current time ", "set its clock right; if it is right, the certificate has to be renewed"}},
 		"not yet":         {host, now.Add(day), now.Add(2 * day), true, ecs.CauseClock, []string{"current time ", "set its clock right"}},
 		"another region":  {"*.eu-de.example.test", now.Add(-day), now.Add(day), true, ecs.CauseRegion, []string{"certificate is valid for *.eu-de.example.test, not " + host, "the certificate of another host: check the region, and the domain or endpoint"}},
-		"of nobody known": {host, now.Add(-day), now.Add(day), false, "", []string{"unknown authority"}},
+		"of nobody known": {host, now.Add(-day), now.Add(day), false, ecs.CauseNetwork, []string{"unknown authority", "name the file of its CA in SSL_CERT_FILE or OS_CACERT of the worker"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			certificate, roots := testcert.New(t, test.certified, test.from, test.until)

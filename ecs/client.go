@@ -100,20 +100,34 @@ func (c *Client) RequestTimeout() time.Duration { return c.timeout }
 // Close closes idle connections. The client stays usable.
 func (c *Client) Close() { c.transport.close() }
 
-func parseBase(service, base string) (*url.URL, error) {
+// CheckURL tells whether a base URL of a service can be used. Its error is a predicate, "must be like https://host/path",
+// and never repeats the URL, which may hold a password.
+func CheckURL(base string) error {
+	_, err := parseURL(base)
+	return err
+}
+
+func parseURL(base string) (*url.URL, error) {
 	u, err := url.Parse(base)
 	switch {
 	case base == "":
-		return nil, fmt.Errorf("the base URL of %s is missing", service)
+		return nil, errors.New("is missing")
 	case err != nil:
-		// The error would print the URL, which may hold a password.
-		return nil, fmt.Errorf("the base URL of %s cannot be read as a URL", service)
+		return nil, errors.New("cannot be read as a URL")
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, fmt.Errorf("the base URL of %s must be like https://host/path", service)
+		return nil, errors.New("must be like https://host/path")
 	case u.User != nil:
-		return nil, fmt.Errorf("the base URL of %s must not hold a user or password", service)
+		return nil, errors.New("must not hold a user or password")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("the base URL of %s must not have a query or fragment", service)
+		return nil, errors.New("must not have a query or fragment")
+	}
+	return u, nil
+}
+
+func parseBase(service, base string) (*url.URL, error) {
+	u, err := parseURL(base)
+	if err != nil {
+		return nil, fmt.Errorf("the base URL of %s %w", service, err)
 	}
 	return u, nil
 }

@@ -130,10 +130,11 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		s.agree(s.own)
 	}
 	id, name := s.project()
+	roots := s.trusted()
 	c := cloudConfig{
 		Config: ecs.Config{
 			ProjectID: id, RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
-			CallsPerSecond: s.calls("REIMAGE_CALLS_PER_SECOND", ecs.DefaultCallsPerSecond),
+			CallsPerSecond: s.calls("REIMAGE_CALLS_PER_SECOND", ecs.DefaultCallsPerSecond), RootCAs: roots,
 		},
 		ProjectName: cmp.Or(name, s.region()), // every account has a project of the region's name
 	}
@@ -148,7 +149,9 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		s.wrong("%sthe project is not known: set its id in %s, or its name in %s", known, s.say(all(projectIDPart)...), s.say(all(projectNamePart)...))
 	}
 	if c.Login != nil || c.ProjectID == "" {
-		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout}
+		c.Identity = ecs.IdentityConfig{URL: s.identity(), RequestTimeout: timeout, RootCAs: roots}
+	} else if name := s.identityName(); name != "" {
+		s.address(name) // which also tells the cloud
 	}
 	if c.Agency != nil && !agency && !meantElsewhere && len(s.errs) > 0 { // nobody is asked for an agency until the rest is right
 		s.wrong("there are no cloud credentials in the settings, so those of the agency of this server are used; if it has none, %s", setCredentials)
@@ -185,7 +188,10 @@ func (s *settings) credentials(c *cloudConfig) {
 		c.Credentials = ecs.Token{Value: ecs.NewSecret(token)}
 	case metadata != "" || s.prefix == "" && s.from == "":
 		c.Source = "agency of this server"
-		c.Agency = &ecs.MetadataConfig{URL: cmp.Or(metadata, ecs.MetadataURL)}
+		c.Agency = &ecs.MetadataConfig{URL: ecs.MetadataURL}
+		if metadata != "" {
+			c.Agency.URL = s.address("REIMAGE_METADATA_ENDPOINT")
+		}
 	default:
 		s.wrong("%s", c.None)
 	}
@@ -239,7 +245,7 @@ func (s *settings) staysWithOwner(name string, p part) {
 func (s *settings) identity() string {
 	if name := s.identityName(); name != "" {
 		s.staysWithOwner(name, identityPart)
-		return s.value(name)
+		return s.address(name)
 	}
 	return s.endpoint("iam")
 }

@@ -29,17 +29,25 @@ type cloudsEntry struct {
 	Auth    map[string]yaml.Node `yaml:"auth"`
 	Region  string               `yaml:"region_name"`
 	Regions []yaml.Node          `yaml:"regions"`
+	CACert  string               `yaml:"cacert"`
+	// What the worker refuses.
+	AuthType yaml.Node `yaml:"auth_type"`
+	Verify   yaml.Node `yaml:"verify"`
+	Insecure yaml.Node `yaml:"insecure"`
+	Cert     yaml.Node `yaml:"cert"`
+	Key      yaml.Node `yaml:"key"`
 }
 
-// entryKeys are the variables that say the same as the keys of an entry. All but the last stand in its auth.
+// entryKeys are the variables that say the same as the keys of an entry. All but the last two stand in its auth.
 var entryKeys = []struct{ key, variable string }{
 	{"auth_url", "OS_AUTH_URL"}, {"username", "OS_USERNAME"}, {"password", "OS_PASSWORD"}, {"token", "OS_TOKEN"},
 	{"user_domain_name", "OS_USER_DOMAIN_NAME"}, {"user_domain_id", "OS_USER_DOMAIN_ID"},
 	{"domain_name", "OS_DOMAIN_NAME"}, {"domain_id", "OS_DOMAIN_ID"},
 	{"project_domain_name", "OS_PROJECT_DOMAIN_NAME"}, {"project_domain_id", "OS_PROJECT_DOMAIN_ID"},
+	{"default_domain_name", "OS_DEFAULT_DOMAIN_NAME"}, {"default_domain_id", "OS_DEFAULT_DOMAIN_ID"},
 	{"project_id", "OS_PROJECT_ID"}, {"project_name", "OS_PROJECT_NAME"}, {"tenant_id", "OS_TENANT_ID"}, {"tenant_name", "OS_TENANT_NAME"},
 	{"ak", "OS_ACCESS_KEY"}, {"access_key", "OS_ACCESS_KEY_ID"}, {"sk", "OS_SECRET_KEY"}, {"secret_key", "OS_ACCESS_KEY_SECRET"},
-	{"security_token", "OS_SECURITY_TOKEN"}, {"region_name", "OS_REGION_NAME"},
+	{"security_token", "OS_SECURITY_TOKEN"}, {"region_name", "OS_REGION_NAME"}, {"cacert", "OS_CACERT"},
 }
 
 // knownProfiles are those of the OpenStack SDK that are of these clouds.
@@ -61,7 +69,7 @@ func (s *settings) withCloudsFile() error {
 	}
 	env := s.env
 	s.entry, s.from, s.env = true, s.prefix+"OS_CLOUD="+name, func(variable string) (string, bool) {
-		if strings.HasPrefix(variable, "REIMAGE_") {
+		if strings.HasPrefix(variable, "REIMAGE_") || variable == "HOME" {
 			return env(variable)
 		}
 		value, ok := entry[variable]
@@ -98,9 +106,12 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 	signsInBy := ""
 	for _, f := range []cloudsFile{file, secure} {
 		own := map[string]string{}
-		named, err := addEntry(own, f.Clouds, name)
+		named, refused, err := addEntry(own, f.Clouds, name)
 		if err != nil {
 			return nil, fmt.Errorf("cloud %q in %s %w", name, f.path, err)
+		}
+		for _, problem := range refused {
+			s.wrong("OS_CLOUD: cloud %q in %s %s", name, f.path, problem)
 		}
 		kind := kindOf(own)
 		if kind != "" && signsInBy != "" && kind != signsInBy {
@@ -115,8 +126,12 @@ func (s *settings) readClouds(name string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addProfile(vars, public, profile); err != nil {
+		refused, err := addProfile(vars, public, profile)
+		if err != nil {
 			return nil, fmt.Errorf("cloud %q in %s: %w", name, file.path, err)
+		}
+		for _, problem := range refused {
+			s.wrong("OS_CLOUD: profile %q in %s, of cloud %q, %s", profile, public.path, name, problem)
 		}
 	}
 	return vars, nil
@@ -134,21 +149,21 @@ func kindOf(vars map[string]string) string {
 }
 
 // addProfile adds what an entry leaves to its profile. The region of the entry's own auth_url is such that it does not.
-func addProfile(vars map[string]string, public cloudsFile, name string) error {
+func addProfile(vars map[string]string, public cloudsFile, name string) (refused []string, err error) {
 	profile := map[string]string{}
 	maps.Copy(profile, knownProfiles[name])
-	if _, err := addEntry(profile, public.Profiles, name); err != nil {
-		return fmt.Errorf("its profile %q in %s %w", name, public.path, err)
+	if _, refused, err = addEntry(profile, public.Profiles, name); err != nil {
+		return nil, fmt.Errorf("its profile %q in %s %w", name, public.path, err)
 	}
 	if len(profile) == 0 && vars["OS_AUTH_URL"] == "" {
-		return fmt.Errorf("its profile %q is not known, and there is none in a clouds-public.yaml: set auth_url and region_name", name)
+		return nil, fmt.Errorf("its profile %q is not known, and there is none in a clouds-public.yaml: set auth_url and region_name", name)
 	}
 	vars["OS_REGION_NAME"] = cmp.Or(vars["OS_REGION_NAME"], regionIn(vars["OS_AUTH_URL"]), profile["OS_REGION_NAME"])
 	for variable, value := range profile {
 		vars[variable] = cmp.Or(vars[variable], value)
 	}
 	vars["OS_AUTH_URL"] = strings.ReplaceAll(vars["OS_AUTH_URL"], "{region_name}", vars["OS_REGION_NAME"])
-	return nil
+	return refused, nil
 }
 
 // readFirst reads the file of a variable, or the first of that name in the folders. As for the tools, each file is looked
@@ -196,21 +211,21 @@ func whereIn(err error) string {
 	return ""
 }
 
-// addEntry adds the variables of one entry, and returns the profile that it names.
-func addEntry(vars map[string]string, entries map[string]yaml.Node, name string) (profile string, err error) {
+// addEntry adds the variables of one entry, and returns the profile that it names, and what of it the worker refuses.
+func addEntry(vars map[string]string, entries map[string]yaml.Node, name string) (profile string, refused []string, err error) {
 	node, found := entries[name]
 	if !found {
-		return "", nil
+		return "", nil, nil
 	}
 	var entry cloudsEntry
 	if err := node.Decode(&entry); err != nil {
-		return "", errors.New("cannot be read: its profile and region_name are text, its regions a list, and its auth has keys of its own")
+		return "", nil, errors.New("cannot be read: its profile, region_name and cacert are text, its regions a list, and its auth has keys of its own")
 	}
 	for _, k := range entryKeys {
 		var value string
 		node, found := entry.Auth[k.key]
 		if found && node.Decode(&value) != nil {
-			return "", fmt.Errorf("has a %s that is no text", k.key)
+			return "", nil, fmt.Errorf("has a %s that is no text", k.key)
 		}
 		if value != "" {
 			vars[k.variable] = value
@@ -219,7 +234,60 @@ func addEntry(vars map[string]string, entries map[string]yaml.Node, name string)
 	if region := cmp.Or(entry.Region, only(entry.Regions)); region != "" {
 		vars["OS_REGION_NAME"] = region
 	}
-	return cmp.Or(entry.Profile, entry.Cloud), nil
+	if entry.CACert != "" {
+		vars["OS_CACERT"] = entry.CACert
+	}
+	return cmp.Or(entry.Profile, entry.Cloud), entry.refused(), nil
+}
+
+// readable are the kinds of auth_type whose keys are read: what is signed in by is what the auth holds.
+var readable = []string{"", "password", "v2password", "v3password", "token", "v2token", "v3token", "aksk"}
+
+// refused is what would sign in as somebody else, or verify less, where the worker passed over it.
+func (e cloudsEntry) refused() []string {
+	var problems, keys []string
+	for _, key := range slices.Sorted(maps.Keys(e.Auth)) {
+		if !slices.ContainsFunc(entryKeys, func(known struct{ key, variable string }) bool { return known.key == key }) {
+			keys = append(keys, key+" of auth")
+		}
+	}
+	if kind := textOf(e.AuthType); !slices.Contains(readable, kind) {
+		keys = append(keys, "auth_type "+kind)
+	}
+	for _, file := range []struct {
+		key  string
+		node yaml.Node
+	}{{"cert", e.Cert}, {"key", e.Key}} {
+		if textOf(file.node) != "" {
+			keys = append(keys, file.key)
+		}
+	}
+	if len(keys) > 0 {
+		problems = append(problems, fmt.Sprintf("has what the worker does not support: %s: take that out, and sign in by username, password and user_domain_name, "+
+			"by a token, or by ak and sk, all of auth", strings.Join(keys, ", ")))
+	}
+	const unverified = "has %s: %s, and the worker verifies every certificate: take it out, and " + nameTheCA
+	if verify := textOf(e.Verify); verify != "" && !isOn(verify) {
+		problems = append(problems, fmt.Sprintf(unverified, "verify", verify, "cacert"))
+	}
+	if insecure := textOf(e.Insecure); !isOff(insecure) {
+		problems = append(problems, fmt.Sprintf(unverified, "insecure", insecure, "cacert"))
+	}
+	return problems
+}
+
+// textOf is the text of a key, "" for one that is not there or is null, and for what is no text "...": only text is shown.
+func textOf(node yaml.Node) string {
+	var text *string
+	switch {
+	case node.Kind == 0:
+		return ""
+	case node.Decode(&text) != nil:
+		return "..."
+	case text == nil:
+		return ""
+	}
+	return *text
 }
 
 // only is the region of an entry that lists a single one.

@@ -117,7 +117,8 @@ clouds:
     auth: {password: {of: [another, kind]}}
   it:
     <<: *defaults
-    auth: {token: 0123, project_id: p, "passcode": [1, 2]}
+    networks: [1, 2]
+    auth: {token: 0123, project_id: p}
   nested: {region_name: eu-de, auth: {password: {the: planted-secret}}}
   listed: {region_name: [planted-secret]}
 `
@@ -127,7 +128,7 @@ clouds:
 	assert.Equal(t, "token of OS_CLOUD=it", cfg.Clouds[0].Source)
 
 	for name, says := range map[string]string{
-		"nested": `has a password that is no text`, "listed": `its profile and region_name are text`,
+		"nested": `has a password that is no text`, "listed": `its profile, region_name and cacert are text`,
 	} {
 		env := cloudsYAML(t, clouds, "clouds: {other: planted-secret}", name)
 		_, err := loadConfig(lookup(env))

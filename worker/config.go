@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/reimage/reimage/activities"
@@ -55,6 +56,11 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 	cfg.RequestTimeout = s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second)
 	cfg.ActivitiesPerSecond = s.rate("REIMAGE_ACTIVITIES_PER_SECOND")
 	cfg.Clouds = s.clouds(cfg.RequestTimeout)
+	if path := s.value("SSL_CERT_FILE"); path != "" { // Go passes over one that it cannot read
+		if _, err := trustedWith(path); err != nil {
+			s.wrong("SSL_CERT_FILE: %w", err)
+		}
+	}
 	if cfg.RequestTimeout > 30*time.Second {
 		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.RequestTimeout)
 	}
@@ -83,9 +89,19 @@ func (s *settings) wrong(format string, args ...any) {
 	}
 }
 
+// value is a setting without what env files and shells leave around it. What they left is a problem: a key with quotes is
+// another key.
 func (s *settings) value(name string) string {
 	value, _ := s.env(name)
-	return value
+	plain := strings.TrimSpace(value)
+	if plain != value {
+		s.wrong("%s begins or ends with a space or a line break: take it off", s.say(name))
+	}
+	if last := len(plain) - 1; last > 0 && plain[0] == plain[last] && (plain[0] == '"' || plain[0] == '\'') {
+		s.wrong("%s has quotes around it, as an env file that keeps them does: take them off", s.say(name))
+		plain = plain[1:last]
+	}
+	return plain
 }
 
 func (s *settings) text(name, fallback string) string {

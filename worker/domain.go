@@ -31,8 +31,8 @@ var partnerRegions = []string{"my-kualalumpur-1", "ae-ad-1", "tr-central-201"}
 // endpoint is the base URL of a service: given, or made from the region.
 func (s *settings) endpoint(service string) string {
 	name := "REIMAGE_" + strings.ToUpper(service) + "_ENDPOINT"
-	if given := s.value(name); given != "" {
-		return given
+	if s.value(name) != "" {
+		return s.address(name)
 	}
 	region := s.region()
 	if region == "" {

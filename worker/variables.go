@@ -24,6 +24,8 @@ const (
 	regionPart
 	cloudPart    // the domain of the services; the OpenStack tools have only the address of one for it
 	identityPart // the address of the identity service
+	caPart       // a file of certificates to trust besides the system's
+	insecurePart // true verifies no certificate, which the worker refuses
 )
 
 // family is the variables of one tool. They belong to one account: no key of one family is used with the secret of
@@ -55,6 +57,7 @@ var families = []family{
 		regionPart:        {"HW_REGION_NAME"},
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HW_AUTH_URL"},
+		insecurePart:      {"HW_INSECURE"},
 	},
 	openStack,
 }
@@ -66,12 +69,17 @@ var openStack = family{
 	securityTokenPart: {"OS_SECURITY_TOKEN"},
 	userPart:          {"OS_USERNAME"},
 	passwordPart:      {"OS_PASSWORD"},
-	accountPart:       {"OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"},
-	tokenPart:         {"OS_TOKEN", "OS_AUTH_TOKEN"},
-	projectIDPart:     {"OS_PROJECT_ID", "OS_TENANT_ID"},
-	projectNamePart:   {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
-	regionPart:        {"OS_REGION_NAME", "OS_REGION"},
-	identityPart:      {"OS_AUTH_URL"},
+	accountPart: {
+		"OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID",
+		"OS_DEFAULT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN_ID",
+	},
+	tokenPart:       {"OS_TOKEN", "OS_AUTH_TOKEN"},
+	projectIDPart:   {"OS_PROJECT_ID", "OS_TENANT_ID"},
+	projectNamePart: {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
+	regionPart:      {"OS_REGION_NAME", "OS_REGION"},
+	identityPart:    {"OS_AUTH_URL"},
+	caPart:          {"OS_CACERT"},
+	insecurePart:    {"OS_INSECURE"},
 }
 
 // kinds are the kinds of credentials, in the order in which they are looked for, each by the parts that name it. An
@@ -212,6 +220,9 @@ func (s *settings) say(names ...string) string {
 		if slices.Contains(names, k.variable) {
 			keys = append(keys, k.key)
 		}
+	}
+	if len(keys) == 0 {
+		return strings.Join(names, " or ")
 	}
 	return strings.Join(keys, " or ") + " of " + s.from
 }
