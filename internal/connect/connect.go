@@ -3,13 +3,11 @@
 package connect
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
 	"github.com/reimage/reimage/api"
@@ -21,35 +19,25 @@ const dialTimeout = 10 * time.Second
 // Temporal connects and checks that the server answers. The error says where it was looked for and
 // what to set.
 func Temporal(ctx context.Context, logger log.Logger) (client.Client, error) {
-	options, err := options()
+	s, err := load()
 	if err != nil {
 		return nil, err
 	}
+	options := s.options
 	options.Logger = logger
 	options.DataConverter = api.DataConverter()
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	c, err := client.DialContext(ctx, options)
-	if err != nil {
-		return nil, fmt.Errorf("Temporal at %s (namespace %s) cannot be reached: %w; start it, or set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE",
-			options.HostPort, options.Namespace, err)
+	c, err := client.DialContext(dialCtx, options)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	cause, remedy := s.diagnose(ctx, err)
+	return nil, fmt.Errorf("Temporal at %s (namespace %s) cannot be reached: %w; %s", options.HostPort, options.Namespace, cause, remedy)
 }
 
 // Where is the address and the namespace at which Temporal is looked for.
 func Where() (address, namespace string, err error) {
-	options, err := options()
-	return options.HostPort, options.Namespace, err
-}
-
-// options are the settings, with the defaults filled in.
-func options() (client.Options, error) {
-	options, err := envconfig.LoadDefaultClientOptions()
-	if err != nil {
-		return options, fmt.Errorf("the Temporal settings cannot be used: %w", err)
-	}
-	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
-	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
-	return options, nil
+	s, err := load()
+	return s.options.HostPort, s.options.Namespace, err
 }
