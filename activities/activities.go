@@ -29,6 +29,7 @@ type Activities struct {
 	images    images
 	durations durations
 	rounds    rounds
+	pins      pins
 }
 
 // Register adds every activity under its exact name.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
@@ -22,7 +23,7 @@ type CheckPlanResult struct {
 }
 
 // CheckPlan reads the planned servers, a hundred with each request, the jobs of earlier changes that were
-// not seen to their end, and the image. It touches nothing. A
+// not seen to their end, the image, and the secrets. It touches nothing. A
 // plan that is not as the planner made it is InvalidRequest; other errors are trouble with asking.
 func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
 	plan := in.Plan
@@ -53,5 +54,28 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {
 		return CheckPlanResult{}, g.failure(ctx, err)
 	}
-	return CheckPlanResult{Drift: planner.Drift(plan, g.Inventory)}, nil
+	return CheckPlanResult{Drift: append(g.secretDrift(plan.Change), planner.Drift(plan, g.Inventory)...)}, nil
 }
+
+// secretDrift is what stands against the passwords and the user data, as they are read now.
+func (g *gathering) secretDrift(change rollout.Change) []rollout.Drift {
+	if change.UserDataFrom != "" && change.UserDataDigest == "" {
+		return []rollout.Drift{{Name: secretsDrift, What: fmt.Sprintf("the plan does not pin the user data from %s: an older worker made it", change.UserDataFrom)}}
+	}
+	var image rollout.InventoryImage // the planner says if it is gone
+	if len(g.Images) > 0 {
+		image = g.Images[0]
+	}
+	_, err := g.requestFor(g.Inventory.Project, change, image)
+	if err == nil {
+		return nil
+	}
+	var drift []rollout.Drift
+	for line := range strings.Lines(err.Error()) {
+		drift = append(drift, rollout.Drift{Name: secretsDrift, What: strings.TrimSuffix(line, "\n")})
+	}
+	return drift
+}
+
+// secretsDrift is the name of a drift that is about secrets and not about a server.
+const secretsDrift = "secrets"

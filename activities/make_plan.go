@@ -67,14 +67,19 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		return MakePlanResult{}, g.failure(ctx, err)
 	}
 	if g.unread { // and would be taken for what is not there
-		return MakePlanResult{Problems: slices.Concat(g.lacks, a.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
+		return MakePlanResult{Problems: slices.Concat(g.lacks, g.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
+	}
+	if problem == nil {
+		if err := g.pinUserData(plan.Change); err != nil {
+			return MakePlanResult{}, err
+		}
 	}
 	plan, err = planner.Make(doc, g.Inventory, time.Now())
 	problems, ok := errors.AsType[planner.Problems](err)
 	if err != nil && !ok {
 		return MakePlanResult{}, err
 	}
-	return planOrProblems(plan, problems, slices.Concat(g.lacks, a.secretProblems(doc.Spec, plan, g.Images))), nil
+	return planOrProblems(plan, problems, slices.Concat(g.lacks, g.secretProblems(doc.Spec, plan, g.Images))), nil
 }
 
 // planOrProblems is the plan unless there is a problem with it, of the planner or of others.
@@ -167,19 +172,29 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 
 // secretProblems resolves the secrets behind the references, as Preflight does, so that no rollout finds out
 // at its first server. Of a change that is refused already there is no request to check, only the references.
-func (a *Activities) secretProblems(s spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
+func (s site) secretProblems(doc spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
 	var err error
 	if plan.Change.Validate() == nil {
 		var image rollout.InventoryImage
 		if at := slices.IndexFunc(images, func(i rollout.InventoryImage) bool { return i.ID == plan.Change.ImageID }); at >= 0 {
 			image = images[at]
 		}
-		_, err = a.requestFor(plan.Change, image)
+		_, err = s.requestFor(s.Cloud.ProjectID(), plan.Change, image)
 	} else {
-		_, _, err = a.resolve(s.Login.PasswordFrom, s.UserDataFrom)
+		_, _, err = s.resolve(doc.Login.PasswordFrom, doc.UserDataFrom)
 	}
 	if err == nil {
 		return nil
 	}
 	return strings.Split(err.Error(), "\n")
+}
+
+// pinUserData computes the digest that the plan holds. What is wrong with the reference, secretProblems finds.
+func (g *gathering) pinUserData(change rollout.Change) error {
+	userData, err := g.Secrets.Resolve(change.UserDataFrom)
+	if err != nil || userData.Empty() {
+		return nil
+	}
+	g.UserData.Digest, err = g.pins.digest(g.Inventory.Project, change.UserDataFrom, userData)
+	return err
 }

@@ -43,6 +43,8 @@ type PreflightResult struct {
 	AlreadyThere bool `json:"already_there,omitempty"`
 	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
 	Prepaid bool `json:"prepaid,omitempty"`
+	// UserDataDigest pins the user data of the change, as read now. Empty without any.
+	UserDataDigest string `json:"user_data_digest,omitempty"`
 	// AsBefore is the status that the server had before an earlier change, which has left it stopped. Empty without one.
 	AsBefore string   `json:"as_before,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
@@ -98,8 +100,11 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		check.image(image, server, s.Edition)
-		if _, err := a.requestFor(in.Change, inventoryImage(image)); err != nil {
+		request, err := a.requestFor(s.Cloud.ProjectID(), in.Change, inventoryImage(image))
+		if err != nil {
 			check.refuseAll(strings.Split(err.Error(), "\n")) // what does not depend on the image is right by now
+		} else if err := check.pin(a, request.UserData); err != nil {
+			return PreflightResult{}, err
 		}
 		if check.result.Before.Exists {
 			if err := s.compareImages(ctx, &check, image, server); err != nil {
@@ -217,7 +222,7 @@ func (p *preflight) wellFormed(a *Activities) {
 	}
 	err := p.in.Change.Validate()
 	if err == nil {
-		_, err = a.request(p.in.Change)
+		_, err = a.request(p.result.Project, p.in.Change)
 	}
 	if err != nil {
 		p.result.Refusals = append(p.result.Refusals, strings.Split(err.Error(), "\n")...)
@@ -293,6 +298,14 @@ func (p *preflight) prepaid(image ecs.Image, edition rollout.Edition) {
 	if pay := p.in.Change.AutoPay; !edition.NoAutoPay && (pay == nil || !*pay) && image.ID != p.result.Before.ImageID {
 		p.note("%s is paid by the year or month, and its change may wait until somebody pays a price difference: --auto-pay pays it", p.called())
 	}
+}
+
+// pin keeps the digest of the user data, so that what is sent is what was looked at.
+func (p *preflight) pin(a *Activities, userData ecs.Secret) (err error) {
+	if !userData.Empty() {
+		p.result.UserDataDigest, err = a.pins.digest(p.result.Project, p.in.Change.UserDataFrom, userData)
+	}
+	return err
 }
 
 // settle ends the look. A server that is on the image, with no reason against it, is not held against its

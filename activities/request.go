@@ -11,7 +11,7 @@ import (
 
 // request turns what the operator asked for into the cloud's request: the only moment at which the
 // secrets are read. They live in the request and nowhere else.
-func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error) {
+func (a *Activities) request(project string, change rollout.Change) (ecs.ChangeOSRequest, error) {
 	password, userData, err := a.resolve(change.Login.PasswordFrom, change.UserDataFrom)
 	if err != nil {
 		return ecs.ChangeOSRequest{}, err
@@ -29,7 +29,7 @@ func (a *Activities) request(change rollout.Change) (ecs.ChangeOSRequest, error)
 		WithStopServer: change.WithStopServer,
 		AutoPay:        change.AutoPay,
 	}
-	return request, byReference(change, request.Validate())
+	return request, errors.Join(byReference(change, request.Validate()), a.checkPin(project, change, userData))
 }
 
 // byReference tells what is wrong with a secret by its reference: whoever wrote that knows no field of the request.
@@ -51,8 +51,8 @@ func byReference(change rollout.Change, err error) error {
 }
 
 // requestFor is request, when the image is known.
-func (a *Activities) requestFor(change rollout.Change, image rollout.InventoryImage) (ecs.ChangeOSRequest, error) {
-	request, err := a.request(change)
+func (a *Activities) requestFor(project string, change rollout.Change, image rollout.InventoryImage) (ecs.ChangeOSRequest, error) {
+	request, err := a.request(project, change)
 	if image.OSType == rollout.Windows {
 		err = errors.Join(err, byReference(change, request.ValidateForWindows()))
 	}

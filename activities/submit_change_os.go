@@ -228,7 +228,7 @@ func (s *submission) mayBeSentTo(status string) bool {
 // nothing has left this worker.
 func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	none := SubmitChangeOSResult{}
-	request, err := s.request(s.in.Change)
+	request, err := s.request(s.Cloud.ProjectID(), s.in.Change)
 	if err != nil {
 		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}

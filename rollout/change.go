@@ -17,6 +17,9 @@ type Change struct {
 	Login Login `json:"login,omitzero"`
 	// UserDataFrom names the Cloud-Init user data (at most 32 KB of text, v2 only).
 	UserDataFrom SecretRef `json:"user_data_from,omitempty"`
+	// UserDataDigest pins the content behind UserDataFrom: another content is refused. Empty takes any. Only a worker can
+	// compute it (docs/configuration.md#pinned-user-data).
+	UserDataDigest string `json:"user_data_digest,omitempty"`
 	// BYOL uses the licence that comes with the image.
 	BYOL bool `json:"byol,omitempty"`
 	// Encrypted says whether the new system disk is encrypted. Nil leaves it to the cloud.
@@ -104,6 +107,9 @@ func (c Change) validate(reference func(SecretRef) error) error {
 	}
 	if c.Login.PasswordFrom != "" && c.UserDataFrom != "" {
 		reject("a password together with user data is accepted by the cloud but not applied: set the password in the user data or use a key pair")
+	}
+	if c.UserDataDigest != "" && c.UserDataFrom == "" {
+		reject("a digest of user data is given without user data")
 	}
 	if c.Login.UserID != "" && c.Login.KeyPair == "" {
 		reject("a key pair owner is given without a key pair")

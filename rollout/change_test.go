@@ -58,6 +58,7 @@ func wrongs() map[string]rollout.Change {
 		"is accepted by the cloud but not applied":                              {ImageID: newImage, Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_P"}, UserDataFrom: "file:x"},
 		"a key pair owner is given without a key pair":                          {ImageID: newImage, Login: rollout.Login{UserID: "me"}},
 		"password: the reference must be env:REIMAGE_SECRET_NAME or file:PATH":  {ImageID: newImage, Login: rollout.Login{PasswordFrom: "hunter2"}},
+		"a digest of user data is given without user data":                      {ImageID: newImage, UserDataDigest: "1f0e"},
 		"user data: the reference must be env:REIMAGE_SECRET_NAME or file:PATH": {ImageID: newImage, UserDataFrom: "#!/bin/sh echo hunter2"},
 		"its KMS key go together: give both or neither":                         {ImageID: newImage, Encrypted: new(true)},
 		"disk and its KMS key go together":                                      {ImageID: newImage, EncryptionKeyID: kmsKey},

@@ -14,8 +14,16 @@ type Inventory struct {
 	Unproven []string `json:"unproven,omitempty"`
 	// ClockOff is how far the worker's clock is off: "6m0s ahead of the cloud's". Empty when that is not worth mentioning.
 	ClockOff string `json:"clock_off,omitempty"`
+	// UserData is what a worker found behind the reference to user data.
+	UserData InventoryUserData `json:"user_data,omitzero"`
 	// HoldersUnknown says why it is not known which servers somebody changes. Empty when it is.
 	HoldersUnknown string `json:"holders_unknown,omitempty"`
+}
+
+// InventoryUserData is what may be shown of user data: never the content.
+type InventoryUserData struct {
+	// Digest pins the content (Change.UserDataDigest).
+	Digest string `json:"digest,omitempty"`
 }
 
 // MayComeRemedy is what to do about a server with an earlier change that may still come. The id of the server follows.

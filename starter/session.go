@@ -107,6 +107,7 @@ func bare(identity string) string { return strings.TrimRight(identity, "@") }
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.
 func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found activities.PreflightResult) (client.WorkflowRun, error) {
 	id, name := workflows.ChangeOSID(found.Project, serverID), safetext.Line(found.Name)
+	change.UserDataDigest = found.UserDataDigest // so that other user data is refused from here on
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                s.taskQueue,

@@ -129,6 +129,8 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
 	}).Get(ctx, &found)
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
+	// What is sent later is what was read now, even when whoever started this has pinned nothing.
+	c.in.Change.UserDataDigest = cmp.Or(c.in.Change.UserDataDigest, found.UserDataDigest)
 	if found.AsBefore != "" && since(ctx, leftStopped) {
 		c.in.AsBefore = found.AsBefore
 	}

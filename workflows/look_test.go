@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
@@ -167,4 +168,31 @@ func TestCheckServerPassesTheErrorOn(t *testing.T) {
 	failure := applicationError(t, s.env.GetWorkflowError())
 	assert.Equal(t, activities.ErrCredentials, failure.Type())
 	assert.Equal(t, "the cloud does not accept the key", failure.Message())
+}
+
+// TestUserDataIsPinnedByTheLook: what is sent is what was looked at, unless whoever started the change pinned it before.
+func TestUserDataIsPinnedByTheLook(t *testing.T) {
+	for name, test := range map[string]struct{ asked, looked, sent string }{
+		"by the look":           {"", "1f0e", "1f0e"},
+		"before":                {"1f0e", "1f0e", "1f0e"},
+		"before, by old worker": {"1f0e", "", "1f0e"},
+		"not at all":            {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.in.Change.UserDataFrom, s.in.Change.UserDataDigest = "file:cloud-config", test.asked
+			looked := found(rollout.StatusShutoff)
+			looked.UserDataDigest = test.looked
+			s.look.returns(looked)
+			s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff})
+
+			s.execute(workflows.ChangeOSName, s.in)
+
+			require.NoError(t, s.env.GetWorkflowError())
+			require.Len(t, s.look.inputs, 1)
+			assert.Equal(t, test.asked, s.look.inputs[0].Change.UserDataDigest)
+			require.Len(t, s.submit.inputs, 1)
+			assert.Equal(t, test.sent, s.submit.inputs[0].Change.UserDataDigest)
+		})
+	}
 }

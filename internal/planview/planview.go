@@ -68,6 +68,9 @@ func login(c rollout.Change) string {
 	if c.UserDataFrom != "" {
 		how += ", user data in " + string(c.UserDataFrom)
 	}
+	if c.UserDataDigest != "" {
+		how += fmt.Sprintf(" (digest %.12s)", c.UserDataDigest)
+	}
 	return how
 }
 

@@ -193,6 +193,7 @@ func settings(plan rollout.Plan) []setting {
 		{"key owner", change.Login.UserID},
 		{"password from", string(change.Login.PasswordFrom)},
 		{"user data from", string(change.UserDataFrom)},
+		{"user data digest", change.UserDataDigest},
 		{"byol", strconv.FormatBool(change.BYOL)},
 		{"encrypted", optional(change.Encrypted)},
 		{"encryption key", change.EncryptionKeyID},

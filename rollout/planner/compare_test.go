@@ -60,6 +60,17 @@ func TestCompare(t *testing.T) {
 ~ zone eu-1c: 1 of 2 -> 2 of 2`), strings.Join(planner.Compare(old, later), "\n"))
 }
 
+// TestCompareOfUserData: the reference is the same, and what is behind it is not.
+func TestCompareOfUserData(t *testing.T) {
+	reads := func(s *spec.Spec) { s.UserDataFrom = "file:init.yaml" }
+	before, after := fleet(3), fleet(3)
+	before.UserData.Digest, after.UserData.Digest = "1f0e", "2a1b"
+	old, later := mustMake(t, with(reads), before), mustMake(t, with(reads), after)
+	assert.Equal(t, []string{"~ user data digest: 1f0e -> 2a1b"}, planner.Compare(old, later))
+	assert.Equal(t, "1f0e", old.Change.UserDataDigest)
+	assert.NotEqual(t, old.Digest, later.Digest, "the plan's own digest covers it")
+}
+
 func TestCompareOfOrders(t *testing.T) {
 	inv := fleet(3)
 	inv.Servers[0].ID, inv.Servers[2].ID = inv.Servers[2].ID, inv.Servers[0].ID

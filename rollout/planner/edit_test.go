@@ -21,6 +21,7 @@ import (
 func fullPlan(t *testing.T) rollout.Plan {
 	inv := fleet(6)
 	inv.Servers[1].Locked = true
+	inv.UserData.Digest = "1f0e5c2b7a9d4e3f8b6a0c1d2e3f4a5b"
 	doc := with(func(s *spec.Spec) {
 		s.API, s.BYOL, s.AutoPay, s.UserDataFrom, s.Disk.EncryptWith = "v2", true, new(true), "file:init.yaml", uuid(5, 5)
 		s.Login = spec.Login{KeyPair: "k", KeyOwner: "me"}

@@ -75,6 +75,7 @@ func (p *planner) describeChange() {
 		}
 		p.settleAPI()
 	}
+	p.plan.Change.UserDataDigest = p.userData.Digest
 	p.against(p.edition.Objections(p.plan.Change))
 }
 

@@ -28,7 +28,7 @@ func (p Problems) Error() string {
 // is Problems; what it returns beside them is no plan, but says what was to be changed and on which servers, for whoever
 // looks for more problems. When every selected server is skipped there is still a plan: one that changes nothing.
 func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
-	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven}
+	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven, userData: inv.UserData}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
 		Project: inv.Project, Profile: inv.Profile, Edition: inv.Edition.Name, MadeAt: now.UTC().Truncate(time.Second),
@@ -62,6 +62,8 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 type planner struct {
 	spec    spec.Spec // with every default filled in
 	edition rollout.Edition
+	// userData is what was found behind the reference to user data.
+	userData rollout.InventoryUserData
 	// unproven is what the credentials may not be permitted to do.
 	unproven []string
 	// images are those of the inventory by their id in lower case.

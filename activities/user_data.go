@@ -1,0 +1,66 @@
+package activities
+
+import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
+)
+
+// pinRounds is the cost of one digest, about a third of a second of a processor, and so of one guess: plans and
+// histories show the digest to people who may not read the user data (docs/configuration.md#pinned-user-data).
+const pinRounds = 600_000
+
+// pins computes the digests of user data that plans hold. It keeps what it has computed, because every server of a
+// rollout asks for the same digest. The zero value is ready for use.
+type pins struct {
+	mutex sync.Mutex
+	known map[[sha256.Size]byte]string
+}
+
+// maxPins bounds what is kept. A worker meets few contents.
+const maxPins = 1000
+
+// digest is the digest of the user data behind a reference, for one project: 32 characters in hex. It depends on
+// nothing else, so that every worker gets the same.
+func (p *pins) digest(project string, from rollout.SecretRef, userData ecs.Secret) (string, error) {
+	place := fmt.Sprintf("reimage user data, project %s, %s", project, from)
+	content := hmac.New(sha256.New, []byte(place))
+	content.Write([]byte(userData.Reveal()))
+	sum := content.Sum(nil)
+
+	p.mutex.Lock() // servers that start together wait for one computation
+	defer p.mutex.Unlock()
+	key := [sha256.Size]byte(sum)
+	if digest, ok := p.known[key]; ok {
+		return digest, nil
+	}
+	slow, err := pbkdf2.Key(sha256.New, string(sum), []byte(place), pinRounds, 16)
+	if err != nil {
+		return "", fmt.Errorf("user data from %s: its digest cannot be computed: %w", from, err)
+	}
+	if p.known == nil || len(p.known) >= maxPins {
+		p.known = map[[sha256.Size]byte]string{}
+	}
+	p.known[key] = hex.EncodeToString(slow)
+	return p.known[key], nil
+}
+
+// checkPin refuses user data that is not what a plan or an earlier look at the server has pinned. A change without a
+// digest takes any.
+func (a *Activities) checkPin(project string, change rollout.Change, userData ecs.Secret) error {
+	if change.UserDataDigest == "" {
+		return nil
+	}
+	now, err := a.pins.digest(project, change.UserDataFrom, userData)
+	if err != nil || now == change.UserDataDigest {
+		return err
+	}
+	return fmt.Errorf("user data from %s: its content is not what was planned (digest %.8s, now %.8s), and no change was sent: put the planned content back, or plan again",
+		change.UserDataFrom, change.UserDataDigest, now)
+}

@@ -1,0 +1,122 @@
+package activities_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/rollout/spec"
+)
+
+const userDataRef = "env:REIMAGE_SECRET_CLOUD_CONFIG"
+
+// secrets sets the worker's variables.
+func (l *lab) secrets(values map[string]string) {
+	l.acts.Secrets.LookupEnv = func(name string) (string, bool) {
+		value, ok := values[name]
+		return value, ok
+	}
+}
+
+// TestUserDataIsPinnedByThePlan: the plan holds a digest of it, by which apply notices another content.
+func TestUserDataIsPinnedByThePlan(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		in := l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })
+		plan := l.plan(in)
+		assert.Regexp(l, "^[0-9a-f]{32}$", plan.Change.UserDataDigest)
+		sum := sha256.Sum256([]byte(plantedUserData))
+		assert.NotContains(l, hex.EncodeToString(sum[:]), plan.Change.UserDataDigest, "a plain hash is guessed fast")
+		assert.Equal(l, plan.Change.UserDataDigest, l.plan(in).Change.UserDataDigest, "the same content has the same digest")
+		assert.Empty(l, l.drift(plan))
+
+		edited := plantedUserData + "# planted-user-data-7531, edited\n"
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": edited})
+		drift := l.drift(plan)
+		require.Contains(l, drift, "", "it is about no server")
+		assert.Contains(l, drift[""], "user data from "+userDataRef+": its content is not what was planned (digest "+plan.Change.UserDataDigest[:8])
+		assert.Contains(l, drift[""], "plan again")
+		l.showsNoSecret("the drift", drift[""])
+		assert.NotEqual(l, plan.Change.UserDataDigest, l.plan(in).Change.UserDataDigest)
+
+		l.secrets(nil)
+		assert.Contains(l, l.drift(plan)[""], "user data from "+userDataRef+": the worker's environment does not hold it")
+	})
+}
+
+// TestPlanThatPinsNoUserData is one of a worker that knew no digests.
+func TestPlanThatPinsNoUserData(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef }))
+		plan.Change.UserDataDigest = ""
+		require.NoError(l, plan.Seal())
+		assert.Contains(l, l.drift(plan)[""], "does not pin the user data from "+userDataRef)
+	})
+}
+
+// TestPasswordIsNotPinned: a digest of one is as good as the password to whoever guesses.
+func TestPasswordIsNotPinned(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" }))
+		assert.Empty(l, plan.Change.UserDataDigest)
+		l.secrets(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "another-Pw-9"})
+		assert.Empty(l, l.drift(plan))
+		l.secrets(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "weak"})
+		assert.Contains(l, l.drift(plan)[""], "password from env:REIMAGE_SECRET_ROOT_PASSWORD: it ", "apply reads it all the same")
+	})
+}
+
+// TestPinnedUserDataAtTheServer: another content is refused before the server is touched, and once more before the
+// change is sent.
+func TestPinnedUserDataAtTheServer(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		in.Change.UserDataFrom = userDataRef
+		looked := l.preflight(in)
+		require.NoError(l, looked.err)
+		require.Empty(l, looked.result.Refusals)
+		digest := looked.result.UserDataDigest
+		require.Len(l, digest, 32)
+
+		in.Change.UserDataDigest = digest
+		again := l.preflight(in)
+		require.NoError(l, again.err)
+		assert.Empty(l, again.result.Refusals)
+		assert.Equal(l, digest, again.result.UserDataDigest)
+
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": "#!/bin/sh\necho another\n"})
+		says := "user data from " + userDataRef + ": its content is not what was planned (digest " + digest[:8]
+		refused := l.preflight(in)
+		require.NoError(l, refused.err)
+		require.Len(l, refused.result.Refusals, 1)
+		assert.Contains(l, refused.result.Refusals[0], says)
+
+		submit := l.submission()
+		submit.Change.UserDataDigest = digest
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrInvalid, true)
+		assert.Contains(l, failed.Message(), l.server.ID)
+		assert.Contains(l, failed.Message(), says)
+		assert.Contains(l, failed.Message(), "no change was sent")
+		assert.Zero(l, l.sent())
+
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": plantedUserData})
+		require.NoError(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err)
+		assert.Equal(l, 1, l.changes())
+	})
+}
+
+// TestEveryReasonBesideAnotherContent: the pin hides no other fault of the secrets.
+func TestEveryReasonBesideAnotherContent(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		in.Change.UserDataFrom, in.Change.UserDataDigest = userDataRef, strings.Repeat("0", 32)
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": strings.Repeat("x", 32<<10+1)})
+		refusals := strings.Join(l.preflight(in).result.Refusals, "\n")
+		assert.Contains(l, refusals, "it has 32769 bytes")
+		assert.Contains(l, refusals, "its content is not what was planned (digest 00000000")
+	})
+}
