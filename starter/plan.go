@@ -134,10 +134,8 @@ func readDocument(path string) (spec.Rollout, error) {
 		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", path, progressview.Word(path))
 	}
 	document, err := spec.Parse(path, content)
-	if err != nil {
-		return document, fmt.Errorf("nothing was planned:\n%w", err)
-	}
-	if err := document.ReadFiles(filepath.Dir(path)); err != nil {
+	// What could be read of a wrong document may name files: what is wrong with those is said in the same round.
+	if err := errors.Join(err, document.ReadFiles(filepath.Dir(path))); err != nil {
 		return document, fmt.Errorf("nothing was planned:\n%w", err)
 	}
 	return document, nil

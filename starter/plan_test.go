@@ -90,6 +90,33 @@ func TestPlanRefused(t *testing.T) {
 	assert.Contains(t, ran.err, "no worker serves task queue nobody-")
 }
 
+// TestAllThatIsWrongWithADocument is said in one round, with what is wrong with its files.
+func TestAllThatIsWrongWithADocument(t *testing.T) {
+	dir := t.TempDir()
+	document, servers := filepath.Join(dir, "web.yaml"), filepath.Join(dir, "servers.txt")
+	require.NoError(t, os.WriteFile(servers, []byte("web-01\nweb,02\n"), 0o600))
+	require.NoError(t, os.WriteFile(document, []byte(`apiVersion: reimage/v1
+kind: Rollout
+metadata: {name: web}
+spec:
+  select: {file: servers.txt, exclude: {file: none.txt}}
+  image: {name: noble}
+  waves: [{count: 1, bake: soon}, {upTo: 90%}]
+  inFlight: {count: 0}
+`), 0o600))
+	code, _, errOut := runCommand(t, "plan", "-f", document)
+	assert.Equal(t, exitUsage, code)
+	for _, says := range []string{
+		document + `:7:28: spec.waves[0].bake: "soon" is not a time`,
+		document + ":7:42: spec.waves[1].upTo: the last wave goes up to 90% of the servers",
+		document + ":8:21: spec.inFlight.count: a cap of 0",
+		servers + `:2:1: "web,02" is not the name of a server`,
+		filepath.Join(dir, "none.txt") + ": spec.select.exclude.file: the file cannot be read",
+	} {
+		assert.Contains(t, errOut, says)
+	}
+}
+
 // TestPlanThatStays: a plan that fails leaves the file as it was, and says that it holds an earlier plan.
 func TestPlanThatStays(t *testing.T) {
 	f := newFleet(t, "stays", 3)

@@ -38,7 +38,8 @@ func decode(root *yaml.Node, doc *Rollout) Problems {
 	}
 	d.value(root, reflect.ValueOf(doc).Elem(), "")
 	for _, problem := range doc.check() {
-		if !d.unread(problem.Path) {
+		if !d.failedToRead(problem) {
+			problem.dependsOn = nil
 			problem.Line, problem.Column = d.near(problem.Path)
 			d.problems = append(d.problems, problem)
 		}
@@ -226,6 +227,14 @@ func (d *decoder) fail(path string) {
 		path = parent(path)
 		d.holding[path] = true
 	}
+}
+
+// failedToRead is true for a problem that follows from a field that could not be read.
+func (d *decoder) failedToRead(problem Problem) bool {
+	if len(problem.dependsOn) == 0 {
+		return d.unread(problem.Path)
+	}
+	return slices.ContainsFunc(problem.dependsOn, d.unread)
 }
 
 // unread is true for a field that could not be read, whole or in part.

@@ -16,6 +16,9 @@ type Problem struct {
 	// Path is the field, such as spec.waves[1].upTo. Empty means the document as a whole.
 	Path    string
 	Message string
+
+	// dependsOn are the fields that the problem follows from, when they are others than Path and what stands in it.
+	dependsOn []string
 }
 
 // String is "file:line:column: path: message", as far as they are known.

@@ -21,6 +21,22 @@ func (c *checker) reject(path, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
+// rejectFields is reject for a rule about some fields of what stands at a path. Other fields there that could not be read do
+// not matter to it.
+func (c *checker) rejectFields(path string, dependsOn []string, format string, args ...any) {
+	c.reject(path, format, args...)
+	c.problems[len(c.problems)-1].dependsOn = dependsOn
+}
+
+// within are fields of what stands at a path.
+func within(path string, fields ...string) []string {
+	paths := make([]string, len(fields))
+	for i, field := range fields {
+		paths[i] = join(path, field)
+	}
+	return paths
+}
+
 func (r Rollout) check() Problems {
 	c := &checker{}
 	c.words(reflect.ValueOf(r), "")
@@ -87,7 +103,7 @@ func (c *checker) words(value reflect.Value, path string) {
 func (c *checker) selection(s Selection) {
 	const path = "spec.select"
 	if len(s.IDs) == 0 && len(s.Names) == 0 && len(s.Tags) == 0 && s.File == "" {
-		c.reject(path, "nothing is selected: give ids, names, tags or a file")
+		c.rejectFields(path, within(path, "ids", "names", "tags", "file"), "nothing is selected: give ids, names, tags or a file")
 	}
 	c.servers(path, s.IDs, s.Names, s.Tags)
 	c.servers(path+".exclude", s.Exclude.IDs, s.Exclude.Names, s.Exclude.Tags)
@@ -99,7 +115,7 @@ func (c *checker) selection(s Selection) {
 	c.atLeast(path+".expect.min", e.Min, 0)
 	c.atLeast(path+".expect.max", e.Max, 0)
 	if e.Min != nil && e.Max != nil && *e.Min > *e.Max {
-		c.reject(path+".expect", "min %d is more than max %d", *e.Min, *e.Max)
+		c.rejectFields(path+".expect", within(path+".expect", "min", "max"), "min %d is more than max %d", *e.Min, *e.Max)
 	}
 }
 

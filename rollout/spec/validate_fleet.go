@@ -49,12 +49,24 @@ func (c *checker) waves(waves []Wave) {
 	if len(waves) == 0 {
 		return
 	}
-	if last := len(waves) - 1; waves[last].Approval {
-		c.reject(fmt.Sprintf("%s[%d].approval", path, last), "nothing comes after the last wave that could be approved")
+	last, at := waves[len(waves)-1], fmt.Sprintf("%s[%d]", path, len(waves)-1)
+	if last.Approval {
+		c.reject(at+".approval", "nothing comes after the last wave that could be approved")
 	}
-	if sound && !counted && reached < rollout.Whole {
-		c.reject(path, "the waves come to %s of the servers and never reach all: end with a wave of upTo: 100%%", reached)
+	switch {
+	case last.UpTo != nil && *last.UpTo > 0 && *last.UpTo < rollout.Whole: // whatever the waves before come to
+		c.reject(at+".upTo", "the last wave goes up to %s of the servers and leaves out the rest: write upTo: 100%%", *last.UpTo)
+	case last.UpTo == nil && sound && !counted && reached < rollout.Whole: // counts may reach all
+		c.rejectFields(path, sizesOf(path, waves), "the waves come to %s of the servers and never reach all: end with a wave of upTo: 100%%", reached)
 	}
+}
+
+// sizesOf are the fields that say how many servers the waves have.
+func sizesOf(path string, waves []Wave) (fields []string) {
+	for i := range waves {
+		fields = append(fields, within(fmt.Sprintf("%s[%d]", path, i), "count", "percent", "upTo")...)
+	}
+	return fields
 }
 
 func (c *checker) wave(path string, wave Wave) {
@@ -86,9 +98,9 @@ func (c *checker) oneSize(path string, wave Wave) bool {
 	}
 	switch {
 	case sizes == 0:
-		c.reject(path, "has no size: give count, percent or upTo")
+		c.rejectFields(path, within(path, "count", "percent", "upTo"), "has no size: give count, percent or upTo")
 	case sizes > 1:
-		c.reject(path, "count, percent and upTo exclude each other: give one")
+		c.rejectFields(path, within(path, "count", "percent", "upTo"), "count, percent and upTo exclude each other: give one")
 	}
 	return len(c.problems) == before
 }
@@ -111,11 +123,11 @@ func (c *checker) caps(s Spec) {
 	case g == (Group{}):
 		return
 	case g.Tag == "" && !g.ServerGroup:
-		c.reject(path, "does not say what a group is: give tag or serverGroup: true")
+		c.rejectFields(path, within(path, "tag", "serverGroup"), "does not say what a group is: give tag or serverGroup: true")
 	case g.Tag != "" && g.ServerGroup:
-		c.reject(path, "tag and serverGroup exclude each other: give one")
+		c.rejectFields(path, within(path, "tag", "serverGroup"), "tag and serverGroup exclude each other: give one")
 	case limit == (Limit{}) && s.Budget.PerGroup == nil:
-		c.reject(path, "names groups and nothing that counts by them: give count, percent or budget.perGroup")
+		c.rejectFields(path, append(within(path, "count", "percent"), "spec.budget.perGroup"), "names groups and nothing that counts by them: give count, percent or budget.perGroup")
 	}
 	if strings.ContainsAny(g.Tag, "= \t\n") {
 		c.reject(path+".tag", "%s is not the key of a tag: its values make the groups", quote(g.Tag))
@@ -140,10 +152,10 @@ func (c *checker) budget(b Budget, groups Group) {
 	case b.MinSample < 0:
 		c.reject(path+".minSample", "%d is less than 0", b.MinSample)
 	case b.MinSample > 0 && b.Tolerate.Percent == nil:
-		c.reject(path+".minSample", "says when a percentage counts, and tolerate has none")
+		c.rejectFields(path+".minSample", within(path, "minSample", "tolerate.percent"), "says when a percentage counts, and tolerate has none")
 	}
 	c.atLeast(path+".perGroup", b.PerGroup, 0)
 	if b.PerGroup != nil && groups.Tag == "" && !groups.ServerGroup {
-		c.reject(path+".perGroup", "needs spec.perGroup to say what a group is: its tag or serverGroup")
+		c.rejectFields(path+".perGroup", within("spec", "budget.perGroup", "perGroup.tag", "perGroup.serverGroup"), "needs spec.perGroup to say what a group is: its tag or serverGroup")
 	}
 }
