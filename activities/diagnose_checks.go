@@ -126,7 +126,11 @@ func (d *diagnosis) listServers(context.Context) Finding {
 	if d.trouble != nil {
 		return refused(d.trouble)
 	}
-	return permitted(ecs.ActionListServers, fmt.Sprintf("; the project has %d", d.glance.Servers))
+	within := ""
+	if id := d.Cloud.EnterpriseProject(); id != "" {
+		within = " in enterprise project " + id
+	}
+	return permitted(ecs.ActionListServers, fmt.Sprintf("; the project has %d%s", d.glance.Servers, within))
 }
 
 // readServer reads the server that was named, or else the first of the list.

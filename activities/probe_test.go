@@ -25,7 +25,7 @@ func byGroup(s *spec.Spec) { s.PerGroup = spec.Group{ServerGroup: true, Count: n
 // without changing anything.
 func TestPlanNamesMissingPermissions(t *testing.T) {
 	for op, says := range map[string]string{
-		emulator.OpServers:      "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project)",
+		emulator.OpServers:      "list servers: HTTP 403 Pdp.0001: The policy does not allow this operation. (the credentials need the action ecs:cloudServers:list in this project; if they have it in an enterprise project",
 		emulator.OpImage:        "the credentials need the action ims:images:list",
 		emulator.OpBlockDevice:  "the credentials need the action ecs:cloudServers:listServerBlockDevices",
 		emulator.OpServerGroups: "the credentials need the action ecs:cloudServers:listServerGroups",

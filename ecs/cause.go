@@ -219,6 +219,13 @@ func (e *Error) newPermission() string {
 	if e.action != "" {
 		remedy = "the credentials need the action " + e.action + " in this project"
 	}
+	switch {
+	case e.action != ActionListServers && e.action != ActionListImages:
+	case e.enterprise == "":
+		remedy += "; if they have it in an enterprise project, set HW_ENTERPRISE_PROJECT_ID of the worker to its id, or to " + AllEnterpriseProjects
+	default:
+		remedy += ", or in enterprise project " + e.enterprise + ", which HW_ENTERPRISE_PROJECT_ID of the worker names"
+	}
 	if e.Code == "Ecs.0003" {
 		remedy += "; or the account is frozen, or has no balance"
 	}

@@ -23,6 +23,9 @@ type Config struct {
 	// Resolve, by many callers at once: UserToken.ProjectID and Identity.FindProject see to it that the identity
 	// service is not.
 	FindProject func(ctx context.Context) (string, error)
+	// EnterpriseProject narrows the lists of servers and images to one enterprise project: its id, DefaultEnterpriseProject,
+	// or AllEnterpriseProjects. Credentials whose rights are in enterprise projects only need it. Empty sends nothing.
+	EnterpriseProject string
 	// ECS and IMS are the base URLs of the server and the image service. A path in them is kept, and
 	// signed as it is sent.
 	ECS, IMS    string
@@ -47,6 +50,7 @@ type Config struct {
 // Client talks to the cloud. It is safe for concurrent use.
 type Client struct {
 	project     *project
+	enterprise  string
 	ecs, ims    *url.URL
 	credentials Credentials
 	timeout     time.Duration
@@ -68,6 +72,7 @@ func New(config Config) (*Client, error) {
 	calls := cmp.Or(config.CallsPerSecond, DefaultCallsPerSecond)
 	err := errors.Join(
 		checkProject(config),
+		CheckEnterpriseProject(config.EnterpriseProject),
 		ecsErr, imsErr,
 		checkCredentials(config.Credentials),
 		checkTimeout(timeout),
@@ -79,6 +84,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{
 		project:     newProject(config),
+		enterprise:  config.EnterpriseProject,
 		ecs:         ecs,
 		ims:         ims,
 		credentials: config.Credentials,

@@ -31,6 +31,8 @@ type Error struct {
 	foreign bool   // the answer was not the service's, or in no shape of its: an HTML page, text, nothing
 	action  string // that the call needs
 	scope   string // the project that a token was asked for
+	// enterprise is the enterprise project that the list was narrowed to.
+	enterprise string
 	// skew is how far the local clock was ahead of the answer's date; dated when it had one.
 	skew  time.Duration
 	dated bool

@@ -23,6 +23,7 @@ type request struct {
 	secrets      []string // values in the body that no error may repeat
 	list         bool     // the answer holds many servers, so it may be larger
 	action       string   // of the identity service, that the credentials need for it
+	enterprise   string   // the enterprise project that a list is narrowed to
 	scope        string   // the project that a token is asked for
 }
 

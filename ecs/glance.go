@@ -33,8 +33,10 @@ func (c *Client) glance(ctx context.Context) (Glance, error) {
 	if err := c.Resolve(ctx); err != nil {
 		return g, err
 	}
-	address := withQuery(c.cloudServer("v1", "detail"), url.Values{"limit": {"1"}, "offset": {"1"}})
-	call := request{op: "list", resource: "servers", url: address, list: true, method: http.MethodGet, action: ActionListServers}
+	address := withQuery(c.cloudServer("v1", "detail"), c.narrowed(url.Values{"limit": {"1"}, "offset": {"1"}}))
+	call := request{
+		op: "list", resource: "servers", url: address, list: true, method: http.MethodGet, action: ActionListServers, enterprise: c.enterprise,
+	}
 	reply := c.ask(ctx, call)
 	g.Skew, g.Dated = skewOf(reply.answer)
 	page, err := decodeReply(reply, call, decodeServerPage)

@@ -42,8 +42,10 @@ func (c *Client) Image(ctx context.Context, imageID string) (Image, error) {
 	if err := checkUUID("image id", imageID); err != nil {
 		return Image{}, invalid(op, resource, err)
 	}
-	call := request{op: op, resource: resource, action: ActionListImages, url: c.cloudImages(url.Values{"id": {imageID}})}
-	found, err := read(ctx, c, call, func(body []byte) ([]Image, error) { return decodeImages(body, imageID) })
+	found, err := c.listImages(func(c *Client) ([]Image, error) {
+		call := request{op: op, resource: resource, action: ActionListImages, enterprise: c.enterprise, url: c.cloudImages(url.Values{"id": {imageID}})}
+		return read(ctx, c, call, func(body []byte) ([]Image, error) { return decodeImages(body, imageID) })
+	})
 	if err != nil {
 		return Image{}, err
 	}
@@ -63,25 +65,24 @@ func (c *Client) ImagesByName(ctx context.Context, name string) ([]Image, error)
 	if name == "" || name != tidy(name) {
 		return nil, invalid(op, resource, errors.New("the name is empty or contains line breaks or characters that do not print"))
 	}
-	pages := markedPages[Image]{
-		size:   imagesPage,
-		decode: decodeImageList,
-		id:     func(i Image) string { return i.ID },
-		call: func(page url.Values) request {
-			page.Set("name", name)
-			return request{op: op, resource: resource, action: ActionListImages, url: c.cloudImages(page)}
-		},
-	}
-	all, err := pages.read(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	// An edition that takes the name for a pattern, or ignores it, lists others too.
-	return slices.DeleteFunc(all, func(i Image) bool { return i.Name != name || !isUUID(i.ID) }), nil
+	return c.listImages(func(c *Client) ([]Image, error) {
+		pages := markedPages[Image]{
+			size:   imagesPage,
+			decode: decodeImageList,
+			id:     func(i Image) string { return i.ID },
+			call: func(page url.Values) request {
+				page.Set("name", name)
+				return request{op: op, resource: resource, action: ActionListImages, enterprise: c.enterprise, url: c.cloudImages(page)}
+			},
+		}
+		all, err := pages.read(ctx, c)
+		// An edition that takes the name for a pattern, or ignores it, lists others too.
+		return slices.DeleteFunc(all, func(i Image) bool { return i.Name != name || !isUUID(i.ID) }), err
+	})
 }
 
 func (c *Client) cloudImages(query url.Values) *url.URL {
-	return withQuery(c.ims.JoinPath("v2", "cloudimages"), query)
+	return withQuery(c.ims.JoinPath("v2", "cloudimages"), c.narrowed(query))
 }
 
 type imageJSON struct {

@@ -23,7 +23,7 @@ const (
 
 // failure is the error of a reply that is no usable success.
 func (r reply) failure(call request) *Error {
-	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err), action: call.action, scope: call.scope}
+	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err), action: call.action, scope: call.scope, enterprise: call.enterprise}
 	if refusal, ok := errors.AsType[*Error](r.err); ok {
 		e.notGranted(refusal, r.scrub.clean(notAuthorized+": "+refusal.What(), maxMessage))
 		return e

@@ -32,8 +32,6 @@ type ServerQuery struct {
 	Tags, NotTags []string
 	// Status also lets the statuses through that lead to it or come from it: REBUILD with ACTIVE.
 	Status string
-	// EnterpriseProject is an id, or all_granted_eps. Some editions do not know it.
-	EnterpriseProject string
 }
 
 // Servers reads every server that the query fits, by the largest pages, or where such a page is more than is read of
@@ -77,8 +75,8 @@ func (c *Client) readServers(ctx context.Context, query ServerQuery, size int) (
 	reading := serverReading{size: size, overlap: size / overlapPart, known: map[string]bool{}}
 	for !reading.ended {
 		number, limit := reading.next()
-		address := withQuery(c.cloudServer("v1", "detail"), query.page(number, limit))
-		call := request{op: op, resource: resource, action: ActionListServers, url: address, list: true}
+		address := withQuery(c.cloudServer("v1", "detail"), c.narrowed(query.page(number, limit)))
+		call := request{op: op, resource: resource, action: ActionListServers, enterprise: c.enterprise, url: address, list: true}
 		page, err := read(ctx, c, call, decodeServerPage)
 		if err != nil {
 			return serverReading{}, err
@@ -98,10 +96,9 @@ func (c *Client) readServers(ctx context.Context, query ServerQuery, size int) (
 func (q ServerQuery) page(number, size int) url.Values {
 	query := url.Values{"limit": {strconv.Itoa(size)}, "offset": {strconv.Itoa(number)}}
 	for name, value := range map[string]string{
-		"tags":                  strings.Join(q.Tags, ","),
-		"not-tags":              strings.Join(q.NotTags, ","),
-		"status":                q.Status,
-		"enterprise_project_id": q.EnterpriseProject,
+		"tags":     strings.Join(q.Tags, ","),
+		"not-tags": strings.Join(q.NotTags, ","),
+		"status":   q.Status,
 	} {
 		if value != "" {
 			query.Set(name, value)
@@ -262,8 +259,8 @@ func (c *Client) ServersByID(ctx context.Context, ids []string) (found []Server,
 	for chunk := range slices.Chunk(wanted, idsAtOnce) {
 		query := url.Values{"server_id": {strings.Join(chunk, ",")}, "limit": {strconv.Itoa(idsAtOnce)}}
 		call := request{
-			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), action: ActionListServers,
-			url: withQuery(c.cloudServer("v1", "detail"), query), list: true,
+			op: op, resource: fmt.Sprintf("%d servers by id", len(chunk)), action: ActionListServers, enterprise: c.enterprise,
+			url: withQuery(c.cloudServer("v1", "detail"), c.narrowed(query)), list: true,
 		}
 		var some namedServers
 		_, err := read(ctx, c, call, func(body []byte) (_ namedServers, err error) {

@@ -112,9 +112,9 @@ func TestListOfServersAsTheOfficialSDKSendsIt(t *testing.T) {
 	f := &fleet{ids: numberedIDs(0, 300), tags: 1000}
 	cloud := newCloud(t, f.answer)
 	c := config(cloud.URL)
-	c.Credentials = capturedKey(want)
+	c.Credentials, c.EnterpriseProject = capturedKey(want), ecs.AllEnterpriseProjects
 	_, err := newClient(t, c).Servers(context.Background(), ecs.ServerQuery{
-		Tags: []string{"env=prod", "role=w b+1"}, NotTags: []string{"__type_baremetal"}, Status: "ACTIVE", EnterpriseProject: "all_granted_eps",
+		Tags: []string{"env=prod", "role=w b+1"}, NotTags: []string{"__type_baremetal"}, Status: "ACTIVE",
 	})
 	require.NoError(t, err)
 	require.Len(t, cloud.seen(), 5)

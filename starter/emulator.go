@@ -30,6 +30,7 @@ type emulatorOptions struct {
 	skew     time.Duration
 	calls    int
 	project  string
+	within   string
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -42,6 +43,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.switches, "edition-switch", nil, "`name=value` of one thing on which the documents differ, for instance busy_code=Ecs.0100; repeatable (docs/emulator.md)")
 	f.IntVar(&o.calls, "calls-per-second", 0, "largest `number` of calls in any one second, beyond which they are answered with HTTP 429; 0 is no limit")
 	f.StringVar(&o.project, "project", emulator.DefaultProjectID, "`id` of the project: emulators that serve the profiles of one worker need different ones")
+	f.StringVar(&o.within, "enterprise-project", "", "`id` of the enterprise project in which the credentials have all their rights; lists that do not name it are refused")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 	f.DurationVar(&o.skew, "skew", 0, "`time` by which the cloud's clock is ahead of this machine's; below 0 it is behind")
 }
@@ -53,7 +55,7 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	}
 	options := emulator.Options{
 		ProjectID: o.project, Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls,
-		Skew: o.skew,
+		Skew: o.skew, EnterpriseProject: o.within,
 	}
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {

@@ -133,7 +133,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 	roots := s.trusted()
 	c := cloudConfig{
 		Config: ecs.Config{
-			ProjectID: id, RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
+			ProjectID: id, EnterpriseProject: s.enterpriseProject(), RequestTimeout: timeout, ECS: s.endpoint("ecs"), IMS: s.endpoint("ims"),
 			CallsPerSecond: s.calls("REIMAGE_CALLS_PER_SECOND", ecs.DefaultCallsPerSecond), RootCAs: roots,
 		},
 		ProjectName: cmp.Or(name, s.region()), // every account has a project of the region's name
@@ -195,6 +195,16 @@ func (s *settings) credentials(c *cloudConfig) {
 	default:
 		s.wrong("%s", c.None)
 	}
+}
+
+// enterpriseProject is the one that lists are narrowed to.
+func (s *settings) enterpriseProject() string {
+	name := s.name(enterprisePart)
+	id := s.value(name)
+	if err := ecs.CheckEnterpriseProject(id); err != nil {
+		s.wrong("%s: %w", s.say(name), err)
+	}
+	return id
 }
 
 func (s *settings) noCredentials() string {
@@ -329,5 +339,10 @@ func described(clouds []cloudConfig, profiles []activities.Profile) []string {
 
 // described is "web: project 0e5f... at https://ecs.eu-de.otc.t-systems.com, edition otc, access key of HW_ACCESS_KEY".
 func (c cloudConfig) described(p activities.Profile) string {
-	return fmt.Sprintf("%s: project %s at %s, edition %s, %s", p.Name, cmp.Or(p.Cloud.ProjectID(), strconv.Quote(c.ProjectName)), c.ECS, p.Edition.Name, c.Source)
+	narrowed := ""
+	if c.EnterpriseProject != "" {
+		narrowed = " (enterprise project " + c.EnterpriseProject + ")"
+	}
+	project := cmp.Or(p.Cloud.ProjectID(), strconv.Quote(c.ProjectName)) + narrowed
+	return fmt.Sprintf("%s: project %s at %s, edition %s, %s", p.Name, project, c.ECS, p.Edition.Name, c.Source)
 }

@@ -56,6 +56,10 @@ var knownProfiles = map[string]map[string]string{
 	"otc-swiss": {"OS_AUTH_URL": "https://iam-pub.{region_name}.sc.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-ch2"},
 }
 
+// besideEntry are the variables that count beside an entry, with those of reimage: none of them names credentials or a
+// cloud, and an entry has no key for them.
+var besideEntry = []string{"HOME", "HW_ENTERPRISE_PROJECT_ID"}
+
 // withCloudsFile answers with the entry that OS_CLOUD names, in place of every variable of the cloud but those of
 // reimage: two accounts are never mixed, and no HW_CLOUD leads the token of the one into the cloud of the other.
 func (s *settings) withCloudsFile() error {
@@ -69,7 +73,7 @@ func (s *settings) withCloudsFile() error {
 	}
 	env := s.env
 	s.entry, s.from, s.env = true, s.prefix+"OS_CLOUD="+name, func(variable string) (string, bool) {
-		if strings.HasPrefix(variable, "REIMAGE_") || variable == "HOME" {
+		if strings.HasPrefix(variable, "REIMAGE_") || slices.Contains(besideEntry, variable) {
 			return env(variable)
 		}
 		value, ok := entry[variable]

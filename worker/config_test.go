@@ -182,6 +182,38 @@ func TestDocumentedVariablesAreRead(t *testing.T) {
 	assert.Equal(t, documented, read)
 }
 
+// TestEnterpriseProject is of its profile, also beside an entry of clouds.yaml, which has no key for it.
+func TestEnterpriseProject(t *testing.T) {
+	const id = "1f3d5b7a-9c2e-4f60-8a1b-3c5d7e9f1a2b"
+	for _, value := range []string{"", "0", "all_granted_eps", id} {
+		cfg, err := load(t, map[string]string{"HW_ENTERPRISE_PROJECT_ID": value})
+		require.NoError(t, err)
+		assert.Equal(t, value, cfg.Clouds[0].EnterpriseProject)
+		assert.Equal(t, value, opened(t, cfg).EnterpriseProject(), "the client has it")
+	}
+	_, err := load(t, map[string]string{"HW_ENTERPRISE_PROJECT_ID": "default", "HW_REGION_NAME": ""})
+	require.ErrorContains(t, err, `HW_ENTERPRISE_PROJECT_ID: enterprise project "default" is not a UUID, 0 (the default one) or all_granted_eps`)
+	require.ErrorContains(t, err, "the region in", "all at once")
+
+	cfg, err := loadConfig(lookup(with(cloudsYAML(t, otcSample, "", "otc"), map[string]string{"HW_ENTERPRISE_PROJECT_ID": id, "HW_PROJECT_ID": "left-over"})))
+	require.NoError(t, err)
+	assert.Equal(t, [2]string{id, ""}, [2]string{cfg.Clouds[0].EnterpriseProject, cfg.Clouds[0].ProjectID})
+
+	env := map[string]string{"REIMAGE_PROFILES": "web,edge", "WEB_HW_ENTERPRISE_PROJECT_ID": "0", "HW_ENTERPRISE_PROJECT_ID": id}
+	for i, prefix := range []string{"WEB_", "EDGE_"} {
+		for name, value := range complete() {
+			env[prefix+name] = value
+		}
+		env[prefix+"HUAWEICLOUD_SDK_PROJECT_ID"] = fmt.Sprint("p", i)
+	}
+	cfg, err = loadConfig(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, [2]string{"0", ""}, [2]string{cfg.Clouds[0].EnterpriseProject, cfg.Clouds[1].EnterpriseProject})
+	profiles, err := makeProfiles(cfg.Clouds)
+	require.NoError(t, err)
+	assert.Contains(t, described(cfg.Clouds, profiles)[0], "web: project p0 (enterprise project 0) at https://")
+}
+
 // TestIdentityOfTheRegion has another name in one cloud.
 func TestIdentityOfTheRegion(t *testing.T) {
 	for region, want := range map[string]string{"eu-de": "https://iam.eu-de.otc.t-systems.com", "eu-ch2": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"} {

@@ -31,6 +31,7 @@ The cloud
   HW_REGION_NAME, HW_CLOUD                 region, and domain of the endpoints
   REIMAGE_ECS_ENDPOINT, REIMAGE_IMS_ENDPOINT
                                            in place of region and domain
+  HW_ENTERPRISE_PROJECT_ID                 where the rights are in an enterprise project only
   REIMAGE_PROFILES                         names, when there are several projects
 
 Temporal

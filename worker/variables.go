@@ -26,6 +26,7 @@ const (
 	identityPart // the address of the identity service
 	caPart       // a file of certificates to trust besides the system's
 	insecurePart // true verifies no certificate, which the worker refuses
+	enterprisePart
 )
 
 // family is the variables of one tool. They belong to one account: no key of one family is used with the secret of
@@ -43,6 +44,7 @@ var families = []family{
 		regionPart:        {"HW_REGION_NAME"}, // it has none of its own: README.md puts the provider's beside it
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HUAWEICLOUD_SDK_IAM_ENDPOINT"},
+		enterprisePart:    {"HW_ENTERPRISE_PROJECT_ID"},
 	},
 	{
 		accessKeyPart:     {"HW_ACCESS_KEY"},
@@ -58,6 +60,7 @@ var families = []family{
 		cloudPart:         {"HW_CLOUD"},
 		identityPart:      {"HW_AUTH_URL"},
 		insecurePart:      {"HW_INSECURE"},
+		enterprisePart:    {"HW_ENTERPRISE_PROJECT_ID"},
 	},
 	openStack,
 }

@@ -80,8 +80,12 @@ func (e *Emulator) image(id string) (Image, bool) {
 	return e.images[at], true
 }
 
-// listImages is GET /v2/cloudimages. An unknown id is an empty list, not an error.
+// listImages is GET /v2/cloudimages. An unknown id is an empty list, not an error. Guess: public and shared images are in no
+// enterprise project, so that only a list of all shows them.
 func (e *Emulator) listImages(c *call) answer {
+	if r := e.judgeEnterprise(c); r != nil {
+		return r.asGateway().answer(c.requestID)
+	}
 	limit := 500
 	if text := c.query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -90,8 +94,10 @@ func (e *Emulator) listImages(c *call) answer {
 		}
 		limit = n
 	}
+	wanted := c.query.Get("enterprise_project_id")
 	matches := func(i Image) bool {
-		return accepts(c.query, "id", i.ID) && accepts(c.query, "name", i.Name) && accepts(c.query, "status", i.Status) &&
+		inOne := i.Type != "gold" && i.Type != "shared" && e.isListed(c)
+		return (wanted == "" || wanted == allEnterpriseProjects || inOne) && accepts(c.query, "id", i.ID) && accepts(c.query, "name", i.Name) && accepts(c.query, "status", i.Status) &&
 			accepts(c.query, "__imagetype", i.Type) && accepts(c.query, "__os_type", i.OSType) &&
 			accepts(c.query, "virtual_env_type", i.VirtualEnvType) && accepts(c.query, "__platform", i.Platform)
 	}

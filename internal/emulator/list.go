@@ -100,6 +100,9 @@ func (e *Emulator) views(c *call) iter.Seq[view] {
 
 // listServers is GET cloudservers/detail. offset is the number of a page, beginning at 1; 0 is 1 too.
 func (e *Emulator) listServers(c *call) answer {
+	if r := e.judgeEnterprise(c); r != nil {
+		return r.answer(c.requestID)
+	}
 	if ids := c.query.Get("server_id"); ids != "" {
 		return e.listNamed(c, strings.Split(ids, ","))
 	}
@@ -111,7 +114,7 @@ func (e *Emulator) listServers(c *call) answer {
 	if c.query.Has("marker") {
 		return refuse("Ecs.0005", "the emulator does not know marker; use offset").answer(c.requestID)
 	}
-	fits, r := filter(c)
+	fits, r := e.filter(c)
 	if r != nil {
 		return r.answer(c.requestID)
 	}
@@ -156,7 +159,7 @@ func (e *Emulator) listNamed(c *call, ids []string) answer {
 }
 
 // filter returns what tells whether a server fits the query.
-func filter(c *call) (func(view) bool, *refusal) {
+func (e *Emulator) filter(c *call) (func(view) bool, *refusal) {
 	statuses, ok := statusFilter(c.query.Get("status"))
 	if !ok {
 		return nil, refuse("Ecs.0005", "status is not known")
@@ -170,8 +173,7 @@ func filter(c *call) (func(view) bool, *refusal) {
 		return nil, refuse("Ecs.0005", "ip")
 	}
 	wanted, unwanted := tagsOf(c.query.Get("tags")), tagsOf(c.query.Get("not-tags"))
-	project := c.query.Get("enterprise_project_id")
-	visible := project == "" || project == "0" || project == "all_granted_eps"
+	visible := e.isListed(c)
 	return func(v view) bool {
 		has := func(tag string) bool { return carries(v.Tags, tag) || carries(platformTags(), tag) }
 		return visible && (statuses == nil || slices.Contains(statuses, v.Status)) &&

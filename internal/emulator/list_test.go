@@ -84,6 +84,7 @@ func TestFilters(t *testing.T) {
 		"ip=10.0.0.1":                           "app-1 db.1",
 		"ip_eq=10.0.0.1":                        "app-1",
 		"enterprise_project_id=all_granted_eps": "app-1 db.1 web-1 web-2",
+		"enterprise_project_id=0":               "app-1 db.1 web-1 web-2",
 		"enterprise_project_id=other":           "",
 		"name=web&tags=ring%3D1&status=ACTIVE":  "web-1",
 	} {
@@ -183,4 +184,31 @@ func TestImages(t *testing.T) {
 		assert.Contains(t, text, want)
 	}
 	assert.NotContains(t, text, "__support_amd")
+}
+
+// TestRightsInOneEnterpriseProject: lists have to name it, or all; what is read by its id needs no name.
+func TestRightsInOneEnterpriseProject(t *testing.T) {
+	const own = "1f3d5b7a-9c2e-4f60-8a1b-3c5d7e9f1a2b"
+	options := stopped()
+	options.EnterpriseProject = own
+	options.Images = []emulator.Image{{Name: "ours"}, {Name: "public", Type: "gold"}}
+	c := newCloud(t, options)
+	list := "/v1/" + emulator.DefaultProjectID + "/cloudservers/detail"
+	for query, allowed := range map[string]bool{
+		"": false, "?enterprise_project_id=0": false, "?enterprise_project_id=" + own: true, "?enterprise_project_id=all_granted_eps": true,
+		"?server_id=" + c.only(): false, "?enterprise_project_id=" + own + "&server_id=" + c.only(): true,
+	} {
+		r := c.ask("GET", list+query, "")
+		assert.Equal(t, allowed, r.status == 200, query)
+		if !allowed {
+			assert.Equal(t, "Pdp.0001", r.code())
+		}
+		assert.Equal(t, allowed, strings.Contains(r.text, `"enterprise_project_id":"`+own+`"`), query)
+	}
+	assert.Equal(t, 403, c.ask("GET", "/v2/cloudimages", "").status)
+	within, everywhere := c.ask("GET", "/v2/cloudimages?enterprise_project_id="+own, "").text, c.ask("GET", "/v2/cloudimages?enterprise_project_id=all_granted_eps", "").text
+	assert.Contains(t, within, `"ours"`)
+	assert.NotContains(t, within, `"public"`)
+	assert.Contains(t, everywhere, `"public"`)
+	assert.Equal(t, 200, c.ask("GET", "/v1/"+emulator.DefaultProjectID+"/cloudservers/"+c.only(), "").status)
 }

@@ -41,9 +41,12 @@ type Options struct {
 	Token                  string // always valid, besides the tokens issued by POST /v3/auth/tokens
 	UserName, Password     string
 	DomainName             string
-	TokenLifetime          time.Duration // of issued tokens and temporary keys, by the wall clock; 0 means 24h
-	NoAgency               bool          // the metadata service has no keys to grant
-	Skew                   time.Duration // how far the cloud's clock is ahead of this machine's; below 0 it is behind
+	// EnterpriseProject is the id of the one that all servers and private images are in, "" for the default one. With an id
+	// the rights of the credentials are in that one only: lists have to name it.
+	EnterpriseProject string
+	TokenLifetime     time.Duration // of issued tokens and temporary keys, by the wall clock; 0 means 24h
+	NoAgency          bool          // the metadata service has no keys to grant
+	Skew              time.Duration // how far the cloud's clock is ahead of this machine's; below 0 it is behind
 }
 
 // Span is a duration that is drawn evenly from Median-Spread to Median+Spread.
@@ -131,6 +134,9 @@ func (o Options) validate() error {
 		problem("token lifetime: %v is negative", o.TokenLifetime)
 	}
 	problems = append(problems, o.Timing.validate(), o.Edition.validate())
+	if o.EnterpriseProject != "" && !isUUID(o.EnterpriseProject) {
+		problem("enterprise project %q is not a UUID", o.EnterpriseProject)
+	}
 	seen := map[string]bool{}
 	for i, s := range o.Fleet {
 		if s.ID != "" && seen[s.ID] {

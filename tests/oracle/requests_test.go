@@ -302,19 +302,21 @@ func TestReadsAreSentAsTheSDKSendsThem(t *testing.T) {
 		inRecorder(t, func(t *testing.T, r *recorder, a account) {
 			a.token = token
 			client, sdk, images := a.ours(t), a.sdkECS(t), a.sdkIMS(t)
+			a.enterprise = everywhere
+			narrowed := a.ours(t)
 			for _, test := range []struct {
 				name         string
 				theirs, ours func()
 			}{
 				{"job", func() { _, _ = sdk.ShowJob(&model.ShowJobRequest{JobId: jobID}) }, func() { _, _ = client.Job(ctx, jobID) }},
 				{"server", func() { _, _ = sdk.ShowServer(&model.ShowServerRequest{ServerId: serverID}) }, func() { _, _ = client.Server(ctx, serverID) }},
-				{"servers", func() {
+				{"servers of enterprise projects", func() {
 					_, _ = sdk.ListServersDetails(&model.ListServersDetailsRequest{
 						Limit: &all, Offset: &page, Status: &status, Tags: &tags, NotTags: &notTags, EnterpriseProjectId: &everywhere,
 					})
 				}, func() {
-					_, _ = client.Servers(ctx, ecs.ServerQuery{
-						Status: status, Tags: strings.Split(tags, ","), NotTags: strings.Split(notTags, ","), EnterpriseProject: everywhere,
+					_, _ = narrowed.Servers(ctx, ecs.ServerQuery{
+						Status: status, Tags: strings.Split(tags, ","), NotTags: strings.Split(notTags, ","),
 					})
 				}},
 				{"servers by id", func() {
@@ -329,6 +331,9 @@ func TestReadsAreSentAsTheSDKSendsThem(t *testing.T) {
 				{"image", func() {
 					_, _ = images.ListImages(&ims.ListImagesRequest{Id: optional(imageID)})
 				}, func() { _, _ = client.Image(ctx, imageID) }},
+				{"image of enterprise projects", func() {
+					_, _ = images.ListImages(&ims.ListImagesRequest{Id: optional(imageID), EnterpriseProjectId: &everywhere})
+				}, func() { _, _ = narrowed.Image(ctx, imageID) }},
 				{"images by name", func() {
 					_, _ = images.ListImages(&ims.ListImagesRequest{Name: optional("base 2026+02 ü"), Limit: &most})
 				}, func() { _, _ = client.ImagesByName(ctx, "base 2026+02 ü") }},

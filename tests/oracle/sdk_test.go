@@ -35,8 +35,8 @@ const (
 
 // An account is where to send requests, and as whom.
 type account struct {
-	base, project, key, secret, token string
-	dial                              func(ctx context.Context, network, address string) (net.Conn, error) // nil means TCP
+	base, project, enterprise, key, secret, token string
+	dial                                          func(ctx context.Context, network, address string) (net.Conn, error) // nil means TCP
 }
 
 func emulated(base string) account {
@@ -77,7 +77,7 @@ func (a account) sdkIMS(t *testing.T) *sdkims.ImsClient {
 func (a account) ours(t *testing.T) *ecs.Client {
 	t.Helper()
 	client, err := ecs.New(ecs.Config{
-		ProjectID: a.project, ECS: a.base, IMS: a.base, Dial: a.dial, UserAgent: officialAgent,
+		ProjectID: a.project, EnterpriseProject: a.enterprise, ECS: a.base, IMS: a.base, Dial: a.dial, UserAgent: officialAgent,
 		Credentials: ecs.AccessKey{ID: a.key, Secret: ecs.NewSecret(a.secret), SecurityToken: ecs.NewSecret(a.token)},
 	})
 	require.NoError(t, err)
