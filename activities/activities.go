@@ -43,6 +43,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		RestorePowerName:   a.RestorePower,
 		AwaitServerName:    a.AwaitServer,
 		FindHolderName:     a.FindHolder,
+		ReadStatesName:     a.ReadStates,
 		MakePlanName:       a.MakePlan,
 		CheckPlanName:      a.CheckPlan,
 		DiagnoseName:       a.Diagnose,

@@ -102,11 +102,10 @@ func (g *gathering) reading(ctx context.Context, what string) {
 	g.heart.say(ctx, ReadingProgress{Reading: what})
 }
 
-// selected reads the servers that a document may mean: those it names, when it names all of them by their
-// ids (one request for a hundred), or else every server of the project, because only the planner knows what
-// names and tags mean.
-func (g *gathering) selected(ctx context.Context, by spec.Selection) error {
-	if by.OnlyIDs() {
+// selected reads the servers that a document may mean: only those it names by their ids (one request for a hundred), or
+// every server of the project, because only the planner knows what names and tags mean.
+func (g *gathering) selected(ctx context.Context, by spec.Selection, onlyIDs bool) error {
+	if onlyIDs {
 		return g.named(ctx, by.IDs)
 	}
 	g.reading(ctx, "servers")

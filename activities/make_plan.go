@@ -100,7 +100,8 @@ func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) 
 
 // forPlan reads what the planner needs.
 func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
-	if err := g.noteLack(g.selected(ctx, doc.Spec.Select)); err != nil {
+	only := doc.Spec.Select.OnlyIDs() && !doc.Spec.CountsMembers() // else the other members of a group have to be known
+	if err := g.noteLack(g.selected(ctx, doc.Spec.Select, only)); err != nil {
 		return err
 	}
 	if err := g.noteHolders(ctx); err != nil {

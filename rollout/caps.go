@@ -14,8 +14,11 @@ func (p Plan) MostOutOfService(inFlight int) int {
 	return min(max(inFlight, down), newAllotment(zone, group).most(max(inFlight, down)))
 }
 
-// IsDown is true for the status of a server that does not serve. An empty status is not known, and no reason to count it.
-func IsDown(status string) bool { return status != "" && status != StatusActive }
+// IsDown is true for the status of a server that does not serve. An empty status is not known, and no reason to count it; a
+// server that is still being created has never served.
+func IsDown(status string) bool {
+	return status != "" && status != StatusActive && status != StatusBuild
+}
 
 // parts is a division of the planned servers, with a limit on each part.
 type parts struct {

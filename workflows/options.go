@@ -113,6 +113,18 @@ func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) w
 	})
 }
 
+// statesOptions: a hundred pages of servers take a minute or two. Nothing is touched. The rollout waits for it before a wave
+// begins, asks again a minute later, and says meanwhile what the trouble is.
+func statesOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    5 * time.Minute,
+		ScheduleToCloseTimeout: 10 * time.Minute,
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            retry(),
+		Summary:                "read which servers are down",
+	})
+}
+
 // adoptOptions: waits on a workflow that bounds most of its steps itself. The limit ends an attempt that
 // nothing else would end; the next one waits on.
 func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {

@@ -30,6 +30,8 @@ type rolloutRun struct {
 	// running are the servers whose workflow is known to run, starting how many are being started.
 	running  []Running
 	starting int
+	// reading is true while the states of the servers are read.
+	reading bool
 	// nudge wakes the loop when the engine has been told something.
 	nudge     workflow.Channel
 	alarm     alarm
@@ -93,6 +95,9 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 		decision := r.engine.Advance(workflow.Now(ctx))
 		for _, start := range decision.Start {
 			r.start(always, start)
+		}
+		if decision.ReadStates && !r.reading {
+			r.readStates(always)
 		}
 		r.show(ctx)
 		switch {

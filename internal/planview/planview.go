@@ -160,9 +160,14 @@ func (v view) limits() {
 	if len(p.Servers) == 0 {
 		return
 	}
-	v.printf("\nOut of service at a time: at most %d of %d\n", p.Caps.InFlight, len(p.Servers))
+	most, held := p.MostOutOfService(p.Caps.InFlight), ""
+	if most < min(p.Caps.InFlight, len(p.Servers)) {
+		held = fmt.Sprintf(" (%d in flight, less by the caps below)", p.Caps.InFlight)
+	}
+	v.printf("\nOut of service at a time: at most %d of %d%s\n", most, len(p.Servers), held)
 	v.caps("zone", p.Caps.Zones)
 	v.caps("group", p.Caps.Groups)
+	v.down()
 	v.printf("Failure budget: %s\n", budget(p))
 	if p.Soak > 0 {
 		v.printf("Soak: a changed server keeps its slot for %s\n", short(p.Soak))
@@ -187,6 +192,27 @@ func (v view) caps(what string, caps []rollout.GroupCap) {
 		if c.Cap < c.Servers || what == "zone" {
 			safetext.Fprintf(table, "  %s %s\tat most %d of %d\n", what, cmp.Or(c.Name, "(none)"), c.Cap, c.Servers)
 		}
+	}
+	table.Flush()
+}
+
+// down names the servers that are down already and count against the caps.
+func (v view) down() {
+	if !v.plan.Caps.CountOthers {
+		v.printf("  servers that are down for another reason do not count (countOthers: false)\n")
+		return
+	}
+	table := tabwriter.NewWriter(v.w, 0, 0, 2, ' ', 0)
+	row := func(id, name, status, what string) {
+		if rollout.IsDown(status) {
+			safetext.Fprintf(table, "  down already\t%s\t%s\t%s\n", v.name(id, name), status, what)
+		}
+	}
+	for _, s := range v.plan.Servers {
+		row(s.ID, s.Name, s.Status, "counts, and comes first in its wave")
+	}
+	for _, s := range v.plan.Untouched() {
+		row(s.ID, s.Name, s.Status, "counts, and is not changed")
 	}
 	table.Flush()
 }

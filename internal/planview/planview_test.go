@@ -89,6 +89,15 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 	for name, made := range map[string]rollout.Plan{
 		"fleet":      fleet(),
 		"one-server": plan(t, document(func(*spec.Spec) {}), inventory(1)),
+		"one-of-three-is-down": func() rollout.Plan {
+			inv := inventory(4)
+			inv.Servers[2].Observation.Status = rollout.StatusShutoff
+			inv.Servers[3].Observation.Status = rollout.StatusError
+			return plan(t, document(func(s *spec.Spec) {
+				s.Select.Names = []string{"web-01", "web-02", "web-03"}
+				s.InFlight.Count, s.PerGroup = new(3), spec.Group{Tag: "shard", Count: new(1)}
+			}), inv)
+		}(),
 		"nothing-to-change": func() rollout.Plan {
 			inv := inventory(2)
 			inv.Servers[0].Observation.ImageID, inv.Servers[1].Observation.ImageID = noble, noble
@@ -153,7 +162,7 @@ func TestTextOfOthersStaysInItsLine(t *testing.T) {
 		*field = hostile
 	}
 	text = printed(t, made)
-	assert.Equal(t, lines, strings.Count(text, "\n"))
+	assert.Equal(t, lines+1, strings.Count(text, "\n"), "its status has a line of its own now: it is down")
 	for _, steers := range []string{"\x1b", "\u202e", "\v", "\f"} {
 		assert.NotContains(t, text, steers)
 	}

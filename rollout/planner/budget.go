@@ -20,7 +20,7 @@ func (p *planner) setBudget() {
 
 // warnOfBudget tells where the budget protects less, or more, than it seems.
 func (p *planner) warnOfBudget() {
-	b, n, inFlight := p.plan.Budget, len(p.plan.Servers), p.plan.Caps.InFlight
+	b, n, inFlight := p.plan.Budget, len(p.plan.Servers), p.plan.MostOutOfService(p.plan.Caps.InFlight)
 	// Before the sample is complete more may be tolerated than at last, never after.
 	early, atLast := b.Tolerated(0), b.Tolerated(max(n, b.MinSample))
 	if percent := p.spec.Budget.Tolerate.Percent; b.Share != nil && *b.Share == 0 && *percent > 0 {

@@ -16,24 +16,27 @@ func (p *planner) setCaps() {
 	if n := len(p.chosen); n > rollout.MaxServers {
 		p.problem("%d servers are more than the %d of one rollout: select fewer, and make several rollouts of them", n, rollout.MaxServers)
 	}
-	p.plan.Caps.InFlight = limit(s.InFlight, len(p.chosen))
+	p.plan.Caps.InFlight = limit(s.InFlight, len(p.chosen), len(p.chosen)+countDown(p.plan.Untouched()))
 	if asked := p.plan.Caps.InFlight; asked > rollout.MaxInFlight {
 		p.plan.Caps.InFlight = rollout.MaxInFlight
 		p.warning("%d servers in flight is more than one rollout can have: the cap is %d", asked, rollout.MaxInFlight)
 	}
 	if s.PerZone != (spec.Limit{}) {
-		p.plan.Caps.Zones = p.capsBy(s.PerZone, func(s rollout.PlannedServer) string { return s.Zone })
+		p.plan.Caps.Zones = p.capsBy(s.PerZone, zoneOf, func(s rollout.OtherServer) string { return s.Zone })
 	}
 	// A budget by group goes by this list too. Then, without a cap, a group may be out of service whole.
 	if p.grouped() && (p.groupLimit() != (spec.Limit{}) || s.Budget.PerGroup != nil) {
-		p.plan.Caps.Groups = p.capsBy(p.groupLimit(), func(s rollout.PlannedServer) string { return s.Group })
+		p.plan.Caps.Groups = p.capsBy(p.groupLimit(), groupOf, func(s rollout.OtherServer) string { return s.Group })
 	}
 }
 
-// limit is the smaller one of count and share of n, at least 1 and no more than there are:
+func zoneOf(s rollout.PlannedServer) string  { return s.Zone }
+func groupOf(s rollout.PlannedServer) string { return s.Group }
+
+// limit is the smaller one of count and share of n, at least 1 and no more than the servers that can count:
 // docs/rollout.md#rounding.
-func limit(l spec.Limit, n int) int {
-	most := n
+func limit(l spec.Limit, n, counted int) int {
+	most := counted
 	if l.Count != nil {
 		most = min(most, *l.Count)
 	}
@@ -44,14 +47,17 @@ func limit(l spec.Limit, n int) int {
 }
 
 // capsBy are the caps of the parts that key names, of the planned servers in each.
-func (p *planner) capsBy(l spec.Limit, key func(rollout.PlannedServer) string) []rollout.GroupCap {
-	servers := map[string]int{}
+func (p *planner) capsBy(l spec.Limit, key func(rollout.PlannedServer) string, otherKey func(rollout.OtherServer) string) []rollout.GroupCap {
+	servers, others := map[string]int{}, map[string]int{}
 	for _, s := range p.plan.Servers {
 		servers[key(s)]++
 	}
+	for _, s := range p.plan.Untouched() {
+		others[otherKey(s)]++
+	}
 	var caps []rollout.GroupCap
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		caps = append(caps, rollout.GroupCap{Name: name, Servers: servers[name], Cap: limit(l, servers[name])})
+		caps = append(caps, rollout.GroupCap{Name: name, Servers: servers[name], Cap: limit(l, servers[name], servers[name]+others[name])})
 	}
 	return caps
 }
@@ -106,13 +112,20 @@ func (p *planner) warnOfGroups() {
 	}
 	var whole []string
 	for _, g := range p.plan.Caps.Groups {
-		if g.Servers > 1 && g.Cap == g.Servers && g.Cap <= p.plan.Caps.InFlight {
+		if g.Servers > 1 && g.Cap >= g.Servers && p.mostOf(g.Name) == g.Servers {
 			whole = append(whole, cmp.Or(g.Name, "(none)"))
 		}
 	}
 	if len(whole) > 0 {
 		p.warning("the cap by group lets every planned server of %s be out of service at once: %s", rollout.Count(len(whole), "group"), named(whole))
 	}
+}
+
+// mostOf is how many planned servers of a group can be out of service at a time, by all caps together.
+func (p *planner) mostOf(group string) int {
+	alone := p.plan
+	alone.Servers = slices.DeleteFunc(slices.Clone(p.plan.Servers), func(s rollout.PlannedServer) bool { return s.Group != group })
+	return alone.MostOutOfService(p.plan.Caps.InFlight)
 }
 
 // chosenWhere are the chosen servers for which it is true, in their order.

@@ -204,6 +204,7 @@ func settings(plan rollout.Plan) []setting {
 		{"even if on the image", strconv.FormatBool(change.EvenIfSameImage)},
 		{"server deadline", change.Deadline.String()},
 		{"in flight", strconv.Itoa(plan.Caps.InFlight)},
+		{"count others", strconv.FormatBool(plan.Caps.CountOthers)},
 		{"tolerated failures", optional(budget.Count)},
 		{"tolerated failures by percentage", optional(budget.Share)},
 		{"minimum sample", strconv.Itoa(budget.MinSample)},

@@ -112,7 +112,11 @@ func (p *planner) sortOut() {
 			}
 		}
 		if len(skip) > 0 {
-			p.plan.Skipped = append(p.plan.Skipped, rollout.SkippedServer{ID: s.ID, Name: s.Name, Reason: strings.Join(skip, "; ")})
+			left := rollout.SkippedServer{ID: s.ID, Name: s.Name, Reason: strings.Join(skip, "; ")}
+			if *p.spec.CountOthers {
+				left.Zone, left.Group, left.Status = s.Zone, p.group(s), s.Observation.Status
+			}
+			p.plan.Skipped = append(p.plan.Skipped, left)
 			continue
 		}
 		p.chosen = append(p.chosen, s)

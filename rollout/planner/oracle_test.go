@@ -29,6 +29,10 @@ func TestEstimateIsWhatTheEngineDoes(t *testing.T) {
 				require.Equal(t, plan.Estimate, now.Sub(madeAt))
 				return
 			}
+			if d.ReadStates { // no outage lasts
+				e.StatesRead(nil, now)
+				continue
+			}
 			if w := awaiting(e); w != "" {
 				_, err := e.Do(rollout.Command{Kind: rollout.Approve, By: "me", Wave: w}, now)
 				require.NoError(t, err)

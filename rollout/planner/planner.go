@@ -41,10 +41,12 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 	if inv.ClockOff != "" {
 		p.warning("the worker's clock is %s: set it right (NTP), signatures that are 15 minutes off are refused", inv.ClockOff)
 	}
-	p.chooseServers(p.distinct(inv.Servers))
+	servers := p.distinct(inv.Servers)
+	p.chooseServers(servers)
 	p.sortOut()
 	p.lineUp()
 	p.cutWaves()
+	p.countOthers(servers)
 	p.setCaps()
 	p.setBudget()
 	p.setTimes()

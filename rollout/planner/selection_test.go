@@ -159,7 +159,7 @@ func TestServersStillBeingCreated(t *testing.T) {
 	}
 	assert.Equal(t, []string{"1 busy server: web-02 (status BUILD, task spawning); wait until that is over, or say servers.unfit: skip"}, problems(t, byID(""), inv))
 	plan = mustMake(t, byID(spec.RuleSkip), inv)
-	assert.Equal(t, []rollout.SkippedServer{{ID: uuid(1, 2), Name: "web-02", Reason: "is busy (status BUILD, task spawning)"}}, plan.Skipped)
+	assert.Equal(t, []rollout.SkippedServer{{ID: uuid(1, 2), Name: "web-02", Reason: "is busy (status BUILD, task spawning)", Zone: "eu-1b", Status: "BUILD"}}, plan.Skipped)
 }
 
 // TestWholeProblemNamesAllStillBeingCreated, for what reads it is no person.

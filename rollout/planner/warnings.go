@@ -18,6 +18,7 @@ func (p *planner) warn() {
 	}
 	p.warnOfWaves()
 	p.warnOfCaps()
+	p.warnOfDown()
 	p.warnOfGroups()
 	p.warnOfBudget()
 	p.warnOfRollback()
@@ -29,7 +30,7 @@ func (p *planner) warn() {
 }
 
 func (p *planner) warnOfCaps() {
-	if n := len(p.plan.Servers); n > 1 && p.plan.Caps.InFlight == n {
+	if n := len(p.plan.Servers); n > 1 && p.plan.MostOutOfService(p.plan.Caps.InFlight) == n {
 		p.warning("all %d servers may be out of service at once", n)
 	}
 	if p.plan.Deadline > 0 && p.plan.Estimate > p.plan.Deadline {

@@ -32,6 +32,9 @@ func (r Rollout) WithDefaults() Rollout {
 	if s.InFlight == (Limit{}) {
 		s.InFlight.Count = new(1)
 	}
+	if s.CountOthers == nil {
+		s.CountOthers = new(true)
+	}
 	if s.Budget.Tolerate == (Limit{}) {
 		s.Budget.Tolerate.Count = new(0)
 	}

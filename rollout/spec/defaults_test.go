@@ -25,7 +25,7 @@ func TestDefaults(t *testing.T) {
 		Power:    rollout.PowerAsBefore,
 		Order:    spec.OrderZones,
 		Waves:    []spec.Wave{{Name: "all", UpTo: new(rollout.Whole)}},
-		InFlight: spec.Limit{Count: new(1)},
+		InFlight: spec.Limit{Count: new(1)}, CountOthers: new(true),
 		Budget: spec.Budget{
 			Tolerate: spec.Limit{Count: new(0)}, OnBreach: rollout.BreachPause, Admission: spec.AdmissionReactive,
 		},

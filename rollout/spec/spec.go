@@ -72,6 +72,9 @@ type Spec struct {
 	PerZone Limit `yaml:"perZone,omitempty" json:"perZone,omitzero"`
 	// PerGroup caps the same in each group of servers.
 	PerGroup Group `yaml:"perGroup,omitempty" json:"perGroup,omitzero"`
+	// CountOthers counts servers against these caps that are down for another reason: those of the selection, and
+	// those of a group whose servers are changed. The default is true.
+	CountOthers *bool `yaml:"countOthers,omitempty" json:"countOthers,omitempty"`
 	// Budget says how many failures are tolerated. The default is none.
 	Budget Budget `yaml:"budget,omitempty" json:"budget,omitzero"`
 	// Busy says what to do with a server that another rollout or command is changing.
@@ -82,6 +85,12 @@ type Spec struct {
 	ServerDeadline Duration `yaml:"serverDeadline,omitempty" json:"serverDeadline,omitempty"`
 	// Deadline bounds the whole rollout, which pauses when it passes. The default is none, the most 365d.
 	Deadline Duration `yaml:"deadline,omitempty" json:"deadline,omitempty"`
+}
+
+// CountsMembers is true when members of groups count that are not selected, so that they have to be known.
+func (s Spec) CountsMembers() bool {
+	limited := s.PerGroup.Count != nil || s.PerGroup.Percent != nil
+	return limited && (s.CountOthers == nil || *s.CountOthers)
 }
 
 // Selection chooses servers. A server is chosen when any of ids, names, tags or file names it, and
