@@ -119,7 +119,6 @@ func observation(server ecs.Server) rollout.Observation {
 		Exists:      true,
 		Status:      server.Status,
 		TaskState:   server.TaskState,
-		Fault:       server.Fault,
 		Updated:     server.Updated,
 	}
 }

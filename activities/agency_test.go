@@ -152,7 +152,7 @@ func TestServerWithoutAnAgency(t *testing.T) {
 	options.NoAgency = true
 	inLab(t, options, func(l *lab) {
 		agency := l.workOnAServer()
-		require.ErrorContains(l, agency.Check(l.Context()), "Please configure Cloud Service Agency first")
+		require.ErrorContains(l, agency.Check(l.Context()), "HTTP 401: the answer is not the service's; the cloud's text is not kept: it may repeat a secret")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
 		failsWith(l, end.err, activities.ErrCredentials, true)
 		d := l.diagnose(activities.DiagnoseInput{})

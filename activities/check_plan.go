@@ -40,7 +40,6 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 		return CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
 	}
 	g.from(ctx, s)
-	g.change = plan.Change
 	ids := make([]string, len(plan.Servers))
 	for i, s := range plan.Servers {
 		ids[i] = s.ID

@@ -177,7 +177,7 @@ func TestDiagnoseCredentials(t *testing.T) {
 // TestDiagnoseASignIn names the user, the project, or both where the identity service does not say which one is wrong.
 func TestDiagnoseASignIn(t *testing.T) {
 	const login, usable = "check the user, password and account", " is one of this cloud and region that the user may use"
-	const here, unknown = `project "` + emulator.DefaultProjectName + `"`, "The project of the scope does not exist."
+	const here = `project "` + emulator.DefaultProjectName + `"`
 	refuse := func(status int, message string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(status)
@@ -192,11 +192,11 @@ func TestDiagnoseASignIn(t *testing.T) {
 		seen   string
 		fix    string
 	}{
-		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, nil, activities.CheckCredentials, "username or password is wrong", login},
-		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, nil, activities.CheckProject, unknown, "check that project " + otherProject + usable},
-		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, nil, activities.CheckProject, unknown, `check that project "eu-other"` + usable},
+		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, nil, activities.CheckCredentials, "HTTP 401: the cloud's text is not kept", login},
+		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, nil, activities.CheckProject, "HTTP 401: the cloud's text is not kept", "check that project " + otherProject + usable},
+		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, nil, activities.CheckProject, "HTTP 401: the cloud's text is not kept", `check that project "eu-other"` + usable},
 		"project not found":  {func(*ecs.Login) {}, refuse(404, "Could not find project."), activities.CheckProject, "HTTP 404", "check that " + here + usable},
-		"either of them":     {func(*ecs.Login) {}, refuse(401, "The user has no role in the project."), activities.CheckCredentials, "no role", login + ", and that " + here + usable},
+		"either of them":     {func(*ecs.Login) {}, refuse(401, "The user has no role in the project."), activities.CheckCredentials, "HTTP 401: the cloud's text is not kept", login + ", and that " + here + usable},
 		"no reason":          {func(*ecs.Login) {}, refuse(401, "Unauthorized."), activities.CheckCredentials, "HTTP 401", login + ", and that " + here + usable},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,6 @@ type gathering struct {
 	site              // with a patient client
 	once  *ecs.Client // for what is asked once, after all that is under way
 	heart *heart
-	// change names the secrets that the cloud may repeat of a server: an earlier rollout may have sent the same.
-	change rollout.Change
 	rollout.Inventory
 	// lacks are the permissions that are missing, and calls that the cloud does not have, each a reason against the plan.
 	lacks []string
@@ -132,7 +130,6 @@ func (g *gathering) add(ctx context.Context, servers []ecs.Server) error {
 		if server.Status == "DELETED" {
 			continue // the cloud may show it for a while
 		}
-		server.Fault = g.scrub(g.change, server.Fault)
 		s := inventoryServer(server)
 		g.Servers = append(g.Servers, s)
 		if s.Observation.VolumeID == "" && !s.Observation.Rebuilding() && s.Observation.Status != rollout.StatusBuild {

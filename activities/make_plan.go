@@ -57,7 +57,6 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		return MakePlanResult{Problems: []string{err.Error()}}, nil
 	}
 	g.from(ctx, s)
-	g.change = doc.Spec.Change("")
 	if err := g.forPlan(ctx, doc); err != nil {
 		return MakePlanResult{}, g.failure(ctx, err)
 	}

@@ -97,9 +97,9 @@ func TestProjectThatIsNotFound(t *testing.T) {
 		pause  time.Duration // until it is asked again
 	}{
 		"password": {&login, nil, activities.CheckCredentials, activities.ErrCredentials,
-			[]string{"the cloud refuses the credentials of profile web: find the project of profile web: get a token for user", "The username or password is wrong"}, "check the user, password and account", 5 * time.Minute},
+			[]string{"the cloud refuses the credentials of profile web: find the project of profile web: get a token for user", "HTTP 401: the cloud's text is not kept"}, "check the user, password and account", 5 * time.Minute},
 		"project of a user": {&nowhere, nil, activities.CheckProject, activities.ErrCredentials,
-			[]string{"identity: ): find the project of profile web: get a token for user", `in project "nowhere"`, "The project of the scope does not exist"}, "is one of this cloud and region that the user may use", 5 * time.Minute},
+			[]string{"identity: ): find the project of profile web: get a token for user", `in project "nowhere"`, "HTTP 401: the cloud's text is not kept"}, "is one of this cloud and region that the user may use", 5 * time.Minute},
 		"project of a key": {nil, refuse(200, `{"projects": []}`), activities.CheckProject, activities.ErrCredentials,
 			[]string{"(type: MakePlan, scheduledEventID: 0, startedEventID: 0, identity: ): find the project of profile web: look up project \"eu-emulated-1\"", "the credentials reach 0 projects of that name"}, "check the name and the region", 5 * time.Minute},
 		"permission": {nil, refuse(403, `{"error_code":"Pdp.0001","error_msg":"denied by policy"}`), activities.CheckProject, activities.ErrCredentials,

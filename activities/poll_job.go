@@ -20,7 +20,7 @@ type PollJobInput struct {
 	JobID   string `json:"job_id"`
 	// ServerID is the server that the job is about. Empty from workflows of before it was known here.
 	ServerID string `json:"server_id,omitempty"`
-	// Change names the secrets that the cloud may repeat in its words on a failure.
+	// Change tells whether the server was sent secrets, which the cloud may repeat of its job.
 	Change rollout.Change `json:"change"`
 	// Deadline is when to stop waiting, by the workflow's clock.
 	Deadline time.Time `json:"deadline"`
@@ -63,7 +63,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 	adopted := !isFirst(ctx)
 	heart := startHeart(ctx, PollProgress{})
 	defer heart.stop()
-	s, err := a.at(ctx, in.Project)
+	s, err := a.at(ctx, in.Project, in.Change)
 	if err != nil {
 		return PollJobResult{}, err
 	}
@@ -81,16 +81,16 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 		case isNotFound(err) && (isAnswer(err) || job.since.Before(in.Deadline)): // who asks once takes no page for a word on the job
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil
 		case isAnswer(err) && !time.Now().Before(in.Deadline): // it may say so for ever
-			return PollJobResult{End: JobOverdue, Reason: "the cloud does not tell of its job: " + s.scrub(in.Change, err.Error())}, nil
+			return PollJobResult{End: JobOverdue, Reason: "the cloud does not tell of its job: " + err.Error()}, nil
 		case err != nil:
-			return PollJobResult{}, s.scrubbed(in.Change, s.readError(ctx, err))
+			return PollJobResult{}, s.readError(ctx, err)
 		case now.Succeeded():
 			if job.since.Before(in.Deadline) { // who asks once does not know since when it runs
 				s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
 			}
 			return PollJobResult{End: JobSucceeded}, nil
 		case now.Final():
-			return PollJobResult{End: JobFailed, Reason: s.scrub(in.Change, now.Failure())}, nil
+			return PollJobResult{End: JobFailed, Reason: now.Failure()}, nil
 		case !time.Now().Before(in.Deadline):
 			return PollJobResult{End: JobOverdue, Status: now.Status, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil
 		}

@@ -67,11 +67,10 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	p.heart = startHeart(ctx, p.progress)
 	defer p.heart.stop()
 	var err error
-	if p.site, err = p.at(ctx, p.project); err != nil {
+	if p.site, err = p.at(ctx, p.project, p.change); err != nil {
 		return rollout.Observation{}, err
 	}
-	server, err := p.bring(ctx)
-	return server, p.scrubbed(p.change, err)
+	return p.bring(ctx)
 }
 
 // bring looks and acts until the server is there.

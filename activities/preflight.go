@@ -67,6 +67,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		check.refuse("%s", err)
 		return check.result, nil
 	}
+	s = s.about(in.Change)
 	check.result.Project = s.Cloud.ProjectID()
 	check.wellFormed(a)
 	malformed := len(check.result.Refusals) > 0
@@ -80,16 +81,15 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err):
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
-		return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
+		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		disk, err := s.systemDisk(ctx, in.ServerID)
 		if err != nil {
-			return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
+			return PreflightResult{}, s.cloudError(ctx, err)
 		}
-		server.Fault = s.scrub(in.Change, server.Fault)
 		check.server(server, disk)
 		if _, err := s.earlier(ctx, &check); err != nil {
-			return PreflightResult{}, s.scrubbed(in.Change, s.cloudError(ctx, err))
+			return PreflightResult{}, s.cloudError(ctx, err)
 		}
 	}
 	image, err := s.image(ctx, in.Change.ImageID)
@@ -254,7 +254,7 @@ func (p *preflight) server(server ecs.Server, disk ecs.Disk) {
 	case !before.Idle():
 		p.refuse("%s is busy (status %s, task %s): wait until that is over", p.called(), before.Status, before.TaskState)
 	case before.Status == rollout.StatusError:
-		p.note("%s is in ERROR: %s", p.called(), before.Fault)
+		p.note("%s is in ERROR: the cloud's console shows why", p.called())
 	case before.Status != rollout.StatusActive && before.Status != rollout.StatusShutoff:
 		p.refuse("%s has status %s: only running, stopped or failed servers can be changed", p.called(), before.Status)
 	}

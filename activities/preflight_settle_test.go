@@ -46,7 +46,7 @@ func TestPreflightOfAServerThatIsAlreadyThere(t *testing.T) {
 		assert.False(l, end.result.AlreadyThere, "a failed server does not run the image")
 		assert.Empty(l, end.result.Refusals)
 		require.Len(l, end.result.Notes, 1)
-		assert.Contains(l, end.result.Notes[0], "is in ERROR: Failed to change the OS.")
+		assert.Contains(l, end.result.Notes[0], "is in ERROR: the cloud's console shows why")
 	})
 }
 

@@ -30,7 +30,7 @@ type site struct {
 
 // at is find for work that is under way. That of another project is handed back: a server of that one would look
 // as if it were gone, and another worker of the queue may serve it. So is that of a project which cannot be found out.
-func (a *Activities) at(ctx context.Context, project string) (site, error) {
+func (a *Activities) at(ctx context.Context, project string, change rollout.Change) (site, error) {
 	ctx, end := untilStop(ctx)
 	defer end()
 	s, err := a.find(ctx, project)
@@ -40,7 +40,16 @@ func (a *Activities) at(ctx context.Context, project string) (site, error) {
 	case err != nil:
 		return s, again(ErrNotReady, err, 0)
 	}
-	return s, nil
+	return s.about(change), nil
+}
+
+// about is the site for calls about a server that is sent the change. The cloud may repeat its secrets in whatever it writes of
+// the server or its job afterwards, and an error gets into the history and the log.
+func (s site) about(change rollout.Change) site {
+	if change.HasSecrets() {
+		s.Cloud = s.Cloud.WithoutText()
+	}
+	return s
 }
 
 // find is the site of a project. An empty project means the only one served. Only when no profile is known to be of

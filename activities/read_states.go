@@ -33,7 +33,7 @@ type ReadStatesResult struct {
 func (a *Activities) ReadStates(ctx context.Context, in ReadStatesInput) (ReadStatesResult, error) {
 	g, ctx, end := a.gather(ctx)
 	defer end()
-	s, err := a.at(ctx, in.Project)
+	s, err := a.at(ctx, in.Project, rollout.Change{})
 	if err != nil {
 		return ReadStatesResult{}, err
 	}

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -109,39 +111,50 @@ func TestRequestRefusedByOurOwnRules(t *testing.T) {
 	}
 }
 
-// TestSecretsOnTheWayBack: a cloud that repeats the request in its answers, its jobs and its servers.
+// TestSecretsOnTheWayBack: a cloud that repeats the request, in any spelling, in its answers and its jobs. Whatever is run here looks
+// for the secrets in its result, error, heartbeats and log.
 func TestSecretsOnTheWayBack(t *testing.T) {
-	encoded := base64.StdEncoding.EncodeToString([]byte(plantedUserData))
-	tests := []struct {
-		name    string
-		echo    string
-		pass    bool
-		status  int
-		code    string
-		outcome string
-	}{
-		{"user data", plantedUserData, false, 400, "Ecs.0005", activities.ErrRefused},
-		{"user data in base64", encoded, false, 400, "Ecs.0005", activities.ErrRefused},
-		{"password", plantedPassword, true, 400, "Ecs.0011", activities.ErrRefused},
-		{"in doubt", encoded, false, 500, "Common.0001", activities.ErrInDoubt},
-		{"busy", encoded, false, 501, "Ecs.0603", activities.ErrNotReady},
-		{"throttled", plantedPassword, true, 429, "APIGW.0308", activities.ErrThrottled},
-		{"secret key", emulator.DefaultSecretKey, false, 401, "APIGW.0301", activities.ErrCredentials},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			echo := emulator.Fault{
-				Op: emulator.OpChangeOS, Kind: emulator.Refuse, Status: test.status, Code: test.code, Message: "you sent <" + test.echo + "> to us",
-			}
-			inLab(t, withFaults(stopped(), echo), func(l *lab) {
-				in := l.submission()
-				if test.pass {
-					in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
-				}
-				end := run(l, l.acts.SubmitChangeOS, in, attempt{}) // looks for secrets in all it sees
-				require.Equal(l, test.outcome, kindOf(end.err))
-				assert.ErrorContains(l, end.err, "you sent", "the rest of the cloud's words is kept")
+	for _, name := range spelling.Names() {
+		for reference, change := range map[string]rollout.Change{
+			"password":  {Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}},
+			"user data": {UserDataFrom: "env:REIMAGE_SECRET_CLOUD_CONFIG"},
+		} {
+			t.Run(name+"/"+reference, func(t *testing.T) {
+				refuse := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005", Status: 400, Echo: name}
+				page := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.BadGatewayHTML, Echo: name}
+				job := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Echo: name}
+				inLab(t, withFaults(stopped(), refuse, page, job), func(l *lab) {
+					in := l.submission()
+					in.Change.Login, in.Change.UserDataFrom = change.Login, change.UserDataFrom
+					refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+					assert.Contains(l, refused.Message(), "Ecs.0005: a parameter of the request is invalid; the cloud's text is not kept")
+					doubt := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInDoubt, false)
+					assert.Contains(l, doubt.Message(), "HTTP 502: the answer is a web page, not the service's")
+
+					sent := run(l, l.acts.SubmitChangeOS, in, attempt{})
+					require.NoError(l, sent.err)
+					end := run(l, l.acts.PollJob, activities.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
+					require.NoError(l, end.err)
+					assert.Equal(l, activities.JobFailed, end.result.End)
+					assert.Contains(l, end.result.Reason, "Ecs.0202: the system disk could not be created; the cloud's text is not kept")
+				})
 			})
-		})
+		}
 	}
+}
+
+// TestTextOfChangesWithoutSecrets: where there is nothing to repeat, the cloud says itself what is wrong.
+func TestTextOfChangesWithoutSecrets(t *testing.T) {
+	refuse := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005", Status: 400, Message: "flavor s6 is sold out"}
+	job := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Message: "no capacity in this zone"}
+	inLab(t, withFaults(stopped(), refuse, job), func(l *lab) {
+		in := l.submission()
+		in.Change.Login, in.Change.UserDataFrom = rollout.Login{}, ""
+		refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+		assert.Contains(l, refused.Message(), "Ecs.0005: flavor s6 is sold out")
+		sent := run(l, l.acts.SubmitChangeOS, in, attempt{})
+		require.NoError(l, sent.err)
+		end := run(l, l.acts.PollJob, activities.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
+		assert.Equal(l, "Ecs.0202: no capacity in this zone", end.result.Reason)
+	})
 }

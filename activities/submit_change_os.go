@@ -88,7 +88,7 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 	}
 	s.wasReset = len(before) > 0
 	s.runInDoubt = s.wasReset && !s.progress.Settled && !s.progress.Told
-	if s.site, err = s.at(ctx, s.in.Project); err != nil {
+	if s.site, err = s.at(ctx, s.in.Project, s.in.Change); err != nil {
 		return none, s.clean(ctx, err)
 	}
 	if s.runInDoubt {
@@ -193,8 +193,7 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 func (s *submission) look(ctx context.Context) (rollout.Observation, time.Time, error) {
 	first := s.site
 	first.Cloud = s.Cloud.Urgent()
-	server, at, err := first.observeAt(ctx, s.in.ServerID)
-	return server, at, s.scrubbed(s.in.Change, err)
+	return first.observeAt(ctx, s.in.ServerID)
 }
 
 // touched is true when the cloud worked on the server since it had come to rest, before anything was sent.

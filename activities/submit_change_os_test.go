@@ -158,8 +158,8 @@ func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
 	})
 }
 
-// TestSubmitRefused: a refusal of the cloud is final, and the cloud's words reach the operator without
-// the secrets that the cloud repeats.
+// TestSubmitRefused: a refusal of the cloud is final. What it means reaches the operator without the cloud's text, which repeats
+// the secrets.
 func TestSubmitRefused(t *testing.T) {
 	echo := emulator.Fault{
 		Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005", Status: 400,
@@ -167,7 +167,7 @@ func TestSubmitRefused(t *testing.T) {
 	}
 	inLab(t, withFaults(stopped(), echo), func(l *lab) {
 		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrRefused, true)
-		assert.Contains(l, failed.Message(), "the parameter user_data is wrong")
+		assert.Contains(l, failed.Message(), "Ecs.0005: a parameter of the request is invalid")
 		assert.Equal(l, 1, l.sent())
 		assert.Zero(l, l.changes())
 	})
@@ -177,7 +177,7 @@ func TestSubmitRefused(t *testing.T) {
 		in := l.submission()
 		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
 		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
-		assert.Contains(l, failed.Message(), "is weak")
+		assert.Contains(l, failed.Message(), "Ecs.0011: the password is too weak")
 	})
 }
 

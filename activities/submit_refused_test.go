@@ -29,7 +29,7 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 	}{
 		"a code in no table": {
 			stopped(), []emulator.Fault{{Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"}}, false,
-			activities.ErrRefused, "something on the way (request",
+			activities.ErrRefused, "the cloud's text is not kept: it may repeat a secret; its support finds it by the request (request",
 		},
 		"a page of somebody else": {
 			stopped(), []emulator.Fault{{Kind: emulator.BadGatewayHTML, Status: 404}}, false,

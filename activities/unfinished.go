@@ -30,6 +30,7 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	case sent.JobID == "":
 		return "", nil
 	}
+	s = s.about(sent.Change) // the cloud may repeat what it was sent then, and not now
 	job, err := s.Cloud.Job(ctx, sent.JobID)
 	switch {
 	case isNotFound(err) && isAnswer(err) && (sent.Unreadable != "" || notSeenToCome(sent, now)): // jobs are deleted a day after their end; this one may be unpaid
@@ -37,9 +38,9 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 	case isNotFound(err) && isAnswer(err):
 		return "", nil
 	case isNotFound(err) || isAnswer(err): // or a page of somebody in between, which is no word on the job
-		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, s.scrub(sent.Change, err.Error())), nil
+		return fmt.Sprintf("of its job %s the cloud does not tell: %s", sent.JobID, err.Error()), nil
 	case err != nil:
-		return "", s.scrubbed(sent.Change, s.cloudError(ctx, err)) // the cloud repeats what it was sent then, and not now
+		return "", s.cloudError(ctx, err)
 	case job.Final():
 		return "", nil
 	}

@@ -351,9 +351,9 @@ func TestPreflightOfAJobThatIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPreflightScrubsTheSecretsOfTheEarlierChange, which the cloud may repeat when it tells of its job: the change that is
+// TestPreflightKeepsNoTextAboutAnEarlierChangeWithSecrets, which the cloud may repeat when it tells of its job: the change that is
 // asked for now has others, or none.
-func TestPreflightScrubsTheSecretsOfTheEarlierChange(t *testing.T) {
+func TestPreflightKeepsNoTextAboutAnEarlierChangeWithSecrets(t *testing.T) {
 	for status, says := range map[int]string{400: "of its job ", 503: "503"} { // a refusal, and trouble
 		inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 			l.acts.Secrets.LookupEnv = func(string) (string, bool) { return "Horse-7-battery", true }
@@ -377,8 +377,8 @@ func TestPreflightScrubsTheSecretsOfTheEarlierChange(t *testing.T) {
 				text = end.err.Error()
 			}
 			assert.Contains(l, text, says)
-			assert.Contains(l, text, "adminPass")
-			assert.NotContains(l, text, "battery")
+			assert.Contains(l, text, "Ecs.0005: a parameter of the request is invalid; the cloud's text is not kept")
+			assert.NotContains(l, text, "adminPass")
 		})
 	}
 }

@@ -14,7 +14,7 @@ const VerifyServerName = "VerifyServer"
 type VerifyServerInput struct {
 	Project  string `json:"project"`
 	ServerID string `json:"server_id"`
-	// Change names the image, and the secrets that the cloud may repeat in its words on a failure.
+	// Change names the image, and tells whether the server was sent secrets, which the cloud may repeat.
 	Change rollout.Change      `json:"change"`
 	Before rollout.Fingerprint `json:"before"`
 	// Ended is true when nothing that was asked for can still be under way: a job said how it ended. Without
@@ -39,7 +39,7 @@ const MaxUnrest = unrest * MaxSettle
 func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (rollout.Observation, error) {
 	heart := startHeart(ctx, rollout.Observation{})
 	defer heart.stop()
-	s, err := a.at(ctx, in.Project)
+	s, err := a.at(ctx, in.Project, in.Change)
 	if err != nil {
 		return rollout.Observation{}, err
 	}
@@ -52,9 +52,8 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 	for {
 		server, err := s.observe(ctx, in.ServerID)
 		if err != nil {
-			return rollout.Observation{}, s.scrubbed(in.Change, err)
+			return rollout.Observation{}, err
 		}
-		server.Fault = s.scrub(in.Change, server.Fault)
 		heart.say(ctx, server)
 		now := time.Now()
 		settled := steady.see(server, now) >= a.Timing.Settle

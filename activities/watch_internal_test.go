@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/reimage/reimage/ecs"
@@ -17,8 +18,12 @@ import (
 // watching gives a wait that began at a time, and of whose like the given durations were seen.
 func watching(t *testing.T, since time.Time, seen ...time.Duration) *watch {
 	t.Helper()
-	s, _ := scrubbing(t)
-	s.Timing = DefaultTiming()
+	cloud, err := ecs.New(ecs.Config{
+		ProjectID: "p", ECS: "http://ecs.emulated", IMS: "http://ims.emulated", Credentials: ecs.AccessKey{ID: "AK", Secret: ecs.NewSecret("SK")},
+	})
+	require.NoError(t, err)
+	t.Cleanup(cloud.Close)
+	s := site{&Activities{Timing: DefaultTiming()}, Profile{Cloud: cloud}}
 	w := s.watch("server", since)
 	w.asked, w.foreseen = since, true
 	for _, took := range seen {

@@ -68,7 +68,7 @@ func (a *Agency) keys(ctx context.Context) (grant, error) {
 	}
 	call := request{
 		op: "get", resource: "the keys of this server's agency", url: a.base.JoinPath("openstack", "latest", "securitykey"),
-		method: http.MethodGet,
+		method: http.MethodGet, private: true,
 	}
 	asked := asking.now()
 	reply := asking.exchange(ctx, call)
@@ -89,7 +89,7 @@ func (a *Agency) session(ctx context.Context) (Credentials, error) {
 	asking.credentials = newSession{}
 	call := request{
 		op: "open", resource: "a session of the metadata service at " + a.base.String(), method: http.MethodPut,
-		url: a.base.JoinPath("meta-data", "latest", "api", "token"),
+		url: a.base.JoinPath("meta-data", "latest", "api", "token"), private: true,
 	}
 	reply := asking.exchange(ctx, call)
 	if reply.usable() {
@@ -134,8 +134,6 @@ func (s session) Authorize(req *http.Request, _ []byte, _ time.Time) error {
 }
 
 func (s session) validate() error { return checkCredential("token of the session", s.token.Reveal()) }
-
-func (s session) secrets() []string { return []string{s.token.Reveal()} }
 
 // decodeKeys reads the keys and how long they are still valid. The end is by the clock of the service, which the
 // answer tells; the local one may differ from it.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -90,7 +89,7 @@ func (e *Error) Unpermitted() bool {
 		return false
 	}
 	_, gateway := gatewayCode(e.Code)
-	return e.Code == "" || gateway || classOfCode(e.Code) != "" || strings.Contains(e.Message, "Policy doesn't allow")
+	return e.Code == "" || gateway || classOfCode(e.Code) != "" || e.speaksOf(termPolicy)
 }
 
 func causeOfGateway(number string) Cause {
@@ -187,17 +186,30 @@ func (e *Error) newLogin() string {
 // refusesUser is true when the words in which the identity service refuses a token are about the user and cannot be about
 // the project. No document lists them.
 func (e *Error) refusesUser() bool {
-	return e.scope != "" && e.speaksOf("password") && !e.speaksOf("project")
+	return e.scope != "" && e.speaksOf(termPassword) && !e.speaksOf(termProject)
 }
 
 // refusesProject is the reverse.
 func (e *Error) refusesProject() bool {
-	return e.scope != "" && e.speaksOf("project") && !e.speaksOf("user", "password")
+	return e.scope != "" && e.speaksOf(termProject) && !e.speaksOf(termUser, termPassword)
 }
 
-func (e *Error) speaksOf(words ...string) bool {
-	message := strings.ToLower(e.Message)
-	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(message, word) })
+// The words of the cloud by which an error is judged, in lower case.
+const (
+	termUser      = "user"
+	termPassword  = "password"
+	termProject   = "project"
+	termSignature = "signature fail"
+	termNoKey     = "not exist"
+	termPolicy    = "policy doesn't allow"
+)
+
+func (e *Error) speaksOf(terms ...string) bool {
+	found := e.terms
+	if !e.withheld {
+		found = termsIn(e.Message)
+	}
+	return slices.ContainsFunc(terms, func(term string) bool { return slices.Contains(found, term) })
 }
 
 // newCredentials follows the texts of the gateway where they tell more than its code.
@@ -206,9 +218,9 @@ func (e *Error) newCredentials() string {
 	switch {
 	case gateway && number == "0307" || e.Code == "Common.0013":
 		return "the token has ended, or is one of another region: get a new one for this project"
-	case gateway && strings.Contains(e.Message, "signature fail"):
+	case gateway && e.speaksOf(termSignature):
 		return "the secret key is not that of the access key: set both anew"
-	case gateway && strings.Contains(e.Message, "not exist"):
+	case gateway && e.speaksOf(termNoKey):
 		return "this cloud does not know the access key: check it, and the region and domain of the endpoints"
 	}
 	return "the credentials are not accepted: check the keys, or the user, password and account, and that they are of this cloud"

@@ -75,6 +75,7 @@ func (c *Client) ChangeOS(ctx context.Context, serverID string, req ChangeOSRequ
 		action:   ActionChangeOS,
 		url:      c.cloudServer(string(req.version()), serverID, "changeos"),
 		body:     encode(req.body()),
+		private:  !req.AdminPass.Empty() || !req.UserData.Empty(),
 		secrets:  []string{req.AdminPass.Reveal(), req.UserData.Reveal()},
 	})
 }

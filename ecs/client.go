@@ -61,6 +61,7 @@ type Client struct {
 	tries       int    // of each read; below two means one
 	says        func(failed *Error)
 	reads       hurry // of its reads
+	withoutText bool
 }
 
 // New checks the configuration and reports every problem with it at once. It sends nothing.

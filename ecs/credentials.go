@@ -51,10 +51,6 @@ func (k AccessKey) validate() error {
 	)
 }
 
-func (k AccessKey) secrets() []string {
-	return []string{k.Secret.Reveal(), k.SecurityToken.Reveal()}
-}
-
 // isOn is true for a request that was signed with this key.
 func (k AccessKey) isOn(req *http.Request) bool {
 	return strings.HasPrefix(req.Header.Get("Authorization"), signatureScheme+" Access="+k.ID+",")
@@ -80,8 +76,6 @@ func (t Token) isOn(req *http.Request) bool {
 }
 
 func (t Token) validate() error { return checkCredential("token", t.Value.Reveal()) }
-
-func (t Token) secrets() []string { return []string{t.Value.Reveal()} }
 
 // checkCredential catches what files and shells leave at the end of a secret. It never prints the value.
 func checkCredential(what, value string) error {

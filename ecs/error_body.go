@@ -189,14 +189,32 @@ func str(raw json.RawMessage) string {
 
 // summarize says in few words what a body is that is no answer of a service.
 func summarize(body []byte) string {
-	switch trimmed := strings.TrimSpace(string(body)); {
-	case trimmed == "":
-		return "the answer is empty"
-	case strings.HasPrefix(trimmed, "<"):
-		return "the answer is a web page" + pageTitle(trimmed) + ", not the service's"
-	default:
-		return "the answer is not the service's: " + trimmed
+	trimmed := strings.TrimSpace(string(body))
+	shape := shapeOf(trimmed)
+	switch shape {
+	case aWebPage:
+		return strings.Replace(shape, ",", pageTitle(trimmed)+",", 1)
+	case notTheService:
+		return shape + ": " + trimmed
 	}
+	return shape
+}
+
+// What a body is that is no answer of a service, without any text of its own.
+const (
+	emptyAnswer   = "the answer is empty"
+	aWebPage      = "the answer is a web page, not the service's"
+	notTheService = "the answer is not the service's"
+)
+
+func shapeOf(trimmed string) string {
+	switch {
+	case trimmed == "":
+		return emptyAnswer
+	case strings.HasPrefix(trimmed, "<"):
+		return aWebPage
+	}
+	return notTheService
 }
 
 func pageTitle(page string) string {

@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Error is a call that did not succeed. Its text is for operators and holds no secret: whatever of the
-// request's secrets the cloud repeats is removed.
+// Error is a call that did not succeed. Its text is for operators and holds no secret: of the answer to a request that carried
+// one, the cloud's own text is not kept (withhold).
 type Error struct {
 	Op       string // what was tried: "read", "stop", "change the OS of"
 	Resource string // on what: "server 2b1f0f1e-..."
 	// Status is the HTTP status, 0 when there was no answer.
 	Status int
 	// Code is the service's own: "Ecs.0100", "APIGW.0308", or Nova's name of a fault, "conflictingRequest".
-	Code      string
+	Code string
+	// Message is the cloud's text, or words of our own in its place.
 	Message   string
 	RequestID string // what the cloud's support asks for
 	// RetryAfter is how long the cloud asks to wait, 0 when it does not say.
@@ -25,6 +26,10 @@ type Error struct {
 	ClockSkew time.Duration
 	// Err is the cause when there was no answer, or none that can be used.
 	Err error
+
+	// withheld is true when Message is not the cloud's text. Terms are the deciding words that this held.
+	withheld bool
+	terms    []string
 
 	class   Class // when the call decided it; otherwise Class does, by code and status
 	relayed relayedFault

@@ -20,7 +20,8 @@ type request struct {
 	method       string
 	url          *url.URL
 	body         []byte
-	secrets      []string // values in the body that no error may repeat
+	private      bool     // the request or its answer holds a secret
+	secrets      []string // the values in the body, none of which is a code
 	list         bool     // the answer holds many servers, so it may be larger
 	action       string   // of the identity service, that the credentials need for it
 	enterprise   string   // the enterprise project that a list is narrowed to
@@ -67,7 +68,8 @@ type reply struct {
 	// begun is true when the network was handed at least one byte of the request. If it was not, the
 	// request cannot arrive any more.
 	begun bool
-	scrub *scrubber
+	// withhold is true when the answer may repeat a secret.
+	withhold bool
 }
 
 // exchange waits for the client's turn, sends the request once and reads the answer. The time of a write begins
@@ -80,7 +82,7 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 		defer cancel()
 	}
 	if err := c.awaitTurn(ctx, r); err != nil {
-		return reply{err: err, sent: start, scrub: c.newScrubber(r, nil)}
+		return reply{err: err, sent: start}
 	}
 	sent := c.now()
 	if !r.write() {
@@ -94,10 +96,10 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	defer cancel()
 
 	req, err := c.httpRequest(ctx, r, sent)
-	scrub := c.newScrubber(r, req)
 	if err != nil {
-		return reply{err: err, req: req, sent: sent, scrub: scrub}
+		return reply{err: err, req: req, sent: sent}
 	}
+	withhold := c.withholds(r, req)
 	// Not before: what it is authorized by may have to be asked for, and those bytes are not of this request.
 	req = req.WithContext(httptrace.WithClientTrace(ctx, watch.trace()))
 	via := c.transport.reads
@@ -106,12 +108,12 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	}
 	response, err := via.RoundTrip(req)
 	if err != nil {
-		return reply{err: err, req: req, sent: sent, begun: watch.finish(), scrub: scrub}
+		return reply{err: err, req: req, sent: sent, begun: watch.finish(), withhold: withhold}
 	}
 	a := readAnswer(response, r.limit())
 	a.at = c.now()
 	watch.finish()
-	answered := reply{answer: a, req: req, sent: sent, begun: true, scrub: scrub}
+	answered := reply{answer: a, req: req, sent: sent, begun: true, withhold: withhold}
 	c.heed(answered, r)
 	return answered
 }
@@ -140,8 +142,7 @@ func (c *Client) heed(r reply, call request) {
 // notAuthorized begins the error of a request that was not sent because there was no proof of identity for it.
 const notAuthorized = "cannot authorize the request"
 
-// httpRequest builds and authorizes the request. It returns the request even with an error, because
-// what it carries by then has to be kept out of the error's text.
+// httpRequest builds and authorizes the request. It returns the request even with an error.
 func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url.String(), nil)
 	if err != nil {
@@ -173,6 +174,9 @@ func (c *Client) httpRequest(ctx context.Context, r request, now time.Time) (*ht
 // errTooLarge is the cause when an answer is more than this package reads. Asking again does not make it less.
 var errTooLarge = errors.New("the answer is larger")
 
+// errEncoded is the cause when an answer is not plain.
+var errEncoded = errors.New("the answer is encoded although that was not asked for")
+
 func readAnswer(response *http.Response, limit int64) answer {
 	defer response.Body.Close()
 	a := answer{status: response.StatusCode, header: response.Header}
@@ -185,7 +189,7 @@ func readAnswer(response *http.Response, limit int64) answer {
 	case int64(len(a.body)) > limit:
 		a.broken = fmt.Errorf("%w than %d MB", errTooLarge, limit>>20)
 	case encoding != "" && encoding != "identity":
-		a.broken = errors.New("the answer is encoded although that was not asked for")
+		a.broken = errEncoded
 	}
 	if a.broken != nil {
 		a.body = nil

@@ -104,10 +104,6 @@ func (u *UserToken) ProjectID(ctx context.Context) (string, error) {
 	return g.projectID, err
 }
 
-func (u *UserToken) secrets() []string {
-	return append(u.renewed.secrets(), u.login.Password.Reveal())
-}
-
 type tokenBody struct {
 	Auth struct {
 		Identity struct {
@@ -150,6 +146,7 @@ func (i *Identity) token(ctx context.Context, login Login) (grant, error) {
 		resource: fmt.Sprintf("a token for user %q in project %q", shown(login.User), shown(cmp.Or(login.ProjectID, login.ProjectName))),
 		url:      withQuery(i.base.JoinPath("v3", "auth", "tokens"), url.Values{"nocatalog": {"true"}}),
 		body:     encode(body),
+		private:  true,
 		secrets:  []string{login.Password.Reveal()},
 		scope:    scope,
 	}

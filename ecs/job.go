@@ -41,6 +41,9 @@ func (c *Client) Job(ctx context.Context, jobID string) (Job, error) {
 	}
 	call := request{op: op, resource: resource, url: c.ecs.JoinPath("v1", c.ProjectID(), "jobs", jobID)}
 	job, err := read(ctx, c, call, func(body []byte) (Job, error) { return decodeJob(body, jobID) })
+	if c.withoutText {
+		job.withholdText()
+	}
 	if failed, ok := errors.AsType[*Error](err); ok && forgotten(failed) {
 		failed.class = ClassNotFound
 	}

@@ -179,10 +179,3 @@ func (r *renewed) refused(req *http.Request, sent time.Time) bool {
 	r.current = grant{}
 	return true
 }
-
-func (r *renewed) secrets() []string {
-	if known, ok := r.have().credentials.(interface{ secrets() []string }); ok {
-		return known.secrets()
-	}
-	return nil
-}

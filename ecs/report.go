@@ -23,9 +23,9 @@ const (
 
 // failure is the error of a reply that is no usable success.
 func (r reply) failure(call request) *Error {
-	e := &Error{Op: call.op, Resource: call.resource, Err: r.scrub.cleanError(r.err), action: call.action, scope: call.scope, enterprise: call.enterprise}
+	e := &Error{Op: call.op, Resource: call.resource, Err: r.why(r.err), action: call.action, scope: call.scope, enterprise: call.enterprise}
 	if refusal, ok := errors.AsType[*Error](r.err); ok {
-		e.notGranted(refusal, r.scrub.clean(notAuthorized+": "+refusal.What(), maxMessage))
+		e.notGranted(refusal, clean(notAuthorized+": "+refusal.What(), maxMessage))
 		return e
 	}
 	if r.err != nil {
@@ -40,16 +40,19 @@ func (r reply) failure(call request) *Error {
 	}
 	if r.broken != nil {
 		f = fault{foreign: true} // part of a fault could be taken for another one
-		e.Err = r.scrub.cleanError(r.broken)
+		e.Err = r.why(r.broken)
 	}
-	e.Code = r.scrub.clean(f.code, maxCode)
-	e.Message = r.scrub.clean(f.message, maxMessage)
+	e.Code = clean(f.code, maxCode)
+	e.Message = clean(f.message, maxMessage)
 	e.relayed, e.foreign = f.relayed, f.foreign
 	e.RequestID = r.header.Get("X-Request-Id")
 	if e.RequestID == "" {
 		e.RequestID = f.requestID
 	}
-	e.RequestID = r.scrub.clean(e.RequestID, maxRequestID)
+	e.RequestID = clean(e.RequestID, maxRequestID)
+	if r.withhold {
+		e.withhold(f, r.body, call.secrets)
+	}
 	e.RetryAfter = retryAfter(r.answer)
 	if e.RetryAfter == 0 && e.Class() == ClassThrottled {
 		e.RetryAfter = quotaIn(f.message).window
@@ -64,9 +67,18 @@ func (r reply) failure(call request) *Error {
 func (r reply) unclear(call request, why error) *Error {
 	e := r.failure(call)
 	if e.Code == "" {
-		e.Message, e.Err, e.class = "", r.scrub.cleanError(why), ClassUnclear
+		e.Message, e.Err, e.class = "", cleaned(why), ClassUnclear
 	}
 	return e
+}
+
+// why is the cause of an exchange without an answer that can be used. Before the first byte of the request was written, nothing
+// can have been repeated.
+func (r reply) why(err error) error {
+	if err == nil || !r.withhold || !r.begun {
+		return cleaned(err)
+	}
+	return &cleanError{text: silence(err), err: err}
 }
 
 // retryAfter reads the header, which holds seconds or a date. The cloud's dates are compared with its

@@ -21,8 +21,6 @@ type Server struct {
 	Locked    bool
 	// LockSource is who locked it: "ORDER", for instance.
 	LockSource string
-	// Fault is the cloud's word on why the server is in ERROR.
-	Fault string
 	// ChargingMode is "0" pay-per-use, "1" yearly/monthly, "2" spot.
 	ChargingMode string
 	// ResourceStatus is "normal" or "freeze" (metadata EcmResStatus).
@@ -96,7 +94,8 @@ func (s Server) Prepaid() bool { return s.ChargingMode == "1" }
 func (s Server) Frozen() bool { return strings.EqualFold(s.ResourceStatus, "freeze") }
 
 // serverJSON is what is read of a server. Its user data is left out on purpose: it can hold a hash of
-// the administrator's password. Of the metadata only the keys that decide something are read.
+// the administrator's password. So is the text of its fault: it may repeat a secret of whatever request made it. Of the metadata
+// only the keys that decide something are read.
 type serverJSON struct {
 	ID        text `json:"id"`
 	Name      text `json:"name"`
@@ -168,7 +167,6 @@ func (s serverJSON) server() Server {
 		Zone:           string(s.Zone),
 		Locked:         bool(s.Locked),
 		LockSource:     string(s.Metadata.value.LockSource),
-		Fault:          plainMessage(string(s.Fault.value.Message)),
 		ChargingMode:   string(s.Metadata.value.ChargingMode),
 		ResourceStatus: string(s.Metadata.value.ResourceStatus),
 		OSType:         string(s.Metadata.value.OSType),

@@ -41,6 +41,9 @@ type Change struct {
 	Deadline time.Duration `json:"deadline,omitempty"`
 }
 
+// HasSecrets is true when the change sends the cloud a secret: a password, or user data, which may hold some.
+func (c Change) HasSecrets() bool { return c.Login.PasswordFrom != "" || c.UserDataFrom != "" }
+
 // DefaultDeadline is how long a job may run before reimage stops waiting and judges the server
 // itself. Published durations reach 20 minutes; jobs beyond an hour need a human.
 const DefaultDeadline = time.Hour

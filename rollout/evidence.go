@@ -21,8 +21,6 @@ type Observation struct {
 	Status string `json:"status,omitempty"`
 	// TaskState is the operation under way, empty when there is none.
 	TaskState string `json:"task_state,omitempty"`
-	// Fault is the cloud's own word on why a server is in ERROR.
-	Fault string `json:"fault,omitempty"`
 	// Updated is when the cloud last worked on the server, in its own words. Nothing but another value counts.
 	Updated string `json:"updated,omitempty"`
 }
@@ -132,9 +130,6 @@ func (o Observation) state() string {
 	text := "status " + o.Status
 	if o.TaskState != "" {
 		text += ", task " + o.TaskState
-	}
-	if o.Fault != "" {
-		text += ": " + o.Fault
 	}
 	return text
 }

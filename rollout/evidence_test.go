@@ -88,13 +88,6 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestJudgeRepeatsTheCloudsWordOnAFailure(t *testing.T) {
-	failed := seen("ERROR", "", newImage, newDisk)
-	failed.Fault = "no valid host was found"
-	_, says := failed.Judge(rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}, newImage, true)
-	assert.Contains(t, says, "(status ERROR: no valid host was found)")
-}
-
 // TestForeign: a disk that no change between the two images leaves.
 func TestForeign(t *testing.T) {
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}

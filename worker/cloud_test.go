@@ -168,8 +168,8 @@ func TestProfileThatCannotBeUsed(t *testing.T) {
 		says  []string
 	}{
 		"project of a key":  {with(aKey, map[string]string{"OS_PROJECT_NAME": "nowhere"}), []string{`look up project "nowhere": `, noProject}},
-		"project of a user": {with(aUser, map[string]string{"OS_PROJECT_NAME": "nowhere"}), []string{userInNowhere, "The project of the scope does not exist", `(check that project "nowhere" is one of this cloud`}},
-		"password":          {with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}), []string{"The username or password is wrong", "(check the user, password and account)"}},
+		"project of a user": {with(aUser, map[string]string{"OS_PROJECT_NAME": "nowhere"}), []string{userInNowhere, "HTTP 401: the cloud's text is not kept", `(check that project "nowhere" is one of this cloud`}},
+		"password":          {with(aUser, map[string]string{"OS_PASSWORD": "not-the-password-of-anybody"}), []string{"HTTP 401: the cloud's text is not kept", "(check the user, password and account)"}},
 		"secret key":        {with(aKey, map[string]string{"HW_SECRET_KEY": "not-the-password-of-anybody"}), []string{"verify aksk signature fail", "(the secret key is not that of the access key"}},
 		"silence":           {with(aUser, map[string]string{"OS_AUTH_URL": nobody.URL}), []string{"get a token for user", strings.TrimPrefix(nobody.URL, "http://")}},
 	} {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/reimage/reimage/internal/spelling"
 )
 
 // What a fault can be aimed at: one of these, or "*" for all of them.
@@ -94,6 +96,7 @@ type Fault struct {
 	Status      int           // overrides the HTTP status of a fault that answers an error
 	Code        string        // overrides its code, or the job's error_code
 	Message     string        // overrides its text, or the job's fail_reason
+	Echo        string        // the name of a spelling (package spelling) in which that text goes on to repeat the body of the request
 }
 
 type faultPhase int
@@ -181,6 +184,9 @@ func (f Fault) validate() error {
 	if (f.Kind == Refuse || f.Kind == RefuseAfter) && f.Code == "" {
 		problem("kind %s needs a code", f.Kind)
 	}
+	if f.Echo != "" && spelling.Of(f.Echo) == nil {
+		problem("echo %q is not known; known are %s", f.Echo, list(spelling.Names()))
+	}
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
 		problem("status %d is not an HTTP status", f.Status)
 	}
@@ -224,6 +230,7 @@ type writtenFault struct {
 	Status      int       `json:"status,omitempty" yaml:"status"`
 	Code        string    `json:"code,omitempty" yaml:"code"`
 	Message     string    `json:"message,omitempty" yaml:"message"`
+	Echo        string    `json:"echo,omitempty" yaml:"echo"`
 }
 
 func (w writtenFault) fault() (Fault, error) {
@@ -232,6 +239,7 @@ func (w writtenFault) fault() (Fault, error) {
 	f := Fault{
 		Op: w.Op, Server: w.Server, Kind: w.Kind, Variant: w.Variant, After: w.After, Times: w.Times,
 		Probability: w.Probability, Delay: delay, RetryAfter: retryAfter, Status: w.Status, Code: w.Code, Message: w.Message,
+		Echo: w.Echo,
 	}
 	return f, errors.Join(errDelay, errRetry)
 }
@@ -258,6 +266,6 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(writtenFault{
 		Op: f.Op, Server: f.Server, Kind: f.Kind, Variant: f.Variant, After: f.After, Times: f.Times,
 		Probability: f.Probability, Delay: text(f.Delay), RetryAfter: text(f.RetryAfter), Status: f.Status, Code: f.Code,
-		Message: f.Message,
+		Message: f.Message, Echo: f.Echo,
 	})
 }

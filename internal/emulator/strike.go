@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/reimage/reimage/internal/spelling"
 )
 
 // A rule is a fault with its counters.
@@ -121,9 +124,17 @@ func (e *Emulator) firstDue(c *call, of func(FaultKind) bool) *Fault {
 		r.struck++
 		e.ledger.Faults[r.Kind]++
 		f := r.Fault
+		f.repeat(c)
 		return &f
 	}
 	return nil
+}
+
+// repeat has the text of the fault repeat what the call was sent with. In which spelling a service does that is a guess.
+func (f *Fault) repeat(c *call) {
+	if spell := spelling.Of(f.Echo); spell != nil {
+		f.Message = strings.TrimSpace(f.Message + " " + spell(string(c.body)))
+	}
 }
 
 func (e *Emulator) matches(f Fault, c *call) bool {
@@ -179,15 +190,18 @@ func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 
 // badGateway is the page that the gateway front end now and then sends.
 func badGateway(f Fault) answer {
-	status := http.StatusBadGateway
+	status, why := http.StatusBadGateway, "The backend server is unreachable."
 	if f.Status != 0 {
 		status = f.Status
+	}
+	if f.Echo != "" {
+		why = f.Message
 	}
 	return answer{
 		status: status,
 		header: http.Header{"Content-Type": {"text/html"}},
 		body: []byte("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n" +
-			"<p>The backend server is unreachable.</p>\r\n</body>\r\n</html>\r\n"),
+			"<p>" + why + "</p>\r\n</body>\r\n</html>\r\n"),
 	}
 }
 

@@ -57,7 +57,7 @@ func changesOf(planned rollout.PlannedServer, now rollout.InventoryServer) []str
 	changed(is.VolumeID != "" && is.VolumeID != was.VolumeID, "has another system disk: %s, not %s", is.VolumeID, was.VolumeID)
 	changed(is.ImageID != was.ImageID, "runs another image: %s, not %s", cmp.Or(is.ImageID, "none"), cmp.Or(was.ImageID, "none"))
 	changed(now.Observation.Rebuilding(), "gets a new system disk at this moment")
-	changed(now.Observation.Status == rollout.StatusError && planned.Status != rollout.StatusError, "is in ERROR now%s", prefixed(": ", now.Observation.Fault))
+	changed(now.Observation.Status == rollout.StatusError && planned.Status != rollout.StatusError, "is in ERROR now")
 	// No server with one of these is ever planned.
 	changed(now.Locked, "is locked now%s", prefixed(" by ", now.LockedBy))
 	changed(now.Spot, "is a spot server now")

@@ -182,7 +182,7 @@ func (p *planner) objections(s rollout.InventoryServer) []objection {
 	case !seen.Idle() || s.HeldBy != "":
 		object(true, busy, fmt.Sprintf(" (status %s%s%s)", seen.Status, prefixed(", task ", seen.TaskState), prefixed(", ", s.HeldBy)))
 	case seen.Status == rollout.StatusError:
-		object(true, failed, prefixed(": ", seen.Fault))
+		object(true, failed, "")
 	case seen.Status == rollout.StatusShutoff:
 		object(true, stopped, "")
 	case seen.Status != rollout.StatusActive:

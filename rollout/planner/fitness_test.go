@@ -151,9 +151,7 @@ func TestStateRules(t *testing.T) {
 		"there":   func(s *rollout.InventoryServer) { s.Observation.ImageID = strings.ToUpper(noble) },
 		"stopped": func(s *rollout.InventoryServer) { s.Observation.Status = rollout.StatusShutoff },
 		"locked":  func(s *rollout.InventoryServer) { s.Locked, s.LockedBy = true, "ORDER" },
-		"error": func(s *rollout.InventoryServer) {
-			s.Observation.Status, s.Observation.Fault = rollout.StatusError, "no host"
-		},
+		"error":   func(s *rollout.InventoryServer) { s.Observation.Status = rollout.StatusError },
 		"locked, in ERROR": func(s *rollout.InventoryServer) {
 			s.Locked, s.Observation.Status = true, rollout.StatusError
 		},
@@ -183,8 +181,8 @@ func TestStateRules(t *testing.T) {
 		{"stopped", spec.States{Stopped: spec.RuleRefuse}, refused, "1 stopped server: web-02; start first, or say servers.stopped: change or skip"},
 		{"locked", spec.States{}, refused, "1 locked server: web-02 by ORDER; unlock first, reimage never does, or say servers.locked: skip"},
 		{"locked", spec.States{Locked: spec.RuleSkip}, skipped, "is locked by ORDER"},
-		{"error", spec.States{}, refused, "1 server in ERROR: web-02: no host; look what happened"},
-		{"error", spec.States{Error: spec.RuleSkip}, skipped, "is in ERROR: no host"},
+		{"error", spec.States{}, refused, "1 server in ERROR: web-02; look what happened"},
+		{"error", spec.States{Error: spec.RuleSkip}, skipped, "is in ERROR"},
 		{"error", spec.States{Error: spec.RuleChange}, changed, ""},
 		{"locked, in ERROR", spec.States{Locked: spec.RuleSkip}, skipped, "is locked"},
 		{"locked, in ERROR", spec.States{Locked: spec.RuleSkip, Error: spec.RuleSkip}, skipped, "is locked; is in ERROR"},

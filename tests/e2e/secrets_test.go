@@ -1,8 +1,7 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/base64"
+	"fmt"
 	"os"
 	"testing"
 
@@ -10,43 +9,64 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/workflows"
 )
 
-// TestSecretsStayWithTheWorker plants a password, user data and the worker's own key, lets changes
-// succeed and fail, and then reads Temporal's database byte by byte.
+// TestSecretsStayWithTheWorker plants a password and user data, and has a cloud repeat both in every spelling: in refusals, in pages of
+// its gateway and in the reasons of its jobs. Then it looks for them in the report, in the worker's log and in Temporal's
+// database.
 func TestSecretsStayWithTheWorker(t *testing.T) {
 	t.Parallel()
 	const (
-		password  = "Pl4nted-Passw0rd"
-		userData  = "#cloud-config\n# planted-user-data-marker\n"
-		secretKey = emulator.DefaultSecretKey
+		password = "Pl4nted-Passw0rd"
+		marker   = "planted-user-data-marker"
 	)
-	lab := machine.NewLab(t, emulator.Options{Faults: []emulator.Fault{
-		// Refusals are the likeliest way for a secret to come back in somebody's words.
-		{Op: "changeos", Kind: "refuse", Status: 400, Code: "Ecs.0005", Message: "adminpass " + password + " is bad", Times: 1},
-	}})
-	lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": password})
-	lab.Secret("cloud-config", userData)
-	server := lab.Server("SHUTOFF")
-	image := lab.OtherImage(server).ID
-
-	refused := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}))
-	require.Equal(t, rollout.FailedIntact, refused.End, refused.Reason)
-	assert.NotContains(t, refused.Reason, password)
-	withPassword := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}))
-	require.Equal(t, rollout.Done, withPassword.End, withPassword.Reason)
-	withUserData := lab.Result(lab.Start(server.ID, rollout.Change{ImageID: image, UserDataFrom: "file:cloud-config", EvenIfSameImage: true}))
-	require.Equal(t, rollout.Done, withUserData.End, withUserData.Reason)
-
-	database := readDatabase(t)
-	assert.Contains(t, string(database), server.ID, "the search finds what is there")
-	assert.Contains(t, string(database), "env:REIMAGE_SECRET_ROOT_PASSWORD", "references are there")
-	for what, secret := range map[string]string{
-		"the password": password, "the user data": "planted-user-data-marker", "the user data in base64": base64.StdEncoding.EncodeToString([]byte(userData)),
-		"the worker's secret key": secretKey,
+	kinds := []emulator.Fault{
+		{Kind: emulator.Refuse, Status: 400, Code: "Ecs.0005"}, {Kind: emulator.JobFail}, {Kind: emulator.JobFail, Variant: emulator.VariantChanged},
+		{Kind: emulator.BadGatewayAfter},
+	}
+	var fleet []emulator.Server
+	for i := range spelling.Names() {
+		fleet = append(fleet, emulator.Server{Name: fmt.Sprintf("server-%02d", i), Status: "SHUTOFF"})
+	}
+	for what, change := range map[string]rollout.Change{
+		"password":  {Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}},
+		"user-data": {UserDataFrom: "file:cloud-config"},
 	} {
-		assert.False(t, bytes.Contains(database, []byte(secret)), "%s is in Temporal's database", what)
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			lab := machine.NewLab(t, emulator.Options{Fleet: fleet})
+			lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": password})
+			lab.Secret("cloud-config", "#cloud-config\n# "+marker+"\n")
+			for i, name := range spelling.Names() {
+				fault := kinds[i%len(kinds)]
+				fault.Op, fault.Server, fault.Echo = emulator.OpChangeOS, fleet[i].Name, name
+				require.NoError(t, lab.Cloud.AddFault(fault))
+			}
+			plan := lab.Plan("secrets-"+what, len(fleet), len(fleet))
+			plan.Budget.Count = new(len(fleet))
+			change.ImageID = plan.Change.ImageID
+			plan.Change = change
+			require.NoError(t, plan.Seal())
+			result := lab.Rolled(lab.Roll(workflows.RolloutInput{Plan: plan}))
+			require.Equal(t, rollout.CompletedWithFailures, result.End)
+			assert.Positive(t, result.Counts.Done, "those whose answer was a page")
+
+			report := machine.CLI(t, "report", plan.Name).Out + machine.CLI(t, "report", plan.Name, "--format", "json").Out
+			assert.Contains(t, report, "a parameter of the request is invalid; the cloud's text is not kept")
+			assert.Contains(t, report, "the system disk could not be created; the cloud's text is not kept")
+			database := string(readDatabase(t))
+			assert.Contains(t, database, lab.Cloud.Servers()[0].ID, "the search finds what is there")
+			assert.Contains(t, database, string(change.Login.PasswordFrom+change.UserDataFrom), "references are there")
+			for where, text := range map[string]string{"report": report, "worker's log": lab.Logs(), "database": database} {
+				for _, secret := range []string{password, marker, emulator.DefaultSecretKey} {
+					form, found := spelling.In(text, secret)
+					assert.False(t, found, "the %s holds %s (%s)", where, secret, form)
+				}
+			}
+		})
 	}
 }
 

@@ -98,6 +98,7 @@ func (a *attempt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 			timer.Stop()
 			if r.alive {
 				a.flush()
+				a.world.scan(a.activity, r.result, r.err)
 				return r.result, r.err
 			}
 			done = nil // it died with the process

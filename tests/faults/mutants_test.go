@@ -108,6 +108,9 @@ func mutants() []mutant {
 		{"a retry is not carried out", faults.NoCause, commands, `server.State == rollout.Ended {`, `server.Accepted {`},
 		{"a rollback takes nobody back", faults.NoCause, admit, `return s.State == rollout.Ended && !s.asBefore() && ours`, `return s.Down && !s.asBefore() && ours`},
 		{"no start is put on record", faults.Record, admit, `s.StartedAt, s.EndedAt = e.state.Now, time.Time{}`, `s.StartedAt, s.EndedAt = time.Time{}, time.Time{}`},
+		// Secrets stay with the worker.
+		{"the text of a refusal is kept", faults.Leak, "ecs/withhold.go", `return c.withoutText || call.private || carriesToken(req)`, `return call.private && req == nil`},
+		{"the text of a job is kept", faults.Leak, "activities/profiles.go", `if change.HasSecrets() {`, `if change.ImageID == "" {`},
 		// Leaves servers as asked.
 		{
 			"power is never given back, and the report says so", faults.Power, changeOS, "\tc.enter(ctx, StepLeave)\n",

@@ -30,6 +30,8 @@ type Account struct {
 	Touched map[string][]Touch
 	// GaveUp is true when the operator could not help any more, and aborted.
 	GaveUp bool
+	// Leaks are the texts that activities told Temporal and that hold the secret of the change.
+	Leaks []string
 }
 
 // Kind is what a violation is about.
@@ -47,6 +49,7 @@ const (
 	Power   Kind = "its power is wrong" // and nobody said so
 	Record  Kind = "wrong record"       // of times, attempts, slots
 	NoCause Kind = "without a cause"    // worse than done, though nothing was in the way
+	Leak    Kind = "tells a secret"     // in a result, an error or a heartbeat
 	Stuck   Kind = "stuck"
 )
 
@@ -60,6 +63,9 @@ func (a Account) Violations() []string {
 	}
 	if p := a.Progress; p.Phase != rollout.PhaseEnded {
 		v.add(Stuck, "the rollout is %s: %s", p.Phase, p.Why)
+	}
+	for _, leak := range a.Leaks {
+		v.add(Leak, "%s", leak)
 	}
 	if a.GaveUp {
 		v.add(Stuck, "nothing that the operator did helped, but to abort")

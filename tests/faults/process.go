@@ -47,8 +47,22 @@ func newProcess(w *world) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.acts = &activities.Activities{Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{p.world}}
+	p.acts = &activities.Activities{
+		Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{p.world},
+		Secrets: activities.Secrets{LookupEnv: p.lookupEnv},
+	}
 	return p, nil
+}
+
+// rootPassword is what every change of a campaign sends, by a reference. No result, error or heartbeat may tell it.
+const (
+	rootPassword     = "Pl4nted-Passw0rd"
+	rootPasswordName = "REIMAGE_SECRET_ROOT_PASSWORD"
+)
+
+// lookupEnv is the environment of the process.
+func (p *process) lookupEnv(name string) (string, bool) {
+	return rootPassword, name == rootPasswordName
 }
 
 // credentials are those of every process of the schedule.

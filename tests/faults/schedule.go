@@ -8,6 +8,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -112,7 +113,18 @@ func NewSchedule(seed uint64) Schedule {
 	}
 	shape := d.shape(len(s.Cloud.Fleet), s.Cloud.Edition.StoppedOnly)
 	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
+	echo(s.Cloud.Faults, seed)
 	return s
+}
+
+// echo has whatever the cloud writes about a change repeat what it was sent, each time in another spelling.
+func echo(faults []emulator.Fault, seed uint64) {
+	names := spelling.Names()
+	for i := range faults {
+		if faults[i].Op == emulator.OpChangeOS || faults[i].Op == emulator.OpAny {
+			faults[i].Echo = names[(seed+uint64(i))%uint64(len(names))]
+		}
+	}
 }
 
 type draw struct{ *rand.Rand }
@@ -400,8 +412,11 @@ func (d draw) caps(names ...string) (all []rollout.GroupCap) {
 func planFor(cloud *emulator.Emulator, s shape) rollout.Plan {
 	plan := rollout.Plan{
 		Version: rollout.PlanVersion, Name: "campaign", Project: emulator.DefaultProjectID, MadeAt: cloud.Now(), ImageName: emulator.TargetImageName,
-		Change: rollout.Change{Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power, WithStopServer: s.platformStop},
-		Waves:  slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight, Zones: s.zones, Groups: s.groups}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
+		Change: rollout.Change{
+			Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power, WithStopServer: s.platformStop,
+			Login: rollout.Login{PasswordFrom: "env:" + rootPasswordName},
+		},
+		Waves: slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight, Zones: s.zones, Groups: s.groups}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
 	}
 	for _, image := range cloud.Images() {
 		if image.Name == emulator.TargetImageName {

@@ -3,6 +3,7 @@ package faults
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -25,6 +26,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
+	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -65,6 +67,7 @@ type world struct {
 	over      bool
 	timers    []*time.Timer
 	story     []Event
+	leaks     []string // what was told of the secret
 	outcome   Outcome
 }
 
@@ -229,7 +232,7 @@ func (w *world) judge() error {
 	}
 	w.mu.Lock() // an attempt that was given up may have told of its end only now
 	story, noticed := slices.Clone(w.story), maps.Clone(w.noticed)
-	touched := maps.Clone(w.touched)
+	touched, leaks := maps.Clone(w.touched), slices.Clone(w.leaks)
 	o.Deeds = maps.Clone(w.deeds)
 	w.mu.Unlock()
 	for _, e := range story {
@@ -239,7 +242,7 @@ func (w *world) judge() error {
 	}
 	a := Account{
 		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
-		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: blows > 0, GaveUp: w.operator.gaveUp,
+		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: blows > 0, GaveUp: w.operator.gaveUp, Leaks: leaks,
 	}
 	var page workflows.ServersAnswer
 	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
@@ -397,7 +400,27 @@ func (w *world) scheduled(key string) time.Time {
 	return w.asked[key]
 }
 
+// scan looks for the secret in what an attempt tells Temporal.
+func (w *world) scan(what string, told ...any) {
+	for _, one := range told {
+		text, err := json.Marshal(one)
+		if failure, ok := one.(error); ok {
+			text, err = []byte(failure.Error()), nil
+		}
+		name, found := spelling.In(string(text), rootPassword)
+		if err == nil && !found {
+			continue
+		}
+		w.mu.Lock()
+		w.leaks = append(w.leaks, fmt.Sprintf("%s (%s): %s", what, name, text))
+		w.mu.Unlock()
+	}
+}
+
 func (w *world) beat(key string, details *commonpb.Payloads) {
+	for _, payload := range details.GetPayloads() {
+		w.scan("a heartbeat", string(payload.GetData()))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.beats[key] = details

@@ -33,6 +33,7 @@ type Lab struct {
 	URL   string
 	Queue string
 	Dir   string // the workers' secrets folder
+	logs  []*lockedBuffer
 }
 
 // Speed is how much faster than time the cloud of a test runs: a change takes two to four seconds.
@@ -86,6 +87,7 @@ func (l *Lab) TryWorker(env map[string]string) (*stack.Worker, error) {
 	all["REIMAGE_TASK_QUEUE"], all["REIMAGE_SECRETS_DIR"] = l.Queue, l.Dir
 	maps.Copy(all, env)
 	log := &lockedBuffer{}
+	l.logs = append(l.logs, log)
 	w, err := stack.StartWorker(l.T.Context(), stack.WorkerOptions{
 		Path: filepath.Join(l.bin, "reimage-worker"), Address: l.Temporal.Address, Dir: l.T.TempDir(), Env: all, Log: log,
 	})
@@ -102,6 +104,15 @@ func (l *Lab) TryWorker(env map[string]string) (*stack.Worker, error) {
 	}
 	l.T.Cleanup(func() { _ = w.Stop() }) // it may have been killed by the test
 	return w, nil
+}
+
+// Logs is what all workers have logged so far.
+func (l *Lab) Logs() string {
+	var all strings.Builder
+	for _, log := range l.logs {
+		all.WriteString(log.String())
+	}
+	return all.String()
 }
 
 // Secret puts a file into the workers' secrets folder.

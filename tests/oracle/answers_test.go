@@ -263,7 +263,7 @@ func TestSecretsInPrint(t *testing.T) {
 		assert.NotContains(t, text, password)
 		assert.NotContains(t, text, a.secret)
 	}
-	assert.Contains(t, outcome.Err.Error(), "bad password [redacted]")
+	assert.Contains(t, outcome.Err.Error(), "HTTP 400 Ecs.0011: the password is too weak; the cloud's text is not kept")
 }
 
 // TestNestedWithoutEnd: ours reads to a depth of 32, far below which no fault was ever seen; the SDK reads on. The status is the
