@@ -81,9 +81,10 @@ func TestRequestRefusedByOurOwnRules(t *testing.T) {
 		{"password of a line break", func(c *rollout.Change) { c.Login.PasswordFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "password from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
 		{"user data of a line break", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_LINE_BREAK" }, "user data from env:REIMAGE_SECRET_LINE_BREAK: it is empty"},
 		{"binary user data", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_BINARY" }, "user data from env:REIMAGE_SECRET_BINARY: it must be text"},
+		{"half a gzip", func(c *rollout.Change) { c.UserDataFrom = "env:REIMAGE_SECRET_HALF" }, "user data from env:REIMAGE_SECRET_HALF: it is gzip that does not unpack"},
 	}
 	secrets := map[string]string{
-		"REIMAGE_SECRET_WEAK": "pass7", "REIMAGE_SECRET_LONG": strings.Repeat("x", 32<<10+1), "REIMAGE_SECRET_BINARY": "\x1f\x8b\x00pass7",
+		"REIMAGE_SECRET_WEAK": "pass7", "REIMAGE_SECRET_LONG": strings.Repeat("x", 32<<10+1), "REIMAGE_SECRET_BINARY": "\x00pass7", "REIMAGE_SECRET_HALF": "\x1f\x8b\x00pass7",
 		"REIMAGE_SECRET_EMPTY": "", "REIMAGE_SECRET_LINE_BREAK": "\r\n",
 	}
 	for _, test := range tests {

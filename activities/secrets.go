@@ -23,8 +23,9 @@ type Secrets struct {
 	LookupEnv func(name string) (string, bool)
 }
 
-// maxSecretBytes is above the largest thing a secret can be: 32 KB of user data.
-const maxSecretBytes = 64 << 10
+// maxSecretBytes is far above the largest thing a secret can be, 32 KB of user data: of what is too large, the request's
+// rules say whether gzip makes it small enough.
+const maxSecretBytes = 1 << 20
 
 // Resolve reads the secret. The empty reference gives the empty secret, and no other does: what was asked
 // for is never left out in silence. Errors name the reference and never what was read.

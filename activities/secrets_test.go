@@ -26,8 +26,8 @@ func secretsIn(t *testing.T) activities.Secrets {
 	write(filepath.Join(dir, "root"), plantedPassword)
 	write(filepath.Join(dir, "web", "cloud-config"), plantedUserData)
 	write(filepath.Join(dir, "empty"), "")
-	write(filepath.Join(dir, "largest"), strings.Repeat("x", 64<<10))
-	write(filepath.Join(dir, "too-large"), plantedPassword+strings.Repeat("x", 64<<10))
+	write(filepath.Join(dir, "largest"), strings.Repeat("x", 1<<20))
+	write(filepath.Join(dir, "too-large"), plantedPassword+strings.Repeat("x", 1<<20))
 	write(filepath.Join(above, "outside"), plantedPassword)
 	write(filepath.Join(above, "secrets-of-others", "root"), plantedPassword)
 	for link, target := range map[string]string{
@@ -67,7 +67,7 @@ func TestSecretsResolve(t *testing.T) {
 		"file:web/cloud-config":            plantedUserData,
 		"file:web/../root":                 plantedPassword,
 		"file:link-in":                     plantedPassword,
-		"file:largest":                     strings.Repeat("x", 64<<10),
+		"file:largest":                     strings.Repeat("x", 1<<20),
 		rollout.SecretRef("file:" + filepath.Join(secrets.Dir, "web", "cloud-config")): plantedUserData,
 	} {
 		got, err := secrets.Resolve(ref)
@@ -88,7 +88,7 @@ func TestSecretsOutOfReach(t *testing.T) {
 		"file:not-there":                "does not hold it",
 		"file:blank":                    "it is empty on the worker",
 		"file:empty":                    "it is empty on the worker",
-		"file:too-large":                "it is larger than 64 KB",
+		"file:too-large":                "it is larger than 1024 KB",
 		"file:web":                      "file:web",
 		"file:.":                        "file:.",
 		"file:../outside":               "it lies outside the worker's secrets folder",

@@ -25,7 +25,7 @@ type ChangeOSRequest struct {
 	KeyName, UserID string
 	// AdminPass is the password of root or Administrator.
 	AdminPass Secret
-	// UserData is the plain text for Cloud-Init, at most 32 KB. The client encodes it.
+	// UserData is for Cloud-Init: text, or text packed with gzip, at most 32 KB. The client encodes it in base64.
 	UserData Secret
 	// BYOL uses the licence that comes with the image.
 	BYOL bool

@@ -3,8 +3,6 @@ package ecs
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 )
 
 const (
@@ -64,10 +62,10 @@ func (v *violations) login(r ChangeOSRequest) {
 func (v *violations) userData(r ChangeOSRequest) {
 	data := r.UserData.Reveal()
 	if len(data) > maxUserData {
-		v.add("UserData", "has %d bytes and at most %d are allowed", len(data), maxUserData)
+		v.add("UserData", "has %d bytes and at most %d are allowed: %s", len(data), maxUserData, packingAdvice(data))
 	}
-	if !utf8.ValidString(data) || strings.ContainsRune(data, 0) {
-		v.add("UserData", "must be text: UTF-8 without NUL")
+	if _, err := UserDataText(r.UserData); err != nil {
+		v.add("UserData", "%s", err)
 	}
 	if data != "" && r.version() == APIv1 {
 		v.add("UserData", "needs API v2: images of v1 have nothing that would read it")

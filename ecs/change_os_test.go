@@ -53,7 +53,7 @@ func TestChangeOSRules(t *testing.T) {
 		"password and user data":  {ecs.ChangeOSRequest{ImageID: imageID, AdminPass: pass, UserData: data}, []string{"AdminPass"}},
 		"user data with v1":       {ecs.ChangeOSRequest{API: ecs.APIv1, ImageID: imageID, UserData: data}, []string{"UserData"}},
 		"user data too large":     {ecs.ChangeOSRequest{ImageID: imageID, UserData: ecs.NewSecret(strings.Repeat("x", 32<<10+1))}, []string{"UserData"}},
-		"gzip":                    {ecs.ChangeOSRequest{ImageID: imageID, UserData: ecs.NewSecret("\x1f\x8b\x08")}, []string{"UserData"}},
+		"half a gzip":             {ecs.ChangeOSRequest{ImageID: imageID, UserData: ecs.NewSecret("\x1f\x8b\x08")}, []string{"UserData"}},
 		"NUL":                     {ecs.ChangeOSRequest{ImageID: imageID, UserData: ecs.NewSecret("a\x00b")}, []string{"UserData"}},
 		"encrypted without a key": {ecs.ChangeOSRequest{ImageID: imageID, Encrypted: &yes}, []string{"CMKID"}},
 		"key for a plain disk":    {ecs.ChangeOSRequest{ImageID: imageID, Encrypted: &no, CMKID: keyID}, []string{"CMKID"}},

@@ -15,7 +15,7 @@ type Change struct {
 	API API `json:"api,omitempty"`
 	// Login is how the new system is entered. The zero value keeps the credentials of the image.
 	Login Login `json:"login,omitzero"`
-	// UserDataFrom names the Cloud-Init user data (at most 32 KB of text, v2 only).
+	// UserDataFrom names the Cloud-Init user data (at most 32 KB of text or gzip, v2 only).
 	UserDataFrom SecretRef `json:"user_data_from,omitempty"`
 	// UserDataDigest pins the content behind UserDataFrom: another content is refused. Empty takes any. Only a worker can
 	// compute it (docs/configuration.md#pinned-user-data).

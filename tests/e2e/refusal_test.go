@@ -46,7 +46,8 @@ func TestRefusals(t *testing.T) {
 	lab.StartWorker(map[string]string{"REIMAGE_SECRET_WEAK": "weak", "REIMAGE_SECRET_STRONG": "Xk7-planted-Pw"})
 	lab.Secret("large", strings.Repeat("x", 33<<10))
 	lab.Secret("blank", "\n")
-	lab.Secret("binary", "\x1f\x8b\x00binary")
+	lab.Secret("binary", "\x00binary")
+	lab.Secret("half", "\x1f\x8b\x00half")
 	ids := map[string]string{}
 	for _, server := range lab.Cloud.Servers() {
 		ids[server.Name] = server.ID
@@ -75,8 +76,9 @@ func TestRefusals(t *testing.T) {
 		{"the worker's own key", ids["fine"], goodImage, []string{"--user-data-from", "env:HUAWEICLOUD_SDK_SK"}, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
 		{"a password file that is blank", ids["fine"], goodImage, []string{"--password-from", "file:blank"}, []string{"file:blank", "it is empty on the worker"}},
 		{"outside the folder", ids["fine"], goodImage, []string{"--user-data-from", "file:/etc/passwd"}, []string{"outside"}},
-		{"user data too large", ids["fine"], goodImage, []string{"--user-data-from", "file:large"}, []string{"32"}},
+		{"user data too large", ids["fine"], goodImage, []string{"--user-data-from", "file:large"}, []string{"has 33792 bytes and at most 32768", "gzip is accepted"}},
 		{"user data not text", ids["fine"], goodImage, []string{"--user-data-from", "file:binary"}, []string{"text"}},
+		{"user data that does not unpack", ids["fine"], goodImage, []string{"--user-data-from", "file:half"}, []string{"gzip that does not unpack"}},
 		{"user data with v1", ids["fine"], goodImage, []string{"--api", "v1", "--user-data-from", "file:large"}, []string{"v2"}},
 		{"malformed ids", "web-07", "ubuntu", nil, []string{`server id "web-07" is not a UUID`, `image id "ubuntu" is not a UUID`}},
 	}
