@@ -61,11 +61,7 @@ func (g *gathering) secretDrift(change rollout.Change) []rollout.Drift {
 	if change.UserDataFrom != "" && change.UserDataDigest == "" {
 		return []rollout.Drift{{Name: secretsDrift, What: fmt.Sprintf("the plan does not pin the user data from %s: an older worker made it", change.UserDataFrom)}}
 	}
-	var image rollout.InventoryImage // the planner says if it is gone
-	if len(g.Images) > 0 {
-		image = g.Images[0]
-	}
-	_, err := g.requestFor(g.Inventory.Project, change, image)
+	_, err := g.requestFor(g.Inventory.Project, change, imageByID(g.Images, change.ImageID)) // the planner says if it is gone
 	if err == nil {
 		return nil
 	}

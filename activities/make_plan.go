@@ -69,7 +69,7 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		return MakePlanResult{Problems: slices.Concat(g.lacks, g.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
 	}
 	if problem == nil {
-		if err := g.pinUserData(plan.Change); err != nil {
+		if err := g.userData(plan.Change); err != nil {
 			return MakePlanResult{}, err
 		}
 	}
@@ -175,11 +175,7 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 func (s site) secretProblems(doc spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
 	var err error
 	if plan.Change.Validate() == nil {
-		var image rollout.InventoryImage
-		if at := slices.IndexFunc(images, func(i rollout.InventoryImage) bool { return i.ID == plan.Change.ImageID }); at >= 0 {
-			image = images[at]
-		}
-		_, err = s.requestFor(s.Cloud.ProjectID(), plan.Change, image)
+		_, err = s.requestFor(s.Cloud.ProjectID(), plan.Change, imageByID(images, plan.Change.ImageID))
 	} else {
 		_, _, err = s.resolve(doc.Login.PasswordFrom, doc.UserDataFrom)
 	}
@@ -189,12 +185,22 @@ func (s site) secretProblems(doc spec.Spec, plan rollout.Plan, images []rollout.
 	return strings.Split(err.Error(), "\n")
 }
 
-// pinUserData computes the digest that the plan holds. What is wrong with the reference, secretProblems finds.
-func (g *gathering) pinUserData(change rollout.Change) error {
+// imageByID is the zero image when there is none.
+func imageByID(images []rollout.InventoryImage, id string) rollout.InventoryImage {
+	at := slices.IndexFunc(images, func(i rollout.InventoryImage) bool { return i.ID == id })
+	if at < 0 {
+		return rollout.InventoryImage{}
+	}
+	return images[at]
+}
+
+// userData reads what the plan says of the user data. What is wrong with the reference, secretProblems finds.
+func (g *gathering) userData(change rollout.Change) error {
 	userData, err := g.Secrets.Resolve(change.UserDataFrom)
 	if err != nil || userData.Empty() {
 		return nil
 	}
+	g.UserData.Warnings = userDataWarnings(change.UserDataFrom, userData, imageByID(g.Images, change.ImageID))
 	g.UserData.Digest, err = g.pins.digest(g.Inventory.Project, change.UserDataFrom, userData)
 	return err
 }

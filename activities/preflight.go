@@ -106,6 +106,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		} else if err := check.pin(a, request.UserData); err != nil {
 			return PreflightResult{}, err
 		}
+		check.result.Notes = append(check.result.Notes, userDataWarnings(in.Change.UserDataFrom, request.UserData, inventoryImage(image))...)
 		if check.result.Before.Exists {
 			if err := s.compareImages(ctx, &check, image, server); err != nil {
 				return PreflightResult{}, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/userdata"
 )
 
 // pinRounds is the cost of one digest, about a third of a second of a processor, and so of one guess: plans and
@@ -49,6 +50,24 @@ func (p *pins) digest(project string, from rollout.SecretRef, userData ecs.Secre
 	}
 	p.known[key] = hex.EncodeToString(slow)
 	return p.known[key], nil
+}
+
+// userDataWarnings say why the servers would not read the user data. What the cloud would not take, the request's rules
+// refuse.
+func userDataWarnings(from rollout.SecretRef, userData ecs.Secret, image rollout.InventoryImage) []string {
+	document, err := ecs.UserDataText(userData)
+	if err != nil || document == "" {
+		return nil
+	}
+	reader := userdata.CloudInit
+	if image.OSType == rollout.Windows {
+		reader = userdata.CloudbaseInit
+	}
+	warnings := userdata.Warnings(document, reader)
+	for i, what := range warnings {
+		warnings[i] = fmt.Sprintf("user data from %s %s", from, what)
+	}
+	return warnings
 }
 
 // checkPin refuses user data that is not what a plan or an earlier look at the server has pinned. A change without a

@@ -1,10 +1,14 @@
 package activities_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -118,5 +122,67 @@ func TestEveryReasonBesideAnotherContent(t *testing.T) {
 		refusals := strings.Join(l.preflight(in).result.Refusals, "\n")
 		assert.Contains(l, refusals, "it has 32769 bytes")
 		assert.Contains(l, refusals, "its content is not what was planned (digest 00000000")
+	})
+}
+
+// TestUserDataThatNothingReads: plan and look say what the user data looks like, by the reader of the image.
+func TestUserDataThatNothingReads(t *testing.T) {
+	encoded := base64.StdEncoding.EncodeToString([]byte(plantedUserData))
+	const says = "user data from " + userDataRef + " looks like base64 of a cloud-config"
+	inLab(t, fleetSized(12), func(l *lab) {
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": encoded})
+		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef }))
+		warnings := strings.Join(plan.Warnings, "\n")
+		assert.Contains(l, warnings, says)
+		l.showsNoSecret("the plan", warnings)
+
+		in := l.question()
+		in.Change.UserDataFrom = userDataRef
+		looked := l.preflight(in)
+		require.NoError(l, looked.err)
+		assert.Empty(l, looked.result.Refusals, "it is a warning: images may have another reader")
+		assert.Contains(l, strings.Join(looked.result.Notes, "\n"), says)
+
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": plantedUserData})
+		assert.NotContains(l, strings.Join(l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })).Warnings, "\n"), "user data from")
+		assert.Empty(l, l.preflight(in).result.Notes)
+	})
+	inLab(t, gallery(), func(l *lab) {
+		in := l.question()
+		in.Change.ImageID, in.Change.UserDataFrom = imageNamed("windows"), userDataRef
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": "#!/bin/sh\necho planted-user-data-7531\n"})
+		notes := strings.Join(l.preflight(in).result.Notes, "\n")
+		assert.Contains(l, notes, "user data from "+userDataRef+" is a script for a shell of Linux, and the image is a Windows image")
+	})
+}
+
+// TestPackedUserData reaches the cloud as it is, encoded once, and is held against the same rules as text.
+func TestPackedUserData(t *testing.T) {
+	packed := func(text string) string {
+		var out bytes.Buffer
+		writer := gzip.NewWriter(&out)
+		_, err := writer.Write([]byte(text))
+		require.NoError(t, err)
+		require.NoError(t, writer.Close())
+		return out.String()
+	}
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		in.Change.UserDataFrom = userDataRef
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": packed("runcmd: [echo planted-user-data-7531]\n")})
+		looked := l.preflight(in)
+		require.NoError(l, looked.err)
+		assert.Contains(l, strings.Join(looked.result.Notes, "\n"), "is YAML without a header")
+
+		data := packed(plantedUserData)
+		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": data})
+		looked = l.preflight(in)
+		require.NoError(l, looked.err)
+		assert.Empty(l, looked.result.Notes)
+		require.NoError(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
+		time.Sleep(time.Hour)
+		after, _ := l.cloud.Server(l.server.ID)
+		sum := sha256.Sum256([]byte(data))
+		assert.Equal(l, hex.EncodeToString(sum[:]), after.UserDataSHA256)
 	})
 }

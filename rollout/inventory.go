@@ -24,6 +24,8 @@ type Inventory struct {
 type InventoryUserData struct {
 	// Digest pins the content (Change.UserDataDigest).
 	Digest string `json:"digest,omitempty"`
+	// Warnings say why the image would not read it, with the reference and without the content.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // MayComeRemedy is what to do about a server with an earlier change that may still come. The id of the server follows.

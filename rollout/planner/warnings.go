@@ -93,6 +93,9 @@ func (p *planner) warnOfChange() {
 	for _, doubt := range p.image.Doubts(p.plan.Change) {
 		p.warning("%s", doubt)
 	}
+	for _, warning := range p.userData.Warnings {
+		p.warning("%s", warning)
+	}
 	gone := p.chosenWhere(func(s rollout.InventoryServer) bool { return s.Observation.ImageID != "" && p.imageOf(s).ID == "" })
 	if len(gone) > 0 {
 		p.warning("the present image of %s is gone, so firmware and architecture were not compared: %s", rollout.Count(len(gone), "server"), p.names(gone))

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -89,5 +90,24 @@ func TestUserDataEditedBeforeTheConsent(t *testing.T) {
 	assert.Equal(t, 1, ran.Code)
 	assert.Contains(t, ran.ErrOut, "was not changed")
 	assert.Contains(t, ran.Out+ran.ErrOut, "user data from file:cloud-config: its content is not what was planned")
+	requireNothingWritten(t, lab)
+}
+
+// TestUserDataThatNothingReads: every command that shows what will be done warns of it, before the consent.
+func TestUserDataThatNothingReads(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 2})
+	lab.StartWorker(nil)
+	lab.Secret("cloud-config", base64.StdEncoding.EncodeToString([]byte("#cloud-config\nruncmd: []\n")))
+	document, planFile := writeRollout(t, lab, "unread")
+	server := lab.Cloud.Servers()[0]
+	for _, args := range [][]string{
+		{"plan", "-f", document, "-o", planFile},
+		{"apply", planFile},
+		{"server", server.ID, "--image", lab.OtherImage(server).ID, "--user-data-from", "file:cloud-config"},
+	} {
+		ran := machine.CLI(t, append(args, "--task-queue", lab.Queue)...)
+		assert.Contains(t, ran.Out+ran.ErrOut, "user data from file:cloud-config looks like base64 of a cloud-config", args[0])
+	}
 	requireNothingWritten(t, lab)
 }
