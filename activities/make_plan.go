@@ -201,6 +201,6 @@ func (g *gathering) userData(change rollout.Change) error {
 		return nil
 	}
 	g.UserData.Warnings = userDataWarnings(change.UserDataFrom, userData, imageByID(g.Images, change.ImageID))
-	g.UserData.Digest, err = g.pins.digest(g.Inventory.Project, change.UserDataFrom, userData)
+	g.UserData.Digest, err = g.userDataDigest(g.Inventory.Project, change.UserDataFrom, userData)
 	return err
 }

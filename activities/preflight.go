@@ -304,7 +304,7 @@ func (p *preflight) prepaid(image ecs.Image, edition rollout.Edition) {
 // pin keeps the digest of the user data, so that what is sent is what was looked at.
 func (p *preflight) pin(a *Activities, userData ecs.Secret) (err error) {
 	if !userData.Empty() {
-		p.result.UserDataDigest, err = a.pins.digest(p.result.Project, p.in.Change.UserDataFrom, userData)
+		p.result.UserDataDigest, err = a.userDataDigest(p.result.Project, p.in.Change.UserDataFrom, userData)
 	}
 	return err
 }

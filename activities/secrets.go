@@ -21,6 +21,8 @@ type Secrets struct {
 	Dir string
 	// LookupEnv reads a variable, as os.LookupEnv does.
 	LookupEnv func(name string) (string, bool)
+	// PinKey keys the digests of user data that plans hold. All workers have the same. Empty is a key, too.
+	PinKey ecs.Secret
 }
 
 // maxSecretBytes is far above the largest thing a secret can be, 32 KB of user data: of what is too large, the request's

@@ -28,17 +28,17 @@ type pins struct {
 const maxPins = 1000
 
 // digest is the digest of the user data behind a reference, for one project: 32 characters in hex. It depends on
-// nothing else, so that every worker gets the same.
-func (p *pins) digest(project string, from rollout.SecretRef, userData ecs.Secret) (string, error) {
+// nothing else but the workers' key, so that every worker gets the same.
+func (p *pins) digest(key ecs.Secret, project string, from rollout.SecretRef, userData ecs.Secret) (string, error) {
 	place := fmt.Sprintf("reimage user data, project %s, %s", project, from)
-	content := hmac.New(sha256.New, []byte(place))
+	content := hmac.New(sha256.New, []byte(key.Reveal()+"\n"+place))
 	content.Write([]byte(userData.Reveal()))
 	sum := content.Sum(nil)
 
 	p.mutex.Lock() // servers that start together wait for one computation
 	defer p.mutex.Unlock()
-	key := [sha256.Size]byte(sum)
-	if digest, ok := p.known[key]; ok {
+	id := [sha256.Size]byte(sum)
+	if digest, ok := p.known[id]; ok {
 		return digest, nil
 	}
 	slow, err := pbkdf2.Key(sha256.New, string(sum), []byte(place), pinRounds, 16)
@@ -48,8 +48,13 @@ func (p *pins) digest(project string, from rollout.SecretRef, userData ecs.Secre
 	if p.known == nil || len(p.known) >= maxPins {
 		p.known = map[[sha256.Size]byte]string{}
 	}
-	p.known[key] = hex.EncodeToString(slow)
-	return p.known[key], nil
+	p.known[id] = hex.EncodeToString(slow)
+	return p.known[id], nil
+}
+
+// userDataDigest is the digest with the worker's key.
+func (a *Activities) userDataDigest(project string, from rollout.SecretRef, userData ecs.Secret) (string, error) {
+	return a.pins.digest(a.Secrets.PinKey, project, from, userData)
 }
 
 // userDataWarnings say why the servers would not read the user data. What the cloud would not take, the request's rules
@@ -76,10 +81,10 @@ func (a *Activities) checkPin(project string, change rollout.Change, userData ec
 	if change.UserDataDigest == "" {
 		return nil
 	}
-	now, err := a.pins.digest(project, change.UserDataFrom, userData)
+	now, err := a.userDataDigest(project, change.UserDataFrom, userData)
 	if err != nil || now == change.UserDataDigest {
 		return err
 	}
-	return fmt.Errorf("user data from %s: its content is not what was planned (digest %.8s, now %.8s), and no change was sent: put the planned content back, or plan again",
+	return fmt.Errorf("user data from %s: its content is not what was planned (digest %.8s, now %.8s), or this worker has another REIMAGE_PIN_KEY; no change was sent: put the planned content back, or plan again",
 		change.UserDataFrom, change.UserDataDigest, now)
 }

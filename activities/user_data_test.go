@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -49,6 +50,20 @@ func TestUserDataIsPinnedByThePlan(t *testing.T) {
 
 		l.secrets(nil)
 		assert.Contains(l, l.drift(plan)[""], "user data from "+userDataRef+": the worker's environment does not hold it")
+	})
+}
+
+// TestPinWithTheWorkersKey: nobody without the key can compute the digest, and a worker with another key says so.
+func TestPinWithTheWorkersKey(t *testing.T) {
+	inLab(t, fleetSized(12), func(l *lab) {
+		in := l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })
+		without := l.plan(in).Change.UserDataDigest
+		l.acts.Secrets.PinKey = ecs.NewSecret("0123456789abcdef0123456789abcdef")
+		plan := l.plan(in)
+		assert.NotEqual(l, without, plan.Change.UserDataDigest)
+		assert.Empty(l, l.drift(plan))
+		l.acts.Secrets.PinKey = ecs.Secret{}
+		assert.Contains(l, l.drift(plan)[""], "or this worker has another REIMAGE_PIN_KEY")
 	})
 }
 

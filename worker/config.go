@@ -25,6 +25,7 @@ type config struct {
 	Timing              activities.Timing
 	TaskQueue           string
 	SecretsDir          string
+	PinKey              ecs.Secret
 	Listen              string
 	LogLevel            string
 }
@@ -53,6 +54,7 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 			SoftStop: s.duration("REIMAGE_SOFT_STOP_TIME", timing.SoftStop),
 		},
 	}
+	cfg.PinKey = s.pinKey()
 	cfg.RequestTimeout = s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second)
 	cfg.ActivitiesPerSecond = s.rate("REIMAGE_ACTIVITIES_PER_SECOND")
 	cfg.Clouds = s.clouds(cfg.RequestTimeout)
@@ -68,6 +70,18 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 		s.errs = append(s.errs, err)
 	}
 	return cfg, errors.Join(s.errs...)
+}
+
+// minPinKey is the shortest key for the digests of user data, in characters: 128 bits in hex.
+const minPinKey = 32
+
+// pinKey keys the digests of user data. A short one could be guessed together with the user data.
+func (s *settings) pinKey() ecs.Secret {
+	key := s.text("REIMAGE_PIN_KEY", "")
+	if key != "" && len(key) < minPinKey {
+		s.wrong("REIMAGE_PIN_KEY: it has fewer than %d characters; make one with: openssl rand -hex 32", minPinKey)
+	}
+	return ecs.NewSecret(key)
 }
 
 // settings reads variables and remembers what was wrong.

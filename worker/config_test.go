@@ -395,6 +395,20 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	assert.NotContains(t, err.Error(), "the-secret-key")
 }
 
+// TestPinKey: one that could be guessed ends the start, and no error shows it.
+func TestPinKey(t *testing.T) {
+	cfg, err := load(t, nil)
+	require.NoError(t, err)
+	assert.True(t, cfg.PinKey.Empty())
+	long := strings.Repeat("0123456789abcdef", 2)
+	cfg, err = load(t, map[string]string{"REIMAGE_PIN_KEY": long})
+	require.NoError(t, err)
+	assert.Equal(t, long, cfg.PinKey.Reveal())
+	_, err = load(t, map[string]string{"REIMAGE_PIN_KEY": long[1:]})
+	require.ErrorContains(t, err, "REIMAGE_PIN_KEY: it has fewer than 32 characters; make one with: openssl rand -hex 32")
+	assert.NotContains(t, err.Error(), long[1:])
+}
+
 func TestLimits(t *testing.T) {
 	cfg, err := load(t, map[string]string{"REIMAGE_CALLS_PER_SECOND": "7", "REIMAGE_ACTIVITIES_PER_SECOND": "0.5"})
 	require.NoError(t, err)

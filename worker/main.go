@@ -64,7 +64,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 
 	return serve(ctx, cfg, logger, temporal, &activities.Activities{
 		Profiles: profiles,
-		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env},
+		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env, PinKey: cfg.PinKey},
 		Timing:   cfg.Timing,
 		Temporal: temporal,
 	})
