@@ -9,6 +9,10 @@ import (
 // ForgetChangeName is the name under which the workflow is registered that stands for the word of a human.
 const ForgetChangeName = "ForgetChange"
 
+// CheckDismissalName is the name under which the workflow is registered that checks whether ForgetChange would be refused.
+// It takes the same input, and dismisses nothing.
+const CheckDismissalName = "CheckDismissal"
+
 // ForgetChangeInput says of changes that were not seen to their end that nothing comes of them any more.
 type ForgetChangeInput struct {
 	Project string `json:"project"`

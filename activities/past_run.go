@@ -22,6 +22,7 @@ type pastRun struct {
 	firstRunID string           // of the workflow, before it was reset
 	names      map[int64]string // of the activities, by the event that scheduled them
 	named      []string         // the runs that somebody says nothing comes of any more
+	isCheck    bool             // of a dismissal, which it is not
 	forgets    []string         // the same, once the word was taken
 	change     rollout.Change
 	asBefore   string // the status that "as before" meant, when the change was not the first
@@ -70,6 +71,9 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 		r.failed(r.names[failed.GetScheduledEventId()], failed.GetFailure().GetApplicationFailureInfo())
 	}
 	if completed := e.GetWorkflowExecutionCompletedEventAttributes(); completed != nil {
+		if r.isCheck {
+			return nil
+		}
 		r.forgets = r.named
 		return r.ended(completed.GetResult())
 	}
@@ -81,7 +85,9 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
 	r.firstRunID = e.GetOriginalExecutionRunId()
-	if e.GetWorkflowType().GetName() == ForgetChangeName {
+	name := e.GetWorkflowType().GetName()
+	r.isCheck = name == CheckDismissalName
+	if name == ForgetChangeName || r.isCheck {
 		var in ForgetChangeInput
 		err := decode(e.GetInput(), &in)
 		r.named, r.jobID = in.Runs, in.JobID

@@ -124,6 +124,7 @@ func TestWhenAJobWasUnderWay(t *testing.T) {
 	word := func(hour int, about, status string) pastruns.Run {
 		return pastruns.Run{ID: fmt.Sprint("word ", hour), Forgets: []string{"a"}, About: about, Job: heard(activities.JobOverdue, status), Heard: at(hour)}
 	}
+	checked := func(of pastruns.Run) pastruns.Run { of.IsCheck = true; return of }
 	unpaid, terminated := heard(activities.JobOverdue, "PENDING_PAYMENT"), activities.PollJobResult{}
 	for name, test := range map[string]struct {
 		runs  []pastruns.Run
@@ -134,6 +135,7 @@ func TestWhenAJobWasUnderWay(t *testing.T) {
 		"by words, of which the first":    {[]pastruns.Run{word(5, "job-1", "RUNNING"), word(3, "job-1", "INIT"), word(2, "job-1", "PENDING_PAYMENT"), change(unpaid)}, at(3)},
 		"by a word after a termination":   {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(terminated)}, at(3)},
 		"by a word about something else":  {[]pastruns.Run{word(3, "job-0", "RUNNING"), change(unpaid)}, time.Time{}},
+		"by a check of a word":            {[]pastruns.Run{checked(word(3, "job-1", "RUNNING")), change(unpaid)}, at(3)},
 		"by a word that could not ask it": {[]pastruns.Run{{ID: "b", Forgets: []string{"a"}, About: "job-1"}, change(unpaid)}, time.Time{}},
 	} {
 		sent, err := activities.SentTo(t.Context(), past{lock: lock, runs: test.runs}, lock, "")
@@ -195,6 +197,7 @@ func TestSentTo(t *testing.T) {
 		"refused by the look, often":           {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), []string{"unfinished job-1"}, true},
 		"somebody else's disk, nothing sent":   {[]pastruns.Run{{ID: "a", Stops: true, Result: endedAs(rollout.FailedChanged)}}, nil, true},
 		"forgotten":                            {[]pastruns.Run{forget("unfinished"), unfinished}, nil, true},
+		"a word that was only checked":         {[]pastruns.Run{{ID: "check", Forgets: []string{"unfinished"}, IsCheck: true, Result: endedAs(rollout.FailedChanged)}, unfinished}, []string{"unfinished job-1"}, true},
 		"a word that was not taken":            {[]pastruns.Run{{ID: "forget", Forgets: []string{"unfinished"}}, unfinished}, []string{"unfinished job-1"}, true},
 		"forgotten, but another one":           {[]pastruns.Run{forget("another"), unfinished}, []string{"unfinished job-1"}, true},
 		"forgotten, but not the one before":    {[]pastruns.Run{forget("lost"), lost, unfinished}, []string{"unfinished job-1"}, true},

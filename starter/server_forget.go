@@ -83,6 +83,9 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 	if err := s.requireWorker(ctx); err != nil {
 		return err
 	}
+	if err := s.checkDismissals(ctx, io, o, words); err != nil {
+		return err
+	}
 	for _, w := range words {
 		fmt.Fprint(io.err, w.shown())
 	}
@@ -189,17 +192,57 @@ func (s *session) pendingWord(ctx context.Context, lockID string) string {
 		stands, info.GetStartTime().AsTime().Local().Format(time.DateTime), lockID, info.GetExecution().GetRunId())
 }
 
-// forget notes that nothing comes of the changes any more, under the lock on their server.
-func (s *session) forget(ctx context.Context, io streams, output outputFormat, w word) error {
+// checkDismissals refuses what the workers would refuse, before anybody is asked for consent. Without a question the workers
+// refuse it themselves.
+func (s *session) checkDismissals(ctx context.Context, io streams, o serverForgetOptions, words []word) error {
+	if o.yes {
+		return nil
+	}
+	var refusals []error
+	for _, w := range words {
+		refusals = append(refusals, s.checkDismissal(ctx, io, w))
+	}
+	err := errors.Join(refusals...)
+	if err != nil && len(words) > 1 {
+		err = fmt.Errorf("none of them is forgotten:\n%w", err)
+	}
+	return err
+}
+
+func (s *session) checkDismissal(ctx context.Context, io streams, w word) error {
 	serverID := w.in.Last.ServerID
-	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	run, err := s.startLocked(ctx, w, workflows.CheckDismissalName, "check whether it may be forgotten: ")
+	if err == nil {
+		err = s.await(ctx, run, io.err, nil)
+	}
+	_, isBusy := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err)
+	switch {
+	case err == nil:
+		return nil
+	case isBusy:
+		return s.busyBy(ctx, w.lockID, serverID)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("stopped waiting; the change of server %s is not forgotten", serverID)
+	}
+	return fmt.Errorf("the change of server %s is not forgotten: %s", serverID, said(err))
+}
+
+// startLocked starts a workflow under the lock on the server.
+func (s *session) startLocked(ctx context.Context, w word, name, summary string) (client.WorkflowRun, error) {
+	return s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       w.lockID,
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowExecutionTimeout:                 checkTimeout,
-		StaticSummary:                            fmt.Sprintf("forget %s of %s", jobOf(w.open[0]), serverID),
-	}, workflows.ForgetChangeName, w.in)
+		StaticSummary:                            fmt.Sprintf("%s%s of %s", summary, jobOf(w.open[0]), w.in.Last.ServerID),
+	}, name, w.in)
+}
+
+// forget notes that nothing comes of the changes any more, under the lock on their server.
+func (s *session) forget(ctx context.Context, io streams, output outputFormat, w word) error {
+	serverID := w.in.Last.ServerID
+	run, err := s.startLocked(ctx, w, workflows.ForgetChangeName, "forget ")
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return s.busyBy(ctx, w.lockID, serverID)
 	}

@@ -17,16 +17,10 @@ import (
 // runs that it names alone. Its result is that of the latest of them, with the word for its reason.
 func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollout.ServerResult, error) {
 	result := in.Last
-	switch {
-	case in.Project == "" || !rollout.IsUUID(result.ServerID) || len(in.Runs) == 0:
-		return result, invalidInput("changes to forget have a project, a server and runs that sent them")
-	case in.By == "":
+	if in.By == "" {
 		return result, invalidInput("nobody says that nothing comes of the change any more")
 	}
-	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != ChangeOSID(in.Project, result.ServerID) {
-		return result, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, ChangeOSID(in.Project, result.ServerID))
-	}
-	if err := mayBeForgotten(ctx, in); err != nil {
+	if err := CheckDismissal(ctx, in); err != nil {
 		return result, err
 	}
 	why := ""
@@ -35,6 +29,19 @@ func ForgetChange(ctx workflow.Context, in activities.ForgetChangeInput) (rollou
 	}
 	result.Reason = fmt.Sprintf("nothing more comes of its change, says %s%s", in.By, why)
 	return result, nil
+}
+
+// CheckDismissal fails with the reason for which ForgetChange would be refused now, so that a command can tell before it asks
+// for consent. It dismisses nothing. It needs the lock on the server too: its history keeps when the cloud was seen to work on
+// the job, from which the time until a dismissal is believed counts.
+func CheckDismissal(ctx workflow.Context, in activities.ForgetChangeInput) error {
+	if in.Project == "" || !rollout.IsUUID(in.Last.ServerID) || len(in.Runs) == 0 {
+		return invalidInput("changes to forget have a project, a server and runs that sent them")
+	}
+	if id, lock := workflow.GetInfo(ctx).WorkflowExecution.ID, ChangeOSID(in.Project, in.Last.ServerID); id != lock {
+		return invalidInput("the workflow id %q does not lock the server: it has to be %q", id, lock)
+	}
+	return mayBeForgotten(ctx, in)
 }
 
 // StuckAfter is longer than any job takes once it is worked on: the cloud deletes it a day after its end.

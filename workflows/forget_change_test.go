@@ -24,21 +24,28 @@ var secretive = rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_S
 
 // forget has the cloud answer so when it is asked for the job.
 func forget(id string, in activities.ForgetChangeInput, answer activities.PollJobResult, trouble error) (result rollout.ServerResult, err error) {
+	err = locked(id, workflows.ForgetChangeName, in, answer, trouble, &result)
+	return result, err
+}
+
+// locked runs a workflow that locks a server.
+func locked(id, name string, in activities.ForgetChangeInput, answer activities.PollJobResult, trouble error, result any) error {
 	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
 	env.SetStartTime(curtain)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
 	env.RegisterWorkflowWithOptions(workflows.ForgetChange, workflow.RegisterOptions{Name: workflows.ForgetChangeName})
+	env.RegisterWorkflowWithOptions(workflows.CheckDismissal, workflow.RegisterOptions{Name: workflows.CheckDismissalName})
 	env.RegisterActivityWithOptions(func(_ context.Context, asked activities.PollJobInput) (activities.PollJobResult, error) {
 		if want := (activities.PollJobInput{Project: project, JobID: jobID, ServerID: serverID, Change: secretive, Deadline: curtain}); !reflect.DeepEqual(asked, want) {
 			return answer, final(activities.ErrInvalid, fmt.Sprintf("asked for %+v", asked))
 		}
 		return answer, trouble
 	}, activity.RegisterOptions{Name: activities.PollJobName})
-	env.ExecuteWorkflow(workflows.ForgetChangeName, in)
-	if err = env.GetWorkflowError(); err == nil {
-		err = env.GetWorkflowResult(&result)
+	env.ExecuteWorkflow(name, in)
+	if err := env.GetWorkflowError(); err != nil || result == nil {
+		return err
 	}
-	return result, err
+	return env.GetWorkflowResult(result)
 }
 
 // TestForgetChange: the change is what it was, with somebody's word.
@@ -74,6 +81,10 @@ func TestForgetChangeRefuses(t *testing.T) {
 		failure := applicationError(t, err)
 		assert.Equal(t, activities.ErrInvalidInput, failure.Type())
 		assert.Contains(t, failure.Message(), says)
+		if in.By != "" {
+			checked := locked(id, workflows.CheckDismissalName, in, activities.PollJobResult{}, errors.New("nobody asks"), nil)
+			assert.Contains(t, applicationError(t, checked).Message(), says)
+		}
 	}
 }
 
@@ -102,17 +113,22 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 		"trouble":         {activities.PollJobResult{}, final(activities.ErrRefused, "no permission"), 0, "job " + jobID + " cannot be asked for: no permission"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := forget(workflows.ChangeOSID(project, serverID), activities.ForgetChangeInput{
+			in := activities.ForgetChangeInput{
 				Project: project, Runs: []string{"run-1"}, JobID: jobID, UnderWaySince: ago(test.age), Change: secretive,
 				Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
-			}, test.answer, test.trouble)
+			}
+			_, err := forget(workflows.ChangeOSID(project, serverID), in, test.answer, test.trouble)
+			in.By = "" // nobody has consented yet
+			checked := locked(workflows.ChangeOSID(project, serverID), workflows.CheckDismissalName, in, test.answer, test.trouble, nil)
 			if test.says == "" {
+				assert.NoError(t, checked)
 				assert.NoError(t, err)
 				return
 			}
 			failure := applicationError(t, err)
 			assert.Equal(t, activities.ErrRefused, failure.Type())
 			assert.Contains(t, failure.Message(), test.says)
+			assert.Equal(t, failure.Message(), applicationError(t, checked).Message(), "a check says the same")
 		})
 	}
 }

@@ -23,8 +23,10 @@ func DoctorID(nonce string) string { return "doctor/" + nonce }
 const (
 	ChangeOSName     = "ChangeOS"
 	ForgetChangeName = activities.ForgetChangeName
-	CheckServerName  = "CheckServer"
-	DoctorName       = "Doctor"
+	// CheckDismissalName takes the id and the input of ForgetChange.
+	CheckDismissalName = activities.CheckDismissalName
+	CheckServerName    = "CheckServer"
+	DoctorName         = "Doctor"
 )
 
 // StatusQuery asks a ChangeOS workflow for its Status.

@@ -9,6 +9,7 @@ import (
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: ChangeOSName})
 	r.RegisterWorkflowWithOptions(ForgetChange, workflow.RegisterOptions{Name: ForgetChangeName})
+	r.RegisterWorkflowWithOptions(CheckDismissal, workflow.RegisterOptions{Name: CheckDismissalName})
 	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: RolloutName})
 	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: PlanRolloutName})
 	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: CheckPlanName})

@@ -29,6 +29,8 @@ type Run struct {
 	Closed  time.Time // zero for not told
 	// Forgets are the runs of which it is the word of a human that nothing comes. Nil for a change.
 	Forgets []string
+	// IsCheck is true when it only checked whether that word would be taken.
+	IsCheck bool
 	// About is the job that the word is about.
 	About string
 	// Change is what was asked for.
@@ -115,7 +117,11 @@ func Untold(err error) client.HistoryEventIterator { return &events{err: err} }
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
-		return []*history.HistoryEvent{r.started(activities.ForgetChangeName, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
+		name := activities.ForgetChangeName
+		if r.IsCheck {
+			name = activities.CheckDismissalName
+		}
+		return []*history.HistoryEvent{r.started(name, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
 	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
 	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)

@@ -94,6 +94,13 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	assert.Contains(t, planned.ErrOut, "1 server with an earlier change that may still come: "+before.Name+" (its job "+first.JobID+" is PENDING_PAYMENT)")
 	assert.Equal(t, 1, lab.Accepted(before.ID), "nobody has ordered twice")
 
+	asked := machine.Command(t, "server", "forget", before.ID, "--by", "ina", "--task-queue", lab.Queue).Run("no\n")
+	assert.Equal(t, 1, asked.Code)
+	assert.Contains(t, asked.ErrOut, "Type yes if nothing more comes of them (an unpaid order: it is cancelled)", "nothing stands against it")
+	assert.Contains(t, asked.ErrOut, "no consent was given")
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	ran, _ = run(change...)
+	assert.Contains(t, ran.ErrOut, "has an earlier change that may still come", "a check dismisses nothing")
 	ran, forgotten := run("forget", before.ID, "--by", "ina", "--comment", "order 4711 is cancelled")
 	assert.Equal(t, 0, ran.Code)
 	assert.Equal(t, rollout.FailedChanged, forgotten.End, "what was seen of it stays")
@@ -230,7 +237,12 @@ func TestForgetWhatIsPaid(t *testing.T) {
 		now, _ := lab.Cloud.Server(server.ID)
 		return now.TaskState != "" || now.SystemVolumeID != server.SystemVolumeID
 	})
-	forget := machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue)
+	args := []string{"server", "forget", server.ID, "--by", "ina", "--task-queue", lab.Queue}
+	asked := machine.Command(t, args...).Run("yes\n")
+	assert.Equal(t, 1, asked.Code)
+	assert.Regexp(t, "is not forgotten: its job "+ended.JobID+" is (RUNNING: wait for its end|over \\(succeeded\\))", asked.ErrOut)
+	assert.NotContains(t, asked.ErrOut, "Type yes", "it is refused before anybody is asked")
+	forget := machine.CLI(t, append(args, "--yes")...)
 	assert.Equal(t, 1, forget.Code)
 	assert.Regexp(t, "is not forgotten: its job "+ended.JobID+" is (RUNNING: wait for its end|over \\(succeeded\\))", forget.ErrOut)
 	assert.Contains(t, machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).Out, "the change may still come", "a word that was not taken hides no change")
