@@ -27,7 +27,7 @@ func newMatcher(ids, names, tags []string) *matcher {
 		m.ids[strings.ToLower(id)] = &entry{text: id}
 	}
 	for _, name := range names {
-		if strings.ContainsAny(name, "*?") {
+		if rollout.IsPattern(name) {
 			m.globs = append(m.globs, &entry{text: name})
 		} else {
 			m.names[name] = &entry{text: name}
@@ -48,7 +48,7 @@ func (m *matcher) named(s rollout.InventoryServer) bool {
 		}
 	}
 	for _, g := range m.globs {
-		if glob(g.text, s.Name) {
+		if rollout.MatchName(g.text, s.Name) {
 			g.used, found = true, true
 		}
 	}
@@ -109,26 +109,4 @@ func (t tag) on(s rollout.InventoryServer) bool {
 		has := parseTag(text) // here a missing value is an empty one
 		return has.key == t.key && (t.anyValue || has.value == t.value)
 	})
-}
-
-// glob matches a whole name: * stands for any text, ? for any character, all else for itself.
-func glob(pattern, name string) bool {
-	p, n := []rune(pattern), []rune(name)
-	i, star, from := 0, -1, 0 // the last * and where in the name its text ends for now
-	for j := 0; j < len(n); {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, from = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
-			i++
-			j++
-		case star >= 0:
-			from++
-			i, j = star+1, from
-		default:
-			return false
-		}
-	}
-	return strings.Trim(string(p[i:]), "*") == ""
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -84,10 +85,30 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	if len(p.young) > 0 {
 		p.warning("left out, as new or still being created: %s. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", p.young)
 	}
+	p.checkExclusion(exclude, servers)
 	if !sel.OnlyIDs() { // otherwise the servers that an exclusion means may not have been read
 		p.warnOfExclusion(exclude)
 	}
 	p.checkExpected(len(p.selected))
+}
+
+// checkExclusion refuses an excluded name that no server has and that holds the name or id of one: names may hold blanks, and
+// several of them in one entry would protect none of those servers.
+func (p *planner) checkExclusion(exclude *matcher, servers []rollout.InventoryServer) {
+	for _, text := range slices.Concat(unused(maps.Values(exclude.names)), unused(slices.Values(exclude.globs))) {
+		parts := strings.Fields(text)
+		isPart := func(s rollout.InventoryServer) bool {
+			return slices.ContainsFunc(parts, func(part string) bool { return namesServer(part, s) })
+		}
+		if at := slices.IndexFunc(servers, isPart); len(parts) > 1 && at >= 0 {
+			p.problem("the selection excludes %q, which is no server, and a part of it means %s: give each name an entry of its own, or a line in a file", text, cmp.Or(servers[at].Name, servers[at].ID))
+		}
+	}
+}
+
+// namesServer is true for an id, a name or a pattern of a server. A lone * says nothing.
+func namesServer(text string, s rollout.InventoryServer) bool {
+	return strings.EqualFold(text, s.ID) || (strings.Trim(text, "*?") != "" && rollout.MatchName(text, s.Name))
 }
 
 // warnOfExclusion names what protects nobody: it may be a slip of the pen. It is no problem, because a

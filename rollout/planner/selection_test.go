@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,34 @@ func TestSelection(t *testing.T) {
 			}
 			assert.Equal(t, c.want, names(mustMake(t, doc, fleet(6)).Servers))
 		})
+	}
+}
+
+// TestNamesWithBlanks: servers have them, and a name is one all the same.
+func TestNamesWithBlanks(t *testing.T) {
+	inv := fleet(4)
+	inv.Servers[1].Name, inv.Servers[2].Name = "db 01 (old)", "db 02 (new)"
+	for name, selects := range map[string]spec.Selection{
+		"a name":       {Names: []string{"db 01 (old)"}},
+		"a pattern":    {Names: []string{"db ?? (o*)"}},
+		"an exclusion": {Names: []string{"db *"}, Exclude: spec.Exclusion{Names: []string{"* (new)"}}},
+	} {
+		plan := mustMake(t, with(func(s *spec.Spec) { s.Select = selects }), inv)
+		assert.Equal(t, []string{"db 01 (old)"}, names(plan.Servers), name)
+	}
+	for text, means := range map[string]string{
+		"web-01 web-04": "web-01", "db 03 web-04": "web-04", "nobody web-0?": "web-01", "x " + strings.ToUpper(uuid(1, 3)): "db 02 (new)",
+	} {
+		for _, selects := range []spec.Selection{{Names: []string{"*"}}, {IDs: []string{uuid(1, 1), uuid(1, 3), uuid(1, 4)}}} {
+			selects.Exclude.Names = []string{text}
+			got := problems(t, with(func(s *spec.Spec) { s.Select = selects }), inv)
+			assert.Equal(t, []string{fmt.Sprintf("the selection excludes %q, which is no server, and a part of it means %s: give each name an entry of its own, or a line in a file", text, means)}, got)
+		}
+	}
+	for _, text := range []string{"db 03 (old)", "mail * old", "web-01"} {
+		mustMake(t, with(func(s *spec.Spec) {
+			s.Select = spec.Selection{Names: []string{"*"}, Exclude: spec.Exclusion{Names: []string{text}}}
+		}), inv)
 	}
 }
 

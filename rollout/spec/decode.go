@@ -131,6 +131,11 @@ func (d *decoder) unknown(node, key *yaml.Node, name string, names []string, pat
 		d.fail(join(path, name))
 		return
 	}
+	begins := func(known string) bool { return strings.HasPrefix(strings.ToLower(known), strings.ToLower(name)) }
+	if instead := hint(name); instead != "" && !slices.ContainsFunc(names, begins) {
+		d.reject(key, path, fmt.Sprintf("unknown field %s: %s", shown(name), instead))
+		return
+	}
 	if meant := nearest(name, names); meant != "" {
 		d.reject(key, path, fmt.Sprintf("unknown field %s; did you mean %s?", shown(name), meant))
 		if !has(node, meant) { // the rules may judge one that is there

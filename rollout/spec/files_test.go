@@ -36,6 +36,12 @@ func TestReadFiles(t *testing.T) {
 	}, doc.Spec.Select, "an empty list of exclusions excludes nothing")
 	assert.NoError(t, doc.Validate())
 
+	doc, _, err = withFiles(t, "web 5 (old)\t# moved\n", " db * \n")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"web-1", "web 5 (old)"}, doc.Spec.Select.Names)
+	assert.Equal(t, []string{"db-*", "db *"}, doc.Spec.Select.Exclude.Names)
+	assert.NoError(t, doc.Validate())
+
 	doc, _, err = withFiles(t, "web-2", serverA+"\nweb-17\n")
 	require.NoError(t, err)
 	assert.Equal(t, spec.Exclusion{IDs: []string{serverA}, Names: []string{"db-*", "web-17"}}, doc.Spec.Select.Exclude)
@@ -57,12 +63,11 @@ func TestReadFilesWithoutAny(t *testing.T) {
 
 // TestBadFiles names everything that is wrong in both files, and leaves the document as it was.
 func TestBadFiles(t *testing.T) {
-	doc, dir, err := withFiles(t, "web-1\n web-2, web-3\n# fine\nweb-[4]\nweb 5 # two words\n", "\"db\"\n")
+	doc, dir, err := withFiles(t, "web-1\n web-2, web-3\n# fine\nweb-[4]\nweb 5 (old) # one name\n", "\"db\"\n")
 	var problems spec.Problems
 	require.ErrorAs(t, err, &problems)
 	assert.Equal(t, strings.ReplaceAll(`DIR/servers.txt:2:2: "web-2, web-3" is not the name of a server: names hold no ','; patterns know only * and ?; one id or name a line
 DIR/servers.txt:4:1: "web-[4]" is not the name of a server: names hold no '['; patterns know only * and ?; one id or name a line
-DIR/servers.txt:5:1: "web 5" is not the name of a server: names hold no ' '; patterns know only * and ?; one id or name a line
 DIR/spared.txt:1:1: "\"db\"" is not the name of a server: names hold no '"'; patterns know only * and ?; one id or name a line`, "DIR", dir), err.Error())
 	assert.Equal(t, "servers.txt", doc.Spec.Select.File)
 	assert.Equal(t, []string{"web-1"}, doc.Spec.Select.Names)

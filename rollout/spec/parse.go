@@ -48,16 +48,23 @@ func readTree(content []byte) (*yaml.Node, *Problem) {
 	if err := decoder.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, syntaxProblem(content, err)
 	}
-	if len(root.Content) == 0 || root.Content[0].Tag == "!!null" {
+	if isEmpty(root) {
 		return nil, &Problem{Line: 1, Column: 1, Message: "the file is empty: a rollout begins with apiVersion: " + APIVersion}
 	}
-	switch err := decoder.Decode(&second); {
-	case errors.Is(err, io.EOF):
-		return root.Content[0], nil
-	case err != nil:
-		return nil, syntaxProblem(content, err)
+	for isEmpty(second) { // files that were put together may end in ---
+		second = yaml.Node{}
+		switch err := decoder.Decode(&second); {
+		case errors.Is(err, io.EOF):
+			return root.Content[0], nil
+		case err != nil:
+			return nil, syntaxProblem(content, err)
+		}
 	}
 	return nil, &Problem{Line: second.Line, Column: second.Column, Message: "a second document begins here: one file holds one rollout"}
+}
+
+func isEmpty(document yaml.Node) bool {
+	return len(document.Content) == 0 || document.Content[0].Tag == "!!null"
 }
 
 func notUTF8(content []byte) *Problem {

@@ -228,7 +228,10 @@ func wrongServerName(name string) string {
 	if name == "" {
 		return "a name is empty"
 	}
-	if i := strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune("[]{}\\,;\"'\u007f", r) }); i >= 0 {
+	if strings.TrimSpace(name) != name {
+		return fmt.Sprintf("%s has blanks at its ends", quote(name))
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r < ' ' || strings.ContainsRune("[]{}\\,;\"'\u007f", r) }); i >= 0 {
 		return fmt.Sprintf("%s is not the name of a server: names hold no %q; patterns know only * and ?", quote(name), name[i])
 	}
 	return ""
