@@ -39,7 +39,7 @@ func (o *applyOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.wait, "wait", true, "watch until the rollout ends or waits for a human")
 	f.BoolVar(&o.detach, "detach", false, "return as soon as the rollout is started")
 	f.BoolVar(&o.replan, "replan", false, "make a new plan from the file and carry that one out; shows it when it is not the same, and asks for consent to it; needs -f")
-	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, for --replan")
+	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, or - for standard input; for --replan")
 	addByFlag(f, &o.by)
 	addFormatFlag(f, &o.output)
 	addTaskQueueFlag(f, &o.taskQueue)
@@ -48,9 +48,10 @@ func (o *applyOptions) addFlags(f *pflag.FlagSet) {
 func newApplyCommand(io streams) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
-		Use:   "apply PLAN",
+		Use:   "apply {PLAN | -}",
 		Short: "Carry out a plan, exactly as it was shown",
-		Long: `Carry out a plan that "reimage plan -o" has written. The system disks of its servers and
+		Long: `Carry out a plan that "reimage plan -o" has written, or with - one from standard input,
+which takes --yes. The system disks of its servers and
 everything on them are destroyed.
 
 A plan that was edited is refused, and so is one whose servers have changed since it
@@ -83,11 +84,14 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 	if err := validBy(o.by); err != nil {
 		return err
 	}
-	plan, err := readPlan(path)
+	if err := o.checkInput(path); err != nil {
+		return err
+	}
+	plan, err := readPlan(io.in, path)
 	if err != nil {
 		return err
 	}
-	document, err := o.document(plan)
+	document, err := o.document(io, plan)
 	if err != nil {
 		return err
 	}
@@ -119,13 +123,24 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 	return standing(p)
 }
 
+// checkInput refuses standard input for two files, or for one and for consent.
+func (o applyOptions) checkInput(path string) error {
+	switch {
+	case path == stdin && o.file == stdin:
+		return errors.New("the plan and the rollout cannot both be read from standard input: give one of them by its name")
+	case (path == stdin || o.file == stdin) && !o.yes:
+		return errNobodyToAsk
+	}
+	return nil
+}
+
 // document is the rollout to plan anew from, if that is wanted. It has to be the one of the plan.
-func (o applyOptions) document(plan rollout.Plan) (document spec.Rollout, err error) {
+func (o applyOptions) document(io streams, plan rollout.Plan) (document spec.Rollout, err error) {
 	if !o.replan {
 		return document, nil
 	}
-	if document, err = readDocument(o.file); err == nil && document.Metadata.Name != plan.Name {
-		err = fmt.Errorf("%s is rollout %s and the plan is of rollout %s", o.file, document.Metadata.Name, plan.Name)
+	if document, err = readDocument(io.in, o.file); err == nil && document.Metadata.Name != plan.Name {
+		err = fmt.Errorf("%s is rollout %s and the plan is of rollout %s", shownPath(o.file), document.Metadata.Name, plan.Name)
 	}
 	return document, err
 }
@@ -169,7 +184,7 @@ const mostDrift = 50
 // drifted is the error for a plan that can no longer be carried out: what has changed, and what to do.
 func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Drift) error {
 	var lines, servers []string
-	word := progressview.Word(path)
+	word := planWord(path)
 	remedy := fmt.Sprintf("Make a new plan with: reimage plan -f FILE -o %[1]s%[2]s, or see the difference with: reimage apply %[1]s --replan -f FILE%[2]s", word, taskQueueFlag(o.taskQueue))
 	for _, d := range drift {
 		switch {

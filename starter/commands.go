@@ -110,7 +110,7 @@ func newServersCommand(io streams, kind rollout.CommandKind, short, long string)
 	var o commandOptions
 	cmd := &cobra.Command{
 		Use: string(kind) + " NAME SERVER...", Short: short,
-		Long:              long + "\nServers are given by name or id.\n" + exitCodes,
+		Long:              long + "\nServers are given by name or id, or by a pattern of names as in a rollout: * stands for\nany text, ? for any character; quote it for the shell. Every match is shown, and one that\nthe command is not for is left as it is.\n" + exitCodes,
 		Args:              takes(1, -1),
 		ValidArgsFunction: completeServers(kind),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -47,11 +47,14 @@ func TestCommands(t *testing.T) {
 	refused("what waits for an approval is wave canary and not rest", "approve", "commands", "--wave", "rest")
 	accepted("skipped web-08", "skip", "commands", "web-08")
 	accepted("up to 1 server in flight, before it was 2", "concurrency", "commands", "1")
+	refused("no server of the plan matches db-*", "skip", "commands", "web-07", "db-*")
+	refused("web-*1 matches no server to skip: web-01 has ended: done", "skip", "commands", "web-*1")
+	accepted("skipped web-07; web-?7 matches web-07", "skip", "commands", "web-?7")
 	accepted("approved what follows wave canary", "approve", "commands", "--wave", "canary", "--comment", "looks good")
 
 	f.finish("web-03", rollout.FailedIntact)
 	f.await("the next failure pauses it", waits)
-	accepted("accepted the failure of web-03", "accept", "commands", "web-03")
+	accepted("accepted the failure of web-03; *3 matches web-03", "accept", "commands", "*3")
 	accepted("resumed", "resume", "rollout/commands")
 	f.await("it goes on", func(p rollout.Progress) bool { return len(p.InFlight) > 0 })
 	accepted("paused: what is in flight (1 server) will be finished", "pause", "commands")
@@ -69,6 +72,28 @@ func TestCommands(t *testing.T) {
 	report := f.cli("report", "commands").out
 	assert.Contains(t, report, "ben: web-02 will be tried again once the rollout is resumed: the host is back")
 	assert.Contains(t, report, "approved what follows wave canary: looks good")
+}
+
+// TestNamesOfServersWithBlanks are taken and shown as they are. What is suggested names such a server by its id.
+func TestNamesOfServersWithBlanks(t *testing.T) {
+	f := newFleet(t, "blanks", 4, func(p *rollout.Plan) {
+		for i, name := range []string{"db 01 (old)", "db 02 (old)", "db 03 (new)", "db 04 (new)"} {
+			p.Servers[i].Name = name
+		}
+	})
+	f.start()
+	f.finish("db 01 (old)", rollout.FailedIntact)
+	f.finish("db 02 (old)", rollout.Done)
+	f.await("the failure pauses it", waits)
+	status := f.cli("status", "blanks")
+	assert.Contains(t, status.out, "db 01 (old)")
+	assert.Contains(t, status.out, "reimage retry blanks "+f.plan.Servers[0].ID)
+	assert.Equal(t, "blanks: skipped db 03 (new)\n", f.cli("skip", "blanks", "db 03 (new)").out)
+	assert.Equal(t, "blanks: skipped db 04 (new); db ?? (new) matches db 04 (new), and leaves out: db 03 (new) has ended: skipped\n", f.cli("skip", "blanks", "db ?? (new)").out)
+	assert.Equal(t, "blanks: accepted the failure of db 01 (old)\n", f.cli("accept", "blanks", "db 01 (old)").out)
+	for _, format := range []string{"text", "json", "csv", "junit"} {
+		assert.Contains(t, f.cli("report", "blanks", "--format", format).out, "db 04 (new)", format)
+	}
 }
 
 // TestCommandSlips are refused before anybody is asked.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/reimage/reimage/internal/progressview"
 )
 
 // writeFile writes a whole file or none, readable by its owner: what was there stays until all is written. A
@@ -61,6 +63,36 @@ func replaceFile(path string, content []byte) error {
 	return nil
 }
 
+// stdin in place of a path means standard input.
+const stdin = "-"
+
+// shownPath is a path in messages.
+func shownPath(path string) string {
+	if path == stdin {
+		return "standard input"
+	}
+	return path
+}
+
+// fileWord is a path in a command to type.
+func fileWord(path string) string {
+	if path == stdin {
+		return path
+	}
+	return progressview.Word(path)
+}
+
+// errNobodyToAsk is for a command that cannot ask for consent: its standard input is a file.
+var errNobodyToAsk = errors.New("standard input is read for a file, so it cannot answer a question: consent with --yes, or give the file by its name; nothing was touched")
+
+// readInput reads a whole file, or standard input.
+func readInput(in io.Reader, path string, limit int64) ([]byte, error) {
+	if path == stdin {
+		return readAll(in, path, limit)
+	}
+	return readFile(path, limit)
+}
+
 // readFile reads a whole file, and refuses one that is larger, or has no end.
 func readFile(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
@@ -68,15 +100,22 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("nothing was touched: %w", err)
 	}
 	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, limit+1))
+	return readAll(file, path, limit)
+}
+
+func readAll(in io.Reader, path string, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err == nil && int64(len(content)) > limit {
-		err = fmt.Errorf("%s has more than %d MB, which is more than a plan of tens of thousands of servers has", path, limit>>20)
+		err = fmt.Errorf("%s has more than %d MB, which is more than a plan of tens of thousands of servers has", shownPath(path), limit>>20)
 	}
 	return content, err
 }
 
-// notAFormat refuses "-o json": -o takes a file here, and a file called json is never what is meant.
+// notAFormat refuses "-o json" and "-o -": -o takes a file here, and a file called so is never what is meant.
 func notAFormat(what, file, flag string, formats []string) error {
+	if file == stdin {
+		return fmt.Errorf("-o is the file that the %s is written to: leave it away to have the %s on standard output, with %s in another format", what, what, flag)
+	}
 	if slices.Contains(formats, file) {
 		return fmt.Errorf("-o is the file that the %s is written to; its format is: %s %s", what, flag, file)
 	}

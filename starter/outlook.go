@@ -116,7 +116,8 @@ func (r *rolloutRun) outlook(ctx context.Context, project, serverID string) (pro
 // triedInVain are the servers whose earlier change may still come, if they are tried again now.
 func (r *rolloutRun) triedInVain(ctx context.Context, p rollout.Progress, servers []string) []rollout.ServerProgress {
 	meant := func(s rollout.ServerProgress) bool {
-		return len(servers) == 0 || slices.Contains(servers, s.ID) || slices.Contains(servers, s.Name)
+		isMeant := func(ref string) bool { return ref == s.ID || ref == s.Name || rollout.MatchName(ref, s.Name) }
+		return len(servers) == 0 || slices.ContainsFunc(servers, isMeant)
 	}
 	p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(s rollout.ServerProgress) bool { return !meant(s) })
 	of := newOutlooker(r.outlook).of(ctx, p, outlookPatience)

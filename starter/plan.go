@@ -29,7 +29,7 @@ type planOptions struct {
 }
 
 func (o *planOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML (required; docs/rollout.md)")
+	f.StringVarP(&o.file, "file", "f", "", "`file` with the rollout, in YAML, or - for standard input (required; docs/rollout.md)")
 	f.StringVarP(&o.out, "out", "o", "", "`file` to write the plan to, for reimage apply")
 	addFormatFlag(f, &o.output)
 	addTaskQueueFlag(f, &o.taskQueue)
@@ -70,7 +70,7 @@ func runPlan(ctx context.Context, io streams, o planOptions) error {
 
 // makePlan shows the plan, keeps it if that is wanted, and says what to do next.
 func makePlan(ctx context.Context, io streams, o planOptions) error {
-	document, err := readDocument(o.file)
+	document, err := readDocument(io.in, o.file)
 	if err != nil {
 		return err
 	}
@@ -104,15 +104,14 @@ func showPlan(io streams, output outputFormat, plan rollout.Plan) error {
 
 // sayNext says the command to type next, to the letter.
 func (o planOptions) sayNext(io streams, plan rollout.Plan) {
-	word := progressview.Word
 	queue := taskQueueFlag(o.taskQueue)
 	switch {
 	case len(plan.Servers) == 0:
 		fmt.Fprintln(io.err, "nothing to do: no server needs to be changed")
 	case o.out == "":
-		fmt.Fprintf(io.err, "the plan was not kept; next: reimage plan -f %s -o plan.json%s\n", word(o.file), queue)
+		fmt.Fprintf(io.err, "the plan was not kept; next: reimage plan -f %s -o plan.json%s\n", fileWord(o.file), queue)
 	default:
-		fmt.Fprintf(io.err, "wrote %s; next: reimage apply %s%s\n", o.out, word(o.out), queue)
+		fmt.Fprintf(io.err, "wrote %s; next: reimage apply %s%s\n", o.out, fileWord(o.out), queue)
 	}
 }
 
@@ -125,15 +124,16 @@ func taskQueueFlag(queue string) string {
 }
 
 // readDocument reads a rollout and the files of servers that it names.
-func readDocument(path string) (spec.Rollout, error) {
-	content, err := readFile(path, rollout.MaxPlanSize) // it may be a plan
+// Of one from standard input their paths count from the working directory.
+func readDocument(in io.Reader, path string) (spec.Rollout, error) {
+	content, err := readInput(in, path, rollout.MaxPlanSize) // it may be a plan
 	if err != nil {
 		return spec.Rollout{}, err
 	}
 	if looksLikePlan(content) {
-		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", path, progressview.Word(path))
+		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", shownPath(path), fileWord(path))
 	}
-	document, err := spec.Parse(path, content)
+	document, err := spec.Parse(shownPath(path), content)
 	// What could be read of a wrong document may name files: what is wrong with those is said in the same round.
 	if err := errors.Join(err, document.ReadFiles(filepath.Dir(path))); err != nil {
 		return document, fmt.Errorf("nothing was planned:\n%w", err)

@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 )
@@ -23,8 +23,8 @@ func writePlan(path string, plan rollout.Plan) error {
 }
 
 // readPlan reads a plan and refuses one that is not as the planner made it.
-func readPlan(path string) (rollout.Plan, error) {
-	content, err := readFile(path, rollout.MaxPlanSize)
+func readPlan(in io.Reader, path string) (rollout.Plan, error) {
+	content, err := readInput(in, path, rollout.MaxPlanSize)
 	if err != nil {
 		return rollout.Plan{}, err
 	}
@@ -33,9 +33,17 @@ func readPlan(path string) (rollout.Plan, error) {
 	case err == nil:
 		return plan, nil
 	case looksLikeDocument(content):
-		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", path, progressview.Word(path))
+		return plan, fmt.Errorf("%s is a rollout and not a plan yet; make one with: reimage plan -f %s -o plan.json", shownPath(path), fileWord(path))
 	}
-	return plan, fmt.Errorf("%s cannot be carried out: %w; make a new plan with: reimage plan -f FILE -o %s", path, err, progressview.Word(path))
+	return plan, fmt.Errorf("%s cannot be carried out: %w; make a new plan with: reimage plan -f FILE -o %s", shownPath(path), err, planWord(path))
+}
+
+// planWord is the file of a plan in a command to type.
+func planWord(path string) string {
+	if path == stdin {
+		return "plan.json"
+	}
+	return fileWord(path)
 }
 
 // stillPlanned adds to the error of a plan that was not made which plan the file holds all the same, for apply would
@@ -44,7 +52,7 @@ func stillPlanned(path string, failed error) error {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe holds no plan, and would be waited for
 		return failed
 	}
-	old, err := readPlan(path)
+	old, err := readPlan(nil, path)
 	if err != nil {
 		return failed
 	}

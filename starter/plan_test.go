@@ -27,7 +27,7 @@ func TestPlan(t *testing.T) {
 	info, err := os.Stat(out)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	plan, err := readPlan(out)
+	plan, err := readPlan(nil, out)
 	require.NoError(t, err)
 	assert.Equal(t, f.plan, plan)
 	left, err := os.ReadDir(filepath.Dir(out))
@@ -117,6 +117,50 @@ spec:
 	}
 }
 
+// TestStandardInput in place of a file: a plan and an apply can be joined by a pipe.
+func TestStandardInput(t *testing.T) {
+	f := newFleet(t, "piped", 2)
+	document, err := os.ReadFile(f.document())
+	require.NoError(t, err)
+	planned := f.cliWith(t.Context(), string(document), "plan", "-f", "-", "--output", "json", "--task-queue", f.queue)
+	require.Equal(t, exitDone, planned.code, planned.err)
+	assert.Contains(t, planned.err, "next: reimage plan -f - -o plan.json")
+
+	apply := []string{"apply", "-", "--by", "ina", "--task-queue", f.queue, "--detach"}
+	ran := f.cliWith(t.Context(), planned.out, apply...)
+	assert.Equal(t, exitUsage, ran.code)
+	assert.Contains(t, ran.err, "standard input is read for a file, so it cannot answer a question: consent with --yes")
+	assert.Contains(t, f.cli("status", "piped").err, "no rollout piped is known")
+	ran = f.cliWith(t.Context(), planned.out, append(apply, "--yes")...)
+	assert.Equal(t, exitDone, ran.code, ran.err)
+	assert.Contains(t, ran.out, "started: rollout piped")
+
+	file := f.planFile()
+	for input, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"kind: [\n":                        {[]string{"plan", "-f", "-"}, "nothing was planned:\nstandard input:1:1: not YAML"},
+		planned.out:                        {[]string{"plan", "-f", "-"}, "standard input is a plan already and not the rollout that one is made from; carry it out with: reimage apply -"},
+		string(document):                   {[]string{"apply", "-", "--yes"}, "standard input is a rollout and not a plan yet; make one with: reimage plan -f - -o plan.json"},
+		"{}":                               {[]string{"apply", "-", "--yes"}, "make a new plan with: reimage plan -f FILE -o plan.json"},
+		"":                                 {[]string{"apply", "-", "--yes", "--replan", "-f", "-"}, "the plan and the rollout cannot both be read from standard input"},
+		string(document) + "# unconfirmed": {[]string{"apply", file, "--replan", "-f", "-"}, "cannot answer a question"},
+		" ":                                {[]string{"plan", "-f", file, "-o", "-"}, "leave it away to have the plan on standard output"},
+	} {
+		ran := f.cliWith(t.Context(), input, test.args...)
+		assert.Equal(t, exitUsage, ran.code, test.args)
+		assert.Contains(t, ran.err, test.says)
+	}
+	f.drift = []rollout.Drift{{ServerID: f.plan.Servers[0].ID, What: "it is gone"}}
+	f.plan.Name = "piped-again"
+	require.NoError(t, f.plan.Seal())
+	content, err := os.ReadFile(f.planFile())
+	require.NoError(t, err)
+	ran = f.cliWith(t.Context(), string(content), append(apply, "--yes")...)
+	assert.Contains(t, ran.err, "reimage plan -f FILE -o plan.json --task-queue "+f.queue)
+}
+
 // TestPlanThatStays: a plan that fails leaves the file as it was, and says that it holds an earlier plan.
 func TestPlanThatStays(t *testing.T) {
 	f := newFleet(t, "stays", 3)
@@ -129,7 +173,7 @@ func TestPlanThatStays(t *testing.T) {
 	ran = f.cli("plan", "-f", "none.yaml", "-o", out)
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, says, "whatever it failed of")
-	plan, err := readPlan(out)
+	plan, err := readPlan(nil, out)
 	require.NoError(t, err)
 	assert.Equal(t, f.plan, plan)
 

@@ -58,13 +58,14 @@ func (e *Engine) Do(c rollout.Command, now time.Time) (string, error) {
 		return "", err
 	}
 	c.By = cut(c.By)
+	matched := e.matchedText(c) // before the command changes what its patterns mean
 	done := e.carryOut(c)
 	entry := done
 	if c.Comment != "" {
 		entry += ": " + cut(c.Comment)
 	}
 	e.log(c.By, entry)
-	return done, nil
+	return done + matched, nil
 }
 
 func (e *Engine) refuse(c rollout.Command) string {
@@ -87,7 +88,7 @@ func (e *Engine) refuse(c rollout.Command) string {
 		if len(c.Servers) == 0 {
 			return "no server is named"
 		}
-		return e.refuseServers(c.Servers, e.refuseSkip)
+		return e.refuseServers(c)
 	case rollout.Retry, rollout.Accept:
 		if len(c.Servers) == 0 && e.tally().failed == 0 {
 			return "no server has failed"
@@ -95,10 +96,7 @@ func (e *Engine) refuse(c rollout.Command) string {
 		if c.Kind == rollout.Retry && len(c.Servers) == 0 && !e.any((*Server).failedOnOurs) {
 			return fmt.Sprintf("every server that failed (%s) has a system disk that this rollout may not have made: name one to retry it all the same", e.names(e.which((*Server).failed)))
 		}
-		if c.Kind == rollout.Retry {
-			return e.refuseServers(c.Servers, e.refuseRetry)
-		}
-		return e.refuseServers(c.Servers, e.refuseUnlessFailed)
+		return e.refuseServers(c)
 	}
 	return ""
 }
@@ -184,21 +182,41 @@ func (s *Server) retriable() bool {
 func (s *Server) waits() bool { return s.State == rollout.Pending || s.State == rollout.Busy }
 
 // refuseServers looks at every server a command names and says everything that stands against it.
-func (e *Engine) refuseServers(refs []string, refuse func(i int) string) string {
+func (e *Engine) refuseServers(c rollout.Command) string {
 	var wrong []string
-	for _, ref := range refs {
+	for _, ref := range c.Servers {
+		if e.isPattern(ref) {
+			wrong = appendReason(wrong, e.refusePattern(c.Kind, ref))
+			continue
+		}
 		switch found := e.byRef[ref]; len(found) {
 		case 0:
 			wrong = append(wrong, fmt.Sprintf("the plan has no server %s", ref))
 		case 1:
-			if why := refuse(found[0]); why != "" {
-				wrong = append(wrong, why)
-			}
+			wrong = appendReason(wrong, e.refuseServer(c.Kind, found[0]))
 		default:
 			wrong = append(wrong, fmt.Sprintf("%d servers of the plan are called %s: give an id", len(found), ref))
 		}
 	}
 	return strings.Join(wrong, "; ")
+}
+
+func appendReason(reasons []string, reason string) []string {
+	if reason == "" {
+		return reasons
+	}
+	return append(reasons, reason)
+}
+
+// refuseServer says what stands against a command to a server that it names.
+func (e *Engine) refuseServer(kind rollout.CommandKind, i int) string {
+	switch kind {
+	case rollout.Skip:
+		return e.refuseSkip(i)
+	case rollout.Retry:
+		return e.refuseRetry(i)
+	}
+	return e.refuseUnlessFailed(i)
 }
 
 func (e *Engine) refuseSkip(i int) string {
@@ -267,13 +285,13 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		s.Cap = c.InFlight
 		return fmt.Sprintf("up to %s in flight, before it was %d", servers(c.InFlight), before)
 	case rollout.Skip:
-		chosen := e.named(c.Servers)
+		chosen := e.named(c)
 		for _, i := range chosen {
 			e.giveUp(i, rollout.Skipped, "skipped by "+c.By)
 		}
 		return "skipped " + e.names(chosen)
 	case rollout.Retry:
-		chosen := e.namedOr(c.Servers, (*Server).failedOnOurs)
+		chosen := e.namedOr(c, (*Server).failedOnOurs)
 		for _, i := range chosen {
 			if server := &s.Servers[i]; server.State == rollout.Ended {
 				server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
@@ -288,7 +306,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		}
 		return done
 	default: // rollout.Accept
-		chosen := e.namedOr(c.Servers, (*Server).failed)
+		chosen := e.namedOr(c, (*Server).failed)
 		for _, i := range chosen {
 			e.giveUp(i, "", "")
 			s.Servers[i].Accepted = true
@@ -305,21 +323,27 @@ func (e *Engine) finishes() string {
 	return "nothing is in flight"
 }
 
-// named are the servers named, each once.
-func (e *Engine) named(refs []string) []int {
+// named are the servers that a command names, or means by a pattern, each once.
+func (e *Engine) named(c rollout.Command) []int {
 	var chosen []int
-	for _, ref := range refs {
-		if i := e.byRef[ref][0]; !slices.Contains(chosen, i) {
-			chosen = append(chosen, i)
+	for _, ref := range c.Servers {
+		found := e.byRef[ref]
+		if e.isPattern(ref) {
+			found, _ = e.matching(c.Kind, ref)
+		}
+		for _, i := range found {
+			if !slices.Contains(chosen, i) {
+				chosen = append(chosen, i)
+			}
 		}
 	}
 	return chosen
 }
 
 // namedOr are the servers named, or all that are so.
-func (e *Engine) namedOr(refs []string, so func(*Server) bool) []int {
-	if len(refs) > 0 {
-		return e.named(refs)
+func (e *Engine) namedOr(c rollout.Command, so func(*Server) bool) []int {
+	if len(c.Servers) > 0 {
+		return e.named(c)
 	}
 	return e.which(so)
 }

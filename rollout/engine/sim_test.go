@@ -295,11 +295,17 @@ func (s *sim) command(c rollout.Command) (said string, err error) {
 // of which one command at least would be accepted.
 func (s *sim) probe() {
 	e := s.restored()
-	accepted := map[rollout.CommandKind]bool{}
+	accepted, ofOne := map[rollout.CommandKind]bool{}, map[rollout.CommandKind]bool{}
 	for _, c := range s.askable() {
 		if e.Check(c, s.latest) == nil {
 			accepted[c.Kind] = true
+			ofOne[c.Kind] = ofOne[c.Kind] || len(c.Servers) == 1
 		}
+	}
+	for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Accept, rollout.Retry} {
+		byPattern := e.Check(rollout.Command{Kind: kind, By: "ben", Servers: []string{"*"}}, s.latest) == nil
+		require.True(s.t, !byPattern || ofOne[kind], "a pattern means a server to %s that cannot be named", kind)
+		require.True(s.t, byPattern || !ofOne[kind] || kind == rollout.Retry, "a pattern means every server to %s", kind)
 	}
 	accepts := e.Progress().Accepts
 	for _, kind := range rollout.CommandKinds() {

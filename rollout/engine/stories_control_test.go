@@ -80,6 +80,21 @@ func controlStories() []story {
 			},
 		},
 		{
+			name:  "patterns",
+			tells: "Servers can be meant by a pattern of their names. Every match is named; one that the command is not for is left as it is, and a pattern that means nobody is refused. A failure that was accepted is retried by its name only.",
+			plan:  plan(12, 2, 3),
+			attempts: map[string][]attempt{
+				"web-01": {intact}, "web-02": {intact},
+			},
+			commands: []told{
+				{1 * time.Minute, by("ben", rollout.Skip, "db-*")}, {1 * time.Minute, by("ben", rollout.Skip, "web-0[12]*")},
+				{1 * time.Minute, by("ben", rollout.Skip, "web-0?", "web-03", "web-9*")}, {1 * time.Minute, by("ben", rollout.Skip, "web-0[1-9]", "web-01")},
+				{2 * time.Minute, by("ben", rollout.Skip, "web-0?", "web-11")}, {3 * time.Minute, by("ben", rollout.Skip, "web-0?")},
+				{6 * time.Minute, by("ben", rollout.Accept, "*-01")}, {7 * time.Minute, by("ben", rollout.Retry, "web-1*")},
+				{8 * time.Minute, by("ben", rollout.Retry, "web-0*")}, {8 * time.Minute, by("ben", rollout.Retry, "web-01")},
+			},
+		},
+		{
 			name:     "skip-the-rest-of-a-wave",
 			tells:    "When the last pending servers of a wave are skipped, the wave is over.",
 			plan:     plan(3, 1, 0, waves(rollout.Wave{Name: "early", End: 2}, rollout.Wave{Name: "rest", End: 3})),
