@@ -12,7 +12,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build $(TEMPORAL) ## Roll 24 emulated servers to a new OS, for real, and kill the worker on the way
@@ -33,6 +33,12 @@ build: ## Build bin/reimage and bin/reimage-worker
 	@mkdir -p bin
 	go build -o bin/reimage ./starter
 	go build -o bin/reimage-worker ./worker
+
+.PHONY: image
+image: ## Build the container image reimage, which knows its version
+	docker build --tag reimage \
+		--build-arg VERSION="$$(git describe --tags --always --dirty)" --build-arg COMMIT="$$(git rev-parse HEAD)" \
+		--build-arg DATE="$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)" .
 
 .PHONY: lint
 lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflow code

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reimage/reimage/internal/buildinfo"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, out, errOut string) {
@@ -73,6 +75,7 @@ func TestExitCodesAreToldTwice(t *testing.T) {
 func TestVersion(t *testing.T) {
 	code, out, _ := runCommand(t, "version")
 	assert.Zero(t, code)
+	assert.Contains(t, out, "reimage "+buildinfo.Read().String()+" (go")
 	assert.Contains(t, out, "Temporal SDK 1.50.0")
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/internal/buildinfo"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
@@ -107,7 +108,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		w.Stop()
 		return err
 	}
-	logger.Info("worker started",
+	logger.Info("worker started", zap.Stringer("version", buildinfo.Read()),
 		zap.String("task_queue", cfg.TaskQueue), zap.Strings("profiles", described(cfg.Clouds, acts.Profiles)),
 		zap.String("health", health.url()))
 	introduced := make(chan struct{})
