@@ -28,6 +28,11 @@ test: lint oracle $(TEMPORAL) ## Run every check and every test
 oracle: ## Hold the client and the emulator against the official Go SDK of the cloud
 	cd tests/oracle && go test $(TESTARGS) ./...
 
+# Without a Docker engine it says so and skips. Stand-ins for images that cannot be pulled take minutes, once.
+.PHONY: test-compose
+test-compose: ## Run docker-compose.yml with emulated servers, and kill its parts (tests/compose/README.md)
+	REIMAGE_COMPOSE=1 go test ./tests/compose -count=1 -v -timeout 90m -run TestStack $(TESTARGS)
+
 .PHONY: build
 build: ## Build bin/reimage and bin/reimage-worker
 	@mkdir -p bin
