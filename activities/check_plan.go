@@ -30,6 +30,9 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := plan.Verify(); err != nil {
 		return CheckPlanResult{}, final(ErrInvalid, fmt.Errorf("%w: make a new plan", err))
 	}
+	if err := a.awaitReader(ctx, plan.Change.Login.PasswordFrom, plan.Change.UserDataFrom); err != nil {
+		return CheckPlanResult{}, err
+	}
 	g, ctx, end := a.gather(ctx)
 	defer end()
 	s, err := a.find(ctx, plan.Project)

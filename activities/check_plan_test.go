@@ -19,7 +19,7 @@ func readBeat(l *lab, raw *converter.RawValue) activities.ReadingProgress {
 
 func (l *lab) checkPlan(plan rollout.Plan) ended[activities.CheckPlanResult] {
 	l.Helper()
-	end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
+	end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{number: 6}) // as makePlan
 	l.onlyRead()
 	return end
 }

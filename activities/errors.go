@@ -16,6 +16,7 @@ const (
 	ErrInvalid        = "InvalidRequest"     // our own check refused it; nothing was sent
 	ErrRefused        = "Refused"            // the cloud refused, and nothing was started
 	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials, or they lack a permission
+	ErrSecret         = "SecretUnreadable"   // the worker cannot read a secret that the change refers to; nothing was sent
 	ErrVanished       = "ServerVanished"     // the cloud does not know the server
 	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
 	ErrUnproven       = "RefusedUnproven"    // of earlier workers: the cloud refused for a reason that is in no table; the server has to tell
@@ -28,6 +29,10 @@ const (
 	ErrWorkerStopping = "WorkerStopping"     // handed back so that another worker carries on
 	ErrOverdue        = "Overdue"            // the server did not reach the state in time
 )
+
+// IsOfWorker is true for an error that is about what the worker lacks, and not about the server: the rollout pauses, and the server
+// waits for its turn.
+func IsOfWorker(kind string) bool { return kind == ErrCredentials || kind == ErrSecret }
 
 // throttlePause is how long to wait when the cloud throttles without saying for how long. One public
 // edition advises up to a minute; retries that are refused count against the quota again.

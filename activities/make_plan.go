@@ -44,6 +44,9 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 		// The command line says it with lines and columns, but a workflow can be started without it.
 		return MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
 	}
+	if err := a.awaitReader(ctx, doc.Spec.Login.PasswordFrom, doc.Spec.UserDataFrom); err != nil {
+		return MakePlanResult{}, err
+	}
 	g, ctx, end := a.gather(ctx)
 	defer end()
 	s, err := a.chosen(doc.Spec.Profile)

@@ -69,7 +69,9 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	}
 	s = s.about(in.Change)
 	check.result.Project = s.Cloud.ProjectID()
-	check.wellFormed(a)
+	if err := check.wellFormed(a); err != nil {
+		return PreflightResult{}, handBack(ctx, err)
+	}
 	malformed := len(check.result.Refusals) > 0
 	check.refuseAll(s.Edition.Objections(in.Change))
 	if malformed {
@@ -217,7 +219,8 @@ func (p *preflight) called() string {
 }
 
 // wellFormed checks what needs no cloud: the ids, the change, and the secrets behind its references.
-func (p *preflight) wellFormed(a *Activities) {
+// Its error is a secret that this worker cannot read.
+func (p *preflight) wellFormed(a *Activities) error {
 	if !rollout.IsUUID(p.in.ServerID) {
 		p.refuse("server id %q is not a UUID (in lower case)", p.in.ServerID)
 	}
@@ -225,9 +228,13 @@ func (p *preflight) wellFormed(a *Activities) {
 	if err == nil {
 		_, err = a.request(p.result.Project, p.in.Change)
 	}
+	if isUnreadable(err) && len(p.result.Refusals) == 0 {
+		return err
+	}
 	if err != nil {
 		p.result.Refusals = append(p.result.Refusals, strings.Split(err.Error(), "\n")...)
 	}
+	return nil
 }
 
 func (p *preflight) server(server ecs.Server, disk ecs.Disk) {

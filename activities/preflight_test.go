@@ -365,7 +365,6 @@ func TestPreflightBeforeAsking(t *testing.T) {
 		{"two logins", func(in *activities.PreflightInput) {
 			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
 		}, []string{"a key pair and a password exclude each other"}},
-		{"no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }, []string{"env:REIMAGE_SECRET_NOT_THERE"}},
 		{"a variable that is no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:OTHER" }, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
 		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
 		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"password from env:REIMAGE_SECRET_CLOUD_CONFIG: it must have 8 to 26 characters"}},

@@ -174,7 +174,7 @@ func TestSubmitAfterAResetThatCannotSendSaysWhatItHasSeen(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.submission()
 		in.Change.Login = rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ABSENT"}
-		failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrSecret, false)
 		first := pastruns.Run{ID: "a", Accepted: taken("job-1"), Before: l.was(rollout.StatusShutoff), Job: heard(activities.JobSucceeded, "SUCCESS"), Result: endedAs(rollout.Done), Closed: time.Now()}
 		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, first)
 		l.update(func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" })

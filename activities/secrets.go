@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
@@ -23,6 +28,73 @@ type Secrets struct {
 	LookupEnv func(name string) (string, bool)
 	// PinKey keys the digests of user data that plans hold. All workers have the same. Empty is a key, too.
 	PinKey ecs.Secret
+	// Worker is the name of the process, for errors: "4711@build-07". Empty for none.
+	Worker string
+}
+
+// unreadableSecret is the error for a secret that this worker cannot read. Another worker may have it.
+type unreadableSecret struct {
+	ref    rollout.SecretRef
+	worker string
+	err    error
+}
+
+func (e *unreadableSecret) Error() string {
+	text := fmt.Sprintf("%s: %s", e.ref, e.err)
+	if e.worker != "" {
+		text += " (worker " + e.worker + ")"
+	}
+	return text
+}
+
+func (e *unreadableSecret) Unwrap() error { return e.err }
+
+func isUnreadable(err error) bool { return isA[*unreadableSecret](err) }
+
+// secretAttempts is how many attempts are handed back for a secret that the worker cannot read, until one fails for it. With one
+// bad worker of two, one server in 64 gets that far.
+const secretAttempts = 6
+
+// handBack is the error of an attempt that needs a secret which this worker cannot read: another worker may have it. Nothing was
+// sent. When it persists, it is final, and the rollout pauses as for credentials that the cloud refuses: no server fails for what
+// workers lack.
+func handBack(ctx context.Context, unreadable error) error {
+	err := errors.New(strings.ReplaceAll(unreadable.Error(), "\n", "; "))
+	if activity.GetInfo(ctx).Attempt < secretAttempts {
+		return again(ErrSecret, err, time.Second)
+	}
+	return final(ErrSecret, err)
+}
+
+// awaitReader hands an attempt back while another worker may be able to read the secrets. After the last one, whoever asks gets the
+// problem as data.
+func (a *Activities) awaitReader(ctx context.Context, login rollout.SecretRef, userData rollout.SecretRef) error {
+	_, _, err := a.resolve(login, userData)
+	if isUnreadable(err) && activity.GetInfo(ctx).Attempt < secretAttempts {
+		return handBack(ctx, err)
+	}
+	return nil
+}
+
+// CheckDir says why Dir cannot be used, as far as it is set: a worker that cannot read it would only hand work back.
+func (s Secrets) CheckDir() error {
+	if s.Dir == "" {
+		return nil
+	}
+	folder, err := os.Open(s.Dir)
+	if err == nil {
+		defer folder.Close()
+		_, err = folder.Readdirnames(1)
+	}
+	switch {
+	case errors.Is(err, io.EOF) || err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s: create or mount it, or unset the variable", s.Dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is not a folder", s.Dir)
+	}
+	return fmt.Errorf("the folder cannot be read: %w", err)
 }
 
 // maxSecretBytes is far above the largest thing a secret can be, 32 KB of user data: of what is too large, the request's
@@ -45,10 +117,10 @@ func (s Secrets) Resolve(ref rollout.SecretRef) (ecs.Secret, error) {
 	_, name := ref.Split()
 	value, err := read(name)
 	if err != nil {
-		return ecs.Secret{}, fmt.Errorf("%s: %w", ref, err)
+		return ecs.Secret{}, &unreadableSecret{ref, s.Worker, err}
 	}
 	if strings.TrimSpace(value) == "" {
-		return ecs.Secret{}, fmt.Errorf("%s: it is empty on the worker", ref)
+		return ecs.Secret{}, &unreadableSecret{ref, s.Worker, errors.New("it is empty on the worker")}
 	}
 	return ecs.NewSecret(value), nil
 }

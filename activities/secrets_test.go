@@ -11,6 +11,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 // secretsIn is a secrets folder with one secret of each kind, and an environment. Beside the folder lies
@@ -134,4 +135,42 @@ func TestSecretsWithoutAFolder(t *testing.T) {
 	secrets.Dir = filepath.Join(t.TempDir(), "not-there")
 	_, err := secrets.Resolve("file:root")
 	require.ErrorContains(t, err, "the worker cannot open its secrets folder")
+}
+
+// TestWorkOfAWorkerWithoutTheSecretIsHandedBack: no look, plan or check is spoilt by one worker that lacks what others have. When none
+// has it, whoever asked hears of the worker and the reference, and no server is refused for it.
+func TestWorkOfAWorkerWithoutTheSecretIsHandedBack(t *testing.T) {
+	const says = "password from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it (worker 4711@build-07)"
+	inLab(t, fleetSized(1), func(l *lab) {
+		plan := l.plan(l.planOf(selectsEvery))
+		l.acts.Secrets.Worker = "4711@build-07"
+		look := l.question()
+		look.Change.Login.PasswordFrom, look.Change.UserDataFrom = "env:REIMAGE_SECRET_NOT_THERE", ""
+		document := l.planOf(selectsEvery, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })
+		plan.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE"
+		require.NoError(l, plan.Seal())
+		for n := int32(1); n < 6; n++ {
+			for _, err := range []error{
+				run(l, l.acts.Preflight, look, attempt{number: n}).err,
+				run(l, l.acts.MakePlan, document, attempt{number: n}).err,
+				run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{number: n}).err,
+			} {
+				assert.Equal(l, says, failsWith(l, err, activities.ErrSecret, false).Message())
+			}
+		}
+		assert.Equal(l, says, failsWith(l, run(l, l.acts.Preflight, look, attempt{number: 6}).err, activities.ErrSecret, true).Message())
+		assert.Contains(l, l.makePlan(document).result.Problems, says)
+	})
+}
+
+// TestSecretsFolderThatCannotBeUsed ends the start of a worker.
+func TestSecretsFolderThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	assert.NoError(t, activities.Secrets{}.CheckDir())
+	assert.NoError(t, activities.Secrets{Dir: dir}.CheckDir())
+	assert.NoError(t, activities.Secrets{Dir: t.TempDir()}.CheckDir(), "an empty one")
+	assert.EqualError(t, activities.Secrets{Dir: file}.CheckDir(), file+" is not a folder")
+	assert.EqualError(t, activities.Secrets{Dir: dir + "/gone"}.CheckDir(), "there is no folder "+dir+"/gone: create or mount it, or unset the variable")
 }

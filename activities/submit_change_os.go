@@ -57,7 +57,7 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, ForeignDisk and GivenUp are final and mean that nothing was
+// Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk and GivenUp are final and mean that nothing was
 // accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
@@ -228,6 +228,12 @@ func (s *submission) mayBeSentTo(status string) bool {
 func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	none := SubmitChangeOSResult{}
 	request, err := s.request(s.Cloud.ProjectID(), s.in.Change)
+	if isUnreadable(err) && s.progress.Settled { // to give up would leave the doubt
+		return none, s.clean(ctx, again(ErrSecret, err, time.Minute))
+	}
+	if isUnreadable(err) {
+		return none, s.clean(ctx, handBack(ctx, err))
+	}
 	if err != nil {
 		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}
@@ -352,8 +358,8 @@ func (s *submission) clean(ctx context.Context, err error) error {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if ok && !s.runInDoubt && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
 		kind := ErrGivenUp
-		if app.Type() == ErrCredentials {
-			kind = ErrCredentials // which says as much, and what to mend
+		if IsOfWorker(app.Type()) {
+			kind = app.Type() // which says as much, and what to mend
 		}
 		return final(kind, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))
 	}

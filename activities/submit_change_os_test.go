@@ -148,13 +148,35 @@ func TestSubmitWaitsForSomebodyElse(t *testing.T) {
 	})
 }
 
+// TestSubmitWithoutItsSecretSendsNothing: the attempt is handed back while another worker may have the secret. When none has, the
+// rollout is told which worker lacks what.
 func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.submission()
 		in.Change.UserDataFrom = "env:REIMAGE_SECRET_NOT_THERE"
-		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInvalid, true)
-		assert.Contains(l, failed.Message(), "env:REIMAGE_SECRET_NOT_THERE")
+		l.acts.Secrets.Worker = "4711@build-07"
+		c := persist(l, l.acts.SubmitChangeOS, in, attempt{})
+		assert.Len(l, c.kinds(), 6)
+		failed := failsWith(l, c.err, activities.ErrSecret, true)
+		assert.Equal(l, "user data from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it (worker 4711@build-07)", failed.Message())
 		assert.Zero(l, l.sent())
+	})
+}
+
+// TestAnotherWorkerReadsTheSecret: a worker without the secret costs its server a second and nothing else.
+func TestAnotherWorkerReadsTheSecret(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		good, asked := l.acts.Secrets.LookupEnv, 0
+		l.acts.Secrets.LookupEnv = func(name string) (string, bool) {
+			if asked++; asked <= 2 {
+				return "", false
+			}
+			return good(name)
+		}
+		c := l.persistSubmit(attempt{})
+		require.NoError(l, c.err)
+		assert.Equal(l, []string{activities.ErrSecret, activities.ErrSecret, ""}, c.kinds())
+		assert.Equal(l, 1, l.changes())
 	})
 }
 

@@ -43,9 +43,13 @@ type tellRollout struct {
 func (t *tellRollout) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	result, err := t.Next.ExecuteActivity(ctx, in)
 	refused, ok := errors.AsType[*temporal.ApplicationError](err)
-	if ok && refused.Type() == ErrCredentials && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > 1 {
+	patience := int32(1)
+	if ok && refused.Type() == ErrSecret {
+		patience = secretAttempts // another worker may have it
+	}
+	if ok && IsOfWorker(refused.Type()) && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > patience {
 		if err := t.tell(ctx, refused.Message()); err != nil {
-			activity.GetLogger(ctx).Warn("The rollout could not be told that the cloud refuses the credentials.", "Reason", err.Error())
+			activity.GetLogger(ctx).Warn("The rollout could not be told what its workers lack.", "Reason", err.Error())
 		}
 	}
 	return result, err

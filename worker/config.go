@@ -66,6 +66,9 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 	if cfg.RequestTimeout > 30*time.Second {
 		s.wrong("REIMAGE_REQUEST_TIMEOUT: %s is more than 30s, on which the limits of the activities rest", cfg.RequestTimeout)
 	}
+	if err := (activities.Secrets{Dir: cfg.SecretsDir}).CheckDir(); err != nil {
+		s.wrong("REIMAGE_SECRETS_DIR: %w", err)
+	}
 	if err := cfg.Timing.Validate(cfg.RequestTimeout); err != nil {
 		s.errs = append(s.errs, err)
 	}

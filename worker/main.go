@@ -65,10 +65,19 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 
 	return serve(ctx, cfg, logger, temporal, &activities.Activities{
 		Profiles: profiles,
-		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env, PinKey: cfg.PinKey},
+		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env, Worker: identity(), PinKey: cfg.PinKey},
 		Timing:   cfg.Timing,
 		Temporal: temporal,
 	})
+}
+
+// identity is the name of this process among the workers: "4711@build-07".
+func identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 // activitiesAtOnce has room for several rollouts with every slot in use. What runs here mostly waits.
@@ -77,6 +86,7 @@ const activitiesAtOnce = 8 * rollout.MaxInFlight
 func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.Client, acts *activities.Activities) error {
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, cfg.TaskQueue, worker.Options{
+		Identity: acts.Secrets.Worker,
 		// A request that is under way may end before its activity is handed to another worker.
 		WorkerStopTimeout:                cfg.RequestTimeout + stopMargin,
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,

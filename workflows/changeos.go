@@ -190,9 +190,9 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	return false, nil
 }
 
-// noteCredentials tells credentials that the cloud does not accept from what is wrong with a server.
+// noteCredentials tells what the worker lacks, credentials that the cloud accepts or a secret, from what is wrong with a server.
 func (c *changeOS) noteCredentials(err error) {
-	if kind(err) == activities.ErrCredentials {
+	if activities.IsOfWorker(kind(err)) {
 		c.result.CredentialsRefused = said(err)
 	}
 }
@@ -221,11 +221,11 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	case activities.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return false
-	case activities.ErrCredentials:
+	case activities.ErrCredentials, activities.ErrSecret:
 		if tookTooLong(err) && since(ctx, credentialsDoubt) {
 			break
 		}
-		c.end(rollout.NotStarted, "the change was refused, its disk was not touched: "+said(err))
+		c.end(rollout.NotStarted, "no change was accepted, its disk was not touched: "+said(err))
 		c.noteCredentials(err)
 		return false
 	case activities.ErrRefused, activities.ErrInvalid:

@@ -44,6 +44,26 @@ func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
 	assert.Equal(t, 1, f.server(0).Attempts)
 }
 
+// TestSecretThatNoWorkerReadsPausesTheRollout, before a server is stopped and at its change alike: no server has failed, and one that
+// was stopped has its power back.
+func TestSecretThatNoWorkerReadsPausesTheRollout(t *testing.T) {
+	const lacks = "password from file:root: the worker's secrets folder /s does not hold it (worker 4711@build-07)"
+	for name, fail := range map[string]func(*stage){
+		"look":   func(s *stage) { s.look.fails(final(activities.ErrSecret, lacks)) },
+		"submit": func(s *stage) { s.submit.fails(final(activities.ErrSecret, lacks)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			fail(s)
+			result := s.ended()
+			assert.Equal(t, rollout.NotStarted, result.End)
+			assert.Equal(t, lacks, result.CredentialsRefused, "which pauses the rollout")
+			assert.Contains(t, result.Reason, lacks)
+			assert.Empty(t, result.PowerTrouble)
+		})
+	}
+}
+
 // TestServersInFlightThatWaitForCredentialsPauseTheRollout: each tells of it, once is enough, and each goes on by itself.
 func TestServersInFlightThatWaitForCredentialsPauseTheRollout(t *testing.T) {
 	f := newFleet(t, 4, 2, 4)

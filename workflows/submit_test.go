@@ -42,7 +42,7 @@ func TestChangeThatCredentialsKeepOut(t *testing.T) {
 
 	assert.Equal(t, backOn(false), s.leave.inputs)
 	assert.Equal(t, rollout.NotStarted, result.End)
-	assert.Equal(t, "the change was refused, its disk was not touched: no such key", result.Reason)
+	assert.Equal(t, "no change was accepted, its disk was not touched: no such key", result.Reason)
 	assert.Equal(t, "no such key", result.CredentialsRefused)
 }
 

@@ -103,6 +103,7 @@ func mutants() []mutant {
 		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "seen, err := s.settle(ctx)\n\tswitch told", "seen, err := \"\", error(nil)\n\tswitch told"},
 		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (in.atRest(server)`, `case in.Ended || settled && (in.atRest(server)`},
 		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
+		{"a server fails for a secret that its worker lacks", faults.NoCause, changeOS, `if activities.IsOfWorker(kind(err)) {`, `if kind(err) == activities.ErrCredentials {`},
 		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},
 		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
 		{"a retry is not carried out", faults.NoCause, commands, `server.State == rollout.Ended {`, `server.Accepted {`},

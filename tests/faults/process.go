@@ -18,8 +18,9 @@ import (
 // crash point. What a dead process still computes reaches nobody, and a frozen one gets no further than its next
 // crash point until it thaws.
 type process struct {
-	world *world
-	acts  *activities.Activities
+	world   *world
+	acts    *activities.Activities
+	ordinal int // the how manyth process it is
 
 	mu      sync.Mutex
 	dead    bool
@@ -35,7 +36,7 @@ type process struct {
 var errDead = errors.New("the process is dead")
 
 func newProcess(w *world) (*process, error) {
-	p := &process{world: w, stop: make(chan struct{}), conns: map[*conn]struct{}{}, running: map[*attempt]struct{}{}}
+	p := &process{world: w, ordinal: w.nextOrdinal(), stop: make(chan struct{}), conns: map[*conn]struct{}{}, running: map[*attempt]struct{}{}}
 	credentials, err := p.credentials()
 	if err != nil {
 		return nil, err
@@ -62,7 +63,8 @@ const (
 
 // lookupEnv is the environment of the process.
 func (p *process) lookupEnv(name string) (string, bool) {
-	return rootPassword, name == rootPasswordName
+	lacks := p.ordinal%2 == 0 && time.Since(p.world.began) < p.world.schedule.LackFor
+	return rootPassword, name == rootPasswordName && !lacks
 }
 
 // credentials are those of every process of the schedule.

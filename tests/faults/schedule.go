@@ -21,7 +21,9 @@ type Schedule struct {
 	// Workers is how many worker processes there are.
 	Workers int
 	// SignIn has them work as a user with a password, by tokens, and not with an access key.
-	SignIn   bool
+	SignIn bool
+	// LackFor is for how long every other worker process lacks the secret of the change.
+	LackFor  time.Duration
 	Operator operator
 	// Hands are what others do beside the rollout.
 	Hands []Hand
@@ -114,6 +116,9 @@ func NewSchedule(seed uint64) Schedule {
 	shape := d.shape(len(s.Cloud.Fleet), s.Cloud.Edition.StoppedOnly)
 	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
 	echo(s.Cloud.Faults, seed)
+	if seed%10 == 3 { // drawn by nothing, so that what the other seeds draw stays
+		s.LackFor = 20 * time.Minute
+	}
 	return s
 }
 

@@ -343,6 +343,12 @@ func (w *world) spawn() {
 	w.changed = make(chan struct{})
 }
 
+func (w *world) nextOrdinal() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.processes)
+}
+
 // lot decides by which process an attempt is carried out. Which of two attempts comes first is not in the hands of a
 // seed, so each has its own.
 func (w *world) lot(info activity.Info) *rand.Rand {
