@@ -26,6 +26,7 @@ type request struct {
 	action       string   // of the identity service, that the credentials need for it
 	enterprise   string   // the enterprise project that a list is narrowed to
 	scope        string   // the project that a token is asked for
+	check        WriteCheck
 }
 
 func (r request) write() bool { return r.method != http.MethodGet }
@@ -84,11 +85,15 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	if err := c.awaitTurn(ctx, r); err != nil {
 		return reply{err: err, sent: start}
 	}
+	beginBy, err := r.allowed(ctx)
+	if err != nil {
+		return reply{err: err, sent: start, scrub: c.newScrubber(r, nil)}
+	}
 	sent := c.now()
 	if !r.write() {
 		start = sent
 	}
-	watch := &delivery{now: c.now, deadline: start.Add(c.timeout)}
+	watch := &delivery{now: c.now, deadline: start.Add(c.timeout), beginBy: beginBy}
 	if earlier, ok := ctx.Deadline(); ok && earlier.Before(watch.deadline) {
 		watch.deadline = earlier
 	}

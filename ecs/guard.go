@@ -20,6 +20,7 @@ var (
 type delivery struct {
 	now      func() time.Time
 	deadline time.Time
+	beginBy  time.Time // the first byte is written before that or not at all; zero is the deadline
 
 	mu    sync.Mutex
 	begun bool // the network was handed at least one byte
@@ -34,8 +35,11 @@ func (d *delivery) admit() error {
 	if d.over {
 		return errGivenUp
 	}
-	now := d.now()
-	if !now.Before(d.deadline) || !now.Round(0).Before(d.deadline.Round(0)) {
+	now, until := d.now(), d.deadline
+	if !d.begun && !d.beginBy.IsZero() && d.beginBy.Before(until) {
+		until = d.beginBy
+	}
+	if !now.Before(until) || !now.Round(0).Before(until.Round(0)) {
 		return errTooLate
 	}
 	d.begun = true // before the write: how much of a failed write left is anybody's guess

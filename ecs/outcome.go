@@ -32,6 +32,7 @@ type Outcome struct {
 // send makes a call that changes something. It is sent at most once.
 func (c *Client) send(ctx context.Context, r request) Outcome {
 	r.method = http.MethodPost
+	r.check = writeCheckOf(ctx)
 	reply := c.exchange(ctx, r)
 	switch {
 	case reply.err != nil && reply.begun:
