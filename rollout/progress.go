@@ -51,9 +51,12 @@ type ServerProgress struct {
 	Wave  string      `json:"wave"`
 	State ServerState `json:"state"`
 	// RollingBack is true while, and after, the server is given its previous image.
-	RollingBack bool      `json:"rolling_back,omitempty"`
-	End         ServerEnd `json:"end,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
+	RollingBack bool `json:"rolling_back,omitempty"`
+	// Suspicion says why a server in flight may have failed. Nothing more is started while such failures would exceed the
+	// budget; the end of the server confirms or lifts it.
+	Suspicion string    `json:"suspicion,omitempty"`
+	End       ServerEnd `json:"end,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
 	// Accepted is true when an operator accepted the failure: it no longer counts and holds no slot.
 	Accepted bool `json:"accepted,omitempty"`
 	// HoldsSlot is true while the server counts as out of service.

@@ -19,6 +19,9 @@ type ServerResult struct {
 	// CredentialsRefused says how the cloud refused the credentials of the worker, before the disk was touched. It is
 	// no fault of the server, which can be changed once they are mended.
 	CredentialsRefused string `json:"credentials_refused,omitempty"`
+	// Recalled is true for a server that its rollout took back before its change was submitted. It was not changed, and
+	// runs again if it was stopped for the change.
+	Recalled bool `json:"recalled,omitempty"`
 	// Left is the status in which the server was left, when its power was given back or taken after that.
 	Left string `json:"left,omitempty"`
 	// PowerTrouble says why the server could not be left running or stopped as asked.

@@ -57,8 +57,8 @@ func TestCommands(t *testing.T) {
 	accepted("accepted the failure of web-03; *3 matches web-03", "accept", "commands", "*3")
 	accepted("resumed", "resume", "rollout/commands")
 	f.await("it goes on", func(p rollout.Progress) bool { return len(p.InFlight) > 0 })
-	accepted("paused: what is in flight (1 server) will be finished", "pause", "commands")
-	accepted("aborted: what is in flight (1 server) will be finished", "abort", "commands")
+	accepted("paused: 1 server in flight: untouched ones wait for their turn again, the others are finished", "pause", "commands")
+	accepted("aborted: 1 server in flight: submitted changes are finished, all others are recalled", "abort", "commands")
 	f.finish("web-04", rollout.Done)
 
 	ended := f.cli("watch", "commands")

@@ -53,7 +53,7 @@ Failed:
 - 2026-03-01T08:00:00Z ann started: 6 servers in 2 waves
 - 2026-03-01T08:10:00Z  web-01: failed-intact: the change was refused
 - 2026-03-01T08:10:00Z  wave wave-1 is over
-- 2026-03-01T08:12:00Z bob paused: what is in flight (2 servers) will be finished: lunch
+- 2026-03-01T08:12:00Z bob paused: 2 servers in flight: untouched ones wait for their turn again, the others are finished: lunch
 `, during)
 	assert.Contains(t, f.details(), "**web** to image base-2: ended\n\nended: aborted\n", "the end is shown too")
 }

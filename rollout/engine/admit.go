@@ -10,19 +10,21 @@ import (
 
 // tally is how many servers are where. It is counted anew each time: a count that is kept can be wrong.
 type tally struct {
-	slots       int // in use, held by failed servers included
-	heldFailed  int
-	heldDown    int // by servers that are down, and not because of the rollout
-	inFlight    int
-	soaking     int
-	ended       int // tried and ended: the sample that a percentage of failures is judged by
-	failed      int
-	zoneSlots   []int
-	groupSlots  []int
-	zoneWork    []int // of the slots: in flight and soaking
-	groupWork   []int
-	groupFlight []int
-	groupFailed []int
+	slots         int // in use, held by failed servers included
+	heldFailed    int
+	heldDown      int // by servers that are down, and not because of the rollout
+	inFlight      int
+	soaking       int
+	ended         int // tried and ended: the sample that a percentage of failures is judged by
+	failed        int
+	suspects      int // in flight, and may have failed
+	zoneSlots     []int
+	groupSlots    []int
+	zoneWork      []int // of the slots: in flight and soaking
+	groupWork     []int
+	groupFlight   []int
+	groupFailed   []int
+	groupSuspects []int
 }
 
 func (e *Engine) tally() tally { return e.tallyOf(true) }
@@ -55,6 +57,12 @@ func (e *Engine) tallyOf(countDown bool) tally {
 		if (s.State == rollout.Ended || s.State == rollout.Soaking) && s.Attempts > 0 && s.End != rollout.Skipped {
 			t.ended++
 		}
+		if s.suspect() {
+			t.suspects++
+			if group >= 0 {
+				t.groupSuspects[group]++
+			}
+		}
 		if s.failed() {
 			t.failed++
 			if group >= 0 {
@@ -77,6 +85,7 @@ func (e *Engine) emptyTally() tally {
 	return tally{
 		zoneSlots: make([]int, zones), zoneWork: make([]int, zones),
 		groupSlots: make([]int, groups), groupWork: make([]int, groups), groupFlight: make([]int, groups), groupFailed: make([]int, groups),
+		groupSuspects: make([]int, groups),
 	}
 }
 
@@ -114,8 +123,9 @@ func (t *tally) take(zone, group int, holdsSlot bool) {
 }
 
 // breach says why the budget is exceeded, nothing if it is not.
-func (e *Engine) breach() string {
-	t := e.tally()
+func (e *Engine) breach() string { return e.breachBy(e.tally()) }
+
+func (e *Engine) breachBy(t tally) string {
 	if tolerated := e.tolerated(t); t.failed > tolerated {
 		return fmt.Sprintf("%s failed and %d tolerated: %s", servers(t.failed), tolerated, e.names(e.which((*Server).failed)))
 	}
@@ -163,6 +173,9 @@ func (e *Engine) admit() []Start {
 		return nil
 	}
 	t := e.tally()
+	if e.suspended(t) {
+		return nil
+	}
 	var starts []Start
 	for _, downFirst := range []bool{true, false} {
 		for i := range e.state.Servers[:e.plan.Waves[e.state.Wave].End] {
@@ -237,6 +250,7 @@ func (e *Engine) start(i int, rollback bool) Start {
 		expect = s.Seen // whoever named the server was told of it
 	}
 	s.State, s.RollingBack, s.Until = rollout.InFlight, rollback, time.Time{}
+	s.Suspicion = ""
 	s.Earlier = times{StartedAt: s.StartedAt, EndedAt: s.EndedAt}
 	s.StartedAt, s.EndedAt = e.state.Now, time.Time{}
 	s.Attempts++

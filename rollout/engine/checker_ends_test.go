@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -106,6 +107,59 @@ func (c *checker) unblamed(before engine.State, i int, refusal string) {
 		require.Equal(c.t, rollout.PhasePaused, after.Phase)
 		require.Contains(c.t, c.restored().Progress().Why, refusal+": mend that, then resume")
 	}
+}
+
+// recalled checks, after a server was taken back, that it has not failed for it, and that it has its turn again unless
+// no server has.
+func (c *checker) recalled(before engine.State, i int) {
+	after := c.read()
+	require.Equal(c.t, c.failures(before, anywhere)+c.failedBefore(before, i), c.failures(after, anywhere))
+	require.Equal(c.t, before.Phase, after.Phase)
+	want := rollout.Pending
+	if c.givesUp(before) {
+		want = rollout.Ended
+	}
+	require.Equal(c.t, want, after.Servers[i].State)
+	require.Empty(c.t, after.Servers[i].Suspicion)
+}
+
+// givesUp is true for a rollout that goes forward with no server any more.
+func (c *checker) givesUp(s engine.State) bool {
+	return s.Phase == rollout.PhaseAborting || s.Phase == rollout.PhaseRollingBack || s.Phase == rollout.PhasePaused && s.Pause.From == rollout.PhaseRollingBack
+}
+
+// takesBack checks which servers in flight are taken back after a decision, and that nothing is started beside that.
+func (c *checker) takesBack(d engine.Decision) {
+	s, recall := c.read(), c.restored().Recall()
+	want := rollout.RecallNone
+	forward := false
+	for _, server := range s.Servers {
+		forward = forward || server.State == rollout.InFlight && !server.RollingBack
+	}
+	switch {
+	case s.Phase == rollout.PhaseAborting, s.Phase == rollout.PhasePaused && s.Pause.Breach, c.givesUp(s) && forward:
+		want = rollout.RecallUnsubmitted
+	case s.Phase == rollout.PhasePaused, s.Phase == rollout.PhaseRunning && c.wouldBreach(s):
+		want = rollout.RecallUntouched
+	}
+	require.Equal(c.t, want, recall)
+	if len(d.Start) > 0 {
+		require.Equal(c.t, rollout.RecallNone, recall, "servers are started and taken back at once")
+	}
+}
+
+// wouldBreach is true when the budget would be exceeded if every suspect had failed.
+func (c *checker) wouldBreach(s engine.State) bool {
+	then := s
+	then.Servers = slices.Clone(s.Servers)
+	suspects := 0
+	for i := range then.Servers {
+		if server := &then.Servers[i]; server.State == rollout.InFlight && server.Suspicion != "" {
+			server.State, server.End, server.Accepted = rollout.Ended, rollout.FailedChanged, false
+			suspects++
+		}
+	}
+	return suspects > 0 && c.breach(then) != ""
 }
 
 // failedBefore is 1 for a server in flight that failed before, and is given up or was to be rolled back.

@@ -85,6 +85,7 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 		require.Equal(c.t, rollout.PhaseRunning, before.Phase, "server %d is started while %s", i, before.Phase)
 		require.Equal(c.t, rollout.PhaseRunning, after.Phase)
 		require.Empty(c.t, c.breach(before), "server %d is started after a breach", i)
+		require.False(c.t, c.wouldBreach(before), "server %d is started while others may have spent the budget", i)
 		require.True(c.t, was.State == rollout.Pending || was.State == rollout.Busy && !c.latest.Before(was.Until), "server %d is %s until %s", i, was.State, was.Until)
 		require.True(c.t, after.Deadline.IsZero() || c.latest.Before(after.Deadline), "server %d is started after the deadline", i)
 		require.LessOrEqual(c.t, c.waveOf(i), after.Wave, "server %d is started before its wave", i)

@@ -264,7 +264,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 	switch c.Kind {
 	case rollout.Pause:
 		e.pause(PauseState{Why: c.By + " asked for it"})
-		return "paused: " + e.finishes()
+		return "paused: " + e.inFlight("untouched ones wait for their turn again, the others are finished")
 	case rollout.Resume:
 		if !s.Deadline.IsZero() && e.due(s.Deadline) { // whoever resumes knows that it is late
 			s.Deadline = s.Now.Add(e.plan.Deadline)
@@ -276,7 +276,7 @@ func (e *Engine) carryOut(c rollout.Command) string {
 		if s.Phase != rollout.PhaseAborting {
 			e.stop(rollout.PhaseAborting)
 		}
-		return "aborted: " + e.finishes()
+		return "aborted: " + e.inFlight("submitted changes are finished, all others are recalled")
 	case rollout.Approve:
 		s.Approvals[s.Wave] = c.By
 		return fmt.Sprintf("approved what follows wave %s", e.plan.Waves[s.Wave].Name)
@@ -315,10 +315,10 @@ func (e *Engine) carryOut(c rollout.Command) string {
 	}
 }
 
-// finishes says what becomes of the servers in flight when nothing more is started.
-func (e *Engine) finishes() string {
+// inFlight says what becomes of the servers in flight when nothing more is started.
+func (e *Engine) inFlight(become string) string {
 	if n := e.tally().inFlight; n > 0 {
-		return fmt.Sprintf("what is in flight (%s) will be finished", servers(n))
+		return fmt.Sprintf("%s in flight: %s", servers(n), become)
 	}
 	return "nothing is in flight"
 }

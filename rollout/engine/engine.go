@@ -86,6 +86,8 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		return
 	}
 	s.EndedAt, s.Earlier, s.BusySince = e.state.Now, times{}, time.Time{}
+	defer e.noteSuspended(e.suspended(e.tally()))
+	s.Suspicion = ""
 	if e.state.Pause == nil {
 		e.state.Credentials = ""
 	}
@@ -212,6 +214,14 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	if s.State != rollout.InFlight {
 		return
 	}
+	e.putBack(i, up, cut(refusal))
+	e.pauseForCredentials(refusal)
+}
+
+// putBack takes back an attempt that changed nothing. The server waits for its turn again, or is given up for the reason
+// when no server has another turn.
+func (e *Engine) putBack(i int, up bool, reason string) {
+	s := &e.state.Servers[i]
 	s.turnedAway()
 	s.BusySince, s.Down = time.Time{}, s.Down && !up
 	if up {
@@ -221,11 +231,10 @@ func (e *Engine) CredentialsRefused(i int, up bool, refusal string, now time.Tim
 	case s.RollingBack:
 		s.State, s.RollingBack = rollout.Ended, false
 	case e.stopped():
-		e.giveUp(i, rollout.NotStarted, cut(refusal))
+		e.giveUp(i, rollout.NotStarted, reason)
 	default:
 		s.State = rollout.Pending
 	}
-	e.pauseForCredentials(refusal)
 }
 
 // CredentialsAwaited takes in that the cloud refuses the credentials of the workers to a server in flight, which waits
@@ -240,6 +249,7 @@ func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
 // turnedAway takes back an attempt that touched nothing.
 func (s *Server) turnedAway() {
 	s.Attempts--
+	s.Suspicion = ""
 	s.StartedAt, s.EndedAt, s.Earlier = s.Earlier.StartedAt, s.Earlier.EndedAt, times{}
 }
 

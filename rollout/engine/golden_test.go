@@ -48,7 +48,11 @@ type attempt struct {
 	staysOff bool
 	// refused is true when the cloud does not accept the workers' credentials.
 	refused bool
-	has     fate // of a server that failed changed; a new disk when it is not said
+	// recalled is true when the rollout takes the server back, suspected when the server may have failed: so long after its
+	// start.
+	recalled  bool
+	suspected time.Duration
+	has       fate // of a server that failed changed; a new disk when it is not said
 }
 
 // told is a command at a time after the start.
@@ -98,8 +102,8 @@ type teller struct {
 }
 
 type flight struct {
-	server int
-	at     time.Time
+	server          int
+	at, suspectedAt time.Time
 	attempt
 }
 
@@ -133,8 +137,10 @@ func (st story) play(t *testing.T) string {
 func (w *teller) next(d engine.Decision) bool {
 	next := d.WakeAt
 	for _, f := range w.flights {
-		if next.IsZero() || f.at.Before(next) {
-			next = f.at
+		for _, at := range []time.Time{f.suspectedAt, f.at} {
+			if at.After(w.now) && (next.IsZero() || at.Before(next)) {
+				next = at
+			}
 		}
 	}
 	for _, c := range w.commands {
@@ -153,6 +159,7 @@ func (w *teller) next(d engine.Decision) bool {
 		}
 	}
 	w.now = next
+	w.suspicions()
 	w.land()
 	for _, c := range commands {
 		w.give(c)
@@ -190,6 +197,16 @@ func (w *teller) states() {
 	w.entries()
 }
 
+func (w *teller) suspicions() {
+	for _, f := range w.flights {
+		if f.suspectedAt.Equal(w.now) {
+			w.line("suspect", "%s: its job has failed", w.name(f.server))
+			w.suspect(f.server, "its job has failed")
+			w.entries()
+		}
+	}
+}
+
 func (w *teller) land() {
 	var rest []flight
 	for _, f := range w.flights {
@@ -199,6 +216,10 @@ func (w *teller) land() {
 		case f.holder != "":
 			w.line("busy", "%s: %s", w.name(f.server), f.holder)
 			w.busy(f.server, f.holder)
+			w.entries()
+		case f.recalled:
+			w.line("recalled", "%s", w.name(f.server))
+			w.recall(f.server, true)
 			w.entries()
 		case f.refused:
 			w.line("refused", "%s: %s", w.name(f.server), noKey)
@@ -255,7 +276,11 @@ func (w *teller) starts(d engine.Decision) {
 		if a.holder != "" || a.refused {
 			a.after = time.Second
 		}
-		w.flights = append(w.flights, flight{start.Server, w.now.Add(a.after), a})
+		next := flight{server: start.Server, at: w.now.Add(a.after), attempt: a}
+		if a.suspected > 0 {
+			next.suspectedAt = w.now.Add(a.suspected)
+		}
+		w.flights = append(w.flights, next)
 		back := ""
 		if start.Rollback {
 			back = ", back to its previous image"

@@ -42,7 +42,7 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 	planned, s := e.plan.Servers[i], e.state.Servers[i]
 	p := rollout.ServerProgress{
 		ID: planned.ID, Name: planned.Name, Zone: planned.Zone, Group: planned.Group, Wave: e.plan.Waves[e.waveOf(i)].Name,
-		State: s.State, RollingBack: s.RollingBack, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down, DownStatus: s.DownStatus,
+		State: s.State, RollingBack: s.RollingBack, Suspicion: s.Suspicion, Reason: s.Reason, Accepted: s.Accepted, HoldsSlot: s.holdsSlot(), Down: s.Down, DownStatus: s.DownStatus,
 		Attempts: s.Attempts, StartedAt: s.StartedAt, EndedAt: s.EndedAt, Before: planned.Before, After: s.showed(),
 	}
 	switch s.State {
@@ -153,6 +153,8 @@ func (e *Engine) why(t tally) (why string, needsHuman bool) {
 		return fmt.Sprintf("wave %s bakes until %s", wave, e.bakedAt().UTC().Format(time.RFC3339)), false
 	case !s.WaveOverAt.IsZero() && e.awaitsApproval():
 		return fmt.Sprintf("waits for somebody to approve what follows wave %s", wave), true
+	case e.suspended(t):
+		return fmt.Sprintf("wave %s: starts nothing until it is known whether %s failed: %s, %d pending", wave, e.names(e.which((*Server).suspect)), inFlight, e.pendingInWave()), false
 	case e.mustRead() && s.ReadTrouble != "":
 		return fmt.Sprintf("wave %s: waits until the states of the servers can be read, which is tried once a minute: %s", wave, s.ReadTrouble), false
 	case e.mustRead():

@@ -41,6 +41,8 @@ func TestAnyRollout(t *testing.T) {
 			"busy":      s.drawBusy,
 			"refuse":    s.drawRefusal,
 			"await":     func(*rapid.T) { s.await(noKey) },
+			"recall":    s.drawRecall,
+			"suspect":   s.drawSuspicion,
 			"repeat":    s.drawRepeat,
 			"come late": s.drawLate,
 			"later":     func(t *rapid.T) { s.now = s.now.Add(drawDuration(t, 90*time.Minute)) },
@@ -67,6 +69,7 @@ func TestAbortAlwaysEnds(t *testing.T) {
 			"command": s.drawCommand,
 			"refuse":  s.drawRefusal,
 			"states":  s.drawReading,
+			"suspect": s.drawSuspicion,
 		})
 		if s.advance().Over {
 			return
@@ -81,7 +84,11 @@ func TestAbortAlwaysEnds(t *testing.T) {
 				break
 			}
 			require.NotEmpty(t, s.inFlight(), "aborting waits for nothing")
-			s.drawEnd(t)
+			if rapid.Bool().Draw(t, "recalled") {
+				s.drawRecall(t)
+			} else {
+				s.drawEnd(t)
+			}
 		}
 		require.Equal(t, rollout.Aborted, s.read().End)
 		s.probe()
@@ -172,6 +179,19 @@ func (s *sim) drawBusy(t *rapid.T) {
 func (s *sim) drawRefusal(t *rapid.T) {
 	if flying := s.inFlight(); len(flying) > 0 {
 		s.refuse(rapid.SampledFrom(flying).Draw(t, "refused"), rapid.Bool().Draw(t, "runs"), noKey)
+	}
+}
+
+// drawRecall takes a server back when the rollout says so, or did a moment ago.
+func (s *sim) drawRecall(t *rapid.T) {
+	if flying := s.inFlight(); len(flying) > 0 {
+		s.recall(rapid.SampledFrom(flying).Draw(t, "recalled"), rapid.Bool().Draw(t, "runs"))
+	}
+}
+
+func (s *sim) drawSuspicion(t *rapid.T) {
+	if flying := s.inFlight(); len(flying) > 0 {
+		s.suspect(rapid.SampledFrom(flying).Draw(t, "suspected"), "its job has failed")
 	}
 }
 

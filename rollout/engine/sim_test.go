@@ -117,6 +117,7 @@ func (s *sim) advance() engine.Decision {
 		s.world[start.Server].last = start
 	}
 	s.checker.advanced(before, d)
+	s.checker.takesBack(d)
 	return d
 }
 
@@ -230,6 +231,8 @@ func (s *sim) repeat(i int, end rollout.ServerEnd) {
 		e.Finished(i, engine.Outcome{End: end, Reason: "told twice"}, s.now)
 		e.Busy(i, "told twice", s.now)
 		e.CredentialsRefused(i, true, "told twice", s.now)
+		e.Recalled(i, true, s.now)
+		e.Suspected(s.plan.Servers[i].ID, "told twice", s.now)
 		return true
 	})
 	after := s.read()
@@ -254,6 +257,31 @@ func (s *sim) refuse(i int, up bool, refusal string) {
 	before := s.read()
 	do(s, func(e *engine.Engine) bool { e.CredentialsRefused(i, up, refusal, s.now); return true })
 	s.checker.unblamed(before, i, refusal)
+}
+
+// recall takes a server in flight back before its change was submitted.
+func (s *sim) recall(i int, up bool) {
+	s.tick()
+	s.world[i].down = s.world[i].down && !up
+	s.checker.refused(i)
+	before := s.read()
+	do(s, func(e *engine.Engine) bool { e.Recalled(i, up, s.now); return true })
+	s.checker.recalled(before, i)
+}
+
+// suspect tells that a server may have failed. Nothing but what is started depends on that.
+func (s *sim) suspect(i int, why string) {
+	s.tick()
+	before := s.read()
+	do(s, func(e *engine.Engine) bool { e.Suspected(s.plan.Servers[i].ID, why, s.now); return true })
+	after := s.read()
+	forward := before.Servers[i].State == rollout.InFlight && !before.Servers[i].RollingBack
+	if forward && before.Servers[i].Suspicion == "" {
+		require.Equal(s.t, why, after.Servers[i].Suspicion)
+		before.Servers[i].Suspicion = why
+	}
+	require.Equal(s.t, before.Servers, after.Servers)
+	require.Equal(s.t, before.Phase, after.Phase, "a suspicion is no failure")
 }
 
 // await lets a server in flight wait for credentials.

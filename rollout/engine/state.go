@@ -73,7 +73,9 @@ type Server struct {
 	// while it runs.
 	DownStatus  string `json:"down_status,omitempty"`
 	RollingBack bool   `json:"rolling_back,omitempty"`
-	Attempts    int    `json:"attempts,omitempty"`
+	// Suspicion says why a server in flight may have failed. Its end confirms or lifts that.
+	Suspicion string `json:"suspicion,omitempty"`
+	Attempts  int    `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
 	Until time.Time `json:"until,omitzero"`
 	// BusySince is when the server was first found busy, Holder who was changing it when it was last.

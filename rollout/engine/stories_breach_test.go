@@ -15,6 +15,59 @@ func breachStories() []story {
 	soaked := func(p *rollout.Plan) { p.Soak = 10 * time.Minute }
 	return []story{
 		{
+			name:  "breach-recalls",
+			tells: "A breach takes back the servers that were not submitted. They wait for their turn, and are changed once the failure is dealt with.",
+			plan:  plan(4, 3, 0),
+			attempts: map[string][]attempt{
+				"web-01": {broken}, "web-02": {{recalled: true, after: 7 * time.Minute}}, "web-03": {{recalled: true, after: 8 * time.Minute}},
+			},
+			commands: []told{{10 * time.Minute, by("ben", rollout.Accept)}, {11 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:  "breach-rolls-back-and-recalls",
+			tells: "A rollback waits until the servers that go forward have ended: one that was not submitted is taken back, and stays as it was.",
+			plan:  plan(4, 3, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{
+				"web-01": {broken}, "web-02": {{recalled: true, after: 7 * time.Minute}},
+			},
+		},
+		{
+			name:  "abort-recalls-a-rollback",
+			tells: "Abort takes back a rollback that was not submitted: the server stays what the rollout made of it.",
+			plan:  plan(3, 1, 0, onBreach(rollout.BreachRollback)),
+			attempts: map[string][]attempt{
+				"web-01": {{}, {recalled: true, after: 3 * time.Minute}}, "web-02": {broken, {after: time.Minute}},
+			},
+			commands: []told{{13 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:  "suspicion-confirmed",
+			tells: "A job fails, and the verdict takes minutes. Nothing is started meanwhile, and what was not touched is taken back. Then the budget is exceeded.",
+			plan:  plan(5, 3, 0),
+			attempts: map[string][]attempt{
+				"web-01": {{suspected: time.Minute, after: 4 * time.Minute, end: rollout.FailedIntact, reason: "its job has failed"}},
+				"web-02": {{after: 2 * time.Minute}}, "web-03": {{recalled: true, after: 61 * time.Second}},
+			},
+			commands: []told{{10 * time.Minute, by("ben", rollout.Accept)}, {11 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:  "suspicion-lifted",
+			tells: "A server looks failed and is done after all: starts go on.",
+			plan:  plan(4, 2, 0),
+			attempts: map[string][]attempt{
+				"web-01": {{suspected: time.Minute, after: 6 * time.Minute}}, "web-02": {{after: 2 * time.Minute}},
+			},
+		},
+		{
+			name:  "suspicion-within-the-budget",
+			tells: "The budget tolerates one failure: the first suspicion holds nothing, the second does, and both are true.",
+			plan:  plan(6, 2, 1),
+			attempts: map[string][]attempt{
+				"web-01": {{suspected: time.Minute, after: 9 * time.Minute, end: rollout.FailedIntact, reason: "its job has failed"}},
+				"web-02": {{after: 2 * time.Minute}}, "web-03": {{suspected: time.Minute, after: 5 * time.Minute, end: rollout.FailedIntact, reason: "its job has failed"}},
+			},
+		},
+		{
 			name:     "breach-before-the-bake",
 			tells:    "The last server of a wave breaches. The wave is over and its bake runs while the rollout is paused; after the failure is accepted the rest of the bake is waited for.",
 			plan:     plan(3, 2, 0, waves(rollout.Wave{Name: "early", End: 2, Bake: 20 * time.Minute}, rollout.Wave{Name: "rest", End: 3})),

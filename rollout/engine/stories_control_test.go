@@ -27,6 +27,24 @@ func controlStories() []story {
 			},
 		},
 		{
+			name:  "abort-recalls",
+			tells: "Abort in mid-wave: two servers were not submitted yet and are taken back, the third is finished. Nobody has failed.",
+			plan:  plan(5, 3, 0),
+			attempts: map[string][]attempt{
+				"web-01": {{recalled: true, after: 121 * time.Second}}, "web-03": {{recalled: true, after: 3 * time.Minute}},
+			},
+			commands: []told{{2 * time.Minute, by("ben", rollout.Abort)}},
+		},
+		{
+			name:  "pause-recalls",
+			tells: "A pause takes back the server that nothing was done to. It waits for its turn again, and its attempt does not count.",
+			plan:  plan(3, 2, 0),
+			attempts: map[string][]attempt{
+				"web-02": {{recalled: true, after: 61 * time.Second}},
+			},
+			commands: []told{{1 * time.Minute, by("ben", rollout.Pause)}, {10 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
 			name:     "abort-while-paused",
 			tells:    "Abort outranks a pause and needs no resume.",
 			plan:     plan(4, 1, 0),

@@ -46,7 +46,7 @@ func TestCommandsFromTheCommandLine(t *testing.T) {
 	tell(s[0].Name+" will be tried again once the rollout is resumed", "retry", plan.Name, s[0].Name)
 	tell("resumed", "resume", plan.Name)
 	awaitInFlight(lab, run, s[2:4])
-	tell("paused: what is in flight (2 servers) will be finished", "pause", plan.Name)
+	tell("paused: 2 servers in flight: untouched ones wait for their turn again, the others are finished", "pause", plan.Name)
 	gate.open(s[2:4])
 	stands("what was in flight is finished", rollout.Counts{Servers: 8, Pending: 4, Done: 4})
 
@@ -59,12 +59,12 @@ func TestCommandsFromTheCommandLine(t *testing.T) {
 	tell("accepted the failure of "+s[4].Name, "accept", plan.Name, s[4].ID)
 	tell("resumed", "resume", plan.Name)
 	awaitInFlight(lab, run, s[5:6])
-	tell("aborted: what is in flight (1 server) will be finished", "abort", plan.Name, "--comment", "wrong image")
+	tell("aborted: 1 server in flight: submitted changes are finished, all others are recalled", "abort", plan.Name, "--comment", "wrong image")
 	gate.open(s[5:])
 
 	ended := machine.CLI(t, "watch", plan.Name)
 	assert.Equal(t, 3, ended.Code)
-	assert.Contains(t, ended.Out, "log: ina: aborted: what is in flight (1 server) will be finished: wrong image\n")
+	assert.Contains(t, ended.Out, "log: ina: aborted: 1 server in flight: submitted changes are finished, all others are recalled: wrong image\n")
 	var r report.Report
 	require.NoError(t, json.Unmarshal([]byte(machine.CLI(t, "report", plan.Name, "--format", "json").Out), &r))
 	assert.Equal(t, rollout.Aborted, r.End)
