@@ -30,6 +30,7 @@ type Activities struct {
 	durations durations
 	rounds    rounds
 	pins      pins
+	recalls   recalls
 }
 
 // Register adds every activity under its exact name.

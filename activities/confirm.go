@@ -22,6 +22,8 @@ type Temporal interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	// DescribeWorkflowExecution describes a run, without a run id the newest.
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	// SignalWorkflow sends a signal to the newest run of a workflow.
+	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
 	// GetWorkflowHistory reads the events of a run.
 	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filterType enums.HistoryEventFilterType) client.HistoryEventIterator
 }

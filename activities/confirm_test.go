@@ -35,6 +35,8 @@ func (forgetful) DescribeWorkflowExecution(context.Context, string, string) (*wo
 	return nil, serviceerror.NewNotFound("workflow not found")
 }
 
+func (forgetful) SignalWorkflow(context.Context, string, string, string, any) error { return nil }
+
 // GetWorkflowHistory knows the run that asks. It was not reset.
 func (forgetful) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
 	if runID != ownRun {

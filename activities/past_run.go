@@ -138,7 +138,7 @@ func (r *pastRun) failed(name string, how *failure.ApplicationFailureInfo) {
 		return
 	}
 	switch how.GetType() {
-	case ErrRefused, ErrInvalid, ErrCredentials, ErrForeignDisk, ErrGivenUp:
+	case ErrRefused, ErrInvalid, ErrCredentials, ErrForeignDisk, ErrGivenUp, ErrRecalled:
 		r.submits = false
 	}
 }

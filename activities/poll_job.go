@@ -24,6 +24,8 @@ type PollJobInput struct {
 	Change rollout.Change `json:"change"`
 	// Deadline is when to stop waiting, by the workflow's clock.
 	Deadline time.Time `json:"deadline"`
+	// Rollout learns at once that the job has failed: the verdict takes minutes.
+	Rollout RolloutRef `json:"rollout,omitzero"`
 }
 
 // JobEnd is how the wait for a job ended.
@@ -90,6 +92,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 			}
 			return PollJobResult{End: JobSucceeded}, nil
 		case now.Final():
+			s.suspect(ctx, in.Rollout, in.ServerID, "its job has failed")
 			return PollJobResult{End: JobFailed, Reason: now.Failure()}, nil
 		case !time.Now().Before(in.Deadline):
 			return PollJobResult{End: JobOverdue, Status: now.Status, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil

@@ -53,7 +53,8 @@ type powerChange struct {
 	// refusal is one for a reason that is in no table. It proves nothing: the server has to tell.
 	refusal     *ecs.Error
 	refusedAt   time.Time
-	refusedHard bool // it is of a hard stop
+	refusedHard bool         // it is of a hard stop
+	recall      *recallCheck // of the rollout that the server belongs to; nil when power is given back
 	heart       *heart
 	job         *watch    // nil when there is none
 	followed    time.Time // when the job was read last
@@ -200,6 +201,8 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	if err := p.confirm(sendCtx, p.heart); err != nil {
 		return cmp.Or(ctx.Err(), again(ErrNotSent, fmt.Errorf("server %s: %w", p.serverID, err), 0))
 	}
+	// One that is told to go down was touched, whatever becomes of it.
+	sendCtx = p.recall.context(sendCtx, p.site, how == ecs.StopHard)
 	var out ecs.Outcome
 	if p.want == rollout.StatusShutoff {
 		out = p.Cloud.StopServers(sendCtx, []string{p.serverID}, how)
@@ -215,6 +218,9 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	case ecs.Throttled:
 		return throttled(out.Err)
 	case ecs.NotSent:
+		if recalled := p.recall.outcome(); recalled != nil {
+			return recalled
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -22,6 +22,8 @@ type StopIfNeededInput struct {
 	Disk string `json:"disk,omitempty"`
 	// AllowHard cuts the power when the guest does not shut down in time.
 	AllowHard bool `json:"allow_hard,omitempty"`
+	// Rollout is asked before each stop.
+	Rollout RolloutRef `json:"rollout,omitzero"`
 }
 
 // StopIfNeededResult is the server as it was seen last.
@@ -31,6 +33,8 @@ type StopIfNeededResult struct {
 	Updated string `json:"updated,omitempty"`
 	// Doubt is true when a stop whose answer nobody saw may arrive yet.
 	Doubt bool `json:"doubt,omitempty"`
+	// Touched is true when a stop was sent, or may have been.
+	Touched bool `json:"touched,omitempty"`
 }
 
 // StopIfNeeded stops a running server and ends only when the cloud shows SHUTOFF with nothing under
@@ -38,7 +42,7 @@ type StopIfNeededResult struct {
 // already, or failed, is left alone.
 //
 // Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, and what passes by
-// itself.
+// itself. Recalled has in its details (bool) whether a stop was sent, or may have been.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
 	stop := powerChange{
 		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
@@ -46,6 +50,7 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 		failedWillDo: true, // it can be changed as it is, and cannot be stopped
 	}
 	first := isFirst(ctx)
+	stop.recall = &recallCheck{rollout: in.Rollout, serverID: in.ServerID}
 	server, err := stop.run(ctx)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrForeignDisk {
 		before, untold := stop.runsBefore(ctx)
@@ -53,5 +58,9 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 			err = nil
 		}
 	}
-	return StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: stop.lost || !first}, err
+	touched := stop.lost || !first || stop.progress.Acted
+	if isRecalled(err) {
+		err = recalledAfter(err, touched)
+	}
+	return StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: stop.lost || !first, Touched: touched}, err
 }

@@ -27,6 +27,9 @@ type SubmitChangeOSInput struct {
 	Updated string `json:"updated,omitempty"`
 	// MayAwaitPayment is true for a server whose change the cloud may accept and not begin before it is paid.
 	MayAwaitPayment bool `json:"may_await_payment,omitempty"`
+	// Rollout is asked before the change is sent. Touched is true when the server was stopped for it.
+	Rollout RolloutRef `json:"rollout,omitzero"`
+	Touched bool       `json:"touched,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
@@ -57,7 +60,7 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk and GivenUp are final and mean that nothing was
+// Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk, GivenUp and Recalled are final and mean that nothing was
 // accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
@@ -131,6 +134,9 @@ func (s *submission) noProofOfAnOldDisk(err error) error {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if !ok || !app.NonRetryable() || app.Type() == ErrVanished {
 		return err
+	}
+	if app.Type() == ErrRecalled && !s.inDoubt() {
+		return err // the earlier request is settled as not accepted, and was no reason for the recall
 	}
 	return final(ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
 }
@@ -237,6 +243,12 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	if err != nil {
 		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}
+	recall := &recallCheck{rollout: s.in.Rollout, serverID: s.in.ServerID}
+	if !s.progress.Settled { // the look may show that an earlier request was accepted after all
+		if err := recall.early(ctx, s.site, s.in.Touched); err != nil {
+			return none, err
+		}
+	}
 	server, lookedAt, err := s.there(ctx)
 	if err != nil {
 		return none, s.clean(ctx, err)
@@ -258,7 +270,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	if err := s.confirm(sendCtx, s.heart); err != nil {
 		return none, s.clean(ctx, again(ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
 	}
-	out := s.Cloud.ChangeOS(sendCtx, s.in.ServerID, request)
+	out := s.Cloud.ChangeOS(recall.context(sendCtx, s.site, s.in.Touched), s.in.ServerID, request)
 
 	switch out.Kind {
 	case ecs.Accepted:
@@ -268,6 +280,9 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	case ecs.Throttled:
 		return none, s.clean(ctx, throttled(out.Err))
 	case ecs.NotSent:
+		if recalled := recall.outcome(); recalled != nil {
+			return none, recalled
+		}
 		return none, s.clean(ctx, again(ErrNotSent, out.Err, 0))
 	default:
 		if out.Renewed {

@@ -22,6 +22,10 @@ type VerifyServerInput struct {
 	Ended bool `json:"ended,omitempty"`
 	// Deadline is until when a server that the cloud may still work on is waited for.
 	Deadline time.Time `json:"deadline"`
+	// Rollout learns at once of a server that looks failed: the verdict takes minutes. WasInError is true for one that was
+	// in ERROR before its change.
+	Rollout    RolloutRef `json:"rollout,omitzero"`
+	WasInError bool       `json:"was_in_error,omitempty"`
 }
 
 // unrest is for how many settle times after the deadline a server that never shows the same thing for one is
@@ -49,12 +53,16 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		patience = now // however late it is, the server is watched
 	}
 	patience = patience.Add(unrest * a.Timing.Settle)
+	told := false
 	for {
 		server, err := s.observe(ctx, in.ServerID)
 		if err != nil {
 			return rollout.Observation{}, err
 		}
 		heart.say(ctx, server)
+		if why := in.suspicion(server); why != "" && !told {
+			told = s.suspect(ctx, in.Rollout, in.ServerID, why)
+		}
 		now := time.Now()
 		settled := steady.see(server, now) >= a.Timing.Settle
 		switch {

@@ -87,7 +87,7 @@ func (c *Client) exchange(ctx context.Context, r request) reply {
 	}
 	beginBy, err := r.allowed(ctx)
 	if err != nil {
-		return reply{err: err, sent: start, scrub: c.newScrubber(r, nil)}
+		return reply{err: err, sent: start}
 	}
 	sent := c.now()
 	if !r.write() {

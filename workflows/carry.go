@@ -12,6 +12,8 @@ type Carry struct {
 	State engine.State `json:"state"`
 	// Running are the servers in flight. Their workflows outlive the run that started them.
 	Running []Running `json:"running,omitempty"`
+	// Recall is what the memo says, which Temporal hands to the next run.
+	Recall rollout.Recall `json:"recall,omitempty"`
 }
 
 // Running is a server in flight.
@@ -36,12 +38,18 @@ func (r *rolloutRun) full(ctx workflow.Context) bool {
 // slots stay full. Only what is being started has to be known first, because a workflow that is asked for
 // and not yet there would be lost. A cancel that came meanwhile is obeyed here: Temporal does not hand it on.
 func (r *rolloutRun) continueAsNew(ctx, always workflow.Context) error {
-	err := workflow.Await(always, func() bool { return r.starting == 0 && workflow.AllHandlersFinished(always) })
-	if err != nil {
-		return err
+	ready := func() bool { return r.starting == 0 && workflow.AllHandlersFinished(always) }
+	for !ready() {
+		cancelled := func() bool { return ctx.Err() != nil && !r.cancelled }
+		if err := workflow.Await(always, func() bool { return ready() || cancelled() }); err != nil {
+			return err
+		}
+		r.heedCancel(ctx)
+		r.publishRecall(always)
 	}
 	r.heedCancel(ctx)
+	r.publishRecall(always)
 	next := r.in
-	next.Carry = &Carry{State: r.engine.State(), Running: r.running}
+	next.Carry = &Carry{State: r.engine.State(), Running: r.running, Recall: r.recall}
 	return workflow.NewContinueAsNewError(always, RolloutName, next)
 }

@@ -4,6 +4,7 @@ package workflows
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type ChangeOSInput struct {
 	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
 	// at the look, or that from before an earlier change which has left the server stopped.
 	AsBefore string `json:"as_before,omitempty"`
+	// Rollout is the rollout that the server belongs to. It may take the server back until the change is submitted.
+	Rollout activities.RolloutRef `json:"rollout,omitzero"`
 }
 
 // act names the activities by their methods. It is never called through.
@@ -61,6 +64,10 @@ type changeOS struct {
 	ended  bool // nothing that was asked for can still be under way
 	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
 	stopDoubt bool
+	// touched is true when a stop was sent, or may have been.
+	touched bool
+	// running is true when the server was taken back before it was stopped: it is left alone.
+	running bool
 	// rest is when the cloud had last worked on the server before the change was sent.
 	rest string
 	// mayAwaitPayment is true when the cloud may accept the change and wait for a payment before it begins.
@@ -168,8 +175,14 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	var stopped activities.StopIfNeededResult
 	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
+		Rollout: c.in.Rollout,
 	}).Get(always, &stopped)
-	c.stopDoubt, c.rest = err != nil || stopped.Doubt, stopped.Updated
+	c.stopDoubt, c.rest, c.touched = err != nil || stopped.Doubt, stopped.Updated, err != nil || stopped.Touched
+	if kind(err) == activities.ErrRecalled {
+		c.recalled(err)
+		c.running = !c.touched
+		return false, ctx.Err()
+	}
 	if cancelled := c.cancelled(ctx); cancelled != nil {
 		return false, cancelled
 	}
@@ -188,6 +201,19 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 		c.end(rollout.FailedIntact, "it could not be stopped, its disk was not touched: "+said(err))
 	}
 	return false, nil
+}
+
+// recalled ends a server that its rollout took back. One that was not stopped has its power still.
+func (c *changeOS) recalled(err error) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.HasDetails() {
+		_ = app.Details(&c.touched) // what cannot be read leaves the server touched, which is the safe side
+	}
+	c.result.Recalled = true
+	reason := "recalled before it was stopped: "
+	if c.touched {
+		reason = "recalled before its disk was touched: "
+	}
+	c.end(rollout.NotStarted, reason+said(err))
 }
 
 // noteCredentials tells what the worker lacks, credentials that the cloud accepts or a secret, from what is wrong with a server.
@@ -211,7 +237,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	var out activities.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
-		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment,
+		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment, Rollout: c.in.Rollout, Touched: c.touched,
 	}).Get(ctx, &out)
 	c.result.JobID = out.JobID
 	if err == nil {
@@ -230,6 +256,9 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		return false
 	case activities.ErrRefused, activities.ErrInvalid:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
+		return false
+	case activities.ErrRecalled:
+		c.recalled(err)
 		return false
 	case activities.ErrGivenUp:
 		c.end(rollout.FailedIntact, "its disk was not touched: "+said(err))
@@ -250,7 +279,7 @@ func (c *changeOS) wait(ctx workflow.Context) {
 	}
 	c.enter(ctx, StepWait)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
-		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: c.until,
+		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: c.until, Rollout: c.in.Rollout,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
@@ -267,6 +296,7 @@ func (c *changeOS) prove(ctx workflow.Context) {
 	before := c.result.Before.Fingerprint
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: before, Ended: c.ended, Deadline: c.until,
+		Rollout: c.in.Rollout, WasInError: c.result.Before.Status == rollout.StatusError,
 	}).Get(ctx, &c.result.After)
 	if err != nil {
 		c.end(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+said(err))
@@ -305,7 +335,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		// The ECS user guide says to wait some minutes after a change, while the login is set up: no stop in the middle.
 		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
-		if before != rollout.StatusActive {
+		if before != rollout.StatusActive || c.running {
 			return
 		}
 		restore.On, restore.Disk, restore.Unsettled = true, c.result.Before.VolumeID, c.stopDoubt

@@ -33,7 +33,10 @@ type rolloutRun struct {
 	// reading is true while the states of the servers are read.
 	reading bool
 	// nudge wakes the loop when the engine has been told something.
-	nudge     workflow.Channel
+	nudge workflow.Channel
+	// rollout is what the servers' workflows know of this one, recall what its memo says.
+	rollout   activities.RolloutRef
+	recall    rollout.Recall
 	alarm     alarm
 	cancelled bool // and heeded
 }
@@ -43,10 +46,12 @@ func newRollout(ctx workflow.Context, in RolloutInput) (*rolloutRun, error) {
 	if err := r.validate(ctx); err != nil {
 		return nil, err
 	}
+	info := workflow.GetInfo(ctx)
+	r.rollout = activities.RolloutRef{WorkflowID: info.WorkflowExecution.ID, FirstRunID: info.FirstRunID}
 	if in.Carry == nil {
 		r.engine = engine.New(in.Plan, in.StartedBy, workflow.Now(ctx))
 	} else {
-		r.engine = engine.Restore(in.Plan, in.Carry.State)
+		r.engine, r.recall = engine.Restore(in.Plan, in.Carry.State), in.Carry.Recall
 	}
 	if err := r.answer(ctx); err != nil {
 		return nil, err
@@ -90,9 +95,11 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 		}
 	}
 	workflow.Go(always, r.hearOfCredentials)
+	workflow.Go(always, r.receiveSuspicions)
 	for {
 		r.heedCancel(ctx)
 		decision := r.engine.Advance(workflow.Now(ctx))
+		r.publishRecall(always)
 		for _, start := range decision.Start {
 			r.start(always, start)
 		}
@@ -162,13 +169,41 @@ func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
 		signals.Receive(ctx, &refusal)
 		if since(ctx, credentialsPause) {
 			r.engine.CredentialsAwaited(refusal, workflow.Now(ctx))
-			r.told()
+			r.told(ctx)
 		}
 	}
 }
 
-// told wakes the loop.
-func (r *rolloutRun) told() { r.nudge.SendAsync(true) }
+// receiveSuspicions holds new starts while a server in flight may have failed: its verdict takes minutes.
+func (r *rolloutRun) receiveSuspicions(ctx workflow.Context) {
+	signals := workflow.GetSignalChannel(ctx, activities.SuspicionSignal)
+	for {
+		var suspicion activities.Suspicion
+		signals.Receive(ctx, &suspicion)
+		r.engine.Suspected(suspicion.ServerID, suspicion.Reason, workflow.Now(ctx))
+		r.told(ctx)
+	}
+}
+
+// told wakes the loop. What the engine takes back is published at once: the loop may be busy with continue-as-new.
+func (r *rolloutRun) told(ctx workflow.Context) {
+	r.publishRecall(ctx)
+	r.nudge.SendAsync(true)
+}
+
+// publishRecall writes into the memo which servers in flight are taken back. The memo is part of the workflow task that
+// accepts a command or takes in an end, so whoever describes the workflow after that reads it: before each write the
+// activities do (activities/recall.go). A message to each server would reach hundreds of them far too late.
+func (r *rolloutRun) publishRecall(ctx workflow.Context) {
+	recall := r.engine.Recall()
+	if recall == r.recall || r.engine.State().Phase == rollout.PhaseEnded {
+		return
+	}
+	r.recall = recall
+	if err := workflow.UpsertMemo(ctx, map[string]any{activities.RecallMemo: string(recall)}); err != nil {
+		panic(err) // a text can always be written
+	}
+}
 
 // alarm is the one timer of a rollout. It is set anew only when the time changes: every timer costs two
 // events of history.

@@ -18,7 +18,7 @@ import (
 func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 	r.starting++
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer r.told()
+		defer r.told(ctx)
 		order := r.changeOf(start)
 		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), ChangeOSName, order)
 		var execution workflow.Execution
@@ -43,7 +43,7 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 // changeOf is the order for one server. A rollback is the same change with the image from before.
 func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
-	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect}
+	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect, Rollout: r.rollout}
 	was := server.Status
 	if server.LeftStopped && in.Change.Power == rollout.PowerAsBefore {
 		was = rollout.StatusActive // as the plan has said
@@ -99,7 +99,7 @@ func (r *rolloutRun) adopt(ctx workflow.Context, running Running) {
 	r.running = append(r.running, running)
 	server := r.in.Plan.Servers[running.Server]
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer r.told()
+		defer r.told(ctx)
 		var end activities.AwaitServerResult
 		err := workflow.ExecuteActivity(adoptOptions(ctx, r.in.Plan.Change.WaitDeadline(), "wait for "+server.Name), act.AwaitServer, activities.AwaitServerInput{
 			WorkflowID: ChangeOSID(r.in.Plan.Project, server.ID), RunID: running.RunID,
@@ -131,6 +131,10 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		}
 	}
 	r.running = slices.DeleteFunc(r.running, func(other Running) bool { return other.Server == running.Server })
+	if result != nil && result.Recalled && result.PowerTrouble == "" {
+		r.engine.Recalled(running.Server, out.Up, workflow.Now(ctx))
+		return
+	}
 	if refused(ctx, result) {
 		r.engine.CredentialsRefused(running.Server, out.Up, result.CredentialsRefused, workflow.Now(ctx))
 		return

@@ -154,6 +154,7 @@ func TestRolloutGoesWaveByWave(t *testing.T) {
 	require.Len(t, f.orders, 7)
 	assert.Equal(t, workflows.ChangeOSInput{
 		Project: project, ServerID: f.plan.Servers[0].ID, Change: f.plan.Change, Expect: &f.plan.Servers[0].Before,
+		Rollout: activities.RolloutRef{WorkflowID: "rollout/web"},
 	}, f.orders[0])
 }
 

@@ -6,11 +6,13 @@ import (
 	"sync"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
@@ -116,12 +118,28 @@ func (t asked) DescribeWorkflowExecution(ctx context.Context, workflowID, runID 
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
+	if workflowID == workflows.RolloutID(t.world.plan.Name) {
+		return t.world.describeRollout()
+	}
 	for _, run := range t.world.histories.of(workflowID) {
 		if runID == "" || run.ID == runID {
 			return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: run.Info(workflowID)}, nil
 		}
 	}
 	return nil, serviceerror.NewNotFound("workflow not found")
+}
+
+// describeRollout describes the rollout, which runs as long as a server of it does.
+func (w *world) describeRollout() (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	recall, err := converter.GetDefaultDataConverter().ToPayload(w.recall)
+	if err != nil {
+		return nil, err
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+		Status: enums.WORKFLOW_EXECUTION_STATUS_RUNNING, Memo: &commonpb.Memo{Fields: map[string]*commonpb.Payload{activities.RecallMemo: recall}},
+	}}, nil
 }
 
 // ListWorkflow lists the runs of one workflow, but those that have just begun.

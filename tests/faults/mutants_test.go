@@ -40,6 +40,7 @@ func mutants() []mutant {
 		state    = "rollout/engine/state.go"
 		waves    = "rollout/engine/waves.go"
 		evidence = "rollout/evidence.go"
+		recall   = "rollout/engine/recall.go"
 	)
 	return []mutant{
 		// Never twice.
@@ -82,6 +83,9 @@ func mutants() []mutant {
 		}`, `s.Phase, s.Pause = rollout.PhaseAborting, nil
 		}`},
 		{"a pause starts what is pending", faults.Spread, advance, "\t\tif !e.stopped() {\n\t\t\te.noteWaveOver()\n", "\t\tif !e.stopped() {\n\t\t\te.noteWaveOver()\n\t\t\td.Start = e.admit()\n"},
+		{"the fence does not ask the rollout", faults.Spread, "activities/recall.go", `case recall.Includes(touched):`, `case recall.Includes(touched) && asked.IsZero():`},
+		{"an abort recalls nothing", faults.Spread, recall, "case rollout.PhaseAborting:\n\t\treturn rollout.RecallUnsubmitted", "case rollout.PhaseAborting:\n\t\treturn rollout.RecallNone"},
+		{"a suspicion holds nothing", faults.Spread, recall, `if t.suspects == 0 || e.state.Phase`, `if t.suspects >= 0 || e.state.Phase`},
 		{"waves are ignored", faults.Order, admit, `range e.state.Servers[:e.plan.Waves[e.state.Wave].End] {`, `range e.state.Servers {`},
 		{"a bake is ignored", faults.Order, waves, `return e.state.WaveOverAt.Add(e.plan.Waves[e.state.Wave].Bake)`, `return e.state.WaveOverAt`},
 		{"an approval is not waited for", faults.Order, waves, `return wave.Approval && !e.empty(w)`, `return false && !e.empty(w)`},
@@ -126,6 +130,7 @@ var caughtEarly = map[string]int{
 	"sends again after an unknown outcome":                             20,
 	"a server that failed intact is changed again without being asked": 80,
 	"power is never given back, and the report says so":                40,
+	"the fence does not ask the rollout":                               100,
 }
 
 // TestMutants lets the campaign loose on each mutant. One that survives means that the campaign proves nothing

@@ -127,6 +127,7 @@ func (j judgement) writes() {
 			j.wrong(Unasked, "the cloud accepted %s at %s, and it was not started by then", write.Op, clock(write.Time))
 			continue
 		}
+		j.recalled(begun[n-1], write, accepted[n-1] > 0)
 		if write.Op != emulator.OpChangeOS {
 			continue
 		}
@@ -140,6 +141,36 @@ func (j judgement) writes() {
 			j.wrong(Twice, "attempt %d of %d was for image %s and changed to %s", n, len(begun), image, write.ImageID)
 		}
 	}
+}
+
+// recallTime is how long after the rollout was stopped a server may still be stopped or changed.
+const recallTime = 2 * time.Second
+
+// recalled: once the rollout takes back what it has not submitted, no server is stopped and no change is sent. What the
+// server was told before its change was accepted is meant; after that it is finished.
+func (j judgement) recalled(begun Event, write emulator.Write, submitted bool) {
+	if submitted || write.Op == emulator.OpStart || j.heldUp() {
+		return
+	}
+	for _, recall := range j.r.recalls {
+		after := write.Time.After(recall.from.Add(recallTime)) && (recall.to.IsZero() || write.Time.Before(recall.to))
+		if after && recall.kind.Includes(j.touchedBefore(begun, write)) {
+			j.wrong(Spread, "the cloud accepted %s at %s, and the rollout took back %s servers since %s", write.Op, clock(write.Time), recall.kind, clock(recall.from))
+		}
+	}
+}
+
+// touchedBefore is true when an attempt may have done something to the server before the write.
+func (j judgement) touchedBefore(begun Event, write emulator.Write) bool {
+	earlier := slices.ContainsFunc(j.a.Ledger.Servers[j.said.ID].Writes, func(w emulator.Write) bool {
+		return !w.Time.Before(begun.Seen) && w.Time.Before(write.Time)
+	})
+	return earlier || j.met() // a request of which the ledger knows nothing is one all the same
+}
+
+// heldUp is true when requests of the server may be accepted long after they were sent.
+func (j judgement) heldUp() bool {
+	return slices.ContainsFunc(j.a.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.AcceptLate || f.Kind == emulator.Latency })
 }
 
 // knew is true when a workflow of the server ended without having seen what came of the job.

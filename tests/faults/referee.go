@@ -29,6 +29,13 @@ type referee struct {
 	approved bool // what follows the wave
 	out      map[string]bool
 	touched  map[string][]Touch // by hand: what becomes of the power of such a server is nobody's fault
+	recalls  []recall
+}
+
+// recall is a time during which the rollout takes servers back that it has not submitted. To is zero while it lasts.
+type recall struct {
+	from, to time.Time
+	kind     rollout.Recall
 }
 
 // standing is where a server stands, as seen from outside.
@@ -44,6 +51,7 @@ type standing struct {
 	again          bool              // it failed, and is to be tried again
 	skipped        bool
 	accepted       bool
+	suspected      bool // it may have failed
 }
 
 // follow replays the story of a rollout.
@@ -72,7 +80,11 @@ func follow(a Account, v *violations) *referee {
 			r.obey(e.Command)
 		case Looked:
 			r.look(e.Out)
+		case Suspected:
+			s := r.byRef[e.Server][0]
+			s.suspected = s.inFlight && !s.last().Back
 		}
+		r.takeBack(e.Seen)
 	}
 	r.pass(r.now.Add(time.Nanosecond))
 	return r
@@ -113,6 +125,8 @@ func (r *referee) start(s *standing, e Event) {
 		foul(Unasked, "while it was in flight")
 	case r.aborted:
 		foul(Spread, "after the abort")
+	case r.wouldBreach():
+		foul(Spread, "while others in flight may have spent the budget")
 	case r.paused:
 		foul(Spread, "while the rollout was paused, by somebody or because the budget was spent")
 	case e.Back:
@@ -122,7 +136,7 @@ func (r *referee) start(s *standing, e Event) {
 	default:
 		r.startForward(s, foul)
 	}
-	s.inFlight, s.again = true, false
+	s.inFlight, s.again, s.suspected = true, false, false
 	s.begun, s.counted = append(s.begun, e), append(s.counted, e)
 }
 
@@ -178,7 +192,12 @@ func (r *referee) startForward(s *standing, foul func(Kind, string, ...any)) {
 // hear takes in how an attempt ended.
 func (r *referee) hear(s *standing, result rollout.ServerResult) {
 	back := s.inFlight && s.last().Back
-	s.inFlight = false
+	s.inFlight, s.suspected = false, false
+	if result.Recalled && result.PowerTrouble == "" { // it waits for its turn again, if there is one
+		s.counted = s.counted[:len(s.counted)-1]
+		s.again = len(s.counted) > 0 && !back && !r.aborted && !r.turned
+		return
+	}
 	if result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" {
 		s.counted = s.counted[:len(s.counted)-1] // it waits for its turn, and somebody has to mend the credentials
 		s.again = len(s.counted) > 0 && !back && !r.aborted && !r.turned
@@ -333,6 +352,51 @@ func (r *referee) soaks(s *standing) bool {
 func (r *referee) holds(s *standing) bool {
 	failed := s.end.Failed() && s.last() != nil && !s.accepted
 	return s.inFlight || r.soaks(s) || failed && (s.end.OutOfService() || r.out[s.ID])
+}
+
+// takeBack notes what the rollout has to take back from now on.
+func (r *referee) takeBack(at time.Time) {
+	kind := rollout.RecallNone
+	switch {
+	case at.IsZero():
+		return
+	case r.aborted, r.breached() && !r.turned, r.turned && r.count(func(s *standing) bool { return s.inFlight && !s.last().Back }) > 0:
+		kind = rollout.RecallUnsubmitted
+	case r.paused, r.wouldBreach():
+		kind = rollout.RecallUntouched
+	}
+	if n := len(r.recalls); n > 0 && r.recalls[n-1].to.IsZero() {
+		if r.recalls[n-1].kind == kind {
+			return
+		}
+		r.recalls[n-1].to = at
+	}
+	if kind != rollout.RecallNone {
+		r.recalls = append(r.recalls, recall{from: at, kind: kind})
+	}
+}
+
+// wouldBreach is true when the budget would be spent if every server in flight that may have failed had.
+func (r *referee) wouldBreach() bool {
+	var suspects []*standing
+	for _, s := range r.servers {
+		if s.suspected {
+			suspects = append(suspects, s)
+		}
+	}
+	if len(suspects) == 0 || r.aborted || r.turned {
+		return false
+	}
+	ends := map[*standing]standing{}
+	for _, s := range suspects {
+		ends[s] = *s
+		s.inFlight, s.again, s.accepted, s.end = false, false, false, rollout.FailedChanged
+	}
+	breached := r.breached()
+	for _, s := range suspects {
+		*s = ends[s]
+	}
+	return breached
 }
 
 func (r *referee) failures() int { return r.count((*standing).failed) }

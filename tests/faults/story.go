@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"context"
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
@@ -17,6 +19,7 @@ import (
 // it and its operator, or at the cloud.
 type Event struct {
 	At     time.Time // by the clock that the rollout goes by
+	Seen   time.Time // by the clock of the cloud; zero where the two cannot be compared
 	What   What
 	Server string // its id, of a start and of an end
 	// Back is true for a start that asks for the image from before, Result is what an end came with, if anything.
@@ -35,6 +38,7 @@ const (
 	Heard     What = "heard of"     // the end of the workflow of a server
 	Commanded What = "commanded"    // a command was carried out
 	Looked    What = "looked after" // which servers are out of service
+	Suspected What = "suspected"    // the rollout was told that a server may have failed
 )
 
 // OutOfService are the servers that ran when the plan was made and do not run now. One that is left stopped with a new
@@ -62,6 +66,7 @@ func OutOfService(plan rollout.Plan, now []emulator.Server) []string {
 func (w *world) saw(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	e.Seen = time.Now()
 	w.story = append(w.story, e)
 }
 
@@ -101,6 +106,45 @@ func (h *heard) Get(ctx workflow.Context, into any) error {
 	}
 	h.world.saw(e)
 	return err
+}
+
+// UpsertMemo notes what the rollout takes back: Temporal has it from then on.
+func (u *unlimited) UpsertMemo(ctx workflow.Context, memo map[string]any) error {
+	u.world.mu.Lock()
+	u.world.recall, _ = memo[activities.RecallMemo].(string)
+	u.world.mu.Unlock()
+	return u.Next.UpsertMemo(ctx, memo)
+}
+
+// HandleSignal notes the suspicions that the rollout is told.
+func (i *inbound) HandleSignal(ctx workflow.Context, in *interceptor.HandleSignalInput) error {
+	var told activities.Suspicion
+	if in.SignalName == activities.SuspicionSignal && converter.GetDefaultDataConverter().FromPayloads(in.Arg, &told) == nil {
+		i.world.saw(Event{At: workflow.Now(ctx), What: Suspected, Server: told.ServerID})
+	}
+	return i.Next.HandleSignal(ctx, in)
+}
+
+// SignalWorkflow takes a suspicion. The environment may be told of it at its next tick only.
+func (t asked) SignalWorkflow(ctx context.Context, _, _, _ string, arg any) error {
+	if err := t.reach(ctx); err != nil {
+		return err
+	}
+	t.world.mu.Lock()
+	defer t.world.mu.Unlock()
+	t.world.suspicions = append(t.world.suspicions, arg.(activities.Suspicion))
+	return nil
+}
+
+// tellSuspicions is called at every tick.
+func (w *world) tellSuspicions() {
+	w.mu.Lock()
+	all := w.suspicions
+	w.suspicions = nil
+	w.mu.Unlock()
+	for _, s := range all {
+		_ = w.env.SignalWorkflowByID(workflows.RolloutID(w.plan.Name), activities.SuspicionSignal, s) // one that has ended needs none
+	}
 }
 
 // ExecuteUpdate notes the commands that are carried out.

@@ -69,6 +69,9 @@ type world struct {
 	story     []Event
 	leaks     []string // what was told of the secret
 	outcome   Outcome
+	recall    string // what the rollout's memo says that it takes back
+	// suspicions are on their way to the rollout.
+	suspicions []activities.Suspicion
 }
 
 // Outcome is what became of a schedule.
@@ -197,6 +200,7 @@ const clockName = "clock"
 // everyTick keeps the clock of the environment going, which moves with its timers only.
 func (w *world) everyTick() {
 	w.look(w.env.Now())
+	w.tellSuspicions()
 	w.operator.act(w)
 	w.lend()
 	if time.Since(w.began) < tooLong {
