@@ -112,7 +112,7 @@ type stack struct {
 
 func newStack(t *testing.T, ctx context.Context) *stack {
 	t.Helper()
-	if out, err := exec.CommandContext(ctx, "docker", "info").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput(); err != nil {
 		t.Skipf("There is no Docker engine that answers, so docker-compose.yml was not run: %v: %s", err, firstLine(out))
 	}
 	s := &stack{t: t, ctx: ctx, command: composeCommand(ctx), dir: t.TempDir(), project: fmt.Sprintf("reimage-test-%d", os.Getpid())}
