@@ -32,7 +32,8 @@ type Secrets struct {
 	Worker string
 }
 
-// unreadableSecret is the error for a secret that this worker cannot read. Another worker may have it.
+// unreadableSecret is the error for a secret that this worker cannot read, or that is not the one that was planned. Another
+// worker may have it.
 type unreadableSecret struct {
 	ref    rollout.SecretRef
 	worker string

@@ -76,7 +76,8 @@ func userDataWarnings(from rollout.SecretRef, userData ecs.Secret, image rollout
 }
 
 // checkPin refuses user data that is not what a plan or an earlier look at the server has pinned. A change without a
-// digest takes any.
+// digest takes any. Like a secret that the worker cannot read, this is about the worker and no failure of the server: another
+// worker may hold the planned content, and else the rollout pauses.
 func (a *Activities) checkPin(project string, change rollout.Change, userData ecs.Secret) error {
 	if change.UserDataDigest == "" {
 		return nil
@@ -85,6 +86,7 @@ func (a *Activities) checkPin(project string, change rollout.Change, userData ec
 	if err != nil || now == change.UserDataDigest {
 		return err
 	}
-	return fmt.Errorf("user data from %s: its content is not what was planned (digest %.8s, now %.8s), or this worker has another REIMAGE_PIN_KEY; no change was sent: put the planned content back, or plan again",
-		change.UserDataFrom, change.UserDataDigest, now)
+	err = fmt.Errorf("its content is not what was planned (digest %.8s, now %.8s), or this worker has another REIMAGE_PIN_KEY; no change was sent: put the planned content back, or plan again",
+		change.UserDataDigest, now)
+	return fmt.Errorf("user data from %w", &unreadableSecret{change.UserDataFrom, a.Secrets.Worker, err})
 }

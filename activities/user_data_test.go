@@ -109,15 +109,12 @@ func TestPinnedUserDataAtTheServer(t *testing.T) {
 
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": "#!/bin/sh\necho another\n"})
 		says := "user data from " + userDataRef + ": its content is not what was planned (digest " + digest[:8]
-		refused := l.preflight(in)
-		require.NoError(l, refused.err)
-		require.Len(l, refused.result.Refusals, 1)
-		assert.Contains(l, refused.result.Refusals[0], says)
+		handed := failsWith(l, l.preflight(in).err, activities.ErrSecret, false)
+		assert.Contains(l, handed.Message(), says, "another worker may hold the planned content")
 
 		submit := l.submission()
 		submit.Change.UserDataDigest = digest
-		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrInvalid, true)
-		assert.Contains(l, failed.Message(), l.server.ID)
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrSecret, false)
 		assert.Contains(l, failed.Message(), says)
 		assert.Contains(l, failed.Message(), "no change was sent")
 		assert.Zero(l, l.sent())
@@ -128,13 +125,26 @@ func TestPinnedUserDataAtTheServer(t *testing.T) {
 	})
 }
 
+// TestNoWorkerHoldsThePlannedContent: after the last attempt it is final, and of a kind that pauses the rollout.
+func TestNoWorkerHoldsThePlannedContent(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		in := l.question()
+		in.Change.UserDataFrom, in.Change.UserDataDigest = userDataRef, strings.Repeat("0", 32)
+		end := run(l, l.acts.Preflight, in, attempt{number: 6})
+		failed := failsWith(l, end.err, activities.ErrSecret, true)
+		assert.Contains(l, failed.Message(), "put the planned content back, or plan again")
+		assert.True(l, activities.IsOfWorker(activities.ErrSecret))
+		assert.Zero(l, l.sent())
+	})
+}
+
 // TestEveryReasonBesideAnotherContent: the pin hides no other fault of the secrets.
 func TestEveryReasonBesideAnotherContent(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.question()
 		in.Change.UserDataFrom, in.Change.UserDataDigest = userDataRef, strings.Repeat("0", 32)
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": strings.Repeat("x", 32<<10+1)})
-		refusals := strings.Join(l.preflight(in).result.Refusals, "\n")
+		refusals := failsWith(l, l.preflight(in).err, activities.ErrSecret, false).Message()
 		assert.Contains(l, refusals, "it has 32769 bytes")
 		assert.Contains(l, refusals, "its content is not what was planned (digest 00000000")
 	})

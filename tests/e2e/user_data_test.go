@@ -37,6 +37,7 @@ spec:
   image: {id: %s}
   api: v2
   userDataFrom: file:cloud-config
+  countOthers: false
   servers: {unfit: skip}
 `, name, lab.OtherImage(lab.Cloud.Servers()[0]).ID), 0o600))
 	return document, planFile
