@@ -26,7 +26,8 @@ type Activities struct {
 	Temporal Temporal
 
 	// What they know together spares the cloud calls.
-	images    images
+	images    remembered[ecs.Image]
+	keyPairs  remembered[keyPairFinding]
 	durations durations
 	rounds    rounds
 	pins      pins

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
@@ -23,7 +24,7 @@ type CheckPlanResult struct {
 }
 
 // CheckPlan reads the planned servers, a hundred with each request, the jobs of earlier changes that were
-// not seen to their end, the image, and the secrets. It touches nothing. A
+// not seen to their end, the image, the key pair, and the secrets. It touches nothing. A
 // plan that is not as the planner made it is InvalidRequest; other errors are trouble with asking.
 func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
 	plan := in.Plan
@@ -56,7 +57,19 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {
 		return CheckPlanResult{}, g.failure(ctx, err)
 	}
-	return CheckPlanResult{Drift: append(g.secretDrift(plan.Change), planner.Drift(plan, g.Inventory)...)}, nil
+	drift := slices.Concat(g.secretDrift(plan.Change), g.keyPairDrift(ctx, plan.Change.Login), planner.Drift(plan, g.Inventory))
+	return CheckPlanResult{Drift: drift}, ctx.Err()
+}
+
+// keyPairDrift tells of a key pair that is there no more. One that cannot be looked up was unknown to the plan, too.
+func (g *gathering) keyPairDrift(ctx context.Context, login rollout.Login) []rollout.Drift {
+	if login.KeyPair == "" {
+		return nil
+	}
+	if missing := g.lookUpKeyPair(ctx, login).missing; missing != "" {
+		return []rollout.Drift{{Name: CheckKeyPair, What: missing}}
+	}
+	return nil
 }
 
 // secretDrift is what stands against the passwords and the user data, as they are read now.

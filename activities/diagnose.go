@@ -21,6 +21,9 @@ type DiagnoseInput struct {
 	// ImageID and ServerID are looked at closely when they are given.
 	ImageID  string `json:"image_id,omitempty"`
 	ServerID string `json:"server_id,omitempty"`
+	// KeyPair is looked up when it is given, as one of user KeyOwner, or of the worker's user without.
+	KeyPair  string `json:"key_pair,omitempty"`
+	KeyOwner string `json:"key_owner,omitempty"`
 }
 
 // DiagnoseResult has a finding for each of DiagnosedChecks, in their order.
@@ -62,6 +65,7 @@ const (
 	CheckListGroups  = "list groups"
 	CheckListImages  = "list images"
 	CheckImage       = "image"
+	CheckKeyPair     = "key pair"
 	CheckServer      = "server"
 	CheckChanges     = "change servers"
 )
@@ -133,6 +137,7 @@ func (d *diagnosis) steps() []step {
 		{CheckListGroups, CheckProject, true, d.listGroups},
 		{CheckListImages, CheckProject, true, d.listImages},
 		{CheckImage, CheckListImages, true, d.image},
+		{CheckKeyPair, CheckProject, d.in.KeyPair != "", d.keyPair},
 		{CheckServer, CheckReadDisks, false, d.fit},
 		{CheckChanges, "", false, d.changes},
 	}

@@ -37,7 +37,8 @@ type MakePlanResult struct {
 // hundred servers that are named by their ids; one for each image in use and one or two for the target; with server
 // groups, one for a thousand of these; one for each planned server of a small plan, or else for each whose present
 // image does not prove that its disk is large enough; one for each planned server with an earlier change that was not
-// seen to its end; and up to three for the permissions that none of these need and a rollout does.
+// seen to its end; up to three for the permissions that none of these need and a rollout does; and one for a key pair, or up
+// to five for one that is missing.
 func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
 	doc := in.Document
 	if err := doc.Validate(); err != nil {
@@ -145,10 +146,8 @@ func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused
 	if err := g.probe(ctx, server); err != nil {
 		return err
 	}
-	if pair := plan.Change.Login.KeyPair; pair != "" {
-		g.Unproven = append(g.Unproven, "use the key pair "+pair)
-	}
-	return nil
+	g.keyPairOf(ctx, plan.Change.Login)
+	return ctx.Err()
 }
 
 // everySize is up to how many servers a plan tells the size of every disk that will be lost. No list shows

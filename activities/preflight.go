@@ -116,6 +116,10 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		}
 	}
 	check.settle()
+	check.keyPair(ctx, s)
+	if ctx.Err() != nil {
+		return PreflightResult{}, ended(ctx)
+	}
 	return check.result, nil
 }
 

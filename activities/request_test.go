@@ -44,7 +44,9 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			inLab(t, stopped(), func(l *lab) {
+			options := stopped()
+			options.KeyPairs = []emulator.KeyPair{{Name: "fleet-key-01", UserID: "9c0b6a54c1e34c0e8f0e1f27a0b5d3aa"}}
+			inLab(t, options, func(l *lab) {
 				var path, body string
 				l.answer = func(_ http.ResponseWriter, r *http.Request) bool {
 					if r.Method == http.MethodPost {

@@ -21,6 +21,11 @@ const (
 	ActionStop        = "ecs:cloudServers:stop"
 	ActionStart       = "ecs:cloudServers:start"
 	ActionChangeOS    = "ecs:cloudServers:changeOS"
+
+	// For key pairs, which a change can do without.
+	ActionReadKeyPair        = "ecs:serverKeypairs:get"
+	ActionListKeyPairs       = "ecs:serverKeypairs:list"
+	ActionReadAccountKeyPair = "kps:SSHKeyPair:get" // kps:domainKeypairs:get in older policies
 )
 
 // Cause is what is in the way where the same call most likely fails until somebody mends that.

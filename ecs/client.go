@@ -28,7 +28,9 @@ type Config struct {
 	EnterpriseProject string
 	// ECS and IMS are the base URLs of the server and the image service. A path in them is kept, and
 	// signed as it is sent.
-	ECS, IMS    string
+	ECS, IMS string
+	// KPS is the base URL of the key pair service, which only some clouds have. Empty asks none.
+	KPS         string
 	Credentials Credentials
 	// RequestTimeout bounds one request to the last byte of the answer: a write from the call on, a read from its
 	// turn on. Default 30 s.
@@ -52,6 +54,7 @@ type Client struct {
 	project     *project
 	enterprise  string
 	ecs, ims    *url.URL
+	kps         *url.URL // nil where there is none
 	credentials Credentials
 	timeout     time.Duration
 	userAgent   string
@@ -68,13 +71,18 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	ecs, ecsErr := parseBase("ECS", config.ECS)
 	ims, imsErr := parseBase("IMS", config.IMS)
+	var kps *url.URL
+	var kpsErr error
+	if config.KPS != "" {
+		kps, kpsErr = parseBase("KPS", config.KPS)
+	}
 	timeout := cmp.Or(config.RequestTimeout, defaultRequestTimeout)
 	agent := cmp.Or(config.UserAgent, defaultUserAgent)
 	calls := cmp.Or(config.CallsPerSecond, DefaultCallsPerSecond)
 	err := errors.Join(
 		checkProject(config),
 		CheckEnterpriseProject(config.EnterpriseProject),
-		ecsErr, imsErr,
+		ecsErr, imsErr, kpsErr,
 		checkCredentials(config.Credentials),
 		checkTimeout(timeout),
 		checkCallsPerSecond(calls),
@@ -88,6 +96,7 @@ func New(config Config) (*Client, error) {
 		enterprise:  config.EnterpriseProject,
 		ecs:         ecs,
 		ims:         ims,
+		kps:         kps,
 		credentials: config.Credentials,
 		timeout:     timeout,
 		userAgent:   agent,

@@ -1,7 +1,7 @@
 package rollout
 
 // Drift is a planned server that is no longer as it was when the plan was made. Without a server id it is the
-// image or a secret, and without a name too it is that the plan is for another project.
+// image, the key pair or a secret, and without a name too it is that the plan is for another project.
 type Drift struct {
 	ServerID string `json:"server_id"`
 	Name     string `json:"name"`

@@ -12,6 +12,8 @@ type Inventory struct {
 	Images  []InventoryImage  `json:"images"`
 	// Unproven is what nobody knows whether the credentials may do it, because it cannot be found out by looking.
 	Unproven []string `json:"unproven,omitempty"`
+	// KeyPairUnknown says why it is not known whether the key pair of the change can be used. Empty when it is.
+	KeyPairUnknown string `json:"key_pair_unknown,omitempty"`
 	// ClockOff is how far the worker's clock is off: "6m0s ahead of the cloud's". Empty when that is not worth mentioning.
 	ClockOff string `json:"clock_off,omitempty"`
 	// UserData is what a worker found behind the reference to user data.

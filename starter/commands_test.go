@@ -145,16 +145,6 @@ func TestUnknownRollout(t *testing.T) {
 	assert.Contains(t, f.cli("report", "").err, "the name of the rollout is empty")
 }
 
-func TestNear(t *testing.T) {
-	names := []string{"db", "web", "web-fleet", "web-fleet-2", "wlan"}
-	for name, want := range map[string][]string{
-		"web-flet": {"web-fleet", "web"}, "WEB": {"web"}, "fleet": {"web-fleet", "web-fleet-2"}, "dc": {"db"}, "zzz": nil,
-	} {
-		assert.Equal(t, want, near(name, names), name)
-	}
-	assert.Len(t, near("a", []string{"a1", "a2", "a3", "a4", "a5", "a6"}), 5)
-}
-
 // TestCommandWithoutWorker: a command that nobody would carry out is not left lying about. Temporal remembers for
 // a minute and a half who asked for work, so this rollout's own queue is one that nobody has ever served.
 func TestCommandWithoutWorker(t *testing.T) {

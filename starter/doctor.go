@@ -27,6 +27,8 @@ type doctorOptions struct {
 	profile   string
 	image     string
 	server    string
+	keyPair   string
+	keyOwner  string
 	output    outputFormat
 	taskQueue string
 }
@@ -35,6 +37,8 @@ func (o *doctorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.profile, "profile", "", "`name` of the workers' profile to check; their only one, or the one called default")
 	f.StringVar(&o.image, "image", "", "`id` of an image to look at")
 	f.StringVar(&o.server, "server", "", "`id` of a server to look at, and to hold against the image")
+	f.StringVar(&o.keyPair, "key-pair", "", "`name` of a key pair to look up")
+	f.StringVar(&o.keyOwner, "key-owner", "", "`id` of the user who owns the key pair; the workers' own user without")
 	addFormatFlag(f, &o.output)
 	addTaskQueueFlag(f, &o.taskQueue)
 }
@@ -88,6 +92,9 @@ func (o doctorOptions) validate() error {
 	}
 	if o.image != "" && !rollout.IsUUID(o.image) {
 		problems = append(problems, fmt.Errorf("image id %q is not a UUID (in lower case)", o.image))
+	}
+	if o.keyOwner != "" && o.keyPair == "" {
+		problems = append(problems, errors.New("--key-owner says whose key pair it is: name that in --key-pair"))
 	}
 	return errors.Join(problems...)
 }
@@ -199,7 +206,7 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
 		id: id, summary: "check what a worker needs", workflow: workflows.DoctorName,
 		timeout: doctorTimeout, says: d.io.err,
-	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server})
+	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server, KeyPair: d.options.keyPair, KeyOwner: d.options.keyOwner})
 	if err != nil {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
 	}

@@ -118,15 +118,15 @@ func runEmulator(ctx context.Context, io streams, o emulatorOptions) error {
 
 Settings for a worker:
   export HUAWEICLOUD_SDK_AK=%[4]s HUAWEICLOUD_SDK_SK=%[5]s HUAWEICLOUD_SDK_PROJECT_ID=%[6]s
-  export REIMAGE_ECS_ENDPOINT=%[1]s REIMAGE_IMS_ENDPOINT=%[1]s REIMAGE_EDITION=%[11]s
+  export REIMAGE_ECS_ENDPOINT=%[1]s REIMAGE_IMS_ENDPOINT=%[1]s REIMAGE_KPS_ENDPOINT=%[1]s REIMAGE_EDITION=%[11]s
 
 Or, in place of the first line, a user and the name of the project:
   export HW_USER_NAME=%[7]s HW_USER_PASSWORD=%[8]s HW_DOMAIN_NAME=%[9]s HW_PROJECT_NAME=%[10]s REIMAGE_IAM_ENDPOINT=%[1]s
 
 `, url, o.servers, o.speed, emulator.DefaultAccessKey, emulator.DefaultSecretKey, cmp.Or(o.project, emulator.DefaultProjectID),
 		emulator.DefaultUserName, emulator.DefaultPassword, emulator.DefaultDomainName, emulator.DefaultProjectName, o.edition)
-	for _, name := range cloud.KeyPairs() {
-		fmt.Fprintf(io.out, "key     %s\n", name)
+	for _, key := range cloud.KeyPairs() {
+		fmt.Fprintf(io.out, "key     %s\n", key.Name)
 	}
 	for _, image := range cloud.Images() {
 		fmt.Fprintf(io.out, "image   %s  %s  %s\n", image.ID, image.Name, image.Status)

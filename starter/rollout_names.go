@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,29 +69,8 @@ func (s *session) unknownRollout(ctx context.Context, name string) error {
 	if listErr != nil {
 		return err
 	}
-	if close := near(name, names); len(close) > 0 {
+	if close := spec.Near(name, names); len(close) > 0 {
 		return fmt.Errorf("%w; near: %s", err, strings.Join(close, ", "))
 	}
 	return fmt.Errorf("%w; see: reimage list", err)
-}
-
-// near are at most five names that somebody may have meant, the nearest first.
-func near(name string, names []string) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var close []candidate
-	for _, other := range names {
-		d := spec.Distance(strings.ToLower(name), strings.ToLower(other))
-		if d <= max(1, len(name)/3) || strings.Contains(other, name) || strings.Contains(name, other) {
-			close = append(close, candidate{other, d})
-		}
-	}
-	slices.SortStableFunc(close, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
-	var nearest []string
-	for _, c := range close[:min(5, len(close))] {
-		nearest = append(nearest, c.name)
-	}
-	return nearest
 }

@@ -139,6 +139,7 @@ func (s *settings) cloud(timeout time.Duration) cloudConfig {
 		ProjectName: cmp.Or(name, s.region()), // every account has a project of the region's name
 	}
 	c.Edition = s.edition(c.ECS)
+	c.KPS = s.keyPairService(c.Edition)
 	s.credentials(&c)
 	agency := c.Agency != nil && s.value("REIMAGE_METADATA_ENDPOINT") != "" // and not for want of anything else
 	if c.ProjectID == "" && c.ProjectName == "" {

@@ -214,6 +214,29 @@ func TestEnterpriseProject(t *testing.T) {
 	assert.Contains(t, described(cfg.Clouds, profiles)[0], "web: project p0 (enterprise project 0) at https://")
 }
 
+// TestKeyPairService is known by the region where the documents of the cloud have one, and never beside an ECS that was given.
+func TestKeyPairService(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"https://kms.cn-north-4.myhuaweicloud.com": {"HW_REGION_NAME": "cn-north-4"},
+		"https://kms.eu-west-101.myhuaweicloud.eu": {"HW_REGION_NAME": "eu-west-101"},
+		"https://kps.example":                      {"REIMAGE_KPS_ENDPOINT": "https://kps.example"},
+	} {
+		cfg, err := load(t, env)
+		require.NoError(t, err)
+		assert.Equal(t, want, cfg.Clouds[0].KPS)
+	}
+	for _, env := range []map[string]string{
+		nil, {"HW_CLOUD": "cloud.example"},
+		{"HW_REGION_NAME": "cn-north-4", "REIMAGE_ECS_ENDPOINT": "https://ecs.cn-north-4.myhuaweicloud.com"},
+	} {
+		cfg, err := load(t, env)
+		require.NoError(t, err)
+		assert.Empty(t, cfg.Clouds[0].KPS)
+	}
+	_, err := load(t, map[string]string{"REIMAGE_KPS_ENDPOINT": "kms.example"})
+	assert.EqualError(t, err, "REIMAGE_KPS_ENDPOINT must be like https://host/path")
+}
+
 // TestIdentityOfTheRegion has another name in one cloud.
 func TestIdentityOfTheRegion(t *testing.T) {
 	for region, want := range map[string]string{"eu-de": "https://iam.eu-de.otc.t-systems.com", "eu-ch2": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"} {

@@ -46,6 +46,19 @@ func (s *settings) endpoint(service string) string {
 	return fmt.Sprintf("https://%s.%s.%s", service, region, domain)
 }
 
+// keyPairService is the base URL of the key pair service, "" where none is known. Its host is that of the key management
+// service, as the official SDK has it. Where the servers are at an address that was given, it is not made from the region.
+func (s *settings) keyPairService(e edition.Edition) string {
+	if s.value("REIMAGE_KPS_ENDPOINT") != "" {
+		return s.address("REIMAGE_KPS_ENDPOINT")
+	}
+	region := s.region()
+	if s.value("REIMAGE_ECS_ENDPOINT") != "" || region == "" || !edition.HasAccountKeyPairs(e) {
+		return ""
+	}
+	return fmt.Sprintf("https://kms.%s.%s", region, s.domain(region))
+}
+
 // region is the given one, or the one in the address of the identity service.
 func (s *settings) region() string {
 	return cmp.Or(s.first(regionPart), regionIn(s.value(s.identityName())))

@@ -221,7 +221,7 @@ func TestOfficialRequestsAreServed(t *testing.T) {
 		served++
 		e, err := newAt(Options{
 			Fleet:  []Server{{ID: server, Name: "one", Status: "SHUTOFF", ImageID: image}},
-			Images: []Image{{ID: image}}, Keys: []string{"KeyPair-350b"}, ProjectID: pid,
+			Images: []Image{{ID: image}}, KeyPairs: []KeyPair{{Name: "KeyPair-350b"}, {Name: "KeyPair-350b", UserID: "7e25b1da389f4697a79df3a0e5bd494e"}}, ProjectID: pid,
 			AccessKey: sdkKeys().accessKey, SecretKey: sdkKeys().secretKey,
 		}, sdkTime)
 		require.NoError(t, err)

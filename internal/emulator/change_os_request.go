@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -189,7 +190,7 @@ func (e *Emulator) judgeRequest(version string, request osRequest) (change, *ref
 		return change{}, refuse("Ecs.0005", "adminpass and keyname must not both be empty")
 	case request.AdminPass != "" && !strongPassword(request.AdminPass):
 		return change{}, refuse("Ecs.0011", "")
-	case request.KeyName != "" && !slices.Contains(e.options.Keys, request.KeyName):
+	case request.KeyName != "" && !e.mayUseKeyPair(request.KeyName, cmp.Or(request.UserID, e.userID())):
 		return change{}, refuse("Ecs.0314", "key pair "+request.KeyName)
 	case metadata.BYOL != nil && *metadata.BYOL != "true" && edition.RefuseOtherBYOL:
 		return change{}, refuse("Ecs.0005", "BYOL must be true")
@@ -207,7 +208,7 @@ func (e *Emulator) judgeRequest(version string, request osRequest) (change, *ref
 		autoPay: request.IsAutoPay == "true",
 	}
 	if ch.userID == "" {
-		ch.userID = e.seed.hex("user")
+		ch.userID = e.userID()
 	}
 	if request.AdminPass != "" {
 		ch.passwordSHA256 = fingerprint([]byte(request.AdminPass))

@@ -23,7 +23,9 @@ func exact(o emulator.Options) emulator.Options {
 }
 
 func TestChangeOfAStoppedServer(t *testing.T) {
-	atTime(t, exact(stopped()), func(t *testing.T, c cloud) {
+	options := exact(stopped())
+	options.KeyPairs = []emulator.KeyPair{{Name: "ops-key", UserID: "u1"}}
+	atTime(t, options, func(t *testing.T, c cloud) {
 		id, target := c.only(), c.target()
 		before := c.truth(id)
 		script := "#cloud-config\n"

@@ -28,6 +28,7 @@ type Emulator struct {
 	machines  []*machine // by name
 	byID      map[string]*machine
 	images    []Image
+	keyPairs  []KeyPair
 	jobs      map[string]*job
 	tokens    map[string]time.Time    // issued tokens and when they expire, by the wall clock
 	issued    int                     // tokens and temporary keys so far
@@ -76,6 +77,10 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	}
 	for i, image := range images {
 		e.images = append(e.images, image.withDefaults(e.seed, i))
+	}
+	for _, pair := range o.KeyPairs {
+		pair.UserID = cmp.Or(pair.UserID, e.userID())
+		e.keyPairs = append(e.keyPairs, pair)
 	}
 	fleet := o.Fleet
 	if len(fleet) == 0 {

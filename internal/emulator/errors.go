@@ -19,6 +19,7 @@ const (
 	shapeECS      errorShape = iota // {"error": {"message", "code"}}
 	shapeGateway                    // {"error_msg", "error_code", "request_id"}
 	shapeKeystone                   // {"error": {"message", "code": 401, "title"}}
+	shapeNova                       // {"itemNotFound": {"message", "code": 404}}
 )
 
 // refuse returns the refusal with the documented status and text of the code. detail is added to the text; it must hold
@@ -124,6 +125,12 @@ func (r *refusal) answer(requestID string) answer {
 			Code      string `json:"error_code"`
 			RequestID string `json:"request_id"`
 		}{r.message, r.code, requestID})
+	case shapeNova:
+		type fault struct {
+			Message string `json:"message"`
+			Code    int    `json:"code"`
+		}
+		return jsonAnswer(r.status, map[string]fault{r.code: {r.message, r.status}})
 	case shapeKeystone:
 		type body struct {
 			Message string `json:"message"`

@@ -27,7 +27,10 @@ const (
 	OpToken        = "token"
 	OpProject      = "project" // look-ups of the project and of its domain
 	OpMetadata     = "metadata"
-	OpAny          = "*"
+
+	OpKeyPair        = "key_pair"         // look-ups of key pairs at the compute API
+	OpAccountKeyPair = "account_key_pair" // and at the key pair service
+	OpAny            = "*"
 )
 
 // FaultKind says what goes wrong.
@@ -129,7 +132,7 @@ func (k FaultKind) phase() faultPhase {
 func ops() []string {
 	return []string{
 		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpServerGroups, OpBlockDevice, OpImage, OpToken,
-		OpProject, OpMetadata, OpAny,
+		OpProject, OpMetadata, OpKeyPair, OpAccountKeyPair, OpAny,
 	}
 }
 

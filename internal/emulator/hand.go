@@ -29,8 +29,8 @@ func (e *Emulator) Server(id string) (Server, bool) {
 	return m.Server.clone(), true
 }
 
-// KeyPairs returns the names of the key pairs that exist.
-func (e *Emulator) KeyPairs() []string { return slices.Clone(e.options.Keys) }
+// KeyPairs returns the key pairs that exist.
+func (e *Emulator) KeyPairs() []KeyPair { return slices.Clone(e.keyPairs) }
 
 // Images returns all images.
 func (e *Emulator) Images() []Image {

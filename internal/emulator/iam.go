@@ -50,7 +50,7 @@ func (e *Emulator) issueToken(c *call) answer {
 	e.issued++
 	expires := c.wall.Add(e.options.TokenLifetime)
 	e.tokens[token] = expires
-	a := jsonAnswer(201, viewToken(e.options, c.wall, expires, e.seed.hex("user")))
+	a := jsonAnswer(201, viewToken(e.options, c.wall, expires, e.userID()))
 	a.header = map[string][]string{"X-Subject-Token": {token}}
 	return a
 }

@@ -25,12 +25,13 @@ type Options struct {
 	Servers int      // size of the generated fleet; used when Fleet is empty; 0 means DefaultServers
 	Fleet   []Server // servers instead of generated ones; empty fields are filled in
 	Images  []Image  // images instead of the generated ones; empty fields are filled in
-	Keys    []string // names of the key pairs that exist; default fleet-key-01, ops-key
-	Seed    uint64
-	Speed   float64 // emulated seconds per real second; 0 means 1
-	Edition Edition
-	Timing  Timing
-	Faults  []Fault
+	// KeyPairs are those that exist; default fleet-key-01 and ops-key of the user of the credentials.
+	KeyPairs []KeyPair
+	Seed     uint64
+	Speed    float64 // emulated seconds per real second; 0 means 1
+	Edition  Edition
+	Timing   Timing
+	Faults   []Fault
 	// CallsPerSecond is how many calls the gateway lets through in any one second of real time; 0 is no limit.
 	// Calls that it refuses count too.
 	CallsPerSecond int
@@ -83,8 +84,8 @@ func (o Options) withDefaults() Options {
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = 24 * time.Hour
 	}
-	if len(o.Keys) == 0 {
-		o.Keys = []string{"fleet-key-01", "ops-key"}
+	if len(o.KeyPairs) == 0 {
+		o.KeyPairs = []KeyPair{{Name: "fleet-key-01"}, {Name: "ops-key"}}
 	}
 	if len(o.Fleet) == 0 && o.Servers == 0 {
 		o.Servers = DefaultServers

@@ -70,6 +70,12 @@ func Named(name string) (Edition, error) {
 	return Edition{}, fmt.Errorf("edition %q is not known: it is one of %s", name, strings.Join(known, ", "))
 }
 
+// HasAccountKeyPairs is true for an edition with a key pair service (KPS), whose key pairs may be of a whole account. The
+// compute API knows only those of the user who asks.
+func HasAccountKeyPairs(e Edition) bool {
+	return e.Name == "huaweicloud" || e.Name == "huaweicloud-eu" || e.Name == "huaweicloud-china"
+}
+
 // Of is the edition of the cloud that a host belongs to: "ecs.eu-de.otc.t-systems.com". Of an unknown one it is Any.
 func Of(host string) Edition {
 	host = strings.ToLower(host)

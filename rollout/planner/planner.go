@@ -38,6 +38,9 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 	if inv.HoldersUnknown != "" {
 		p.warning("which servers others change at this moment is not known (%s): when the turn of one comes, the lock on it decides", inv.HoldersUnknown)
 	}
+	if inv.KeyPairUnknown != "" {
+		p.warning("%s", inv.KeyPairUnknown)
+	}
 	if inv.ClockOff != "" {
 		p.warning("the worker's clock is %s: set it right (NTP), signatures that are 15 minutes off are refused", inv.ClockOff)
 	}

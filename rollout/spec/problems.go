@@ -93,6 +93,27 @@ func nearest(word string, known []string) string {
 	return best
 }
 
+// Near are at most five names that somebody may have meant, the nearest first.
+func Near(name string, names []string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var close []candidate
+	for _, other := range names {
+		d := Distance(strings.ToLower(name), strings.ToLower(other))
+		if d <= max(1, len(name)/3) || strings.Contains(other, name) || strings.Contains(name, other) {
+			close = append(close, candidate{other, d})
+		}
+	}
+	slices.SortStableFunc(close, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	var nearest []string
+	for _, c := range close[:min(5, len(close))] {
+		nearest = append(nearest, c.name)
+	}
+	return nearest
+}
+
 // Distance is the number of letters to insert, delete or replace to get from a to b (Levenshtein).
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)

@@ -48,12 +48,14 @@ func TestDoctor(t *testing.T) {
 
 	one, other := lab.StartWorker(nil), lab.StartWorker(nil)
 	server := lab.Server("ACTIVE")
-	ran := machine.CLI(t, "doctor", "--task-queue", lab.Queue, "--server", server.ID, "--image", lab.OtherImage(server).ID)
+	ran := machine.CLI(t, "doctor", "--task-queue", lab.Queue, "--server", server.ID, "--image", lab.OtherImage(server).ID, "--key-pair", "fleet-key-01")
 	assert.Equal(t, 0, ran.Code)
 	words := strings.Join(strings.Fields(ran.Out), " ")
 	assert.Contains(t, words, "the cloud accepts them: access key of HUAWEICLOUD_SDK_AK")
 	assert.Contains(t, ran.Out, server.Name+" is ACTIVE and fits the image")
-	assert.Contains(t, ran.Out, "\n17 checks: 16 ok, 0 failed, 1 skipped\n")
+	assert.Contains(t, ran.Out, "\n18 checks: 17 ok, 0 failed, 1 skipped\n")
+	missing := doctored(t, lab, 1, "--key-pair", "fleet-key")["key pair"]
+	assert.Contains(t, missing.Seen, `there is no key pair "fleet-key" of the worker's user; near: "fleet-key-01"`)
 	lab.Eventually("the other worker has asked for work, too", func() bool {
 		seen := doctored(t, lab, 0)["worker"].Seen
 		for _, pids := range [][2]int{{one.PID(), other.PID()}, {other.PID(), one.PID()}} {

@@ -134,6 +134,11 @@ func (c caller) serverNamed(name string) model.ServerDetail {
 	return model.ServerDetail{}
 }
 
+// ofTwoUsers are key pairs of the same name: of the user of the credentials, and of the one whom the changes name.
+func ofTwoUsers() []emulator.KeyPair {
+	return []emulator.KeyPair{{Name: "fleet-key-01"}, {Name: "fleet-key-01", UserID: "7e25b1da389f4697a79df3a0e5bd494e"}}
+}
+
 const script = "#cloud-config\nruncmd: []\n"
 
 func withCloudInit(c caller, id, imageID string) (*string, error) {
@@ -174,7 +179,7 @@ func TestOfficialSDKChangesAnOperatingSystem(t *testing.T) {
 		editions = append(editions, row.Edition)
 	}
 	for _, e := range editions {
-		options := emulator.Options{Servers: 12, Edition: emulator.Edition{Edition: e}}
+		options := emulator.Options{Servers: 12, Edition: emulator.Edition{Edition: e}, KeyPairs: ofTwoUsers()}
 		for _, version := range []string{"v2", "v1"} {
 			t.Run(e.Name+" "+version, func(t *testing.T) {
 				inCloud(t, options, func(t *testing.T, cloud *emulator.Emulator, a account) {
@@ -286,7 +291,7 @@ func TestSDKSignsInAtTheEmulator(t *testing.T) {
 
 // TestSDKUnderstandsRefusals of the emulator: those in which a change of an operating system ends.
 func TestSDKUnderstandsRefusals(t *testing.T) {
-	inCloud(t, emulator.Options{}, func(t *testing.T, cloud *emulator.Emulator, a account) {
+	inCloud(t, emulator.Options{KeyPairs: ofTwoUsers()}, func(t *testing.T, cloud *emulator.Emulator, a account) {
 		c := caller{t, a, a.sdkECS(t)}
 		server, image := cloud.Servers()[0].ID, c.imageNamed(emulator.TargetImageName).Id
 		_, err := withCloudInit(c, server, image)

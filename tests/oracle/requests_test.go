@@ -19,6 +19,8 @@ import (
 	sdkiam "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3"
 	iam "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/model"
 	ims "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ims/v2/model"
+	sdkkps "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/kps/v3"
+	kps "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/kps/v3/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -302,6 +304,7 @@ func TestReadsAreSentAsTheSDKSendsThem(t *testing.T) {
 		inRecorder(t, func(t *testing.T, r *recorder, a account) {
 			a.token = token
 			client, sdk, images := a.ours(t), a.sdkECS(t), a.sdkIMS(t)
+			keyPairs := sdkkps.NewKpsClient(a.client(t, sdkkps.KpsClientBuilder(), a.credentials(t)))
 			a.enterprise = everywhere
 			narrowed := a.ours(t)
 			for _, test := range []struct {
@@ -328,6 +331,15 @@ func TestReadsAreSentAsTheSDKSendsThem(t *testing.T) {
 				{"groups", func() {
 					_, _ = sdk.ListServerGroups(&model.ListServerGroupsRequest{Limit: &all})
 				}, func() { _, _ = client.ServerGroups(ctx) }},
+				{"key pair", func() {
+					_, _ = sdk.NovaShowKeypair(&model.NovaShowKeypairRequest{KeypairName: "a key+ü"})
+				}, func() { _, _ = client.KeyPair(ctx, "a key+ü") }},
+				{"key pairs", func() {
+					_, _ = sdk.NovaListKeypairs(&model.NovaListKeypairsRequest{})
+				}, func() { _, _ = client.KeyPairNames(ctx) }},
+				{"key pair of the account", func() {
+					_, _ = keyPairs.ListKeypairDetail(&kps.ListKeypairDetailRequest{KeypairName: "ops-key"})
+				}, func() { _, _ = client.AccountKeyPair(ctx, "ops-key") }},
 				{"image", func() {
 					_, _ = images.ListImages(&ims.ListImagesRequest{Id: optional(imageID)})
 				}, func() { _, _ = client.Image(ctx, imageID) }},

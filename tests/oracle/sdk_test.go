@@ -77,7 +77,7 @@ func (a account) sdkIMS(t *testing.T) *sdkims.ImsClient {
 func (a account) ours(t *testing.T) *ecs.Client {
 	t.Helper()
 	client, err := ecs.New(ecs.Config{
-		ProjectID: a.project, EnterpriseProject: a.enterprise, ECS: a.base, IMS: a.base, Dial: a.dial, UserAgent: officialAgent,
+		ProjectID: a.project, EnterpriseProject: a.enterprise, ECS: a.base, IMS: a.base, KPS: a.base, Dial: a.dial, UserAgent: officialAgent,
 		Credentials: ecs.AccessKey{ID: a.key, Secret: ecs.NewSecret(a.secret), SecurityToken: ecs.NewSecret(a.token)},
 	})
 	require.NoError(t, err)
