@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
 )
 
 // The closed list of error types that activities return. Workflows decide by these names, never by text.
@@ -61,7 +62,7 @@ func (s site) cloudError(ctx context.Context, err error) error {
 	case ecs.ClassNotFound:
 		return final(ErrVanished, cloud)
 	case ecs.ClassPermanent, ecs.ClassState:
-		return final(ErrRefused, cloud)
+		return refusedByCloud(cloud)
 	case ecs.ClassThrottled:
 		return throttled(cloud)
 	default:
@@ -117,6 +118,15 @@ func throttled(err *ecs.Error) error {
 // final is an error that trying again cannot mend.
 func final(kind string, err error) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), kind, temporal.ApplicationErrorOptions{NonRetryable: true})
+}
+
+// refusedByCloud is the error for what the cloud refused. Its detail is the kind of failure.
+func refusedByCloud(err error) error {
+	kind := rollout.FailureOfServer
+	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.OfRequest() {
+		kind = rollout.FailureOfChange
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
 }
 
 // again is an error that is expected to pass. Zero leaves the delay to the retry policy. What belongs to

@@ -13,6 +13,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout"
 )
 
 // TestSubmitRefusedWithoutProof: the tables hold the common codes only, and the same codes are used for jobs. What is in
@@ -204,5 +205,21 @@ func (l *lab) hideDisk() {
 		without := strings.NewReplacer(`"bootIndex":"0"`, `"bootIndex":null`, `"OS-EXT-SRV-ATTR:root_device_name"`, `"x"`)
 		_, _ = fmt.Fprint(w, without.Replace(full.Body.String()))
 		return true
+	}
+}
+
+// TestKindOfARefusal is told with the error: what is wrong with what was asked for is wrong for every server.
+func TestKindOfARefusal(t *testing.T) {
+	for code, want := range map[string]rollout.FailureKind{
+		"Ecs.0314": rollout.FailureOfChange, "Ecs.0031": rollout.FailureOfChange, "Ecs.0605": rollout.FailureOfServer, "Ecs.0021": rollout.FailureOfServer,
+	} {
+		t.Run(code, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: code, Status: 400}), func(l *lab) {
+				failed := failsWith(l, l.submit(attempt{}).err, activities.ErrRefused, true)
+				var kind rollout.FailureKind
+				require.NoError(l, failed.Details(&kind))
+				assert.Equal(l, want, kind)
+			})
+		})
 	}
 }

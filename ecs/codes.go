@@ -179,6 +179,29 @@ func meaningOf(code string) string {
 	return ""
 }
 
+// OfRequest is true for a refusal of what was asked for, which would be refused for every other server, too, and when it is
+// asked for again.
+func (e *Error) OfRequest() bool {
+	switch e.Code {
+	case
+		"Ecs.0000", // malformed request
+		"Ecs.0005", // invalid parameter
+		"Ecs.0011", // password too weak
+		"Ecs.0025", // the disk service may not use the KMS
+		"Ecs.0031", // the image does not exist
+		"Ecs.0034", // backup of the full-server image gone
+		"Ecs.0048", // image unavailable
+		"Ecs.0058", // no right to the third-party image
+		"Ecs.0074", // Windows barred
+		"Ecs.0090", // BYOL not supported here
+		"Ecs.0119", // KMS key disabled
+		"Ecs.0314", // key pair not found, or it belongs to another user
+		"Ecs.0912": // bad KMS key
+		return true
+	}
+	return false
+}
+
 // Listed is true for a refusal whose reason is known to come before any work: a code of the service's error
 // tables or of the gateway, a status that says so by itself, or a check of this package. The tables hold only
 // the common codes, and the same codes are used for jobs.

@@ -68,6 +68,12 @@ type ServerProgress struct {
 	Attempts   int       `json:"attempts,omitempty"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
+	// Failure is the kind of the last attempt's failure.
+	Failure FailureKind `json:"failure,omitempty"`
+	// Foreign is true when somebody else gave the server its system disk: a retry is refused. OtherDisk is true when its disk
+	// may not be of this rollout's making: a retry has to name the server.
+	Foreign   bool `json:"foreign,omitempty"`
+	OtherDisk bool `json:"other_disk,omitempty"`
 	// Before is the disk of the plan, After what the server showed last, if it was changed.
 	Before Fingerprint `json:"before"`
 	After  Fingerprint `json:"after,omitzero"`
@@ -86,6 +92,7 @@ type Counts struct {
 	Done       int `json:"done"`
 	Skipped    int `json:"skipped,omitempty"`
 	Failed     int `json:"failed,omitempty"`      // accepted ones included
+	Accepted   int `json:"accepted,omitempty"`    // of the failed ones: they do not count against the budget
 	NotStarted int `json:"not_started,omitempty"` // the rollout ended before their turn
 	RolledBack int `json:"rolled_back,omitempty"`
 }
@@ -93,11 +100,15 @@ type Counts struct {
 // String says the numbers that are not zero, but for Servers: "3 done, 1 failed".
 func (c Counts) String() string {
 	var told []string
+	failed := "failed"
+	if c.Accepted > 0 {
+		failed = fmt.Sprintf("failed (%d of them accepted)", c.Accepted)
+	}
 	for _, part := range []struct {
 		n    int
 		what string
 	}{
-		{c.Done, "done"}, {c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.RolledBack, "rolled back"},
+		{c.Done, "done"}, {c.Failed, failed}, {c.Skipped, "skipped"}, {c.RolledBack, "rolled back"},
 		{c.NotStarted, "not started"}, {c.InFlight, "in flight"}, {c.Soaking, "soaking"}, {c.Pending, "pending"},
 	} {
 		if part.n > 0 {
@@ -158,6 +169,11 @@ type Progress struct {
 	SlotsHeldFailed int `json:"slots_held_failed,omitempty"`
 	SlotsHeldDown   int `json:"slots_held_down,omitempty"`
 	SlotsCap        int `json:"slots_cap"`
+	// SlotsMost is how many slots the other limits allow when they are fewer than the cap, and SlotsHeldBy what these are.
+	SlotsMost   int    `json:"slots_most,omitempty"`
+	SlotsHeldBy string `json:"slots_held_by,omitempty"`
+	// Held are the servers that wait because others are down, as commands name them: all of them, or none when they are many.
+	Held []string `json:"held,omitempty"`
 	// Failed counts against the budget; more than Tolerated stops the rollout.
 	Failed    int `json:"failed"`
 	Tolerated int `json:"tolerated"`

@@ -2,6 +2,18 @@ package rollout
 
 import "time"
 
+// FailureKind is why a server failed, as far as it decides what to do next. Empty is anything that a retry may find mended.
+type FailureKind string
+
+// The kinds of failures.
+const (
+	// FailureOfChange: what was asked for is refused, and is the same for every server of the plan: a key pair that does not
+	// exist, an image that is gone.
+	FailureOfChange FailureKind = "change-refused"
+	// FailureOfServer: the server is not in a state to be changed, until somebody mends that.
+	FailureOfServer FailureKind = "server-refused"
+)
+
 // ServerResult says how the server ended, with the evidence. A failed server is a result and not an
 // error: whoever reads it decides by End.
 type ServerResult struct {
@@ -16,6 +28,8 @@ type ServerResult struct {
 	After  Observation `json:"after"`
 	// Foreign is true when the server has a disk that somebody else gave it: that disk is not ours to lose.
 	Foreign bool `json:"foreign,omitempty"`
+	// Failure is the kind of failure. Empty for none, and for one of no kind.
+	Failure FailureKind `json:"failure,omitempty"`
 	// CredentialsRefused says how the cloud refused the credentials of the worker, before the disk was touched. It is
 	// no fault of the server, which can be changed once they are mended.
 	CredentialsRefused string `json:"credentials_refused,omitempty"`

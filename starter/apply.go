@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
 	"github.com/reimage/reimage/rollout/spec"
@@ -197,7 +197,7 @@ func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Dri
 		lines = append(lines, d.What)
 	}
 	if len(servers) > 0 {
-		lines = append(lines, fmt.Sprintf("%d of %d servers have changed since the plan was made at %s:", len(servers), len(plan.Servers), plan.MadeAt.Local().Format(time.DateTime)))
+		lines = append(lines, fmt.Sprintf("%d of %d servers have changed since the plan was made at %s:", len(servers), len(plan.Servers), timestamp.Full(plan.MadeAt)))
 		lines = append(lines, servers[:min(mostDrift, len(servers))]...)
 	}
 	if more := len(servers) - mostDrift; more > 0 {

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -170,6 +174,19 @@ func TestWorkerThatHasJustGone(t *testing.T) {
 	run := &rolloutRun{session: &session{client: temporalServer.Client, taskQueue: f.queue}, name: "just-gone", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
 	assert.EqualError(t, run.silent(t.Context(), serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")),
 		"rollout just-gone is running, but no worker serves its task queue "+f.queue+", and only workers know how it stands: start reimage-worker")
-	assert.EqualError(t, run.silent(t.Context(), context.DeadlineExceeded),
-		"rollout just-gone is running but has not answered in 15s: its worker may have died (Temporal lists it for a while) or be overloaded; start reimage-worker, or look again")
+	assert.EqualError(t, run.silent(t.Context(), &noAnswer{context.DeadlineExceeded, 7300 * time.Millisecond}),
+		"rollout just-gone is running but has not answered in 7s: its worker may have died (Temporal lists it for a while), or the worker or Temporal may be overloaded; start reimage-worker, or look again")
+}
+
+// TestTemporalThatIsAway is not blamed on a worker.
+func TestTemporalThatIsAway(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	away, err := client.NewLazyClient(client.Options{HostPort: closed.Listener.Addr().String()})
+	require.NoError(t, err)
+	defer away.Close()
+	run := &rolloutRun{session: &session{client: away, taskQueue: "reimage"}, name: "web", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	got := run.silent(t.Context(), &noAnswer{context.DeadlineExceeded, 7 * time.Second})
+	assert.ErrorContains(t, got, "Temporal does not answer, so how rollout web stands is not known; it goes on when Temporal is back: ")
+	assert.NotContains(t, got.Error(), "worker may have died")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -88,7 +89,7 @@ func (d *oneServer) killWhileJobRuns(ctx context.Context, s *session) error {
 		}
 	}
 	first := d.workers[0]
-	fmt.Fprintf(d.story, "%s  worker 1 (process %d) is killed with SIGKILL while the job runs\n", time.Now().Format(time.TimeOnly), first.PID())
+	fmt.Fprintf(d.story, "%s  worker 1 (process %d) is killed with SIGKILL while the job runs\n", timestamp.Clock(time.Now()), first.PID())
 	if err := first.Kill(); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -95,7 +96,7 @@ func runList(ctx context.Context, io streams, o listOptions) error {
 			why = strings.TrimSpace("earlier: --run " + l.RunID + " " + why)
 		}
 		seen[l.Name] = true
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), local(l.StartedAt), cmp.Or(local(l.EndedAt), "-"), l.counts(), safetext.Line(why))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", safetext.Line(l.Name), l.word(), timestamp.Full(l.StartedAt), cmp.Or(timestamp.Full(l.EndedAt), "-"), l.counts(), safetext.Line(why))
 	}
 	return table.Flush()
 }
@@ -113,13 +114,6 @@ func (l listed) counts() string {
 		return "?"
 	}
 	return l.Counts.String()
-}
-
-func local(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format(time.DateTime)
 }
 
 // lookAll asks the rollouts how they stand, some at a time, and keeps their order.

@@ -45,7 +45,7 @@ func TestList(t *testing.T) {
 
 	text := f.cli("list").out
 	assert.True(t, strings.HasPrefix(text, "NAME "))
-	assert.Regexp(t, `list-running +waits for a human +\S+ \S+ +- +2 done, 2 pending +waits for somebody`, text)
+	assert.Regexp(t, `list-running +waits for a human +\S+Z +- +2 done, 2 pending +waits for somebody`, text)
 	assert.Regexp(t, `list-dead +terminated .* \? +its workflow did not end by itself, and the servers may have gone on since`, text)
 	assert.Regexp(t, `list-ended +completed-with-failures .* 2 failed`, text)
 	assert.Len(t, strings.Split(strings.TrimSpace(f.cli("list", "--limit", "2").out), "\n"), 3)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/spec"
 )
@@ -56,7 +56,7 @@ func stillPlanned(path string, failed error) error {
 	if err != nil {
 		return failed
 	}
-	return fmt.Errorf("%w\n%s still holds the plan of %s", failed, path, old.MadeAt.Local().Format(time.DateTime))
+	return fmt.Errorf("%w\n%s still holds the plan of %s", failed, path, timestamp.Full(old.MadeAt))
 }
 
 // looksLikePlan and looksLikeDocument tell the two files of a rollout apart, should somebody give the one for

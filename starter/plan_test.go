@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -166,7 +166,7 @@ func TestPlanThatStays(t *testing.T) {
 	f := newFleet(t, "stays", 3)
 	out := f.planFile()
 	f.made = workflows.PlanRolloutResult{Problems: []string{"no server matches web-*"}}
-	says := out + " still holds the plan of " + f.plan.MadeAt.Local().Format(time.DateTime) + "\n"
+	says := out + " still holds the plan of " + timestamp.Full(f.plan.MadeAt) + "\n"
 	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.err, "no server matches web-*\n"+says)

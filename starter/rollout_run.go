@@ -14,6 +14,7 @@ import (
 
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -77,12 +78,21 @@ func ask[T any](ctx context.Context, r *rolloutRun, query string, args ...any) (
 	var answer T
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	begun := time.Now()
 	value, err := r.client.QueryWorkflow(ctx, r.id(), r.asked, query, args...)
 	if err != nil {
-		return answer, err
+		return answer, &noAnswer{err, time.Since(begun)}
 	}
 	return answer, value.Get(&answer)
 }
+
+// noAnswer is the error of a query, and how long it took.
+type noAnswer struct {
+	error
+	after time.Duration
+}
+
+func (n *noAnswer) Unwrap() error { return n.error }
 
 func (r *rolloutRun) progress(ctx context.Context) (rollout.Progress, error) {
 	return ask[rollout.Progress](ctx, r, workflows.ProgressQuery)
@@ -113,20 +123,37 @@ func (r *rolloutRun) log(ctx context.Context, p rollout.Progress) ([]rollout.Log
 	return log, err
 }
 
-// silent explains why a rollout gave no answer: mostly because no worker is there to give it.
+// pollersTimeout is for the question whether workers are there. A Temporal that runs knows it at once.
+const pollersTimeout = 5 * time.Second
+
+// silent explains why a rollout gave no answer: no worker is there to give it, Temporal does not answer, or the worker does
+// not.
 func (r *rolloutRun) silent(ctx context.Context, err error) error {
 	state := "is running"
 	if !r.running() {
 		state = "has ended"
 	}
-	served, asked := r.served(ctx)
+	asking, cancel := context.WithTimeout(ctx, pollersTimeout)
+	defer cancel()
+	served, asked := r.served(asking)
 	if noPoller(err) || asked == nil && !served {
 		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
 	}
+	if asked != nil && ctx.Err() == nil {
+		return fmt.Errorf("Temporal does not answer, so how rollout %s stands is not known; it goes on when Temporal is back: %s", r.name, said(asked))
+	}
 	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); !refused && ctx.Err() == nil && isLate(err) {
-		return fmt.Errorf("rollout %s %s but has not answered in %s: its worker may have died (Temporal lists it for a while) or be overloaded; start reimage-worker, or look again", r.name, state, answerTimeout)
+		return fmt.Errorf("rollout %s %s but has not answered%s: its worker may have died (Temporal lists it for a while), or the worker or Temporal may be overloaded; start reimage-worker, or look again", r.name, state, waited(err))
 	}
 	return fmt.Errorf("rollout %s %s but does not answer: %s; if no worker is running, start reimage-worker", r.name, state, said(err))
+}
+
+// waited is how long the answer was waited for, as far as that is known.
+func waited(err error) string {
+	if late, ok := errors.AsType[*noAnswer](err); ok {
+		return " in " + max(time.Second, late.after.Round(time.Second)).String()
+	}
+	return ""
 }
 
 // isLate is true when nobody answered in time, in whatever words.
@@ -187,7 +214,7 @@ func (r *rolloutRun) over(ctx context.Context) error {
 		how = string(result.End)
 	}
 	return fmt.Errorf("rollout %s ended at %s as %s and takes no commands any more; see: reimage report %s",
-		r.name, r.closedAt.Local().Format(time.DateTime), how, progressview.Word(r.name))
+		r.name, timestamp.Full(r.closedAt), how, progressview.Word(r.name))
 }
 
 // result waits for the end, which a closed workflow tells without a worker.

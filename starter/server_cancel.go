@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -48,7 +49,7 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 	execution := latest.GetExecution()
 	if latest.GetCloseTime() != nil {
 		return fmt.Errorf("nothing to cancel: the last change of server %s ended at %s; see: reimage server status %s",
-			serverID, latest.GetCloseTime().AsTime().Local().Format(time.DateTime), serverID)
+			serverID, timestamp.Full(latest.GetCloseTime().AsTime()), serverID)
 	}
 	if late := tooLate(s.statusSoon(ctx, execution.GetWorkflowId(), execution.GetRunId()), serverID); late != "" {
 		return fmt.Errorf("too late, nothing more can be cancelled: %s; see what comes of it with: reimage server status %s --wait", late, serverID)

@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -189,7 +189,7 @@ func (s *session) pendingWord(ctx context.Context, lockID string) string {
 		stands = "waits for a worker"
 	}
 	return fmt.Sprintf("nothing comes of its change any more, which %s since %s (workflow %s, run %s)",
-		stands, info.GetStartTime().AsTime().Local().Format(time.DateTime), lockID, info.GetExecution().GetRunId())
+		stands, timestamp.Full(info.GetStartTime().AsTime()), lockID, info.GetExecution().GetRunId())
 }
 
 // checkDismissals refuses what the workers would refuse, before anybody is asked for consent. Without a question the workers

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/workflow/v1"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -83,7 +83,7 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	if parent := latest.GetParentExecution().GetWorkflowId(); parent != "" {
 		of = " of " + strings.Replace(parent, "rollout/", "rollout ", 1)
 	}
-	safetext.Fprintf(io.out, "%s (%s)%s: %s since %s %s\n", status.Name, serverID, of, now.Step, now.At.Local().Format(time.DateTime), about(now, status))
+	safetext.Fprintf(io.out, "%s (%s)%s: %s since %s %s\n", status.Name, serverID, of, now.Step, timestamp.Full(now.At), about(now, status))
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 	for _, change := range sent.Open {
 		when := "when its workflow ended"
 		if change.Result != nil && !change.Result.EndedAt.IsZero() {
-			when = "at " + change.Result.EndedAt.Local().Format(time.DateTime)
+			when = "at " + timestamp.Full(change.Result.EndedAt)
 		}
 		safetext.Fprintf(io.err, "%s (workflow %s, run %s) was not seen to its end, as judged %s; whether it has come since, or still may: reimage doctor --server %s\n", jobOf(change), lockID, change.RunID, when, path.Base(lockID))
 	}

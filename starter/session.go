@@ -22,6 +22,7 @@ import (
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -228,10 +229,10 @@ func (s *session) showSteps(ctx context.Context, io streams, run client.Workflow
 		}
 		if status, err := s.stepsOf(ctx, run, last); err == nil && len(status.Steps) >= shown {
 			for _, step := range status.Steps[shown:] {
-				safetext.Fprintf(io.err, "%s  %-8s%s\n", step.At.Local().Format(time.TimeOnly), step.Step, about(step, status))
+				safetext.Fprintf(io.err, "%s  %-8s%s\n", timestamp.Clock(step.At), step.Step, about(step, status))
 			}
 			if now := status.Now(); status.AwaitsPayment() && !unpaid && len(status.Steps) == shown {
-				safetext.Fprintf(io.err, "%s  %-8s%s\n", time.Now().Format(time.TimeOnly), now.Step, about(now, status))
+				safetext.Fprintf(io.err, "%s  %-8s%s\n", timestamp.Clock(time.Now()), now.Step, about(now, status))
 			}
 			shown, unpaid = len(status.Steps), status.AwaitsPayment()
 		}
@@ -283,7 +284,7 @@ func atDeadline(at time.Time) string {
 	if at.IsZero() {
 		return "its deadline"
 	}
-	return at.Local().Format(time.DateTime)
+	return timestamp.Full(at)
 }
 
 func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {

@@ -47,9 +47,9 @@ func TestTooLate(t *testing.T) {
 		assert.Equal(t, says == "", late == "", step)
 	}
 	assert.Empty(t, tooLate(workflows.Status{}, "s-1"), "nobody answered")
-	unpaid := workflows.Status{Name: "web-01", JobID: "j-1", JobStatus: activities.JobAwaitsPayment, Deadline: time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)}
+	unpaid := workflows.Status{Name: "web-01", JobID: "j-1", JobStatus: activities.JobAwaitsPayment, Deadline: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	assert.Equal(t, "the change of web-01 is submitted and begins when its order is paid. Cancel the order in the cloud's console; its job does not show that, "+
-		"so the change is judged at 2026-03-01 12:00:00; then say so with: reimage server forget s-1", tooLate(unpaid, "s-1"))
+		"so the change is judged at 2026-03-01T12:00:00Z; then say so with: reimage server forget s-1", tooLate(unpaid, "s-1"))
 }
 
 // TestTrouble: only what waits for its next attempt has any, and a worker that stopped is none.

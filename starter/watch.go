@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/internal/progressview"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -85,7 +86,7 @@ func (l *lines) show(v progressview.View) error {
 		}
 	}
 	if v.Notice != "" && v.Notice != l.before.Notice {
-		if _, err := fmt.Fprintf(l.out, "%s  %s\n", v.Now.Format(time.TimeOnly), v.Notice); err != nil {
+		if _, err := fmt.Fprintf(l.out, "%s  %s\n", timestamp.Clock(v.Now), v.Notice); err != nil {
 			return err
 		}
 	}

@@ -187,7 +187,7 @@ func TestStatus(t *testing.T) {
 	ran = f.cli("status", "stands")
 	assert.Equal(t, exitWaits, ran.code)
 	assert.Contains(t, ran.out, "then reimage retry stands web-02  or  reimage accept stands web-02")
-	assert.Contains(t, ran.out, "next  reimage retry stands --all && reimage resume stands\n      repair first\n")
+	assert.Contains(t, ran.out, "next  reimage retry stands --all && reimage resume stands\n      first repair web-02 in the cloud's console: no system disk was found\n")
 }
 
 // TestEndWithoutWorker: how a rollout ended is known without anybody to ask.

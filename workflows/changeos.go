@@ -156,6 +156,7 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		c.end(rollout.Skipped, "it is on the image already")
 	case len(found.Refusals) > 0:
 		c.end(rollout.NotStarted, strings.Join(found.Refusals, "; "))
+		c.result.Failure = rollout.FailureOfServer
 	default:
 		return true, nil
 	}
@@ -256,6 +257,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		return false
 	case activities.ErrRefused, activities.ErrInvalid:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
+		c.result.Failure = failureKind(err)
 		return false
 	case activities.ErrRecalled:
 		c.recalled(err)
@@ -374,7 +376,7 @@ func (c *changeOS) leave(ctx workflow.Context) {
 
 // end records how the server ended.
 func (c *changeOS) end(end rollout.ServerEnd, reason string) {
-	c.result.End, c.result.Reason = end, reason
+	c.result.End, c.result.Reason, c.result.Failure = end, reason, ""
 }
 
 func running(on bool) string {

@@ -31,6 +31,20 @@ func diskOf(err error) (found rollout.Observation) {
 	return found
 }
 
+// failureKind is the kind of failure behind a refusal, as far as it tells.
+func failureKind(err error) (found rollout.FailureKind) {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	switch {
+	case !ok:
+		return ""
+	case app.Type() == activities.ErrInvalid:
+		return rollout.FailureOfServer
+	case app.Type() == activities.ErrRefused && app.HasDetails():
+		_ = app.Details(&found) // what does not tell is of no kind
+	}
+	return found
+}
+
 // tookTooLong is true for an activity that was given up, whatever its last trouble was.
 func tookTooLong(err error) bool {
 	_, ok := errors.AsType[*temporal.TimeoutError](err)

@@ -117,7 +117,7 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 	if result == nil {
 		out = r.judge(ctx, running, lost)
 	} else {
-		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint, Foreign: result.Foreign}
+		out = engine.Outcome{End: result.End, Reason: result.Reason, After: result.After.Fingerprint, Foreign: result.Foreign, Failure: result.Failure}
 		if result.End == rollout.NotStarted {
 			out.After = result.Before.Fingerprint
 		}

@@ -228,3 +228,26 @@ func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
 	assert.Len(t, s.submit.inputs, 4, "the fourth begins within half an hour, a fifth would not")
 	assert.Contains(t, result.Reason, "nobody knows")
 }
+
+// TestKindOfARefusal comes with its error: what to do next is decided by it, and never by text.
+func TestKindOfARefusal(t *testing.T) {
+	with := func(kind rollout.FailureKind) error {
+		return temporal.NewApplicationErrorWithOptions("no", activities.ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
+	}
+	for want, errs := range map[rollout.FailureKind][]error{
+		rollout.FailureOfChange: {with(rollout.FailureOfChange)},
+		rollout.FailureOfServer: {with(rollout.FailureOfServer), final(activities.ErrInvalid, "no")},
+		"":                      {final(activities.ErrRefused, "no"), final(activities.ErrGivenUp, "no")},
+	} {
+		for _, err := range errs {
+			s := newStage(t)
+			s.submit.fails(err)
+			assert.Equal(t, want, s.ended().Failure, "%v", err)
+		}
+	}
+	s := newStage(t)
+	s.look.returns(activities.PreflightResult{Refusals: []string{"it is locked"}})
+	assert.Equal(t, rollout.FailureOfServer, s.ended().Failure)
+	s = newStage(t)
+	assert.Empty(t, s.ended().Failure)
+}

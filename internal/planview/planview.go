@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -44,7 +45,7 @@ func (v view) header() {
 	if p.Reason != "" {
 		v.printf(": %s", p.Reason)
 	}
-	v.printf("\nMade %s, digest %.12s\n\n", p.MadeAt.UTC().Format("2006-01-02 15:04:05 MST"), p.Digest)
+	v.printf("\nMade %s, digest %.12s\n\n", timestamp.Full(p.MadeAt), p.Digest)
 	v.printf("  cloud   %s\n", p.Cloud())
 	v.printf("  image   %s (%s), API %s\n", p.ImageName, p.Change.ImageID, string(cmp.Or(p.Change.API, rollout.APIv2)))
 	v.printf("  login   %s\n", login(p.Change))

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 )
 
-// Changes tells what is new since before, a line for each change, in the time zone of now. The first time
+// Changes tells what is new since before, a line for each change. The first time
 // before is the zero Progress. Nothing is told twice: the log of the rollout has failures and states too.
 func Changes(before, after rollout.Progress, now time.Time) []string {
 	var lines []string
 	say := func(at time.Time, format string, args ...any) {
-		lines = append(lines, at.In(now.Location()).Format(time.TimeOnly)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
+		lines = append(lines, timestamp.Clock(at)+"  "+safetext.Line(fmt.Sprintf(format, args...)))
 	}
 	failed, stands := newFailures(before, after), newStanding(before, after)
 	sayFailed := func(at time.Time, s rollout.ServerProgress) {
@@ -73,7 +74,7 @@ func Unpaid(before, after View) []string {
 	for _, s := range after.Progress.InFlight {
 		if status := after.Status[s.ID]; status.AwaitsPayment() && !before.Status[s.ID].AwaitsPayment() {
 			lines = append(lines, fmt.Sprintf("%s  unpaid: %s (%s) begins when its order is paid: pay it in the cloud's console, or cancel it there%s",
-				after.Now.Format(time.TimeOnly), safetext.Line(called(s)), s.ID, after.until(status.Deadline)))
+				timestamp.Clock(after.Now), safetext.Line(called(s)), s.ID, after.until(status.Deadline)))
 		}
 	}
 	return lines

@@ -56,9 +56,9 @@ func TestFailuresAreToldOnce(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"11:58:00  failed: web-03 (" + serverID(3) + ") is failed-changed: it has the image on a new system disk, but does not run (status ERROR: No valid host was found)",
-		"11:59:00  log: web-08: failed-lost: it has no system disk",
-		"12:00:00  failed: web-04 (" + serverID(4) + ") is failed-lost: it has no system disk (status ERROR)",
+		"11:58:00Z  failed: web-03 (" + serverID(3) + ") is failed-changed: it has the image on a new system disk, but does not run (status ERROR: No valid host was found)",
+		"11:59:00Z  log: web-08: failed-lost: it has no system disk",
+		"12:00:00Z  failed: web-04 (" + serverID(4) + ") is failed-lost: it has no system disk (status ERROR)",
 	}, told)
 }
 
@@ -68,7 +68,7 @@ func TestWhoIsWaitedForIsSaid(t *testing.T) {
 	after.Why = "wave half: 3 servers in flight, 15 pending"
 	assert.Empty(t, progressview.Changes(before, after, noon))
 	after.Why = "wave half: waits for web-20, busy: held by rollout other"
-	assert.Equal(t, []string{"12:00:00  running: " + after.Why}, progressview.Changes(before, after, noon))
+	assert.Equal(t, []string{"12:00:00Z  running: " + after.Why}, progressview.Changes(before, after, noon))
 }
 
 // TestPausedAgain: a pause within one look is in the log, though the state is the same.
@@ -76,8 +76,8 @@ func TestPausedAgain(t *testing.T) {
 	before, after := breached(), breached()
 	after.Log = append(after.Log, rollout.LogEntry{At: noon, By: "ina", What: "resumed"}, rollout.LogEntry{At: noon.Add(time.Second), What: "paused: 4 servers have failed and 3 are tolerated"})
 	assert.Equal(t, []string{
-		"12:00:00  log: ina: resumed",
-		"12:00:01  log: paused: 4 servers have failed and 3 are tolerated",
+		"12:00:00Z  log: ina: resumed",
+		"12:00:01Z  log: paused: 4 servers have failed and 3 are tolerated",
 	}, progressview.Changes(before, after, noon.Add(2*time.Second)))
 }
 
@@ -87,9 +87,9 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	after.Log = []rollout.LogEntry{{At: noon, By: "ina", What: "up to 3 servers in flight, before it was 2"}}
 	after.Failed = 5
 	assert.Equal(t, []string{
-		"12:00:00  log: some entries are left out; see: reimage report web-fleet",
-		"12:00:00  log: ina: up to 3 servers in flight, before it was 2",
-		"12:00:00  failed: 5 servers, of which 3 are not named; see: reimage report web-fleet",
+		"12:00:00Z  log: some entries are left out; see: reimage report web-fleet",
+		"12:00:00Z  log: ina: up to 3 servers in flight, before it was 2",
+		"12:00:00Z  failed: 5 servers, of which 3 are not named; see: reimage report web-fleet",
 	}, progressview.Changes(before, after, noon))
 	assert.Empty(t, progressview.Changes(after, after, noon))
 }
@@ -103,7 +103,7 @@ func TestStateIsSaidOnce(t *testing.T) {
 	} {
 		after := running()
 		after.Phase, after.Why = phase, why
-		assert.Equal(t, []string{"12:00:00  " + why}, progressview.Changes(running(), after, noon))
+		assert.Equal(t, []string{"12:00:00Z  " + why}, progressview.Changes(running(), after, noon))
 	}
 }
 
@@ -114,7 +114,7 @@ func TestManyAtOnce(t *testing.T) {
 		after.InFlight = append(after.InFlight, inFlight(50+i, 0))
 	}
 	changes := progressview.Changes(running(), after, noon)
-	assert.Equal(t, "12:00:00  in flight: web-50, web-51, web-52, web-53, web-54, web-55, web-56, web-57, web-58, web-59, 30 more", changes[0])
+	assert.Equal(t, "12:00:00Z  in flight: web-50, web-51, web-52, web-53, web-54, web-55, web-56, web-57, web-58, web-59, 30 more", changes[0])
 }
 
 // TestUnpaid: a build log tells once of an order that waits, and when it is too late.
@@ -124,10 +124,10 @@ func TestUnpaid(t *testing.T) {
 	before := progressview.View{Progress: p, Now: noon}
 	after := before
 	after.Status = map[string]workflows.Status{server.ID: {JobStatus: activities.JobAwaitsPayment}}
-	line := "12:00:00  unpaid: " + server.Name + " (" + server.ID + ") begins when its order is paid: pay it in the cloud's console, or cancel it there"
+	line := "12:00:00Z  unpaid: " + server.Name + " (" + server.ID + ") begins when its order is paid: pay it in the cloud's console, or cancel it there"
 	assert.Equal(t, []string{line}, progressview.Unpaid(before, after))
 	assert.Empty(t, progressview.Unpaid(after, after))
 	assert.Empty(t, progressview.Unpaid(after, before))
 	after.Status[server.ID] = workflows.Status{JobStatus: activities.JobAwaitsPayment, Deadline: noon.Add(time.Hour)}
-	assert.Equal(t, []string{line + "; it is judged at 13:00:00"}, progressview.Unpaid(before, after))
+	assert.Equal(t, []string{line + "; it is judged at 13:00:00Z"}, progressview.Unpaid(before, after))
 }

@@ -48,33 +48,26 @@ func (v View) Next() []Command {
 	if at := slices.IndexFunc(p.Failures, forgettable); at >= 0 {
 		commands = append(commands, Command{"reimage server forget " + p.Failures[at].ID, "when nothing comes of its change any more"})
 	}
+	aborts := false
 	if p.Failed > 0 {
-		retry, remark := " --all"+then, ""
-		switch {
-		case slices.ContainsFunc(p.Failures, v.mayChangeYet):
-			remark = "in vain while the earlier change may still come"
-		case slices.ContainsFunc(p.Failures, func(s rollout.ServerProgress) bool { return s.End == rollout.FailedLost }):
-			remark = "repair first"
-		}
-		// Unless somebody removes the reason, a server that was refused is refused again; one that has vanished
-		// stays away.
-		vain := failedOnly(p, rollout.NotStarted, rollout.Vanished)
-		switch gone := vanished(p); {
-		case vain:
-		case gone != "": // it would fail again at once: a retry of the others is offered when it is accepted
-			offer(rollout.Accept, gone, "")
-		default:
-			offer(rollout.Retry, retry, remark)
-		}
-		offer(rollout.Accept, " --all"+then, "")
-		if vain && !failedOnly(p, rollout.Vanished) {
-			offer(rollout.Retry, retry, remark)
+		for _, o := range v.forFailures(then) {
+			aborts = aborts || o.kind == rollout.Abort
+			offer(o.kind, o.rest, o.remark)
 		}
 	}
-	if p.Phase == rollout.PhaseRunning && p.SlotsHeldFailed > 0 && p.Slots >= p.SlotsCap {
+	if len(p.Held) > 0 {
+		var words []string
+		for _, ref := range p.Held {
+			words = append(words, Word(ref))
+		}
+		offer(rollout.Skip, " "+strings.Join(words, " "), "or start what is down in the cloud's console: the rollout looks once a minute, and goes on")
+	}
+	if p.Phase == rollout.PhaseRunning && p.SlotsHeldFailed+p.SlotsHeldDown > 0 && p.Slots >= p.SlotsCap {
 		offer(rollout.Concurrency, fmt.Sprintf(" %d", p.SlotsCap+1), "")
 	}
-	offer(rollout.Abort, "", "")
+	if !aborts {
+		offer(rollout.Abort, "", "")
+	}
 	return commands
 }
 
@@ -107,27 +100,6 @@ func Unseen(p rollout.Progress) (servers []rollout.ServerProgress) {
 	return servers
 }
 
-// vanished are the servers that have vanished, as the words of a command, when all failures are known and they are
-// few.
-func vanished(p rollout.Progress) string {
-	var words []string
-	for _, s := range p.Failures {
-		if s.End == rollout.Vanished {
-			words = append(words, " "+View{Progress: p}.ref(s))
-		}
-	}
-	if len(words) > 5 || len(p.Failures) < p.Failed {
-		return ""
-	}
-	return strings.Join(words, "")
-}
-
-// failedOnly is true when every failed server is known and has one of the ends.
-func failedOnly(p rollout.Progress, ends ...rollout.ServerEnd) bool {
-	other := func(s rollout.ServerProgress) bool { return !slices.Contains(ends, s.End) }
-	return len(p.Failures) == p.Failed && !slices.ContainsFunc(p.Failures, other)
-}
-
 func (v View) next() []line {
 	var lines []line
 	for i, command := range v.Next() {
@@ -157,28 +129,27 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	case p.Phase == rollout.PhaseEnded:
 		return "plan another rollout for it"
 	}
-	order := []rollout.CommandKind{rollout.Retry, rollout.Accept}
-	lead := ""
+	class := remedies()[v.classOf(s)]
+	lead, order := class.lead, class.commands
+	if class.lastRetry {
+		order = append(slices.Clone(order), rollout.Retry)
+	}
 	switch {
 	case unseen(s) && v.Outlook[s.ID] == NothingComes:
 		lead = "no change of it that may still come is known any more (reimage server status " + s.ID + " tells of the last): "
 	case v.Outlook[s.ID] == UnderWay:
-		lead = "the cloud was seen to work on its change: wait for its end, then "
+		lead, order = "the cloud was seen to work on its change: wait for its end, then ", retryThenAccept()
 	case v.mayChangeYet(s):
-		lead = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget " + s.ID + "), then "
-	}
-	switch s.End {
-	case rollout.FailedLost:
-		lead = "repair it in the cloud's console, then "
-	case rollout.NotStarted:
-		order = []rollout.CommandKind{rollout.Accept, rollout.Retry}
-	case rollout.Vanished:
-		order = []rollout.CommandKind{rollout.Accept}
+		lead, order = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+s.ID+"), then ", retryThenAccept()
 	}
 	var commands []string
 	for _, kind := range order {
+		ref := " " + v.ref(s)
+		if kind == rollout.Abort {
+			ref = ""
+		}
 		if slices.Contains(p.Accepts, kind) {
-			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+" "+v.ref(s))
+			commands = append(commands, "reimage "+string(kind)+" "+Word(p.Name)+ref)
 		}
 	}
 	if len(commands) == 0 {
@@ -188,6 +159,10 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 		return all
 	}
 	return lead + commands[0]
+}
+
+func retryThenAccept() []rollout.CommandKind {
+	return []rollout.CommandKind{rollout.Retry, rollout.Accept}
 }
 
 // ref names a server in a command: by its name if that is safe to type and known to be nobody else's here.

@@ -33,11 +33,20 @@ func (v View) gauges(s Style) []line {
 		if p.SlotsHeldFailed > 0 {
 			slots += fmt.Sprintf(", %d held by failed servers", p.SlotsHeldFailed)
 		}
+		if p.SlotsHeldDown > 0 {
+			slots += fmt.Sprintf(", %d by servers that are down for another reason", p.SlotsHeldDown)
+		}
+		if p.SlotsMost > 0 {
+			slots += fmt.Sprintf(", at most %d because of %s", p.SlotsMost, p.SlotsHeldBy)
+		}
 		lines = append(lines, text("slots     ").add(cyan, bar(p.Slots, p.SlotsCap, w)).add(plain, slots))
 	}
 	colour, failures := yellow, fmt.Sprintf("  %d of %d tolerated", p.Failed, p.Tolerated)
 	if p.Failed > p.Tolerated {
 		colour, failures = red, fmt.Sprintf("  %d, more than the %d tolerated", p.Failed, p.Tolerated)
+	}
+	if p.Counts.Accepted > 0 {
+		failures += fmt.Sprintf(", and %d accepted, which do not count", p.Counts.Accepted)
 	}
 	lines = append(lines, text("failures  ").add(colour, bar(p.Failed, max(p.Tolerated, p.Failed), w)).add(plain, failures))
 	if !p.Deadline.IsZero() && p.Phase != rollout.PhaseEnded {

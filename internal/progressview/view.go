@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -19,7 +20,7 @@ type View struct {
 	Status map[string]workflows.Status
 	// Outlook is what may still come of the changes of the Unseen, by id, as far as that was asked.
 	Outlook map[string]Outlook
-	// Now is the present time, in the time zone that all times are shown in.
+	// Now is the present time.
 	Now time.Time
 	// Notice is said first when it is not empty: that nobody answers, for instance.
 	Notice string
@@ -103,13 +104,7 @@ func state(p rollout.Progress) (string, colour) {
 }
 
 // clock leaves the day out when it is today.
-func (v View) clock(t time.Time) string {
-	t = t.In(v.Now.Location())
-	if t.Format(time.DateOnly) == v.Now.Format(time.DateOnly) {
-		return t.Format(time.TimeOnly)
-	}
-	return t.Format(time.DateTime)
-}
+func (v View) clock(t time.Time) string { return timestamp.Short(t, v.Now) }
 
 func two(a int, unitA string, b int, unitB string) string {
 	return fmt.Sprintf("%d%s%02d%s", a, unitA, b, unitB)

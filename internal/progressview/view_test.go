@@ -252,10 +252,9 @@ func next(v progressview.View) (lines []string) {
 func TestNextByFailure(t *testing.T) {
 	retry, accept, abort := "reimage retry web-fleet --all && reimage resume web-fleet", "reimage accept web-fleet --all && reimage resume web-fleet", "reimage abort web-fleet"
 	for want, ends := range map[string][]rollout.ServerEnd{
-		"reimage accept web-fleet web-01; " + accept: {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
-		retry + "  # repair first; " + accept:        {rollout.FailedIntact, rollout.FailedLost},
-		accept + "; " + retry:                        {rollout.NotStarted, rollout.Vanished},
-		accept:                                       {rollout.Vanished, rollout.Vanished},
+		"reimage accept web-fleet web-01; " + accept:                                                  {rollout.FailedIntact, rollout.Vanished, rollout.NotStarted},
+		retry + "  # first repair web-01 in the cloud's console: no system disk was found; " + accept: {rollout.FailedIntact, rollout.FailedLost},
+		accept: {rollout.Vanished, rollout.Vanished},
 	} {
 		p := breached()
 		p.Failures, p.Failed = nil, len(ends)
@@ -269,20 +268,111 @@ func TestNextByFailure(t *testing.T) {
 	unpaid.Before = rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
 	unpaid.After = unpaid.Before
 	p.Failures, p.Failed = []rollout.ServerProgress{unpaid, failure(2, rollout.FailedLost, "lost")}, 2
-	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", retry + "  # in vain while the earlier change may still come"}, next(progressview.View{Progress: p})[:2])
+	assert.Equal(t, []string{"reimage server forget " + unpaid.ID + "  # when nothing comes of its change any more", "reimage accept web-fleet web-01"}, next(progressview.View{Progress: p})[:2])
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
 	settled := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.NothingComes}}
-	assert.Equal(t, retry+"  # repair first", next(settled)[0], "somebody has said that nothing comes of it")
+	assert.Equal(t, retry+"  # first repair web-02 in the cloud's console: no system disk was found", next(settled)[0], "somebody has said that nothing comes of it")
 	assert.NotContains(t, strings.Join(progressview.Frame(settled, progressview.Style{}), "\n"), "forget")
 	underWay := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.UnderWay}, Now: noon}
-	assert.Equal(t, retry+"  # in vain while the earlier change may still come", next(underWay)[0], "a word would be refused")
+	assert.Equal(t, "reimage accept web-fleet web-01", next(underWay)[0], "a word would be refused")
 	assert.Contains(t, strings.Join(progressview.Frame(underWay, progressview.Style{}), "\n"), "-> the cloud was seen to work on its change: wait for its end, then reimage retry web-fleet web-01")
 	assert.Equal(t, 1, strings.Count(frame, "its change may still come"), "a disk that is lost is")
 
 	p = breached()
 	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
 	assert.Equal(t, retry, next(progressview.View{Progress: p})[0], "not all of them are known")
+}
+
+// TestNextForEachClass of failure: what comes first can succeed, and what must fail is not offered, or last.
+func TestNextForEachClass(t *testing.T) {
+	const resume = " && reimage resume web-fleet"
+	const retry, accept, abort = "reimage retry web-fleet --all" + resume, "reimage accept web-fleet --all" + resume, "reimage abort web-fleet"
+	disk := rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
+	end := func(end rollout.ServerEnd, edit func(*rollout.ServerProgress)) rollout.ServerProgress {
+		s := failure(1, end, "because")
+		edit(&s)
+		return s
+	}
+	keep := func(*rollout.ServerProgress) {}
+	refused := func(kind rollout.FailureKind) func(*rollout.ServerProgress) {
+		return func(s *rollout.ServerProgress) { s.Failure = kind }
+	}
+	unseen := func(s *rollout.ServerProgress) { s.Before, s.After = disk, disk }
+	forget := "reimage server forget " + serverID(1) + "  # when nothing comes of its change any more"
+	for name, row := range map[string]struct {
+		failed  rollout.ServerProgress
+		outlook progressview.Outlook
+		want    []string
+		remedy  string
+	}{
+		"the job failed":         {end(rollout.FailedIntact, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"never touched":          {end(rollout.NotStarted, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"a new disk, not proven": {end(rollout.FailedChanged, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"refused for its state": {
+			end(rollout.NotStarted, refused(rollout.FailureOfServer)), 0,
+			[]string{retry + "  # first mend what the reason of web-01 names", accept, abort},
+			"mend what the reason names, then reimage retry web-fleet web-01  or  reimage accept web-fleet web-01",
+		},
+		"a missing key pair": {
+			end(rollout.FailedIntact, refused(rollout.FailureOfChange)), 0,
+			[]string{abort + "  # then correct the document and plan anew: the change that was refused to web-01 is in the plan, and is the same for every server", accept},
+			"a retry asks for the same again: reimage abort web-fleet  or  reimage accept web-fleet web-01",
+		},
+		"its change may come": {
+			end(rollout.FailedChanged, unseen), progressview.MayCome,
+			[]string{forget, accept, retry + "  # in vain while the earlier change of web-01 may still come", abort}, "",
+		},
+		"its change is under way": {
+			end(rollout.FailedChanged, unseen), progressview.UnderWay,
+			[]string{accept, retry + "  # in vain while the cloud works on the change of web-01", abort}, "",
+		},
+		"nothing comes of its change": {end(rollout.FailedChanged, unseen), progressview.NothingComes, []string{retry, accept, abort}, ""},
+		"no system disk": {
+			end(rollout.FailedLost, keep), 0,
+			[]string{retry + "  # first repair web-01 in the cloud's console: no system disk was found", accept, abort},
+			"repair it in the cloud's console, then reimage retry web-fleet web-01  or  reimage accept web-fleet web-01",
+		},
+		"a disk that may not be ours": {
+			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { s.OtherDisk = true }), 0,
+			[]string{"reimage retry web-fleet web-01" + resume + "  # look at web-01 first: the system disk may not be of this rollout's making, and a retry destroys it", accept, abort}, "",
+		},
+		"somebody else's disk": {
+			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { s.Foreign = true }), 0,
+			[]string{accept, abort}, "somebody else gave it its system disk: reimage accept web-fleet web-01",
+		},
+		"vanished": {end(rollout.Vanished, keep), 0, []string{accept, abort}, "reimage accept web-fleet web-01"},
+	} {
+		p := breached()
+		p.Failures, p.Failed = []rollout.ServerProgress{row.failed}, 1
+		view := progressview.View{Progress: p, Now: noon, Outlook: map[string]progressview.Outlook{row.failed.ID: row.outlook}}
+		assert.Equal(t, row.want, next(view), name)
+		assert.Contains(t, strings.Join(progressview.Frame(view, progressview.Style{}), "\n"), "-> "+row.remedy, name)
+	}
+}
+
+// TestNextWhenServersAreDown: what waits can be skipped, and what is down be started.
+func TestNextWhenServersAreDown(t *testing.T) {
+	p := running()
+	p.Failures, p.Failed, p.NeedsHuman, p.InFlight = nil, 0, true, nil
+	p.Slots, p.SlotsHeldFailed, p.SlotsHeldDown, p.SlotsCap, p.Held = 1, 0, 1, 3, []string{"etcd-1", "etcd 2"}
+	assert.Equal(t, []string{
+		"reimage skip web-fleet etcd-1 'etcd 2'  # or start what is down in the cloud's console: the rollout looks once a minute, and goes on",
+		"reimage abort web-fleet",
+	}, next(progressview.View{Progress: p}))
+	p.SlotsCap = 1
+	assert.Equal(t, "reimage concurrency web-fleet 2", next(progressview.View{Progress: p})[1])
+}
+
+// TestNumbersAddUp: what is accepted is told beside what counts, and what holds a concurrency below its cap.
+func TestNumbersAddUp(t *testing.T) {
+	p := running()
+	p.Counts.Failed, p.Counts.Accepted, p.Failed = 3, 2, 1
+	p.Slots, p.SlotsHeldFailed, p.SlotsHeldDown, p.SlotsCap, p.SlotsMost, p.SlotsHeldBy = 36, 1, 2, 45, 36, "the caps by zone (az1 18, az2 18)"
+	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
+	assert.Contains(t, frame, ": 8 done, 3 failed (2 of them accepted), 1 skipped")
+	assert.Contains(t, frame, "  1 of 3 tolerated, and 2 accepted, which do not count")
+	assert.Contains(t, frame, "  36/45, 1 held by failed servers, 2 by servers that are down for another reason, at most 36 because of the caps by zone (az1 18, az2 18)")
 }
 
 // TestNextOfRefusedCredentials: what finds out why comes first.

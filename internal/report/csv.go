@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/reimage/reimage/internal/safetext"
+	"github.com/reimage/reimage/internal/timestamp"
 )
 
 // csv writes a line per server, after a line of column names.
@@ -50,9 +51,4 @@ func cell(text string) string {
 	return text
 }
 
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
+func moment(t time.Time) string { return timestamp.Full(t) }

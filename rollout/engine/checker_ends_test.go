@@ -254,6 +254,7 @@ func (c *checker) progress(s engine.State, d engine.Decision) {
 		sum = rollout.Counts{
 			Servers: sum.Servers + w.Servers, Pending: sum.Pending + w.Pending, InFlight: sum.InFlight + w.InFlight, Soaking: sum.Soaking + w.Soaking,
 			Done: sum.Done + w.Done, Skipped: sum.Skipped + w.Skipped, Failed: sum.Failed + w.Failed, NotStarted: sum.NotStarted + w.NotStarted, RolledBack: sum.RolledBack + w.RolledBack,
+			Accepted: sum.Accepted + w.Accepted,
 		}
 	}
 	require.Equal(c.t, n, sum, "the waves do not add up to the whole")
@@ -281,6 +282,7 @@ func (c *checker) progress(s engine.State, d engine.Decision) {
 	}
 	require.Equal(c.t, []int{slots, broken, held - broken, failed}, []int{p.Slots, p.SlotsHeldFailed, p.SlotsHeldDown, p.Failed}, "slots, held by failed ones, by ones that are down, failed")
 	require.Equal(c.t, slots, c.slots(s, false, anywhere))
+	require.Equal(c.t, n.Failed, p.Failed+n.Accepted, "failures that count, and accepted ones, are all failures")
 	require.NotEmpty(c.t, p.Why)
 	require.True(c.t, d.WakeAt.IsZero() || d.WakeAt.After(c.latest), "wake at %s, it is %s", d.WakeAt, c.latest)
 	if n.InFlight == 0 && !d.Over && d.WakeAt.IsZero() && !d.ReadStates {

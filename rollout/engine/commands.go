@@ -283,7 +283,11 @@ func (e *Engine) carryOut(c rollout.Command) string {
 	case rollout.Concurrency:
 		before := s.Cap
 		s.Cap = c.InFlight
-		return fmt.Sprintf("up to %s in flight, before it was %d", servers(c.InFlight), before)
+		done := fmt.Sprintf("up to %s in flight, before it was %d", servers(c.InFlight), before)
+		if most, why := e.otherLimits(e.tally()); most > 0 {
+			done += fmt.Sprintf("; at most %d for now, because of %s", most, why)
+		}
+		return done
 	case rollout.Skip:
 		chosen := e.named(c)
 		for _, i := range chosen {

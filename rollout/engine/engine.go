@@ -92,6 +92,7 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Credentials = ""
 	}
 	s.see(out)
+	s.Failure = out.Failure
 	if out.Up || e.isLeftOff(out.End) {
 		s.DownStatus = ""
 	}

@@ -26,6 +26,10 @@ func (e *Engine) Progress() rollout.Progress {
 	}
 	p.Why, p.NeedsHuman = e.why(t)
 	p.CredentialsRefused = s.Credentials != ""
+	p.SlotsMost, p.SlotsHeldBy = e.otherLimits(t)
+	if s.Phase == rollout.PhaseRunning && e.heldByDown() {
+		p.Held = e.refsOf(e.waiting())
+	}
 	for i, server := range s.Servers {
 		switch {
 		case server.State == rollout.InFlight || server.State == rollout.Soaking:
@@ -47,7 +51,7 @@ func (e *Engine) Server(i int) rollout.ServerProgress {
 	}
 	switch s.State {
 	case rollout.Ended, rollout.Soaking:
-		p.End = s.End
+		p.End, p.Failure, p.Foreign, p.OtherDisk = s.End, s.Failure, s.Foreign, !s.Foreign && s.other()
 	case rollout.InFlight:
 		p.DownStatus = ""
 	case rollout.Busy:
@@ -87,6 +91,9 @@ func (e *Engine) counts(from, to int) rollout.Counts {
 			c.NotStarted++
 		default:
 			c.Failed++
+			if s.Accepted {
+				c.Accepted++
+			}
 		}
 	}
 	return c

@@ -71,8 +71,10 @@ type Server struct {
 	Foreign  bool   `json:"foreign,omitempty"` // as in Outcome
 	// DownStatus is the status that the server showed when it was last found down, and not because of the rollout. Empty
 	// while it runs.
-	DownStatus  string `json:"down_status,omitempty"`
-	RollingBack bool   `json:"rolling_back,omitempty"`
+	DownStatus string `json:"down_status,omitempty"`
+	// Failure is as in Outcome, of the last attempt.
+	Failure     rollout.FailureKind `json:"failure,omitempty"`
+	RollingBack bool                `json:"rolling_back,omitempty"`
 	// Suspicion says why a server in flight may have failed. Its end confirms or lifts that.
 	Suspicion string `json:"suspicion,omitempty"`
 	Attempts  int    `json:"attempts,omitempty"`
@@ -186,6 +188,8 @@ type Outcome struct {
 	// Foreign is true when that disk was given to it by somebody else. It is not ours to lose: such a server
 	// is neither changed again nor rolled back.
 	Foreign bool
+	// Failure is the kind of failure.
+	Failure rollout.FailureKind
 }
 
 // Start asks for the change of one server.

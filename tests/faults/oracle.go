@@ -353,6 +353,9 @@ func (a Account) rollout(v *violations, r *referee) {
 			counts.NotStarted++
 		default:
 			counts.Failed++
+			if seen.accepted {
+				counts.Accepted++
+			}
 		}
 		if end.Failed() {
 			failed++
