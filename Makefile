@@ -58,6 +58,10 @@ faults: $(TEMPORAL) ## Run the fault campaigns whole: docs/reliability.md says w
 	go test ./tests/faults -count=1 -v -timeout 2h -run 'TestCampaign|TestMutants' -schedules 10000 -mutant-schedules 1000 | grep -v '^=== '
 	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/faults/real -count=1 -v -timeout 5h -args -rollouts 300 | grep -v '^=== '
 
+.PHONY: recall
+recall: $(TEMPORAL) ## Abort a rollout with 500 servers in flight: the time to answer, and what is stopped or changed after it
+	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/e2e -count=1 -v -timeout 30m -run TestAbortRecallsWhatWasNotSubmitted -args -recall-servers 500 -recall-calls 60
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

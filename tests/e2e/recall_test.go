@@ -34,7 +34,8 @@ func TestAbortRecallsWhatWasNotSubmitted(t *testing.T) {
 	lab := recallLab(t, n, 30*time.Second, *recallCalls)
 	plan := lab.Plan("abort-recalls", n, n)
 	run := lab.Roll(workflows.RolloutInput{Plan: plan})
-	lab.Eventually("half of the changes were accepted", func() bool { return countWrites(lab, emulator.OpChangeOS, time.Time{}) >= n/2 })
+	half := func() bool { return countWrites(lab, emulator.OpChangeOS, time.Time{}) >= n/2 }
+	require.Eventually(t, half, harness.Patience, 500*time.Millisecond, "half of the changes were accepted")
 
 	asked := time.Now()
 	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Abort})
