@@ -102,7 +102,7 @@ func (e *Emulator) acceptChange(c *call, m *machine, ch change) *job {
 	}
 	e.jobs[work.id], e.jobs[top.id] = work, top
 
-	e.book(m, Write{Time: c.now, Op: c.op, JobID: top.id, ImageID: ch.image.ID, Beside: e.open(m, c.now)})
+	e.book(m, Write{Time: c.now, Op: c.op, JobID: top.id, ImageID: ch.image.ID, Beside: e.open(m, c.now), Copy: c.isCopy})
 	m.running = &operation{op: c.op, job: work, fault: c.faultOn(m)}
 	if m.running.struckBy(JobForgotten) {
 		work.forgotten, top.forgotten = true, true

@@ -199,7 +199,7 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 		}
 	}
 	c := &call{
-		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, requestID: requestID,
+		route: at, version: at.version(), vars: vars, query: r.URL.Query(), body: body, wall: wall, now: now, asOf: now, requestID: requestID,
 		session: r.Header.Get("X-Metadata-Token"),
 	}
 	c.op, c.targets = e.identify(c)
@@ -222,6 +222,13 @@ func (e *Emulator) underFault(c *call, f *Fault) answer {
 			c.route.do(c)
 		})
 		return answer{}
+	case f.Kind == Repeat:
+		c.route.do(c)
+		return c.route.do(c.copyAt(c.now))
+	case f.Kind == RepeatLate:
+		e.doLater(c.now.Add(f.Delay), func(at time.Time) { c.route.do(c.copyAt(at)) })
+	case f.Kind == OldView:
+		c.asOf = c.now.Add(-f.Delay)
 	case f.Kind == JobForgotten && c.op == OpJob:
 		return e.unknownJob().answer(c.requestID)
 	case f.Kind.phase() == phaseBefore:

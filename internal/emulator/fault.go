@@ -45,6 +45,8 @@ const (
 	CutBody    FaultKind = "cut_body"    // carried out, the connection is closed after half of the answer
 	Latency    FaultKind = "latency"     // carried out, answered Delay later
 	AcceptLate FaultKind = "accept_late" // the connection is reset at once; the write is judged and carried out Delay later
+	Repeat     FaultKind = "repeat"      // a gateway delivers the write twice, and shows only the second answer
+	RepeatLate FaultKind = "repeat_late" // carried out and answered; a copy is judged, and carried out if it may be, Delay later
 )
 
 // Faults of the answer.
@@ -58,6 +60,7 @@ const (
 	NoJobID         FaultKind = "no_job_id"         // carried out, answered 200 {}
 	Refuse          FaultKind = "refuse"            // Code, Status, Message; nothing is done
 	RefuseAfter     FaultKind = "refuse_after"      // the same, although it is carried out
+	OldView         FaultKind = "old_view"          // a read of servers shows them as they were Delay ago, whatever newer reads have shown
 )
 
 // Faults of the work that an accepted write starts.
@@ -94,7 +97,7 @@ type Fault struct {
 	After       int           // let the first n matching requests pass
 	Times       int           // then strike n times; 0 is once, -1 always
 	Probability float64       // 0 is always when it matches, else drawn from the seed, the rule and the match
-	Delay       time.Duration // of Latency, AcceptLate, Lag, LagStart, and until a payment; in emulated time
+	Delay       time.Duration // of Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart, and until a payment; in emulated time
 	RetryAfter  time.Duration // of Throttle and Throttle1503: header Retry-After in whole seconds; 0 is no header
 	Status      int           // overrides the HTTP status of a fault that answers an error
 	Code        string        // overrides its code, or the job's error_code
@@ -113,15 +116,15 @@ const (
 // FaultKinds are all kinds.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
-		DropBefore, DropAfter, HangBefore, HangAfter, CutBody, Latency, AcceptLate,
-		Throttle, Throttle1503, ServerError, BadGatewayHTML, BadGatewayAfter, Flow202, NoJobID, Refuse, RefuseAfter,
+		DropBefore, DropAfter, HangBefore, HangAfter, CutBody, Latency, AcceptLate, Repeat, RepeatLate,
+		Throttle, Throttle1503, ServerError, BadGatewayHTML, BadGatewayAfter, Flow202, NoJobID, Refuse, RefuseAfter, OldView,
 		JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish,
 	}
 }
 
 func (k FaultKind) phase() faultPhase {
 	switch k {
-	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID, RefuseAfter:
+	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID, RefuseAfter, Repeat, RepeatLate, OldView:
 		return phaseAfter
 	case JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish:
 		return phaseWork
@@ -149,7 +152,9 @@ func (k FaultKind) appliesTo(op string) bool {
 		return replacesDisk(op)
 	case k == JobForgotten:
 		return isWrite(op) || op == OpJob
-	case k.phase() == phaseWork, k == NoJobID, k == RefuseAfter, k == Flow202, k == AcceptLate:
+	case k == OldView:
+		return op == OpServer || op == OpServers || op == OpBlockDevice
+	case k.phase() == phaseWork, k == NoJobID, k == RefuseAfter, k == Flow202, k == AcceptLate, k == Repeat, k == RepeatLate:
 		return isWrite(op)
 	}
 	return true
@@ -181,7 +186,7 @@ func (f Fault) validate() error {
 	if f.Delay < 0 || f.RetryAfter < 0 {
 		problem("delay and retry_after must not be negative")
 	}
-	if needsDelay := []FaultKind{Latency, AcceptLate, Lag, LagStart}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
+	if needsDelay := []FaultKind{Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
 		problem("kind %s needs a delay", f.Kind)
 	}
 	if (f.Kind == Refuse || f.Kind == RefuseAfter) && f.Code == "" {

@@ -473,3 +473,61 @@ func TestFaultsDoNotStrikeWhatTheGatewayRefuses(t *testing.T) {
 	assert.Equal(t, 401, c.do(r).status)
 	assert.Equal(t, 500, c.ask("GET", "/v1/{project}/jobs/x", "").status)
 }
+
+// TestRepeat: the gateway delivers the request twice and shows the second answer, which is that the server is busy.
+func TestRepeat(t *testing.T) {
+	for code, status := range map[string]int{"Ecs.0603": 501, "Ecs.0100": 400} {
+		options := under(emulator.Fault{Kind: "repeat"})
+		options.Edition.BusyCode = code
+		atTime(t, options, func(t *testing.T, c cloud) {
+			answered := c.changeOS(c.only(), c.target(), "")
+			assert.Equal(t, code, answered.code())
+			assert.Equal(t, status, answered.status)
+			assert.Equal(t, 1, c.Ledger().Servers[c.only()].ChangeOSAccepted)
+		})
+	}
+}
+
+// TestRepeatLate: the copy is judged when it arrives. Only a server at rest and stopped accepts it.
+func TestRepeatLate(t *testing.T) {
+	for name, test := range map[string]struct {
+		faults  []emulator.Fault
+		delay   time.Duration
+		changes int
+	}{
+		"while the change runs":           {nil, 30 * time.Second, 1},
+		"once the server runs":            {nil, 5 * time.Minute, 1},
+		"after the job has failed intact": {[]emulator.Fault{{Op: "changeos", Kind: "job_fail"}}, 5 * time.Minute, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := under(emulator.Fault{Kind: "repeat_late", Delay: test.delay})
+			options.Faults = append(options.Faults, test.faults...)
+			atTime(t, options, func(t *testing.T, c cloud) {
+				c.changeOS(c.only(), c.target(), "").jobID(t)
+				time.Sleep(test.delay + time.Second)
+				account := c.Ledger().Servers[c.only()]
+				require.Equal(t, test.changes, account.ChangeOSAccepted)
+				assert.False(t, account.Writes[0].Copy)
+				if test.changes > 1 {
+					assert.True(t, account.Writes[1].Copy)
+					time.Sleep(5 * time.Minute)
+					assert.Equal(t, "ACTIVE", c.show(c.only()).Status, "the copy is not struck by the fault of the first")
+				}
+			})
+		})
+	}
+}
+
+// TestOldView: a read shows what newer reads have shown otherwise.
+func TestOldView(t *testing.T) {
+	old := emulator.Fault{Op: "server", Kind: "old_view", Delay: 30 * time.Second, After: 1}
+	atTime(t, emulator.Options{Servers: 1, Faults: []emulator.Fault{old}}, func(t *testing.T, c cloud) {
+		require.NoError(t, c.Update(c.only(), func(s *emulator.Server) { s.Status = "SHUTOFF" }))
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Update(c.only(), func(s *emulator.Server) { s.Status = "ACTIVE" }))
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, "ACTIVE", c.show(c.only()).Status)
+		assert.Equal(t, "SHUTOFF", c.show(c.only()).Status, "as it was 30 s ago")
+		assert.Equal(t, "ACTIVE", c.show(c.only()).Status)
+	})
+}

@@ -67,6 +67,7 @@ func (e *Emulator) Update(id string, change func(*Server)) error {
 		m.installed = e.imageOrUnknown(after.ImageID)
 	}
 	after.Updated = now
+	m.remember(now)
 	m.Server, m.stale = after.clone(), nil
 	e.ledger.Servers[id].Name = after.Name
 	return nil

@@ -34,6 +34,8 @@ type Write struct {
 	ImageID string    `json:"image_id,omitempty"`
 	// Beside is the job of an earlier change of the server which was not over when this one was accepted.
 	Beside string `json:"beside,omitempty"`
+	// Copy is true for a request that a gateway delivered once more.
+	Copy bool `json:"copy,omitempty"`
 }
 
 // book must be called in the critical section that changes the server's state.

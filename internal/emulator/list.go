@@ -50,7 +50,7 @@ type listByID struct {
 
 // showServer is GET cloudservers/{server_id}.
 func (e *Emulator) showServer(c *call) answer {
-	v, ok := e.find(c.vars["server_id"], c.now)
+	v, ok := e.find(c.vars["server_id"], c.asOf)
 	if !ok {
 		return refuseServer(c.vars["server_id"]).answer(c.requestID)
 	}
@@ -61,7 +61,7 @@ func (e *Emulator) showServer(c *call) answer {
 
 // showBlockDevices is GET cloudservers/{server_id}/block_device.
 func (e *Emulator) showBlockDevices(c *call) answer {
-	v, ok := e.find(c.vars["server_id"], c.now)
+	v, ok := e.find(c.vars["server_id"], c.asOf)
 	if !ok {
 		return refuseServer(c.vars["server_id"]).answer(c.requestID)
 	}
@@ -69,9 +69,9 @@ func (e *Emulator) showBlockDevices(c *call) answer {
 }
 
 // find also finds the temporary servers, which can be read but not written.
-func (e *Emulator) find(id string, now time.Time) (view, bool) {
+func (e *Emulator) find(id string, asOf time.Time) (view, bool) {
 	if m, ok := e.byID[id]; ok {
-		return m.view(now, e.options.Edition), true
+		return m.view(asOf, e.options.Edition), true
 	}
 	for _, m := range e.machines {
 		if !m.temporary || e.options.Edition.NoTemporary {
@@ -88,7 +88,7 @@ func (e *Emulator) find(id string, now time.Time) (view, bool) {
 func (e *Emulator) views(c *call) iter.Seq[view] {
 	return func(yield func(view) bool) {
 		for _, m := range e.machines {
-			if !yield(m.view(c.now, e.options.Edition)) {
+			if !yield(m.view(c.asOf, e.options.Edition)) {
 				return
 			}
 			if m.temporary && !e.options.Edition.NoTemporary && !yield(e.temporaryServer(m)) {

@@ -16,6 +16,7 @@ type machine struct {
 	steps   []step     // to come, by time
 	running *operation // nil when idle
 	stale   *staleView // what the API still shows, nil when it is up to date
+	past    []snapshot // the states before this one, the oldest first
 
 	accepted  int      // writes accepted so far; makes ids and draws of the next one distinct
 	volumes   int      // system volumes made so far
@@ -54,6 +55,34 @@ type view struct {
 	boot      []string // ids of the volumes with boot index 0
 }
 
+// A snapshot is a state that the machine had until a moment.
+type snapshot struct {
+	Server
+	installed Image
+	gap       *bootGap
+	stale     *staleView
+	until     time.Time
+}
+
+// snapshotTTL bounds how far back a view can go.
+const snapshotTTL = 10 * time.Minute
+
+// remember keeps the state that is about to change.
+func (m *machine) remember(at time.Time) {
+	m.past = slices.DeleteFunc(m.past, func(s snapshot) bool { return at.Sub(s.until) > snapshotTTL })
+	m.past = append(m.past, snapshot{m.Server, m.installed, m.gap, m.stale, at})
+}
+
+// asOf is the state that the machine had at the moment.
+func (m *machine) asOf(at time.Time) snapshot {
+	for _, s := range m.past {
+		if at.Before(s.until) {
+			return s
+		}
+	}
+	return snapshot{Server: m.Server, installed: m.installed, gap: m.gap, stale: m.stale}
+}
+
 // number names the write that is being accepted, for ids and draws.
 func (m *machine) number() string { return strconv.Itoa(m.accepted) }
 
@@ -70,6 +99,7 @@ func (m *machine) advance(now time.Time) {
 	for len(m.steps) > 0 && !m.steps[0].at.After(now) {
 		next := m.steps[0]
 		m.steps = m.steps[1:]
+		m.remember(next.at)
 		next.do(next.at)
 	}
 }
@@ -132,22 +162,21 @@ func (m *machine) hideFrom(now time.Time, edition Edition, lag time.Duration) {
 	m.stale = &staleView{view: m.view(now, edition), until: now.Add(lag)}
 }
 
-// view shares its slices with the machine, which replaces them and never changes them in place.
-func (m *machine) view(now time.Time, edition Edition) view {
-	if m.stale != nil {
-		if now.Before(m.stale.until) {
-			return m.stale.view
-		}
-		m.stale = nil
+// view is what the API shows as of a moment. It shares its slices with the machine, which replaces them and never
+// changes them in place.
+func (m *machine) view(at time.Time, edition Edition) view {
+	s := m.asOf(at)
+	if s.stale != nil && at.Before(s.stale.until) {
+		return s.stale.view
 	}
-	v := view{Server: m.Server, installed: m.installed}
-	if m.SystemVolumeID != "" {
-		v.boot = []string{m.SystemVolumeID}
+	v := view{Server: s.Server, installed: s.installed}
+	if s.SystemVolumeID != "" {
+		v.boot = []string{s.SystemVolumeID}
 	}
-	if m.gap != nil {
-		v.boot = m.gap.volumes
+	if s.gap != nil {
+		v.boot = s.gap.volumes
 	}
-	if edition.RebuildView == "shutoff" && strings.HasPrefix(m.TaskState, "rebuild") {
+	if edition.RebuildView == "shutoff" && strings.HasPrefix(s.TaskState, "rebuild") {
 		v.VMState, v.TaskState, v.Status = "stopped", "", "SHUTOFF"
 	}
 	return v

@@ -136,7 +136,7 @@ func (e *Emulator) beginPower(c *call, m *machine, op string, soft bool, parent 
 	if o.struckBy(JobForgotten) {
 		sub.forgotten, parent.forgotten = true, true
 	}
-	e.book(m, Write{Time: c.now, Op: op, JobID: parent.id})
+	e.book(m, Write{Time: c.now, Op: op, JobID: parent.id, Copy: c.isCopy})
 	there := e.isThere(m, op)
 	m.running, m.steps = o, nil
 	if o.struckBy(LagStart) {

@@ -31,11 +31,20 @@ type call struct {
 	op        string
 	targets   []string // ids of the servers it is about
 	wall, now time.Time
+	asOf      time.Time // the moment that a read shows; now, unless a fault says otherwise
+	isCopy    bool      // a gateway delivers it once more
 	requestID string
 	session   string // of the metadata service
 
 	fault *Fault                     // strikes the work that this call starts, nil for none
 	aimed func(serverID string) bool // which of the servers it strikes; set with fault
+}
+
+// copyAt is the call when it arrives once more. The work that a copy starts is not struck by the fault of the first.
+func (c *call) copyAt(at time.Time) *call {
+	again := *c
+	again.now, again.asOf, again.isCopy, again.fault = at, at, true, nil
+	return &again
 }
 
 // faultOn returns the fault that strikes the work on one server of the call.
