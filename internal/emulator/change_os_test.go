@@ -80,7 +80,7 @@ func TestChangeOfAStoppedServer(t *testing.T) {
 		account := c.Ledger().Servers[id]
 		assert.Equal(t, 1, account.ChangeOSAccepted)
 		require.Len(t, account.Writes, 1)
-		assert.Equal(t, emulator.Write{Time: begin.UTC(), Op: "changeos", JobID: job, ImageID: target}, account.Writes[0])
+		assert.Equal(t, emulator.Write{Time: begin.UTC(), Op: "changeos", JobID: job, ImageID: target, Ended: begin.UTC().Add(100 * time.Second)}, account.Writes[0])
 		truth := c.truth(id)
 		assert.Len(t, truth.UserDataSHA256, 64)
 		assert.True(t, truth.BYOL)

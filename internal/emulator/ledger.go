@@ -34,6 +34,9 @@ type Write struct {
 	ImageID string    `json:"image_id,omitempty"`
 	// Beside is the job of an earlier change of the server which was not over when this one was accepted.
 	Beside string `json:"beside,omitempty"`
+	// Ended is when its job was over. Zero while it is not. Failed is true when it ended in FAIL.
+	Ended  time.Time `json:"ended,omitzero"`
+	Failed bool      `json:"failed,omitempty"`
 	// Copy is true for a request that a gateway delivered once more.
 	Copy bool `json:"copy,omitempty"`
 }
@@ -50,6 +53,14 @@ func (e *Emulator) book(m *machine, w Write) {
 	}
 }
 
+// addEnd adds how the job of the write has ended by now.
+func (e *Emulator) addEnd(w *Write) {
+	if j := e.jobs[w.JobID]; j != nil {
+		end, code, _ := j.settled(e.now())
+		w.Ended, w.Failed = end, code != ""
+	}
+}
+
 // Ledger returns a copy of the account as of now.
 func (e *Emulator) Ledger() Ledger {
 	e.mu.Lock()
@@ -59,6 +70,9 @@ func (e *Emulator) Ledger() Ledger {
 	for id, s := range e.ledger.Servers {
 		c := *s
 		c.Writes = slices.Clone(s.Writes)
+		for i := range c.Writes {
+			e.addEnd(&c.Writes[i])
+		}
 		servers[id] = &c
 	}
 	return Ledger{

@@ -23,6 +23,9 @@ const (
 	Cancel    Deed = "cancel" // the workflow of the server, or that of the rollout
 )
 
+// Copied is not drawn: a gateway delivered a change once more, and the cloud accepted it.
+const Copied Deed = "a late copy was accepted"
+
 // Deeds are all deeds.
 func Deeds() []Deed { return []Deed{PowerOff, PowerOn, Reinstall, Delete, Cancel} }
 

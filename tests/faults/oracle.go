@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,7 @@ func (a Account) Violations() []string {
 	if a.GaveUp {
 		v.add(Stuck, "nothing that the operator did helped, but to abort")
 	}
+	a.Touched = a.withCopies()
 	r := follow(a, v)
 	for i, said := range a.Servers {
 		if said.ID != a.Plan.Servers[i].ID {
@@ -90,6 +92,21 @@ func (a Account) Violations() []string {
 	}
 	a.rollout(v, r)
 	return v.found
+}
+
+// withCopies adds the changes that a gateway delivered once more to what was done to the servers: what becomes of such a
+// server is nobody's order.
+func (a Account) withCopies() map[string][]Touch {
+	touched := map[string][]Touch{}
+	maps.Copy(touched, a.Touched)
+	for id, account := range a.Ledger.Servers {
+		for _, write := range account.Writes {
+			if write.Copy && write.Op == emulator.OpChangeOS {
+				touched[id] = append(slices.Clone(touched[id]), Touch{Deed: Copied, At: write.Time})
+			}
+		}
+	}
+	return touched
 }
 
 type violations struct{ found []string }
@@ -125,6 +142,10 @@ func (j judgement) writes() {
 		}
 		if n == 0 {
 			j.wrong(Unasked, "the cloud accepted %s at %s, and it was not started by then", write.Op, clock(write.Time))
+			continue
+		}
+		if write.Copy {
+			j.copied(write)
 			continue
 		}
 		j.recalled(begun[n-1], write, accepted[n-1] > 0)
@@ -173,6 +194,34 @@ func (j judgement) heldUp() bool {
 	return slices.ContainsFunc(j.a.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.AcceptLate || f.Kind == emulator.Latency })
 }
 
+// copied: a late copy of a change is accepted only by a server that is meant to be stopped, or that stands after a job that
+// failed, for as long as it takes to start it: docs/never-twice.md.
+func (j judgement) copied(write emulator.Write) {
+	if write.Op != emulator.OpChangeOS {
+		return
+	}
+	power := j.a.Plan.Change.Power
+	isMeantToStand := power == rollout.PowerOff || j.seen.Status != rollout.StatusActive || j.a.Plan.Change.WithStopServer
+	stands := slices.ContainsFunc(j.a.Ledger.Servers[j.said.ID].Writes, func(w emulator.Write) bool {
+		since := write.Time.Sub(w.Ended)
+		return w.Op == emulator.OpChangeOS && w.Failed && since >= 0 && (since <= startAgain || j.isHindered())
+	})
+	if !isMeantToStand && !stands && !j.isUnpaid() && !j.did(PowerOff, Reinstall, Cancel) {
+		j.wrong(Twice, "a copy of its change was accepted at %s", clock(write.Time))
+	}
+}
+
+// startAgain is how long a server stands at most after its job has failed, when nothing is in the way: until the job is
+// read, the start is sent, and the view has caught up.
+const startAgain = 3 * time.Minute
+
+// isHindered is true when something may have kept the server from being started.
+func (j judgement) isHindered() bool {
+	return j.a.Blown || j.met(emulator.OpStart, emulator.OpServer, emulator.OpServers, emulator.OpJob, emulator.OpBlockDevice, emulator.OpAny)
+}
+
+func (j judgement) isUnpaid() bool { return j.now.ChargingMode == "1" }
+
 // knew is true when a workflow of the server ended without having seen what came of the job.
 func (j judgement) knew(jobID string) bool {
 	return slices.ContainsFunc(j.a.Story, func(e Event) bool {
@@ -209,6 +258,9 @@ func (j judgement) end() {
 	accepted := j.a.Ledger.Servers[j.said.ID].ChangeOSAccepted
 	if !j.exists && j.said.End != rollout.Vanished && accepted == 0 || j.late(Delete, Reinstall) {
 		return // somebody did that without reimage having a part in it; whatever is said of it was true once
+	}
+	if j.did(Copied) {
+		return
 	}
 	last := j.seen.last()
 	old := j.now.SystemVolumeID == j.seen.Before.VolumeID
@@ -277,7 +329,7 @@ func (j judgement) late(deeds ...Deed) bool {
 
 // power: the server runs, or does not, as asked for. The report may own up to trouble where there was some.
 func (j judgement) power() {
-	if j.did(PowerOff, PowerOn, Reinstall, Delete) {
+	if j.did(PowerOff, PowerOn, Reinstall, Delete, Copied) {
 		return // who knows what that person wants
 	}
 	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met(emulator.OpStop, emulator.OpStart, emulator.OpJob, emulator.OpServer, emulator.OpAny) {
@@ -373,7 +425,8 @@ func (a Account) rollout(v *violations, r *referee) {
 		if end == rollout.Done || end.OutOfService() || end == rollout.Vanished {
 			broken++
 		}
-		if exists && now.ImageID != seen.Before.ImageID && now.ImageID != foreignImage {
+		isCopied := slices.ContainsFunc(a.Touched[said.ID], func(t Touch) bool { return t.Deed == Copied })
+		if exists && now.ImageID != seen.Before.ImageID && now.ImageID != foreignImage && !isCopied {
 			changed++
 		}
 	}

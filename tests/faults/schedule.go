@@ -107,6 +107,9 @@ func NewSchedule(seed uint64) Schedule {
 		s.Cloud.Faults = append(s.Cloud.Faults, d.order(s.Cloud.Fleet)...)
 	}
 	s.Cloud.Faults = append(s.Cloud.Faults, d.faults(s.Cloud.Fleet)...)
+	if isLagging(s.Cloud) { // with a view that goes back the lag would be longer than any that is allowed
+		s.Cloud.Faults = slices.DeleteFunc(s.Cloud.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.OldView })
+	}
 	for range d.few(4) {
 		s.Crashes = append(s.Crashes, d.crash(s.Cloud.Fleet))
 	}
@@ -130,6 +133,16 @@ func echo(faults []emulator.Fault, seed uint64) {
 			faults[i].Echo = names[(seed+uint64(i))%uint64(len(names))]
 		}
 	}
+}
+
+func showsServers(op string) bool {
+	return op == emulator.OpServer || op == emulator.OpServers || op == emulator.OpBlockDevice
+}
+
+func isLagging(cloud emulator.Options) bool {
+	return cloud.Timing.Lag > 0 || slices.ContainsFunc(cloud.Faults, func(f emulator.Fault) bool {
+		return f.Kind == emulator.Lag || f.Kind == emulator.LagStart
+	})
 }
 
 type draw struct{ *rand.Rand }
@@ -188,13 +201,14 @@ func (d draw) cloud(seed uint64) emulator.Options {
 func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
 	writes := []emulator.FaultKind{
 		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.HangAfter, emulator.CutBody, emulator.AcceptLate, emulator.NoJobID,
+		emulator.Repeat, emulator.Repeat, emulator.RepeatLate, emulator.RepeatLate,
 		emulator.BadGatewayAfter, emulator.BadGatewayHTML, emulator.ServerError, emulator.Flow202, emulator.Throttle, emulator.Throttle1503, emulator.Refuse, emulator.RefuseAfter,
 		emulator.JobFail, emulator.JobFail, emulator.JobFail, emulator.JobStuck, emulator.JobStuckDone, emulator.JobForgotten, emulator.Lag, emulator.LagStart,
 		emulator.VolumeGap, emulator.Vanish, emulator.Latency,
 	}
 	reads := []emulator.FaultKind{
 		emulator.DropBefore, emulator.DropAfter, emulator.HangBefore, emulator.CutBody, emulator.BadGatewayHTML, emulator.ServerError, emulator.Throttle, emulator.Throttle1503,
-		emulator.Latency, emulator.Refuse,
+		emulator.Latency, emulator.Refuse, emulator.OldView, emulator.OldView,
 	}
 	var all []emulator.Fault
 	for range d.few(5) {
@@ -211,6 +225,12 @@ func (d draw) faults(fleet []emulator.Server) []emulator.Fault {
 		d.detail(&f)
 		if f.Op != emulator.OpChangeOS && f.Kind == emulator.VolumeGap {
 			continue
+		}
+		if f.Kind == emulator.OldView && !showsServers(f.Op) {
+			continue
+		}
+		if f.Kind == emulator.RepeatLate && f.Op != emulator.OpChangeOS {
+			continue // nothing helps against a late copy of a stop: docs/never-twice.md
 		}
 		if f.Variant == emulator.VariantPendingPayment {
 			for i := range fleet {
@@ -242,7 +262,7 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 		lost.Kind, lost.Delay = emulator.AcceptLate, d.between(time.Second, 29*time.Second)
 		faults = append(faults, lost)
 	default:
-		lost.Kind = pick(d, emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter)
+		lost.Kind = pick(d, emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter, emulator.Repeat)
 		faults = append(faults, lost)
 	}
 	job := emulator.Fault{Op: emulator.OpChangeOS, Server: victim.Name, Kind: emulator.JobFail, Variant: emulator.VariantIntact, Times: 1 + d.few(2)}
@@ -288,6 +308,13 @@ func (d draw) detail(f *emulator.Fault) {
 		f.RetryAfter = pick(d, 0, 5*time.Second)
 	case emulator.Lag, emulator.LagStart:
 		f.Delay = d.between(time.Second, 90*time.Second)
+	case emulator.RepeatLate:
+		f.Delay = d.between(time.Second, 5*time.Minute)
+	case emulator.OldView:
+		f.Delay, f.Times = d.between(time.Second, 90*time.Second), 1+d.few(12)
+		if d.chance(0.5) {
+			f.Times, f.Probability = -1, 0.3
+		}
 	case emulator.Latency:
 		f.Delay = d.between(time.Second, 40*time.Second)
 	}

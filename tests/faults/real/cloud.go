@@ -69,7 +69,7 @@ func drawBlow(d *dice, hardStop bool) emulator.Fault {
 func drawTrap(d *dice, server int) []Aimed {
 	lost := emulator.Fault{Op: emulator.OpChangeOS, Times: d.number(1, 2)}
 	lost = finish(d, lost, one(d,
-		emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter, emulator.AcceptLate,
+		emulator.DropAfter, emulator.HangAfter, emulator.CutBody, emulator.NoJobID, emulator.BadGatewayAfter, emulator.AcceptLate, emulator.Repeat,
 	))
 	work := emulator.Fault{Op: emulator.OpChangeOS, Times: d.number(1, 2), Kind: emulator.JobFail, Variant: emulator.VariantIntact}
 	if d.chance(0.25) {
@@ -87,7 +87,7 @@ func drawChangeBlow(d *dice) emulator.Fault {
 	return finish(d, f, one(d,
 		emulator.DropBefore, emulator.DropBefore, emulator.DropAfter, emulator.DropAfter, emulator.DropAfter,
 		emulator.HangBefore, emulator.HangAfter, emulator.HangAfter, emulator.CutBody, emulator.CutBody, emulator.Latency,
-		emulator.AcceptLate, emulator.AcceptLate, emulator.AcceptLate,
+		emulator.AcceptLate, emulator.AcceptLate, emulator.AcceptLate, emulator.Repeat, emulator.Repeat, emulator.RepeatLate,
 		emulator.Throttle, emulator.Throttle1503, emulator.Flow202, emulator.ServerError, emulator.BadGatewayHTML,
 		emulator.BadGatewayAfter, emulator.BadGatewayAfter, emulator.NoJobID, emulator.NoJobID, emulator.Refuse,
 		emulator.JobFail, emulator.JobFail, emulator.JobFail, emulator.JobStuck, emulator.JobStuckDone, emulator.JobForgotten,
@@ -103,6 +103,8 @@ func finish(d *dice, f emulator.Fault, kind emulator.FaultKind) emulator.Fault {
 		f.Delay = d.between(20*time.Second, 120*time.Second) // beyond 90 s the worker has gone
 	case emulator.AcceptLate:
 		f.Delay = d.between(5*time.Second, longestLate)
+	case emulator.RepeatLate:
+		f.Delay = d.between(time.Second, 5*time.Minute)
 	case emulator.Lag, emulator.LagStart:
 		f.Delay = d.between(5*time.Second, longestLag)
 	case emulator.Refuse:
