@@ -84,6 +84,23 @@ func (s site) observeAt(ctx context.Context, serverID string) (now rollout.Obser
 	return now, server.AsOf, nil
 }
 
+// maxAnswers is how often the cloud has to give an answer that would end something before it is believed. A proxy may have
+// given it, or a replica whose view is old.
+const maxAnswers = 3
+
+// confirmMissing reads again, after a poll interval each, while the cloud does not know what it is asked for.
+func confirmMissing[T any](ctx context.Context, s site, read func() (T, error)) (T, error) {
+	for answers := 1; ; answers++ {
+		found, err := read()
+		if !isNotFound(err) || answers == maxAnswers {
+			return found, err
+		}
+		if err := pause(ctx, s.Timing.Poll); err != nil {
+			return found, err
+		}
+	}
+}
+
 // job reads a job. An answer of the cloud about the job itself, one that it does not know or does not tell of, is the
 // client's error; all else is one of the activity.
 func (s site) job(ctx context.Context, jobID string) (ecs.Job, error) {

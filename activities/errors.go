@@ -30,6 +30,7 @@ const (
 	ErrWorkerStopping = "WorkerStopping"     // handed back so that another worker carries on
 	ErrOverdue        = "Overdue"            // the server did not reach the state in time
 	ErrRecalled       = "Recalled"           // the rollout of the server takes it back; nothing was sent
+	ErrReset          = "WorkflowReset"      // the workflow was reset: this run touches nothing
 )
 
 // IsOfWorker is true for an error that is about what the worker lacks, and not about the server: the rollout pauses, and the server

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflow/v1"
 
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
@@ -35,17 +34,18 @@ type pastRun struct {
 	jobHeard   time.Time
 	result     *rollout.ServerResult
 	unreadable string // the first event that could not be decoded
+	isGone     bool   // Temporal has deleted it, maybe while it was read
 }
 
 // readRun reads the history of a run. Of one that Temporal forgets meanwhile it is what was read. What cannot be decoded is no error:
 // that stays so, and a human may know more.
-func readRun(ctx context.Context, t Temporal, run *workflow.WorkflowExecutionInfo) (pastRun, error) {
-	lockID := run.GetExecution().GetWorkflowId()
+func readRun(ctx context.Context, t Temporal, lockID, runID string) (pastRun, error) {
 	read := pastRun{names: map[int64]string{}}
-	for events := t.GetWorkflowHistory(ctx, lockID, runID(run), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+	for events := t.GetWorkflowHistory(ctx, lockID, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
 		event, err := events.Next()
 		switch {
 		case isA[*serviceerror.NotFound](err):
+			read.isGone = true
 			return read, nil
 		case err != nil:
 			return pastRun{}, untoldOf(lockID, err)

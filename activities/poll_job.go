@@ -78,7 +78,7 @@ func (a *Activities) PollJob(ctx context.Context, in PollJobInput) (PollJobResul
 				return PollJobResult{}, err
 			}
 		}
-		now, err := s.job(ctx, in.JobID)
+		now, err := confirmMissing(ctx, s, func() (ecs.Job, error) { return s.job(ctx, in.JobID) })
 		switch {
 		case isNotFound(err) && (isAnswer(err) || job.since.Before(in.Deadline)): // who asks once takes no page for a word on the job
 			return PollJobResult{End: JobForgotten, Reason: "the cloud no longer knows its job"}, nil

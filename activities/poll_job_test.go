@@ -274,3 +274,13 @@ func TestPollJobOnceLearnsNothing(t *testing.T) {
 	}
 	assert.Equal(t, asks(t, false), asks(t, true))
 }
+
+// TestPollJobAsksAgain: one answer that the job is not known does not end the wait.
+func TestPollJobAsksAgain(t *testing.T) {
+	unknown := emulator.Fault{Op: emulator.OpJob, Kind: emulator.JobForgotten, Times: 2}
+	inLab(t, withFaults(stopped(), unknown), func(l *lab) {
+		c := l.poll(l.changing(), 8*time.Minute)
+		require.NoError(l, c.err)
+		assert.Equal(l, activities.JobSucceeded, c.result.End)
+	})
+}

@@ -21,6 +21,8 @@ type PowerProgress struct {
 	Hard  bool      `json:"hard,omitempty"`
 	// Acted is true once a request was accepted, whatever became of its job.
 	Acted bool `json:"acted,omitempty"`
+	// Reached is true once the job of that request has succeeded.
+	Reached bool `json:"reached,omitempty"`
 	// Status is the last one seen, for whoever reads the heartbeat.
 	Status string `json:"status,omitempty"`
 }
@@ -47,6 +49,8 @@ type powerChange struct {
 	// new system still sets itself up. What it shows is then neither believed nor acted on until it has
 	// shown the same for the settle time.
 	unsettled bool
+	// permit refuses all of it. Nil allows it.
+	permit func(context.Context, site) error
 
 	progress PowerProgress
 	lost     bool // an answer was lost, so a request may arrive yet
@@ -71,6 +75,11 @@ func (p *powerChange) run(ctx context.Context) (rollout.Observation, error) {
 	if p.site, err = p.at(ctx, p.project, p.change); err != nil {
 		return rollout.Observation{}, err
 	}
+	if p.permit != nil {
+		if err := p.permit(ctx, p.site); err != nil {
+			return rollout.Observation{}, err
+		}
+	}
 	return p.bring(ctx)
 }
 
@@ -89,8 +98,9 @@ func (p *powerChange) bring(ctx context.Context) (rollout.Observation, error) {
 		case !server.Exists && settled:
 			return server, final(ErrVanished, gone(p.serverID))
 		case !server.Exists: // not found once, it may be found again
-		case settled || !p.unsettled || p.progress.Acted:
-			if over, err := p.over(server); over || err != nil {
+		case p.unsettled && !settled && !p.progress.Acted: // it may be about to change by itself
+		default:
+			if over, err := p.over(server, settled); over || err != nil {
 				return server, err
 			}
 			if err := p.step(ctx, server, lookedAt); err != nil {
@@ -114,18 +124,28 @@ func (p *powerChange) wait(ctx context.Context) error {
 	return p.job.next(ctx, time.Time{})
 }
 
-// over is true when the server is where it should be. Its errors are ends that waiting cannot mend.
-func (p *powerChange) over(server rollout.Observation) (bool, error) {
+// over is true when the server is where it should be. Its errors are ends that waiting cannot mend. A single look is no
+// evidence for any of them: the view may be older than the last one.
+func (p *powerChange) over(server rollout.Observation, settled bool) (bool, error) {
+	isOther := p.disk != "" && server.VolumeID != p.disk
+	isFailed := server.Status == rollout.StatusError
 	switch {
-	case p.disk != "" && server.VolumeID != "" && server.VolumeID != p.disk:
+	case isOther && !settled:
+		return false, nil
+	case isOther && server.VolumeID != "":
 		said := fmt.Sprintf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID)
 		return true, temporal.NewNonRetryableApplicationError(said, ErrForeignDisk, nil, server.Fingerprint)
 	case !server.Idle():
 		return false, nil
-	case server.Status == rollout.StatusError && !p.failedWillDo:
+	case isOther && server.Status != p.want && !(isFailed && p.failedWillDo):
+		return true, final(ErrRefused, fmt.Errorf("server %s shows no system disk (status %s); its power was left alone", p.serverID, server.Status))
+	case isFailed && !p.failedWillDo && settled:
 		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s", p.serverID, p.want))
+	case server.Status == p.want:
+		mayBeOld := p.want == rollout.StatusActive && !p.progress.Reached
+		return settled || !mayBeOld, nil
 	}
-	return server.Status == p.want || server.Status == rollout.StatusError, nil
+	return isFailed && p.failedWillDo, nil
 }
 
 // step follows the job that was started, or starts one.
@@ -142,7 +162,7 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
 		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
-	case p.refusal != nil && (server.Idle() || p.refusedHard) && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
+	case p.refusal != nil && (server.Idle() || p.refusedHard) && server.Status != p.want && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
 		return p.cloudError(ctx, p.refusal)
 	case p.refusal != nil:
 		return nil
@@ -150,11 +170,20 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 		return nil // the server itself shows that the job is under way; a job that has failed may leave it so
 	case p.progress.JobID != "":
 		return p.follow(ctx, lookedAt)
-	case server.Idle() && (server.Status == rollout.StatusActive || server.Status == rollout.StatusShutoff):
+	case p.isReady(server):
 		return p.send(ctx, lookedAt, ecs.StopSoft)
 	default:
 		return nil // somebody else's operation or state, or an operation of ours whose answer was lost
 	}
+}
+
+// isReady is true for a server that shows the other power state, with the disk that it is about.
+func (p *powerChange) isReady(server rollout.Observation) bool {
+	other := rollout.StatusActive
+	if p.want == rollout.StatusActive {
+		other = rollout.StatusShutoff
+	}
+	return server.Idle() && server.Status == other && (p.disk == "" || server.VolumeID == p.disk)
 }
 
 // ownTask is the task state of a server on which the job works.
@@ -177,10 +206,11 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 		return p.readError(ctx, err)
 	case !job.Final():
 		return nil
-	case job.Succeeded() && time.Since(p.progress.Since) < p.Timing.Lag:
-		return nil // the server view may still trail behind
 	case job.Succeeded():
-		p.forget()
+		p.progress.Reached = true
+		if time.Since(p.progress.Since) >= p.Timing.Lag { // until then the server view may trail behind
+			p.forget()
+		}
 		return nil
 	case p.want == rollout.StatusShutoff && !p.progress.Hard && p.allowHard:
 		return p.send(ctx, lookedAt, ecs.StopHard)
@@ -190,7 +220,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 
 // forget gives up a job that is over or unknown to the cloud.
 func (p *powerChange) forget() {
-	p.progress = PowerProgress{Acted: p.progress.Acted, Status: p.progress.Status}
+	p.progress = PowerProgress{Acted: p.progress.Acted, Reached: p.progress.Reached, Status: p.progress.Status}
 }
 
 // send asks for the power state. The request may not leave later than the look that justified it

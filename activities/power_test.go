@@ -75,15 +75,68 @@ func TestRestorePowerUnsettledSurvivesItsWorkers(t *testing.T) {
 	})
 }
 
-// TestRestorePowerUnsettledWhoseJobIsForgotten: it has acted all the same.
+// TestRestorePowerUnsettledWhoseJobIsForgotten: it has acted all the same. As no job proves the start, what the server shows
+// counts once it has lasted.
 func TestRestorePowerUnsettledWhoseJobIsForgotten(t *testing.T) {
 	forgotten := emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobForgotten}
 	inLab(t, withFaults(stopped(), forgotten), func(l *lab) {
 		in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 		end := run(l, l.acts.RestorePower, in, attempt{})
 		require.NoError(l, end.err)
-		assert.Less(l, end.took, 2*testTiming().Settle)
+		assert.Less(l, end.took, 2*testTiming().Settle+time.Minute)
+		assert.Len(l, l.writes(emulator.OpStart), 1)
 	})
+}
+
+// TestRestorePowerBelievesNoOldView: the server was stopped for the change, and views from before that show it running.
+func TestRestorePowerBelievesNoOldView(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"each look at first":   {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 8},
+		"now and then":         {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: -1, Probability: 0.5},
+		"after its own start":  {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 2, After: 1},
+		"and the start fails":  {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 3, After: 1},
+		"and no answer to it":  {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 3, After: 1},
+		"and its job is gone ": {Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 3, After: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := withFaults(running(), fault)
+			switch name {
+			case "and the start fails":
+				options.Faults = append(options.Faults, emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobFail})
+			case "and no answer to it":
+				options.Faults = append(options.Faults, emulator.Fault{Op: emulator.OpStart, Kind: emulator.DropBefore})
+			case "and its job is gone ":
+				options.Faults = append(options.Faults, emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobForgotten})
+			}
+			inLab(t, options, func(l *lab) {
+				l.update(func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
+				time.Sleep(20 * time.Second)
+				end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
+				now, _ := l.cloud.Server(l.server.ID)
+				if name == "and the start fails" {
+					failsWith(l, end.err, activities.ErrRefused, true)
+					assert.Equal(l, rollout.StatusShutoff, now.Status)
+					return
+				}
+				require.NoError(l, end.err)
+				assert.Equal(l, rollout.StatusActive, end.result.Status)
+				assert.Equal(l, rollout.StatusActive, now.Status, "what is reported is so")
+			})
+		})
+	}
+}
+
+// TestRestorePowerOfADiskThatIsSwapped: no power action is sent to a server that shows another disk, or none.
+func TestRestorePowerOfADiskThatIsSwapped(t *testing.T) {
+	for disk, kind := range map[string]string{"": activities.ErrRefused, "11111111-2222-4333-8444-555555555555": activities.ErrForeignDisk} {
+		inLab(t, stopped(), func(l *lab) {
+			l.update(func(s *emulator.Server) { s.SystemVolumeID = disk })
+			end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
+			failsWith(l, end.err, kind, true)
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle, "a single look is no evidence")
+			assert.Empty(l, l.writes(emulator.OpStart))
+		})
+	}
 }
 
 // TestRestorePowerOfARestlessServer: an unsettled server that never shows the same for long is neither
@@ -123,7 +176,7 @@ func TestRestorePowerOfAServerThatPowerActionsCannotReach(t *testing.T) {
 			failed := failsWith(l, end.err, activities.ErrRefused, true)
 			assert.Contains(l, failed.Message(), l.server.ID+" is in ERROR")
 			assert.NotContains(l, failed.Message(), "no valid host was found", "the cloud's text may repeat a secret")
-			assert.Zero(l, end.took)
+			assert.Equal(l, testTiming().Settle, end.took, "a single look is no evidence")
 			assert.Zero(l, l.cloud.Ledger().Requests[powerAction])
 		})
 	}

@@ -25,6 +25,8 @@ type PreflightInput struct {
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, the server is not to be changed.
+	OriginalRunID string `json:"original_run_id,omitempty"`
 }
 
 // PreflightResult is what the cloud shows of the server and the image, with every reason against the
@@ -52,7 +54,7 @@ type PreflightResult struct {
 }
 
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.
-// Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble.
+// Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble; and WorkflowReset, with BeforeReset.
 func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
 	check := preflight{in: in}
 	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
@@ -68,6 +70,9 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return check.result, nil
 	}
 	s = s.about(in.Change)
+	if wasReset(ctx, in.OriginalRunID) {
+		return PreflightResult{}, s.resetError(ctx, in.ServerID, in.OriginalRunID)
+	}
 	check.result.Project = s.Cloud.ProjectID()
 	if err := check.wellFormed(a); err != nil {
 		return PreflightResult{}, handBack(ctx, err)
@@ -77,24 +82,19 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	if malformed {
 		return check.result, nil // ids that are not ids cannot be looked up
 	}
-	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
-	server, err := s.Cloud.Unhurried().Server(ctx, in.ServerID)
+	server, disk, err := s.serverAndDisk(ctx, in)
 	switch {
-	case isNotFound(err):
+	case isNotFound(err) && server.ID == "":
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
 		return PreflightResult{}, s.cloudError(ctx, err)
 	default:
-		disk, err := s.systemDisk(ctx, in.ServerID)
-		if err != nil {
-			return PreflightResult{}, s.cloudError(ctx, err)
-		}
 		check.server(server, disk)
 		if _, err := s.earlier(ctx, &check); err != nil {
 			return PreflightResult{}, s.cloudError(ctx, err)
 		}
 	}
-	image, err := s.image(ctx, in.Change.ImageID)
+	image, err := confirmMissing(ctx, s, func() (ecs.Image, error) { return s.image(ctx, in.Change.ImageID) })
 	switch {
 	case isNotFound(err):
 		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
@@ -121,6 +121,37 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return PreflightResult{}, ended(ctx)
 	}
 	return check.result, nil
+}
+
+// serverAndDisk reads the server and its system disk. What speaks against the change is read again, up to maxAnswers
+// times in all. The server is zero when the cloud does not know it.
+func (s site) serverAndDisk(ctx context.Context, in PreflightInput) (ecs.Server, ecs.Disk, error) {
+	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
+	cloud := s.Cloud.Unhurried()
+	for answers := 1; ; answers++ {
+		var disk ecs.Disk
+		server, err := cloud.Server(ctx, in.ServerID)
+		if err == nil {
+			disk, err = s.systemDisk(ctx, in.ServerID)
+		}
+		now := observation(server)
+		now.VolumeID = cmp.Or(now.VolumeID, disk.VolumeID)
+		isSettled := (err != nil && !isNotFound(err)) || (err == nil && in.accepts(now))
+		if isSettled || answers == maxAnswers {
+			return server, disk, err
+		}
+		if err := pause(ctx, s.Timing.Poll); err != nil {
+			return server, disk, err
+		}
+		cloud = s.Cloud
+	}
+}
+
+// accepts is true for a server whose state allows the change.
+func (in PreflightInput) accepts(now rollout.Observation) bool {
+	isKnown := now.Status == rollout.StatusActive || now.Status == rollout.StatusShutoff || now.Status == rollout.StatusError
+	isExpected := in.Expect == nil || *in.Expect == now.Fingerprint || now.ImageID == in.Change.ImageID
+	return now.VolumeID != "" && now.Idle() && isKnown && isExpected
 }
 
 // meant is the site that the caller means.
@@ -159,7 +190,7 @@ func (s site) earlier(ctx context.Context, check *preflight) (Earlier, error) {
 // compareImages holds the new image against the one the server runs: firmware and architecture cannot
 // change. The old image may be gone; then only the cloud can tell.
 func (s site) compareImages(ctx context.Context, check *preflight, image ecs.Image, server ecs.Server) error {
-	old, err := s.image(ctx, server.ImageID)
+	old, err := confirmMissing(ctx, s, func() (ecs.Image, error) { return s.image(ctx, server.ImageID) })
 	switch {
 	case hasClass(err, ecs.ClassInvalid): // the cloud may show no image at all
 		check.note("which image the server runs is not shown, so firmware and architecture were not compared")

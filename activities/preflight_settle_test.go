@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,46 @@ func TestPreflightOfABrokenServerOnTheImage(t *testing.T) {
 				looked := l.preflight(in).result
 				assert.False(l, looked.AlreadyThere)
 				assert.NotEmpty(l, looked.Refusals)
+			})
+		})
+	}
+}
+
+// TestPreflightAsksAgain: what the cloud says once does not end the look at a server, be it a false 404 or an old view.
+func TestPreflightAsksAgain(t *testing.T) {
+	absent := func(op, code string) emulator.Fault {
+		return emulator.Fault{Op: op, Kind: emulator.Refuse, Code: code, Status: 404, Times: 2}
+	}
+	for name, fault := range map[string]emulator.Fault{
+		"no server":   absent(emulator.OpServer, "Ecs.0114"),
+		"no disks":    absent(emulator.OpBlockDevice, "Ecs.0114"),
+		"no image":    absent(emulator.OpImage, "IMG.0027"),
+		"an old view": {Op: emulator.OpServer, Kind: emulator.OldView, Delay: time.Minute, Times: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(stopped(), fault), func(l *lab) {
+				disk := l.server.SystemVolumeID
+				l.update(func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" })
+				time.Sleep(5 * time.Minute)
+				l.update(func(s *emulator.Server) { s.SystemVolumeID = disk })
+				in := l.question()
+				in.Expect = new(l.before())
+				end := l.preflight(in)
+				require.NoError(l, end.err)
+				assert.Empty(l, end.result.Refusals)
+				assert.Equal(l, 2*testTiming().Poll, end.took)
+			})
+		})
+		if fault.Kind != emulator.Refuse {
+			continue
+		}
+		t.Run(name+", for good", func(t *testing.T) {
+			fault.Times = -1
+			inLab(t, withFaults(stopped(), fault), func(l *lab) {
+				end := l.preflight(l.question())
+				if end.err == nil {
+					assert.NotEmpty(l, end.result.Refusals)
+				}
 			})
 		})
 	}

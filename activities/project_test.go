@@ -39,15 +39,13 @@ func TestWorkForAnotherProjectIsHandedBack(t *testing.T) {
 func TestSubmitHopsBetweenProjects(t *testing.T) {
 	for name, test := range map[string]struct {
 		from    attempt
-		reset   string
 		settles bool
 	}{
-		"nothing was sent":           {attempt{}, "", false},
-		"a workflow that was reset":  {attempt{}, "an-earlier-run", true},
-		"an earlier worker died":     {attempt{number: 2}, "", true},
-		"a clean attempt before":     {attempt{number: 2, details: progress(t, activities.SubmitProgress{Clean: 1})}, "", false},
-		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, activities.SubmitProgress{})}, "", true},
-		"an activity that was reset": {attempt{details: progress(t, activities.SubmitProgress{Clean: 4})}, "", true},
+		"nothing was sent":           {attempt{}, false},
+		"an earlier worker died":     {attempt{number: 2}, true},
+		"a clean attempt before":     {attempt{number: 2, details: progress(t, activities.SubmitProgress{Clean: 1})}, false},
+		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, activities.SubmitProgress{})}, true},
+		"an activity that was reset": {attempt{details: progress(t, activities.SubmitProgress{Clean: 4})}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -58,7 +56,7 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 
 				in := l.submission()
 				in.Project = emulator.DefaultProjectID
-				l.remembers(pastruns.Run{ID: ownRun, First: test.reset, Running: true})
+				l.remembers(pastruns.Run{ID: ownRun, Running: true})
 				a := test.from
 				a.number = max(1, a.number)
 				for range 2 {

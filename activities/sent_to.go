@@ -177,7 +177,7 @@ func (w *walk) over(ctx context.Context, run *workflow.WorkflowExecutionInfo) (t
 	if runID(run) == w.except {
 		return false, nil
 	}
-	read, err := readRun(ctx, w.t, run)
+	read, err := readRun(ctx, w.t, run.GetExecution().GetWorkflowId(), runID(run))
 	if err != nil {
 		return false, err
 	}

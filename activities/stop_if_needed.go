@@ -2,9 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
-
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/rollout"
 )
@@ -24,6 +21,8 @@ type StopIfNeededInput struct {
 	AllowHard bool `json:"allow_hard,omitempty"`
 	// Rollout is asked before each stop.
 	Rollout RolloutRef `json:"rollout,omitzero"`
+	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, nothing is stopped.
+	OriginalRunID string `json:"original_run_id,omitempty"`
 }
 
 // StopIfNeededResult is the server as it was seen last.
@@ -41,8 +40,8 @@ type StopIfNeededResult struct {
 // way: right after the stop job the cloud still refuses a change of OS. A server that is stopped
 // already, or failed, is left alone.
 //
-// Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, and what passes by
-// itself. Recalled has in its details (bool) whether a stop was sent, or may have been.
+// Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, WorkflowReset with BeforeReset,
+// and what passes by itself. Recalled has in its details (bool) whether a stop was sent, or may have been.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
 	stop := powerChange{
 		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
@@ -51,13 +50,10 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	}
 	first := isFirst(ctx)
 	stop.recall = &recallCheck{rollout: in.Rollout, serverID: in.ServerID}
-	server, err := stop.run(ctx)
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrForeignDisk {
-		before, untold := stop.runsBefore(ctx)
-		if untold != nil || len(before) > 0 { // a run before the workflow was reset may have given it that disk: the submission finds out
-			err = nil
-		}
+	if wasReset(ctx, in.OriginalRunID) {
+		stop.permit = func(ctx context.Context, s site) error { return s.resetError(ctx, in.ServerID, in.OriginalRunID) }
 	}
+	server, err := stop.run(ctx)
 	touched := stop.lost || !first || stop.progress.Acted
 	if isRecalled(err) {
 		err = recalledAfter(err, touched)

@@ -30,12 +30,13 @@ type SubmitChangeOSInput struct {
 	// Rollout is asked before the change is sent. Touched is true when the server was stopped for it.
 	Rollout RolloutRef `json:"rollout,omitzero"`
 	Touched bool       `json:"touched,omitempty"`
+	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, nothing is sent.
+	OriginalRunID string `json:"original_run_id,omitempty"`
 }
 
 // SubmitChangeOSResult says that the cloud has accepted the change.
 type SubmitChangeOSResult struct {
-	// JobID is empty when the answer was lost and the acceptance was seen on the server itself. Of a workflow that was
-	// reset, it may be the job of an earlier run that was not seen to its end.
+	// JobID is empty when the answer was lost and the acceptance was seen on the server itself.
 	JobID string `json:"job_id,omitempty"`
 	// Seen is what the server showed in place of an answer.
 	Seen string `json:"seen,omitempty"`
@@ -49,9 +50,6 @@ type SubmitProgress struct {
 	// Settled is true when an earlier attempt was in doubt and taken for not accepted after the settle
 	// time. A refusal that means "busy" is then evidence that it was accepted after all.
 	Settled bool `json:"settled,omitempty"`
-	// Told is true when the workflow was reset, and the histories and the server have told that nothing comes of what was
-	// sent before.
-	Told bool `json:"told,omitempty"`
 	// Doing is what the attempt does, for whoever reads the heartbeat.
 	Doing string `json:"doing,omitempty"`
 }
@@ -60,23 +58,27 @@ type SubmitProgress struct {
 // any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
 // not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
 //
-// Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk, GivenUp and Recalled are final and mean that nothing was
-// accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to tell. Throttled,
+// Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk, GivenUp and Recalled are final and
+// mean that nothing was accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to
+// tell; WorkflowReset means that this run sends nothing, and BeforeReset what the one before it sent. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
-	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt, runInDoubt: true}
+	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	if wasReset(ctx, in.OriginalRunID) {
+		return SubmitChangeOSResult{}, s.reset(ctx)
+	}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
 	}
 	clean := s.progress.Clean > 0 && s.progress.Clean == s.attempt-1
-	s.attemptInDoubt = !isFirst(ctx) && !clean
+	s.inDoubt = !isFirst(ctx) && !clean
 	s.progress.Clean = 0
 	s.heart = startHeart(ctx, s.progress)
 	defer s.heart.stop()
 	result, err := s.run(ctx)
-	if s.inDoubt() || s.progress.Settled {
+	if s.inDoubt || s.progress.Settled {
 		err = s.noProofOfAnOldDisk(err)
 	}
 	return result, err
@@ -85,36 +87,11 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 // run settles an earlier request if it is in doubt, and sends unless that one was accepted.
 func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 	none := SubmitChangeOSResult{}
-	before, err := s.runsBefore(ctx)
-	if err != nil {
-		return none, s.clean(ctx, again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: %w", s.in.ServerID, err), 0))
-	}
-	s.wasReset = len(before) > 0
-	s.runInDoubt = s.wasReset && !s.progress.Settled && !s.progress.Told
+	var err error
 	if s.site, err = s.at(ctx, s.in.Project, s.in.Change); err != nil {
 		return none, s.clean(ctx, err)
 	}
-	if s.runInDoubt {
-		open, told, err := s.sentBefore(ctx, before)
-		if err != nil {
-			return none, s.clean(ctx, err)
-		}
-		if open.Seen != "" {
-			return open, nil
-		}
-		if told && !s.attemptInDoubt { // which is settled
-			s.doing(ctx, "what was sent before the workflow was reset is over: watching the server, whose view may trail behind")
-			server, _, err := s.lookUntil(ctx, func(rollout.Observation) bool { return false })
-			switch {
-			case err != nil:
-				return none, s.clean(ctx, err)
-			case s.replaced(server):
-				return SubmitChangeOSResult{Seen: s.noLonger()}, nil
-			}
-			s.runInDoubt, s.progress.Told = false, true
-		}
-	}
-	if s.inDoubt() {
+	if s.inDoubt {
 		s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
 		seen, err := s.settle(ctx)
 		if err != nil {
@@ -123,7 +100,7 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 		if seen != "" {
 			return SubmitChangeOSResult{Seen: seen}, nil
 		}
-		s.attemptInDoubt, s.runInDoubt, s.progress.Settled = false, false, true
+		s.inDoubt, s.progress.Settled = false, true
 	}
 	return s.send(ctx)
 }
@@ -135,7 +112,7 @@ func (s *submission) noProofOfAnOldDisk(err error) error {
 	if !ok || !app.NonRetryable() || app.Type() == ErrVanished {
 		return err
 	}
-	if app.Type() == ErrRecalled && !s.inDoubt() {
+	if app.Type() == ErrRecalled && !s.inDoubt {
 		return err // the earlier request is settled as not accepted, and was no reason for the recall
 	}
 	return final(ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
@@ -151,13 +128,19 @@ type submission struct {
 	attempt  int32
 	progress SubmitProgress
 	heart    *heart
-	// attemptInDoubt is true while an earlier attempt may have been accepted, and runInDoubt while a run may have sent
-	// the request from which the workflow was reset.
-	attemptInDoubt, runInDoubt bool
-	wasReset                   bool
+	// inDoubt is true while an earlier attempt may have been accepted.
+	inDoubt bool
 }
 
-func (s *submission) inDoubt() bool { return s.attemptInDoubt || s.runInDoubt }
+func (s *submission) reset(ctx context.Context) error {
+	s.heart = startHeart(ctx, s.progress)
+	defer s.heart.stop()
+	at, err := s.at(ctx, s.in.Project, s.in.Change)
+	if err != nil {
+		return err
+	}
+	return at.resetError(ctx, s.in.ServerID, s.in.OriginalRunID)
+}
 
 // settle finds out what became of a request whose answer nobody saw. It returns what the server shows
 // as a sign that the change was accepted, or nothing when the server has looked untouched for so long
@@ -179,11 +162,12 @@ func (s *submission) settle(ctx context.Context) (seen string, err error) {
 			return s.noLonger(), nil
 		case server.Rebuilding():
 			return fmt.Sprintf("the cloud is rebuilding it (status %s, task %s)", server.Status, server.TaskState), nil
-		case !s.mayBeSentTo(server.Status):
-			// Nothing can be sent to it in this state, and it may be the change that brought it there.
-			return "its status is " + server.Status, nil
 		case s.touched(server):
 			return s.trace(server), nil
+		case !s.mayBeSentTo(server.Status) && (settled || server.Status == rollout.StatusError):
+			// Nothing can be sent to it in this state, and it may be the change that brought it there. A change ends in
+			// ERROR, and never leads to ACTIVE with the old disk: that may be a view from before the stop.
+			return "its status is " + server.Status, nil
 		case settled && server.Idle() && s.in.MayAwaitPayment:
 			return "it shows nothing, but the change may wait for a payment", nil
 		case settled && server.Idle():
@@ -202,13 +186,18 @@ func (s *submission) look(ctx context.Context) (rollout.Observation, time.Time, 
 	return first.observeAt(ctx, s.in.ServerID)
 }
 
-// touched is true when the cloud worked on the server since it had come to rest, before anything was sent.
+// touched is true when the cloud worked on the server since it had come to rest, before anything was sent. An earlier
+// time is that of a view which goes back.
 func (s *submission) touched(server rollout.Observation) bool {
-	return s.in.Updated != "" && server.Updated != "" && server.Updated != s.in.Updated
-}
-
-func (s *submission) replaced(server rollout.Observation) bool {
-	return server.Exists && server.Fingerprint != s.in.Before
+	if s.in.Updated == "" || server.Updated == "" {
+		return false
+	}
+	rest, errRest := time.Parse(time.RFC3339, s.in.Updated)
+	now, errNow := time.Parse(time.RFC3339, server.Updated)
+	if errRest != nil || errNow != nil {
+		return server.Updated != s.in.Updated
+	}
+	return now.After(rest)
 }
 
 // noLonger names what a change leaves that came.
@@ -249,15 +238,12 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 			return none, err
 		}
 	}
-	server, lookedAt, err := s.there(ctx)
+	server, lookedAt, err := s.lookUntil(ctx, s.isAsDecided)
 	if err != nil {
 		return none, s.clean(ctx, err)
 	}
-	switch {
-	case s.progress.Settled && s.touched(server):
+	if s.progress.Settled && s.touched(server) {
 		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
-	case s.wasReset && s.replaced(server): // by the run that is no more, or somebody since
-		return SubmitChangeOSResult{Seen: s.noLonger()}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {
 		return none, err
@@ -292,10 +278,15 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	}
 }
 
-// there looks at the server, and believes that it is gone only when it has stayed so for the settle time. It
-// also tells as of when that is.
-func (s *submission) there(ctx context.Context) (rollout.Observation, time.Time, error) {
-	return s.lookUntil(ctx, func(server rollout.Observation) bool { return server.Exists })
+// isAsDecided is true for a server that can be changed, or is only busy. A single look that shows anything else is no
+// evidence: the cloud may have answered with a view from before the stop, or with a false 404.
+func (s *submission) isAsDecided(server rollout.Observation) bool {
+	return server.Fingerprint == s.in.Before && (!server.Idle() || s.mayBeSentTo(server.Status) || s.isFailed(server))
+}
+
+// isFailed is true for a server in ERROR that may still be changed: no change in doubt can have brought it there.
+func (s *submission) isFailed(server rollout.Observation) bool {
+	return server.Status == rollout.StatusError && !s.progress.Settled
 }
 
 // lookUntil looks at the server until it shows what is enough, or has shown the same for the settle time.
@@ -314,7 +305,6 @@ func (s *submission) lookUntil(ctx context.Context, enough func(rollout.Observat
 
 // sendable refuses to touch a server that is not as it was when the change was decided.
 func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
-	failed := server.Status == rollout.StatusError && !s.progress.Settled
 	switch {
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
 		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
@@ -323,20 +313,18 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 	case server.Fingerprint != s.in.Before:
 		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s of image %s and is %s of image %s; nothing was sent",
 			s.in.ServerID, s.in.Before.VolumeID, s.in.Before.ImageID, server.VolumeID, server.ImageID))
-	case !s.mayBeSentTo(server.Status) && !failed:
+	case !s.mayBeSentTo(server.Status) && !s.isFailed(server):
 		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
 	}
 	return nil
 }
 
-// refused sorts the cloud's refusals. Right after a stop the cloud may refuse for some seconds with a
-// code that means "busy"; after doubt the same code is evidence that the change is under way.
+// refused sorts the cloud's refusals. "Busy" is no proof that nothing was accepted: the server was at rest when it was
+// looked at, so a gateway may have delivered the request twice and shown the second answer. It is settled like a lost one.
 func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	switch {
-	case refusal.Busy() && s.progress.Settled:
-		return again(ErrInDoubt, fmt.Errorf("server %s is busy after a request in doubt, so that one was probably accepted: %w", s.in.ServerID, refusal), 0)
 	case refusal.Busy():
-		return s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))
+		return again(ErrInDoubt, fmt.Errorf("server %s was at rest and its change was refused as busy: the request may have been delivered twice, and the first one accepted: %w; the server will be watched before anything is sent again", s.in.ServerID, refusal), 0)
 	case refusal.Code == diskInBackup:
 		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
 	case !refusal.Listed() && s.progress.Settled: // the doubt stays whatever the server shows
@@ -367,11 +355,11 @@ func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
 // need not wait for the settle time, unless one before is in doubt. When the next one would be too late, and none was
 // ever in doubt, it gives up.
 func (s *submission) clean(ctx context.Context, err error) error {
-	if s.attemptInDoubt {
+	if s.inDoubt {
 		return err
 	}
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if ok && !s.runInDoubt && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
+	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
 		kind := ErrGivenUp
 		if IsOfWorker(app.Type()) {
 			kind = app.Type() // which says as much, and what to mend

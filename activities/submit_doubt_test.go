@@ -24,16 +24,17 @@ func TestSubmitInDoubtSendsNothing(t *testing.T) {
 		name   string
 		change func(*emulator.Server)
 		seen   string
+		took   time.Duration
 	}{
-		{"rebuilding", func(s *emulator.Server) { s.TaskState = "rebuilding" }, "the cloud is rebuilding it (status REBUILD, task rebuilding)"},
-		{"a later task of a rebuild", func(s *emulator.Server) { s.TaskState = "rebuild_spawning" }, "the cloud is rebuilding it (status REBUILD, task rebuild_spawning)"},
-		{"new disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, "the system disk is no longer "},
+		{"rebuilding", func(s *emulator.Server) { s.TaskState = "rebuilding" }, "the cloud is rebuilding it (status REBUILD, task rebuilding)", 0},
+		{"a later task of a rebuild", func(s *emulator.Server) { s.TaskState = "rebuild_spawning" }, "the cloud is rebuilding it (status REBUILD, task rebuild_spawning)", 0},
+		{"new disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, "the system disk is no longer ", 0},
 		{"new disk and running", func(s *emulator.Server) {
 			s.SystemVolumeID, s.Status = "11111111-2222-4333-8444-555555555555", "ACTIVE"
-		}, "the system disk is no longer "},
-		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, "the system disk is no longer "},
-		{"failed", func(s *emulator.Server) { s.Status = "ERROR" }, "its status is ERROR"},
-		{"running", func(s *emulator.Server) { s.Status = "ACTIVE" }, "its status is ACTIVE"},
+		}, "the system disk is no longer ", 0},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, "the system disk is no longer ", 0},
+		{"failed", func(s *emulator.Server) { s.Status = "ERROR" }, "its status is ERROR", 0},
+		{"running", func(s *emulator.Server) { s.Status = "ACTIVE" }, "its status is ACTIVE", testTiming().Settle},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -43,7 +44,7 @@ func TestSubmitInDoubtSendsNothing(t *testing.T) {
 				require.NoError(l, end.err)
 				assert.Contains(l, end.result.Seen, test.seen)
 				assert.Empty(l, end.result.JobID)
-				assert.Zero(l, end.took)
+				assert.Equal(l, test.took, end.took)
 				assert.Zero(l, l.sent())
 			})
 		})
@@ -191,7 +192,7 @@ func TestSubmitBusyAfterDoubt(t *testing.T) {
 				for _, kind := range kinds[:len(kinds)-1] {
 					assert.Equal(l, activities.ErrInDoubt, kind)
 				}
-				assert.Contains(l, c.attempts[1].Error(), "is busy after a request in doubt")
+				assert.Contains(l, c.attempts[1].Error(), "was refused as busy: the request may have been delivered twice")
 				assert.Contains(l, c.result.Seen, "the system disk is no longer")
 				assert.Equal(l, 1, l.changes())
 			})
@@ -347,4 +348,68 @@ func TestSubmitSendsNoSecondOrder(t *testing.T) {
 			assert.Equal(l, mayWait, l.changes() == 1)
 		})
 	}
+}
+
+// TestSubmitRepeated: a gateway delivers the request twice and shows the second answer, "busy". Whatever becomes of the
+// first job, no second change is accepted, and what the server shows is taken for the own change.
+func TestSubmitRepeated(t *testing.T) {
+	repeat := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Repeat}
+	for name, test := range map[string]struct {
+		busyCode string
+		faults   []emulator.Fault
+		seen     string
+	}{
+		"its job succeeds":                {"Ecs.0603", nil, "the cloud is rebuilding it"},
+		"its job succeeds, Ecs.0100":      {"Ecs.0100", nil, "the cloud is rebuilding it"},
+		"its job fails and leaves a mark": {"Ecs.0603", []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail}}, "the cloud worked on it at "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := withFaults(stopped(), append(test.faults, repeat)...)
+			options.Edition.BusyCode = test.busyCode
+			if test.faults != nil {
+				options.Timing.ChangeOS = emulator.Span{Median: 10 * time.Second} // over before the next look
+			}
+			inLab(t, options, func(l *lab) {
+				time.Sleep(time.Minute) // the cloud's clock shows whole seconds
+				in := l.submission()
+				in.Updated = l.server.Updated.UTC().Format(time.RFC3339)
+				c := persist(l, l.acts.SubmitChangeOS, in, attempt{})
+				require.NoError(l, c.err)
+				assert.Equal(l, []string{activities.ErrInDoubt, ""}, c.kinds())
+				assert.Contains(l, c.result.Seen, test.seen)
+				assert.Empty(l, c.result.JobID)
+				assert.Equal(l, 1, l.changes())
+				assert.Equal(l, 1, l.sent())
+			})
+		})
+	}
+}
+
+// TestSubmitBelievesNoOldView: a view that goes back within the lag is no evidence, neither against sending nor that an
+// earlier request was accepted.
+func TestSubmitBelievesNoOldView(t *testing.T) {
+	old := emulator.Fault{Op: emulator.OpServer, Kind: emulator.OldView, Delay: 80 * time.Second, Times: 3}
+	for name, from := range map[string]attempt{"before the first request": {}, "after a lost one": {number: 2}} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, withFaults(running(), old), func(l *lab) {
+				require.NoError(l, l.cloud.Update(l.server.ID, func(s *emulator.Server) { s.Status = "SHUTOFF" }))
+				time.Sleep(time.Minute)
+				now, _ := l.cloud.Server(l.server.ID)
+				in := l.submission()
+				in.Updated = now.Updated.UTC().Format(time.RFC3339)
+				end := run(l, l.acts.SubmitChangeOS, in, from)
+				require.NoError(l, end.err)
+				assert.NotEmpty(l, end.result.JobID, end.result.Seen)
+				assert.Equal(l, 1, l.changes())
+			})
+		})
+	}
+	t.Run("one that stays is true", func(t *testing.T) {
+		inLab(t, running(), func(l *lab) {
+			end := l.submit(attempt{})
+			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "is ACTIVE although it was stopped for the change")
+			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
+			assert.Zero(l, l.sent())
+		})
+	})
 }

@@ -51,6 +51,8 @@ func submitFaults() []submitFault {
 			name: "throttled by the service with 503", fault: emulator.Fault{Kind: emulator.Throttle1503, Status: 503},
 			kinds: []string{activities.ErrThrottled, ""}, soonest: 20 * time.Second,
 		},
+		{name: "delivered twice", fault: fault(emulator.Repeat), kinds: doubt},
+		{name: "a copy arrives late", fault: emulator.Fault{Kind: emulator.RepeatLate, Delay: 20 * time.Second}, kinds: first},
 		{name: "error 500", fault: fault(emulator.ServerError), kinds: doubt, settles: true},
 		{name: "page before", fault: fault(emulator.BadGatewayHTML), kinds: doubt, settles: true},
 		{name: "page after", fault: fault(emulator.BadGatewayAfter), kinds: doubt},
@@ -58,11 +60,11 @@ func submitFaults() []submitFault {
 		{name: "no job id", fault: fault(emulator.NoJobID), kinds: doubt},
 		{
 			name: "busy, 501", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0603"},
-			kinds: []string{activities.ErrNotReady, ""}, soonest: testTiming().Poll,
+			kinds: doubt, settles: true,
 		},
 		{
 			name: "busy, 400", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0100"},
-			kinds: []string{activities.ErrNotReady, ""}, soonest: testTiming().Poll,
+			kinds: doubt, settles: true,
 		},
 		{
 			name: "disk in backup", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0073"},

@@ -187,9 +187,16 @@ func TestTroubleWithReadingDisksIsNoLostDisk(t *testing.T) {
 		})
 	}
 	t.Run("Ecs.0105", func(t *testing.T) {
-		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0105", Status: 400}), func(l *lab) {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0105", Status: 400, Times: -1}), func(l *lab) {
 			l.hideDisk()
 			failsWith(l, l.submit(attempt{}).err, activities.ErrForeignDisk, true)
+		})
+	})
+	t.Run("Ecs.0105 once", func(t *testing.T) {
+		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0105", Status: 400}), func(l *lab) {
+			l.hideDisk()
+			require.NoError(l, l.submit(attempt{}).err, "what the cloud says once is no evidence")
+			assert.Equal(l, 1, l.changes())
 		})
 	})
 }

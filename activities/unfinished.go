@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/api/workflow/v1"
 
+	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -31,7 +32,7 @@ func (s site) mayStillCome(ctx context.Context, sent SentChange, now rollout.Obs
 		return "", nil
 	}
 	s = s.about(sent.Change) // the cloud may repeat what it was sent then, and not now
-	job, err := s.Cloud.Job(ctx, sent.JobID)
+	job, err := confirmMissing(ctx, s, func() (ecs.Job, error) { return s.Cloud.Job(ctx, sent.JobID) })
 	switch {
 	case isNotFound(err) && isAnswer(err) && (sent.Unreadable != "" || notSeenToCome(sent, now)): // jobs are deleted a day after their end; this one may be unpaid
 		return fmt.Sprintf("the cloud no longer knows its job %s, and it was not seen to come", sent.JobID), nil

@@ -68,6 +68,8 @@ type changeOS struct {
 	touched bool
 	// running is true when the server was taken back before it was stopped: it is left alone.
 	running bool
+	// reset is what the first run did, once an activity has refused to go on because the workflow was reset.
+	reset *activities.BeforeReset
 	// rest is when the cloud had last worked on the server before the change was sent.
 	rest string
 	// mayAwaitPayment is true when the cloud may accept the change and wait for a payment before it begins.
@@ -99,8 +101,18 @@ func invalidInput(format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), activities.ErrInvalidInput, nil)
 }
 
-// run is the runbook of one server. Its only error is a cancel that was obeyed.
+// run is the runbook of one server, or of one whose workflow was reset. Its only error is a cancel that was obeyed.
 func (c *changeOS) run(ctx workflow.Context) error {
+	err := c.carryOut(ctx)
+	if c.reset == nil {
+		return err
+	}
+	always, _ := workflow.NewDisconnectedContext(ctx)
+	c.conclude(always)
+	return nil
+}
+
+func (c *changeOS) carryOut(ctx workflow.Context) error {
 	if goOn, err := c.look(ctx); !goOn {
 		if c.result.End == rollout.Done {
 			c.leave(ctx)
@@ -113,7 +125,9 @@ func (c *changeOS) run(ctx workflow.Context) error {
 	if goOn {
 		c.change(always)
 	}
-	c.leave(always)
+	if c.reset == nil {
+		c.leave(always)
+	}
 	return err
 }
 
@@ -125,6 +139,9 @@ func (c *changeOS) change(ctx workflow.Context) {
 	}
 	c.until = workflow.Now(ctx).Add(deadline)
 	c.wait(ctx)
+	if c.job.End == activities.JobFailed && c.powerBefore() == rollout.StatusActive {
+		c.startAgain(ctx)
+	}
 	c.prove(ctx)
 }
 
@@ -133,8 +150,11 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 	c.enter(ctx, StepLook)
 	var found activities.PreflightResult
 	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect,
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect, OriginalRunID: originalRunID(ctx),
 	}).Get(ctx, &found)
+	if c.noteReset(err) {
+		return false, nil
+	}
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
 	// What is sent later is what was read now, even when whoever started this has pinned nothing.
 	c.in.Change.UserDataDigest = cmp.Or(c.in.Change.UserDataDigest, found.UserDataDigest)
@@ -176,8 +196,11 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	var stopped activities.StopIfNeededResult
 	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
-		Rollout: c.in.Rollout,
+		Rollout: c.in.Rollout, OriginalRunID: originalRunID(ctx),
 	}).Get(always, &stopped)
+	if c.noteReset(err) {
+		return false, nil
+	}
 	c.stopDoubt, c.rest, c.touched = err != nil || stopped.Doubt, stopped.Updated, err != nil || stopped.Touched
 	if kind(err) == activities.ErrRecalled {
 		c.recalled(err)
@@ -238,8 +261,11 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	var out activities.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
-		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment, Rollout: c.in.Rollout, Touched: c.touched,
+		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment, Rollout: c.in.Rollout, Touched: c.touched, OriginalRunID: originalRunID(ctx),
 	}).Get(ctx, &out)
+	if c.noteReset(err) {
+		return false
+	}
 	c.result.JobID = out.JobID
 	if err == nil {
 		return true
@@ -320,12 +346,29 @@ func (c *changeOS) prove(ctx workflow.Context) {
 	c.end(end, reason)
 }
 
+// powerBefore is the status that "as before" means.
+func (c *changeOS) powerBefore() string { return cmp.Or(c.in.AsBefore, c.result.Before.Status) }
+
+// startAgain gives the power back at once to a server whose job has failed and that shows its old disk. A late copy of the
+// request would be accepted by a server that is stopped, and is refused by one that runs.
+func (c *changeOS) startAgain(ctx workflow.Context) {
+	restore := c.restoration(ctx)
+	restore.On, restore.Disk = true, c.result.Before.VolumeID
+	// The proof decides, and what did not work here is tried again after it.
+	_ = workflow.ExecuteActivity(startAgainOptions(ctx, "start "+c.called()+" again, whose job has failed"), act.RestorePower, restore).Get(ctx, nil)
+}
+
+func (c *changeOS) restoration(ctx workflow.Context) activities.RestorePowerInput {
+	return activities.RestorePowerInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, AllowHard: c.in.Change.AllowHardStop,
+		OriginalRunID: originalRunID(ctx),
+	}
+}
+
 // leave gives the server the power state that was asked for, or back the one it had.
 func (c *changeOS) leave(ctx workflow.Context) {
-	restore := activities.RestorePowerInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, AllowHard: c.in.Change.AllowHardStop,
-	}
-	before := cmp.Or(c.in.AsBefore, c.result.Before.Status)
+	restore := c.restoration(ctx)
+	before := c.powerBefore()
 	switch c.result.End {
 	case rollout.Done:
 		// A server that was in ERROR is left running: nobody meant it to be off.
@@ -338,6 +381,10 @@ func (c *changeOS) leave(ctx workflow.Context) {
 		restore.Disk, restore.Unsettled = c.result.After.VolumeID, true
 	case rollout.FailedIntact, rollout.NotStarted:
 		if before != rollout.StatusActive || c.running {
+			return
+		}
+		if judged := c.result.After; judged.Idle() && judged.Status == rollout.StatusActive {
+			c.result.Left = judged.Status // for the settle time, so it is no old view
 			return
 		}
 		restore.On, restore.Disk, restore.Unsettled = true, c.result.Before.VolumeID, c.stopDoubt

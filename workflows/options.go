@@ -71,6 +71,12 @@ func restoreOptions(ctx workflow.Context, summary string) workflow.Context {
 	return powerOptions(ctx, 24*time.Hour, summary)
 }
 
+// startAgainOptions: a start takes a minute. What takes longer must not hold up the verdict on the server: its power is
+// restored once more after that.
+func startAgainOptions(ctx workflow.Context, summary string) workflow.Context {
+	return powerOptions(ctx, 5*time.Minute, summary)
+}
+
 func powerOptions(ctx workflow.Context, patience time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    30 * time.Minute,

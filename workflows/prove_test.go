@@ -54,10 +54,16 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				assert.Equal(t, after, result.After)
 				assert.Equal(t, jobID, result.JobID)
 				assert.Equal(t, told, s.prove.inputs[0].Ended)
+				starts := s.leave.inputs
+				if job.End == activities.JobFailed {
+					require.NotEmpty(t, starts, "a late copy of the request is refused by a server that runs")
+					assert.Equal(t, backOn(false)[0], starts[0])
+					starts = starts[1:]
+				}
 				if end == rollout.FailedIntact {
-					assert.Equal(t, backOn(false), s.leave.inputs)
+					assert.Equal(t, backOn(false), starts)
 				} else {
-					assert.Empty(t, s.leave.inputs, "what runs yet, or is broken, is left alone")
+					assert.Empty(t, starts, "what runs yet, or is broken, is left alone")
 				}
 			})
 		}
@@ -180,4 +186,45 @@ func TestWaitsDoNotGiveUp(t *testing.T) {
 	assert.Len(t, s.wait.inputs, 7)
 	assert.Len(t, s.prove.inputs, 7)
 	assert.Len(t, s.submit.inputs, 1)
+}
+
+// TestFailedJobStartsTheServerAtOnce: before the proof, which takes the settle time; and what runs by then is not started again.
+func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
+	s := newStage(t)
+	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.prove.returns(seen(rollout.StatusActive, oldImage, oldDisk))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedIntact, result.End)
+	assert.Equal(t, rollout.StatusActive, result.Left)
+	assert.Equal(t, backOn(false), s.leave.inputs)
+	assert.Equal(t, []string{
+		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.PollJobName, activities.RestorePowerName, activities.VerifyServerName,
+	}, s.started)
+}
+
+// TestFailedJobOfAStoppedServerStartsNothing: it is left as it was.
+func TestFailedJobOfAStoppedServerStartsNothing(t *testing.T) {
+	s := newStage(t)
+	s.look.returns(found(rollout.StatusShutoff))
+	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.prove.returns(untouched())
+
+	assert.Equal(t, rollout.FailedIntact, s.ended().End)
+	assert.Empty(t, s.leave.inputs)
+}
+
+// TestFailedJobWhoseServerCannotBeStarted is judged all the same, and the power is tried again after that.
+func TestFailedJobWhoseServerCannotBeStarted(t *testing.T) {
+	s := newStage(t)
+	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.prove.returns(untouched())
+	s.leave.failsFirst(final(activities.ErrRefused, "the cloud could not start it"))
+
+	result := s.ended()
+
+	assert.Equal(t, rollout.FailedIntact, result.End)
+	assert.Empty(t, result.PowerTrouble)
+	assert.Len(t, s.leave.inputs, 2)
 }

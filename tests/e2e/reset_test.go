@@ -25,8 +25,8 @@ func unseen(faults ...emulator.Fault) emulator.Options {
 	return emulator.Options{Edition: emulator.Edition{RebuildView: "shutoff"}, Speed: 6, Faults: faults}
 }
 
-// TestWorkflowReset resets a workflow to a point before its request, which was accepted: the new run must not
-// take its first attempt for the first one.
+// TestWorkflowReset resets a workflow to a point before its request, which was accepted: the new run follows its job, and
+// sends nothing.
 func TestWorkflowReset(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, unseen())
@@ -38,11 +38,50 @@ func TestWorkflowReset(t *testing.T) {
 
 	again := resetToSubmit(t, lab, run)
 
-	requireDoneOnce(t, lab, before, image, lab.Result(again))
-	var answered activities.SubmitChangeOSResult
-	submitted(t, lab, again, &answered)
-	assert.NotEmpty(t, answered.Seen, "the request of the run that is no more was found out")
+	ended := lab.Result(again)
+	assert.Equal(t, rollout.Done, ended.End, ended.Reason)
+	assert.Contains(t, ended.PowerTrouble, "it was left alone", "what was asked for is not done any more, and said so")
+	assert.Equal(t, 1, lab.Accepted(before.ID))
 	lab.Replay(again)
+}
+
+// TestWorkflowResetToItsBeginning: its server was stopped, or its disk is being replaced. It gets its power back, or the job
+// is followed, and "not started" is said of neither.
+func TestWorkflowResetToItsBeginning(t *testing.T) {
+	t.Parallel()
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		lab := machine.NewLab(t, emulator.Options{Speed: 30, Timing: emulator.Timing{Stop: emulator.Span{Median: 5 * time.Minute}}})
+		lab.StartWorker(nil)
+		before := lab.Server("ACTIVE")
+		run := lab.Start(before.ID, rollout.Change{ImageID: lab.OtherImage(before).ID})
+		lab.Eventually("it is being stopped", func() bool {
+			now, _ := lab.Cloud.Server(before.ID)
+			return now.TaskState == "powering-off"
+		})
+
+		again := resetTo(t, run, finished(t, lab, run, 0))
+
+		ended := lab.Result(again)
+		assert.Equal(t, rollout.FailedIntact, ended.End, ended.Reason)
+		assert.Equal(t, rollout.StatusActive, ended.Left, "its power is given back")
+		assert.Zero(t, lab.Accepted(before.ID))
+		lab.Replay(again)
+	})
+	t.Run("replaced", func(t *testing.T) {
+		t.Parallel()
+		lab := machine.NewLab(t, unseen())
+		lab.StartWorker(nil)
+		before := lab.Server("ACTIVE")
+		image := lab.OtherImage(before)
+		run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
+		lab.AwaitStep(run, workflows.StepWait)
+
+		again := resetTo(t, run, finished(t, lab, run, 0))
+
+		requireDoneOnce(t, lab, before, image, lab.Result(again))
+		lab.Replay(again)
+	})
 }
 
 // resetToSubmit resets a workflow to before its request.
@@ -100,8 +139,8 @@ func TestResetBehindTheSubmit(t *testing.T) {
 	lab.Replay(again)
 }
 
-// TestResetOfAChangeThatFailed: the cloud has told that nothing comes of the first request, so the reset one is in no doubt,
-// though the failed job has left its trace on the server. Reset once more, when it has come, nothing is sent.
+// TestResetOfAChangeThatFailed: whatever the first job said, a run that was reset sends nothing. Another change is asked for
+// by a retry.
 func TestResetOfAChangeThatFailed(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{Speed: 30, Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Times: 1}}})
@@ -113,19 +152,19 @@ func TestResetOfAChangeThatFailed(t *testing.T) {
 
 	second := resetToSubmit(t, lab, first)
 	ended := lab.Result(second)
-	assert.Equal(t, rollout.Done, ended.End, ended.Reason)
-	assert.Equal(t, 2, lab.Accepted(before.ID), "as of a retry")
+	assert.Equal(t, rollout.FailedIntact, ended.End, ended.Reason)
+	assert.Equal(t, 1, lab.Accepted(before.ID))
 	lab.Replay(second)
 
 	third := resetToSubmit(t, lab, second)
-	assert.Equal(t, rollout.Done, lab.Result(third).End)
-	assert.Equal(t, 2, lab.Accepted(before.ID))
+	assert.Equal(t, rollout.FailedIntact, lab.Result(third).End)
+	assert.Equal(t, 1, lab.Accepted(before.ID))
 	lab.Replay(third)
 }
 
 // TestResetsAnywhere resets a change to each of its workflow tasks, while it is under way and after its end, and what
-// comes of that once more. Whatever the cloud does, no change is accepted while an earlier one is open, and a second only
-// after one whose job has failed; and no disk that was replaced is called intact.
+// comes of that once more. Whatever the cloud does, no second change is accepted, no disk that was replaced is called intact,
+// and no server that may have been touched is called not started.
 func TestResetsAnywhere(t *testing.T) {
 	const underWay, inAll = 4, 10 // servers that are reset before their change is over, and all
 	onChange := func(kind emulator.FaultKind, variant string) emulator.Fault {
@@ -134,14 +173,13 @@ func TestResetsAnywhere(t *testing.T) {
 	unpaid := onChange(emulator.JobStuck, "pending_payment")
 	for name, test := range map[string]struct {
 		faults []emulator.Fault
-		most   int // changes of a server that are accepted
 	}{
-		"all is well":                     {nil, 1},
-		"its answer is lost":              {[]emulator.Fault{onChange(emulator.DropAfter, "")}, 1},
-		"its job fails":                   {[]emulator.Fault{onChange(emulator.JobFail, "")}, 3},
-		"its order is not paid":           {[]emulator.Fault{unpaid}, 1},
-		"nor is it, and no answer tells":  {[]emulator.Fault{unpaid, onChange(emulator.DropAfter, "")}, 1},
-		"its job fails, and nobody tells": {[]emulator.Fault{onChange(emulator.JobFail, ""), onChange(emulator.DropAfter, "")}, 1},
+		"all is well":                     {nil},
+		"its answer is lost":              {[]emulator.Fault{onChange(emulator.DropAfter, "")}},
+		"its job fails":                   {[]emulator.Fault{onChange(emulator.JobFail, "")}},
+		"its order is not paid":           {[]emulator.Fault{unpaid}},
+		"nor is it, and no answer tells":  {[]emulator.Fault{unpaid, onChange(emulator.DropAfter, "")}},
+		"its job fails, and nobody tells": {[]emulator.Fault{onChange(emulator.JobFail, ""), onChange(emulator.DropAfter, "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,12 +201,13 @@ func TestResetsAnywhere(t *testing.T) {
 						run = resetTo(t, run, finished(t, &lab, run, to))
 						ended := lab.Result(run)
 						lab.Replay(run)
+						assert.NotEqual(t, rollout.NotStarted, ended.End, "its change was accepted: %s", ended.Reason)
 						if now, _ := lab.Cloud.Server(server.ID); now.SystemVolumeID != server.SystemVolumeID {
 							assert.NotEqual(t, rollout.FailedIntact, ended.End, "its disk was touched: %s", ended.Reason)
 						}
 					}
 					account := lab.Cloud.Ledger().Servers[server.ID]
-					assert.LessOrEqual(t, account.ChangeOSAccepted, test.most)
+					assert.Equal(t, 1, account.ChangeOSAccepted)
 					for _, write := range account.Writes {
 						assert.Empty(t, write.Beside, write.Op)
 					}

@@ -49,7 +49,11 @@ func mutants() []mutant {
 			"\tcase ecs.Unknown:\n", "\tcase ecs.Unknown:\n\t\t_ = s.clean(ctx, nil)\n",
 		},
 		{"no settle time", faults.Twice, submit, `settled := steady.see(server, at) >= s.Timing.Settle`, `settled := steady.see(server, at) >= 0`},
-		{"no look on the second attempt", faults.Twice, submit, `s.attemptInDoubt = !isFirst(ctx) && !clean`, `s.attemptInDoubt = false && clean`},
+		{"no look on the second attempt", faults.Twice, submit, `s.inDoubt = !isFirst(ctx) && !clean`, `s.inDoubt = false && clean`},
+		{
+			"busy is taken for proof", faults.Twice, submit, "\tcase refusal.Busy():\n",
+			"\tcase refusal.Busy() && !s.progress.Settled:\n\t\treturn s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))\n\tcase refusal.Busy():\n",
+		},
 		{
 			"a transport that tries again", faults.Twice, "ecs/outcome.go",
 			"reply := c.exchange(ctx, r)\n\tswitch {\n\tcase reply.err != nil && reply.begun:",
