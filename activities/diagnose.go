@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout"
 )
 
 // DiagnoseName is the name under which Diagnose is registered.
@@ -24,15 +25,35 @@ type DiagnoseInput struct {
 	// KeyPair is looked up when it is given, as one of user KeyOwner, or of the worker's user without.
 	KeyPair  string `json:"key_pair,omitempty"`
 	KeyOwner string `json:"key_owner,omitempty"`
+	// Secrets are references that the worker has to be able to read.
+	Secrets []rollout.SecretRef `json:"secrets,omitempty"`
+	// Workers are the processes that each make the checks, on a task queue of their own (WorkerQueue). Without any, whichever
+	// worker takes them makes them.
+	Workers []string `json:"workers,omitempty"`
 }
 
-// DiagnoseResult has a finding for each of DiagnosedChecks, in their order.
+// WorkerQueue is the task queue on which one worker is asked for its own diagnosis.
+func WorkerQueue(taskQueue, worker string) string { return taskQueue + "/" + worker }
+
+// CheckWorker is the check that a worker makes the others.
+const CheckWorker = "worker"
+
+// UnverifiedWorker is the finding for a worker that has not made the checks.
+func UnverifiedWorker(worker string) Finding {
+	finding := skipped("unverified: " + worker + " has not made the checks: it has ended, it hangs, or it is older than this command")
+	finding.Worker, finding.Check = worker, CheckWorker
+	return finding
+}
+
+// DiagnoseResult has a finding for each of DiagnosedChecks, in their order, for each worker that made them.
 type DiagnoseResult struct {
 	Findings []Finding `json:"findings"`
 }
 
 // Finding is what one check has found. Seen and Fix are sentences for people and hold no secret.
 type Finding struct {
+	// Worker made the check. Empty where it is not known, and for checks of the command line.
+	Worker  string  `json:"worker,omitempty"`
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
 	// Seen is what was found, or why nothing was looked for.
@@ -53,6 +74,7 @@ const (
 
 // The checks of Diagnose.
 const (
+	CheckSecrets     = "secrets"
 	CheckProfile     = "profile"
 	CheckCloud       = "cloud"
 	CheckClock       = "clock"
@@ -76,7 +98,7 @@ const diagnosisTime = 100 * time.Second
 // Diagnose asks the cloud one harmless question of every kind, and touches nothing. What is wrong is data: it has
 // no errors but the end of its context.
 func (a *Activities) Diagnose(ctx context.Context, in DiagnoseInput) (DiagnoseResult, error) {
-	d := diagnosis{in: in}
+	d := diagnosis{in: in, worker: a.Secrets.Worker, read: a.Secrets}
 	d.site, d.unknown = a.chosen(in.Profile)
 	ctx, end := untilStop(ctx)
 	defer end()
@@ -105,6 +127,8 @@ func DiagnosedChecks() []string {
 type diagnosis struct {
 	site
 	unknown error // there is no such profile
+	worker  string
+	read    Secrets
 	in      DiagnoseInput
 
 	glance  ecs.Glance
@@ -125,6 +149,7 @@ type step struct {
 
 func (d *diagnosis) steps() []step {
 	return []step{
+		{CheckSecrets, "", false, d.secrets},
 		{CheckProfile, "", true, d.profile},
 		{CheckCloud, CheckProfile, false, d.cloud},
 		{CheckClock, CheckCloud, false, d.clock},
@@ -153,7 +178,7 @@ func (d *diagnosis) find(ctx context.Context, s step) Finding {
 	default:
 		finding = s.do(ctx)
 	}
-	finding.Check = s.check
+	finding.Check, finding.Worker = s.check, d.worker
 	return finding
 }
 

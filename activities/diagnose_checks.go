@@ -16,6 +16,31 @@ import (
 	"github.com/reimage/reimage/rollout/edition"
 )
 
+// secrets reads what the references name, and keeps nothing of it.
+func (d *diagnosis) secrets(context.Context) Finding {
+	const fix = "mend it on this worker and restart that: meanwhile it hands back work that needs the secret (docs/configuration.md#secrets)"
+	if err := d.read.CheckDir(); err != nil {
+		return Finding{Verdict: CheckFailed, Seen: "REIMAGE_SECRETS_DIR: " + err.Error(), Fix: fix}
+	}
+	if len(d.in.Secrets) == 0 {
+		return skipped("not checked: name a reference with --secret")
+	}
+	var refs, problems []string
+	for _, ref := range d.in.Secrets {
+		refs = append(refs, string(ref))
+		switch _, err := d.read.Resolve(ref); {
+		case isUnreadable(err): // names the reference by itself
+			problems = append(problems, err.Error())
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("%s: %s", ref, err))
+		}
+	}
+	if len(problems) > 0 {
+		return Finding{Verdict: CheckFailed, Seen: strings.Join(problems, "; "), Fix: fix}
+	}
+	return fine("this worker can read: %s", strings.Join(refs, ", "))
+}
+
 // profile also makes the first request. What comes back speaks for or against the checks up to the list of servers.
 func (d *diagnosis) profile(ctx context.Context) Finding {
 	if d.unknown != nil {

@@ -669,6 +669,34 @@ func TestDiagnoseNames(t *testing.T) {
 	})
 }
 
+// TestDiagnoseTheSecrets by their references, whatever the cloud says. What is wrong names the reference and the worker.
+func TestDiagnoseTheSecrets(t *testing.T) {
+	inLab(t, stopped(), func(l *lab) {
+		l.acts.Secrets.Worker = "4711@build-07"
+		d := l.diagnose(activities.DiagnoseInput{})
+		d.says(activities.CheckSecrets, activities.CheckSkipped, "not checked: name a reference with --secret")
+
+		d = l.diagnose(activities.DiagnoseInput{Secrets: []rollout.SecretRef{"env:REIMAGE_SECRET_ROOT_PASSWORD", "env:REIMAGE_SECRET_CLOUD_CONFIG"}})
+		d.says(activities.CheckSecrets, activities.CheckOK, "this worker can read: env:REIMAGE_SECRET_ROOT_PASSWORD, env:REIMAGE_SECRET_CLOUD_CONFIG")
+		for _, f := range d.found {
+			assert.Equal(l, "4711@build-07", f.Worker, f.Check)
+		}
+
+		d = l.diagnose(activities.DiagnoseInput{Profile: "edge", Secrets: []rollout.SecretRef{
+			"env:REIMAGE_SECRET_ROOT_PASSWORD", "env:REIMAGE_SECRET_GONE", "file:init.yaml", "env:HUAWEICLOUD_SDK_SK",
+		}})
+		failed := d.failed(activities.CheckSecrets, activities.CheckProfile)
+		assert.Equal(l, "env:REIMAGE_SECRET_GONE: the worker's environment does not hold it (worker 4711@build-07); "+
+			"file:init.yaml: the worker has no secrets folder (REIMAGE_SECRETS_DIR) (worker 4711@build-07); "+
+			"env:HUAWEICLOUD_SDK_SK: only variables of the worker that begin with REIMAGE_SECRET_ are handed out: "+
+			"use env:REIMAGE_SECRET_NAME, and give the worker that variable", failed.Seen)
+
+		l.acts.Secrets.Dir = l.TempDir() + "/gone"
+		d = l.diagnose(activities.DiagnoseInput{})
+		assert.Contains(l, d.failed(activities.CheckSecrets).Seen, "REIMAGE_SECRETS_DIR: there is no folder "+l.acts.Secrets.Dir)
+	})
+}
+
 // TestDiagnoseWhetherTheImageFits says why not.
 func TestDiagnoseWhetherTheImageFits(t *testing.T) {
 	options := stopped()

@@ -29,6 +29,7 @@ type doctorOptions struct {
 	server    string
 	keyPair   string
 	keyOwner  string
+	secrets   []string
 	output    outputFormat
 	taskQueue string
 }
@@ -39,6 +40,7 @@ func (o *doctorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.server, "server", "", "`id` of a server to look at, and to hold against the image")
 	f.StringVar(&o.keyPair, "key-pair", "", "`name` of a key pair to look up")
 	f.StringVar(&o.keyOwner, "key-owner", "", "`id` of the user who owns the key pair; the workers' own user without")
+	f.StringArrayVar(&o.secrets, "secret", nil, "`reference` (env:NAME or file:PATH) that every worker has to be able to read; may be repeated")
 	addFormatFlag(f, &o.output)
 	addTaskQueueFlag(f, &o.taskQueue)
 }
@@ -48,9 +50,9 @@ func newDoctorCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check step by step what reimage needs, and say what to fix",
-		Long: `Check step by step what reimage needs, and say what to fix: Temporal, a worker, and as
-that worker sees them the clock, the credentials, the project and the permission for
-each call. Nothing is touched: what would change a server is not checked.
+		Long: `Check step by step what reimage needs, and say what to fix: Temporal, the workers, and as
+each worker sees them the secrets, the clock, the credentials, the project and the
+permission for each call. Nothing is touched: what would change a server is not checked.
 ` + exitCodes,
 		Example: `  reimage doctor
   reimage doctor --profile edge --server 2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11 --image 7d3c9f60-3f0b-4a57-8a1d-0f4be2f1c9d2`,
@@ -74,15 +76,24 @@ func runDoctor(ctx context.Context, io streams, o doctorOptions) error {
 		return err
 	}
 	var failed []string
+	several := doctorview.SeveralWorkers(d.findings)
 	for _, f := range d.findings {
 		if f.Verdict == activities.CheckFailed {
-			failed = append(failed, safetext.Line(f.Check))
+			failed = append(failed, safetext.Line(checkName(f, several)))
 		}
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d checks failed: %s", len(failed), len(d.findings), strings.Join(failed, ", "))
 	}
 	return nil
+}
+
+// checkName is a check, and with several workers the one that made it.
+func checkName(f activities.Finding, several bool) string {
+	if several && f.Worker != "" {
+		return f.Check + " of " + f.Worker
+	}
+	return f.Check
 }
 
 func (o doctorOptions) validate() error {
@@ -96,7 +107,23 @@ func (o doctorOptions) validate() error {
 	if o.keyOwner != "" && o.keyPair == "" {
 		problems = append(problems, errors.New("--key-owner says whose key pair it is: name that in --key-pair"))
 	}
+	for _, ref := range o.references() {
+		if ref == "" {
+			problems = append(problems, errors.New("--secret names no reference"))
+		} else if err := ref.Validate(); err != nil {
+			problems = append(problems, fmt.Errorf("--secret: %w", err))
+		}
+	}
 	return errors.Join(problems...)
+}
+
+// references are the secrets that workers are asked for.
+func (o doctorOptions) references() []rollout.SecretRef {
+	var refs []rollout.SecretRef
+	for _, secret := range o.secrets {
+		refs = append(refs, rollout.SecretRef(secret))
+	}
+	return refs
 }
 
 // The checks of the command line itself. A worker makes the others.
@@ -192,7 +219,7 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 // doctorTimeout is a little more than the time in which a worker ends its checks. One that does not know them is silent.
 const doctorTimeout = 150 * time.Second
 
-// worker has a worker make the other checks.
+// worker has every worker that Temporal has seen of late make the other checks.
 func (d *doctor) worker(ctx context.Context, s *session) bool {
 	const start = "start reimage-worker; when it does not stay up, its first lines say why; REIMAGE_TASK_QUEUE and --task-queue have to agree"
 	served, err := s.servedSoon(ctx)
@@ -202,17 +229,40 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	if !served {
 		return d.failed(checkWorker, fmt.Errorf("no worker serves task queue %s", s.taskQueue), start)
 	}
+	workers, _ := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY) // without, one of them makes the checks
 	id := workflows.DoctorID(uuid.NewString())
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
 		id: id, summary: "check what a worker needs", workflow: workflows.DoctorName,
 		timeout: doctorTimeout, says: d.io.err,
-	}, activities.DiagnoseInput{Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server, KeyPair: d.options.keyPair, KeyOwner: d.options.keyOwner})
+	}, activities.DiagnoseInput{
+		Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server,
+		KeyPair: d.options.keyPair, KeyOwner: d.options.keyOwner,
+		Secrets: d.options.references(), Workers: workers,
+	})
 	if err != nil {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
 	}
-	d.ok(checkWorker, s.servedBy(ctx, id))
+	d.ok(checkWorker, s.checkedBy(ctx, id, result.Findings))
 	d.findings = append(d.findings, result.Findings...)
 	return true
+}
+
+// checkedBy says which workers have made the checks.
+func (s *session) checkedBy(ctx context.Context, doctorID string, findings []activities.Finding) string {
+	var workers []string
+	for _, f := range findings {
+		if f.Worker != "" && f.Check != activities.CheckWorker {
+			workers = append(workers, f.Worker)
+		}
+	}
+	slices.Sort(workers)
+	switch workers = slices.Compact(workers); len(workers) {
+	case 0:
+		return s.servedBy(ctx, doctorID)
+	case 1:
+		return fmt.Sprintf("%s has made these checks for task queue %s", workers[0], s.taskQueue)
+	}
+	return fmt.Sprintf("%s have made these checks for task queue %s", strings.Join(workers, ", "), s.taskQueue)
 }
 
 // servedBy says which worker has made the checks, and who else has asked for work of late: each one has settings of its

@@ -20,13 +20,14 @@ func TestDoctor(t *testing.T) {
 	f := newFleet(t, "patient", 1)
 	f.found = []activities.Finding{{Check: activities.CheckCloud, Verdict: activities.CheckOK, Seen: "it answers"}}
 
-	ran := f.cli("doctor", "--task-queue", f.queue, "--profile", "edge", "--image", testImage, "--server", oldImage)
+	ran := f.cli("doctor", "--task-queue", f.queue, "--profile", "edge", "--image", testImage, "--server", oldImage,
+		"--key-pair", "fleet-key", "--key-owner", "svc", "--secret", "env:REIMAGE_SECRET_ROOT", "--secret", "file:init.yaml")
 	assert.Equal(t, exitDone, ran.code)
 	assert.Empty(t, ran.err)
 	assert.Regexp(t, `(?m)^ok       Temporal +`+temporalServer.Address+`, server [0-9.]+$`, ran.out)
 	words := strings.Join(strings.Fields(ran.out), " ")
 	assert.Regexp(t, ` ok worker task queue `+f.queue+` is served by \d+@[^@ ]+ ok `, words, "these checks are no activity's")
-	assert.Contains(t, words, "asked for {Profile:edge ImageID:"+testImage+" ServerID:"+oldImage+"}")
+	assert.Contains(t, words, "asked for {Profile:edge ImageID:"+testImage+" ServerID:"+oldImage+" KeyPair:fleet-key KeyOwner:svc Secrets:[env:REIMAGE_SECRET_ROOT file:init.yaml] Workers:[")
 	assert.Contains(t, ran.out, "\n5 checks: 5 ok, 0 failed, 0 skipped\n")
 
 	f.found = append(f.found,

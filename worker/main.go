@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
@@ -83,6 +84,15 @@ func identity() string {
 // activitiesAtOnce has room for several rollouts with every slot in use. What runs here mostly waits.
 const activitiesAtOnce = 8 * rollout.MaxInFlight
 
+// ownWorker takes nothing but what reimage doctor asks of this very process.
+func ownWorker(temporal client.Client, taskQueue string, acts *activities.Activities) worker.Worker {
+	own := worker.New(temporal, activities.WorkerQueue(taskQueue, acts.Secrets.Worker), worker.Options{
+		Identity: acts.Secrets.Worker, DisableWorkflowWorker: true, DisableRegistrationAliasing: true, MaxConcurrentActivityTaskPollers: 1,
+	})
+	own.RegisterActivityWithOptions(acts.Diagnose, activity.RegisterOptions{Name: activities.DiagnoseName})
+	return own
+}
+
 func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.Client, acts *activities.Activities) error {
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, cfg.TaskQueue, worker.Options{
@@ -110,6 +120,12 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("the worker cannot start: %w", err)
 	}
+	own := ownWorker(temporal, cfg.TaskQueue, acts)
+	if err := own.Start(); err != nil {
+		w.Stop()
+		return fmt.Errorf("the worker cannot start: %w", err)
+	}
+	defer own.Stop()
 	health, err := startHealth(ctx, cfg.Listen, func(ctx context.Context) error {
 		_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 		return err

@@ -2,12 +2,14 @@ package workflows_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/rollout"
@@ -96,6 +98,44 @@ func TestDoctor(t *testing.T) {
 	assert.Equal(t, want, got)
 	assert.Equal(t, []activities.DiagnoseInput{in, in}, *given)
 	assert.LessOrEqual(t, s.options.of(t, activities.DiagnoseName).ScheduleToCloseTimeout, 6*time.Minute, "somebody waits")
+}
+
+// TestDoctorAsksEveryWorker on its own task queue. One that does not answer is unverified, and when none does, any worker makes the
+// checks.
+func TestDoctorAsksEveryWorker(t *testing.T) {
+	const one, other = "4711@build-07", "4712@build-08"
+	of := func(worker, check string) activities.Finding {
+		return activities.Finding{Worker: worker, Check: check, Verdict: activities.CheckOK, Seen: "fine"}
+	}
+	for name, test := range map[string]struct {
+		answering map[string]string // the worker that answers, by task queue
+		want      []activities.Finding
+	}{
+		"both":     {map[string]string{"/" + one: one, "/" + other: other}, []activities.Finding{of(one, activities.CheckClock), of(other, activities.CheckClock)}},
+		"one":      {map[string]string{"/" + other: other}, []activities.Finding{activities.UnverifiedWorker(one), of(other, activities.CheckClock)}},
+		"an older": {map[string]string{"": ""}, []activities.Finding{of("", activities.CheckClock), activities.UnverifiedWorker(one), activities.UnverifiedWorker(other)}},
+		"a slow":   {map[string]string{"": one}, []activities.Finding{of(one, activities.CheckClock), activities.UnverifiedWorker(other)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.env.OnActivity(activities.DiagnoseName, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.DiagnoseInput) (activities.DiagnoseResult, error) {
+				assert.Equal(t, []rollout.SecretRef{"file:init.yaml"}, in.Secrets)
+				queue := activity.GetInfo(ctx).TaskQueue
+				worker, answers := test.answering[strings.TrimPrefix(queue, "default-test-taskqueue")]
+				if !answers {
+					return activities.DiagnoseResult{}, final(activities.ErrWorkerStopping, "nothing serves "+queue)
+				}
+				return activities.DiagnoseResult{Findings: []activities.Finding{of(worker, activities.CheckClock)}}, nil
+			})
+			in := activities.DiagnoseInput{Workers: []string{one, other}, Secrets: []rollout.SecretRef{"file:init.yaml"}}
+			got, err := run[activities.DiagnoseResult](s, workflows.DoctorName, in)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, got.Findings)
+			first := s.options.asked[0].options
+			assert.Positive(t, first.ScheduleToStartTimeout)
+			assert.Less(t, first.ScheduleToCloseTimeout, 150*time.Second, "the command waits no longer")
+		})
+	}
 }
 
 // TestPlanningGivesUp: somebody waits for a plan, so a cloud in trouble is reported.

@@ -1,8 +1,9 @@
 // Package doctorview writes the findings of the doctor for people: one line for each check, and below it what is
-// to be done.
+// to be done. With several workers, the findings of each have a heading.
 package doctorview
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -23,7 +24,12 @@ func Print(w io.Writer, findings []activities.Finding) error {
 	}
 	var text strings.Builder
 	indent := strings.Repeat(" ", len(verdict(activities.CheckSkipped))+column+4)
+	worker, several := "", SeveralWorkers(findings)
 	for _, f := range findings {
+		if several && f.Worker != worker && f.Worker != "" {
+			worker = f.Worker
+			fmt.Fprintf(&text, "\nworker %s\n", safetext.Line(worker))
+		}
 		fmt.Fprintf(&text, "%s  %-*s  %s\n", verdict(f.Verdict), column, safetext.Line(f.Check), wrapped(f.Seen, indent, ""))
 		if f.Fix != "" {
 			fmt.Fprintf(&text, "%s%s\n", indent, wrapped("-> "+f.Fix, indent, "   "))
@@ -33,6 +39,18 @@ func Print(w io.Writer, findings []activities.Finding) error {
 		count(findings, activities.CheckOK), count(findings, activities.CheckFailed), count(findings, activities.CheckSkipped))
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// SeveralWorkers is true when the findings are of more than one worker.
+func SeveralWorkers(findings []activities.Finding) bool {
+	first := ""
+	for _, f := range findings {
+		first = cmp.Or(first, f.Worker)
+		if f.Worker != "" && f.Worker != first {
+			return true
+		}
+	}
+	return false
 }
 
 // verdict is as wide as its column. What failed stands out.

@@ -24,6 +24,11 @@ func skipped(check, seen string) activities.Finding {
 	return activities.Finding{Check: check, Verdict: activities.CheckSkipped, Seen: seen}
 }
 
+func of(worker string, f activities.Finding) activities.Finding {
+	f.Worker = worker
+	return f
+}
+
 func printed(t *testing.T, findings []activities.Finding) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -47,9 +52,21 @@ func TestFindingsAsTheyAreShown(t *testing.T) {
 			{Check: activities.CheckServer, Verdict: activities.CheckFailed, Seen: "web-01\x1b[2J is locked\nby ORDER", Fix: "unlock it"},
 			skipped(activities.CheckChanges, "not checked: would change a server"),
 		},
+		"two workers": {
+			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(activities.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
+			of("4711@build-07", ok(activities.CheckSecrets, "this worker can read: file:init.yaml")),
+			of("4711@build-07", ok(activities.CheckProfile, "default: project 0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80, edition otc")),
+			of("4712@build-08", activities.Finding{Check: activities.CheckSecrets, Verdict: activities.CheckFailed, Seen: "file:init.yaml: the worker has no secrets folder (REIMAGE_SECRETS_DIR) (worker 4712@build-08)", Fix: "mend it on this worker and restart that"}),
+			of("4712@build-08", skipped(activities.CheckProfile, "not checked")),
+			activities.UnverifiedWorker("4713@build-09"),
+		},
+		"one worker": {
+			ok(activities.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
+			of("4711@build-07", ok(activities.CheckSecrets, "this worker can read: file:init.yaml")),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			golden := filepath.Join("testdata", name+".txt")
+			golden := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".txt")
 			got := printed(t, findings)
 			for line := range strings.Lines(got) {
 				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 120)

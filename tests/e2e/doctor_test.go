@@ -7,35 +7,68 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/tests/harness"
 	"github.com/reimage/reimage/workflows"
 )
 
-// doctored is what reimage doctor found, by check.
-func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[string]activities.Finding {
+// diagnosed is what reimage doctor found.
+func diagnosed(t *testing.T, lab *harness.Lab, code int, args ...string) []activities.Finding {
 	t.Helper()
 	ran := machine.CLI(t, append([]string{"doctor", "--output", "json", "--task-queue", lab.Queue}, args...)...)
 	require.Equal(t, code, ran.Code)
 	assert.NotContains(t, ran.Out, emulator.DefaultSecretKey)
 	var result activities.DiagnoseResult
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
+	return result.Findings
+}
+
+// doctored is what reimage doctor found with one worker, by check.
+func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[string]activities.Finding {
+	t.Helper()
 	found := map[string]activities.Finding{}
-	for _, finding := range result.Findings {
+	for _, finding := range diagnosed(t, lab, code, args...) {
 		found[finding.Check] = finding
 	}
 	return found
+}
+
+// ofWorker is what a worker found in a check, or the finding that it was not asked.
+func ofWorker(findings []activities.Finding, worker *stack.Worker, check string) activities.Finding {
+	for _, finding := range findings {
+		if strings.HasPrefix(finding.Worker, strconv.Itoa(worker.PID())+"@") && finding.Check == check {
+			return finding
+		}
+	}
+	return activities.Finding{}
+}
+
+// awaitPollers until Temporal has seen that each of the workers asks for work.
+func awaitPollers(t *testing.T, lab *harness.Lab, workers ...*stack.Worker) {
+	lab.Eventually("Temporal has seen every worker", func() bool {
+		queue, err := lab.Temporal.Client.DescribeTaskQueue(t.Context(), lab.Queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
+		require.NoError(t, err)
+		seen := map[string]bool{}
+		for _, poller := range queue.GetPollers() {
+			pid, _, _ := strings.Cut(poller.GetIdentity(), "@")
+			seen[pid] = true
+		}
+		return !slices.ContainsFunc(workers, func(w *stack.Worker) bool { return !seen[strconv.Itoa(w.PID())] })
+	})
 }
 
 // TestDoctor on a project where all is well: the text for people, and nothing touched.
@@ -47,25 +80,21 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, found["worker"].Fix, "start reimage-worker")
 
 	one, other := lab.StartWorker(nil), lab.StartWorker(nil)
+	awaitPollers(t, lab, one, other)
 	server := lab.Server("ACTIVE")
 	ran := machine.CLI(t, "doctor", "--task-queue", lab.Queue, "--server", server.ID, "--image", lab.OtherImage(server).ID, "--key-pair", "fleet-key-01")
 	assert.Equal(t, 0, ran.Code)
 	words := strings.Join(strings.Fields(ran.Out), " ")
-	assert.Contains(t, words, "the cloud accepts them: access key of HUAWEICLOUD_SDK_AK")
-	assert.Contains(t, ran.Out, server.Name+" is ACTIVE and fits the image")
-	assert.Contains(t, ran.Out, "\n18 checks: 17 ok, 0 failed, 1 skipped\n")
+	assert.Regexp(t, fmt.Sprintf(` worker \d+@\S+, \d+@\S+ have made these checks for task queue %s `, lab.Queue), words)
+	for _, worker := range []*stack.Worker{one, other} {
+		assert.Regexp(t, fmt.Sprintf(`(?m)^worker %d@\S+$`, worker.PID()), ran.Out)
+	}
+	for _, says := range []string{"the cloud accepts them: access key of HUAWEICLOUD_SDK_AK", server.Name + " is ACTIVE and fits the image"} {
+		assert.Equal(t, 2, strings.Count(words, says), "each worker says: %s", says)
+	}
+	assert.Contains(t, ran.Out, "\n35 checks: 31 ok, 0 failed, 4 skipped\n")
 	missing := doctored(t, lab, 1, "--key-pair", "fleet-key")["key pair"]
 	assert.Contains(t, missing.Seen, `there is no key pair "fleet-key" of the worker's user; near: "fleet-key-01"`)
-	lab.Eventually("the other worker has asked for work, too", func() bool {
-		seen := doctored(t, lab, 0)["worker"].Seen
-		for _, pids := range [][2]int{{one.PID(), other.PID()}, {other.PID(), one.PID()}} {
-			who := fmt.Sprintf(`^%d@[^@ ]+ has made these checks for task queue %s; not checked, and seen within 1m30s: %d@[^@ ]+$`, pids[0], lab.Queue, pids[1])
-			if regexp.MustCompile(who).MatchString(seen) {
-				return true
-			}
-		}
-		return false
-	})
 	for _, account := range lab.Cloud.Ledger().Servers {
 		assert.Empty(t, account.Writes)
 	}
@@ -82,6 +111,39 @@ func TestDoctor(t *testing.T) {
 	for _, run := range runs {
 		lab.Replay(lab.Temporal.Client.GetWorkflow(t.Context(), run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId()))
 	}
+}
+
+// TestDoctorLooksAtTheSecretsOfEveryWorker: one lacks what the other has. The one that was killed is said to be unverified, and fails
+// nothing.
+func TestDoctorLooksAtTheSecretsOfEveryWorker(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, emulator.Options{Servers: 1})
+	bad := lab.StartWorker(nil)
+	good := lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "Pl4nted-Passw0rd"})
+	awaitPollers(t, lab, bad, good)
+	lab.Secret("init.yaml", "#cloud-config\n")
+	args := []string{"--secret", rootPassword, "--secret", "file:init.yaml"}
+
+	ran := machine.CLI(t, append([]string{"doctor", "--task-queue", lab.Queue}, args...)...)
+	assert.Equal(t, 1, ran.Code)
+	assert.Regexp(t, fmt.Sprintf(`1 of 35 checks failed: secrets of %d@\S+\n`, bad.PID()), ran.ErrOut)
+	assert.NotContains(t, ran.Out+ran.ErrOut, "Pl4nted")
+	findings := diagnosed(t, lab, 1, args...)
+	failed := ofWorker(findings, bad, activities.CheckSecrets)
+	assert.Equal(t, activities.CheckFailed, failed.Verdict)
+	assert.Regexp(t, fmt.Sprintf(`^%s: the worker's environment does not hold it \(worker %d@\S+\)$`, rootPassword, bad.PID()), failed.Seen)
+	assert.Contains(t, failed.Fix, "mend it on this worker and restart that")
+	read := ofWorker(findings, good, activities.CheckSecrets)
+	assert.Equal(t, activities.CheckOK, read.Verdict)
+	assert.Equal(t, "this worker can read: "+rootPassword+", file:init.yaml", read.Seen)
+	assert.Equal(t, activities.CheckOK, ofWorker(findings, bad, activities.CheckCredentials).Verdict)
+
+	require.NoError(t, bad.Kill())
+	findings = diagnosed(t, lab, 0, args...)
+	gone := ofWorker(findings, bad, activities.CheckWorker)
+	assert.Equal(t, activities.CheckSkipped, gone.Verdict)
+	assert.Regexp(t, fmt.Sprintf(`^unverified: %d@\S+ has not made the checks`, bad.PID()), gone.Seen)
+	assert.Equal(t, activities.CheckOK, ofWorker(findings, good, activities.CheckSecrets).Verdict)
 }
 
 // asUser are the settings of a worker that signs in, to a project of that name.
