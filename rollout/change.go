@@ -41,8 +41,19 @@ type Change struct {
 	Deadline time.Duration `json:"deadline,omitempty"`
 }
 
+// Secrets are the references of the change.
+func (c Change) Secrets() []SecretRef {
+	var refs []SecretRef
+	for _, ref := range []SecretRef{c.Login.PasswordFrom, c.UserDataFrom} {
+		if ref != "" {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
 // HasSecrets is true when the change sends the cloud a secret: a password, or user data, which may hold some.
-func (c Change) HasSecrets() bool { return c.Login.PasswordFrom != "" || c.UserDataFrom != "" }
+func (c Change) HasSecrets() bool { return len(c.Secrets()) > 0 }
 
 // DefaultDeadline is how long a job may run before reimage stops waiting and judges the server
 // itself. Published durations reach 20 minutes; jobs beyond an hour need a human.

@@ -157,9 +157,11 @@ type Progress struct {
 	// NeedsHuman is true when nothing more is started until somebody gives a command.
 	NeedsHuman bool `json:"needs_human,omitempty"`
 	// CredentialsRefused is true while the cloud refuses the workers' credentials.
-	CredentialsRefused bool           `json:"credentials_refused,omitempty"`
-	Counts             Counts         `json:"counts"`
-	Waves              []WaveProgress `json:"waves"`
+	CredentialsRefused bool `json:"credentials_refused,omitempty"`
+	// Secrets are the references of the change while CredentialsRefused: a worker that cannot read them is one cause.
+	Secrets []SecretRef    `json:"secrets,omitempty"`
+	Counts  Counts         `json:"counts"`
+	Waves   []WaveProgress `json:"waves"`
 	// InFlight are the servers in flight and soaking.
 	InFlight []ServerProgress `json:"in_flight,omitempty"`
 	// Failures are the first hundred servers that failed and are not accepted.

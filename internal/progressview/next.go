@@ -33,6 +33,9 @@ func (v View) Next() []Command {
 		if p.Profile != "" {
 			doctor += " --profile " + Word(p.Profile)
 		}
+		for _, ref := range p.Secrets {
+			doctor += " --secret " + Word(string(ref))
+		}
 		commands = append(commands, Command{doctor, "where the reason leaves open what to mend; a worker reads its variables when it starts"})
 	}
 	then := ""

@@ -382,6 +382,8 @@ func TestNextOfRefusedCredentials(t *testing.T) {
 	assert.Equal(t, "reimage doctor --profile 'web shop'  # where the reason leaves open what to mend; a worker reads its variables when it starts", next(progressview.View{Progress: p})[0])
 	p.Profile = "" // a rollout of before profiles were told
 	assert.Equal(t, "reimage doctor  # where the reason leaves open what to mend; a worker reads its variables when it starts", next(progressview.View{Progress: p})[0])
+	p.Secrets = []rollout.SecretRef{"env:REIMAGE_SECRET_ROOT", "file:web shop/init.yaml"}
+	assert.Contains(t, next(progressview.View{Progress: p})[0], "reimage doctor --secret env:REIMAGE_SECRET_ROOT --secret 'file:web shop/init.yaml'  # ")
 }
 
 // TestTroubleOfServersInFlight is shown beside them.

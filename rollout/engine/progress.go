@@ -25,7 +25,9 @@ func (e *Engine) Progress() rollout.Progress {
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Deadline: s.Deadline,
 	}
 	p.Why, p.NeedsHuman = e.why(t)
-	p.CredentialsRefused = s.Credentials != ""
+	if s.Credentials != "" {
+		p.CredentialsRefused, p.Secrets = true, e.plan.Change.Secrets()
+	}
 	p.SlotsMost, p.SlotsHeldBy = e.otherLimits(t)
 	if s.Phase == rollout.PhaseRunning && e.heldByDown() {
 		p.Held = e.refsOf(e.waiting())

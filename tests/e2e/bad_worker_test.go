@@ -63,7 +63,7 @@ func TestASecretThatNoWorkerHasPausesTheRollout(t *testing.T) {
 	assert.Equal(t, rollout.Counts{Servers: 4, Pending: 4}, paused.Counts)
 	assert.Zero(t, paused.Failed)
 	status := machine.CLI(t, "status", "no-secret").Out
-	assert.Regexp(t, `(?s)reimage doctor.*reimage resume no-secret.*reimage abort`, status)
+	assert.Regexp(t, `(?s)reimage doctor --secret `+rootPassword+`\s.*reimage resume no-secret.*reimage abort`, status)
 	assert.NotContains(t, status, "accept")
 	for _, planned := range plan.Servers {
 		now, _ := lab.Cloud.Server(planned.ID)
