@@ -45,6 +45,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		RestorePowerName:   a.RestorePower,
 		AwaitServerName:    a.AwaitServer,
 		FindHolderName:     a.FindHolder,
+		FindStartedName:    a.FindStarted,
 		ReadStatesName:     a.ReadStates,
 		MakePlanName:       a.MakePlan,
 		CheckPlanName:      a.CheckPlan,

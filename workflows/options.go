@@ -142,6 +142,17 @@ func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) 
 	})
 }
 
+// startedOptions: pages of Temporal's list, after some seconds in which it catches up. The rollout is paused meanwhile, and
+// must know what it has started before it goes on, so the attempts have no end.
+func startedOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 10 * time.Minute,
+		HeartbeatTimeout:    heartbeat,
+		RetryPolicy:         retry(),
+		Summary:             "find the servers that were started before the reset",
+	})
+}
+
 // holderOptions: one question to Temporal, for a sentence in a report. It is not worth waiting for.
 func holderOptions(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

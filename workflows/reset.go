@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -51,4 +52,54 @@ func (c *changeOS) conclude(ctx workflow.Context) {
 	c.prove(ctx)
 	c.result.Reason += "; its workflow was reset, and nothing was sent since"
 	c.leave(ctx)
+}
+
+// wasReset is true from the point on to which the workflow was reset. Before it, a replay follows what the first run did. The
+// run id is recorded as a side effect: at that point it becomes another one than the original, which a reset keeps.
+func wasReset(ctx workflow.Context) bool {
+	var runID string
+	recorded := workflow.MutableSideEffect(ctx, "run-id",
+		func(ctx workflow.Context) any { return workflow.GetInfo(ctx).WorkflowExecution.RunID },
+		func(a, b any) bool { return a == b })
+	original := originalRunID(ctx)
+	return recorded.Get(&runID) == nil && original != "" && runID != original
+}
+
+// heedReset pauses a rollout that was reset, and follows the servers that it had started, so that none of them is changed
+// again or called not started.
+func (r *rolloutRun) heedReset(ctx, always workflow.Context) {
+	if r.reset || !wasReset(always) {
+		return
+	}
+	r.reset = true
+	r.engine.WasReset(workflow.Now(ctx))
+	r.publishRecall(always)
+	r.show(ctx)
+	var found activities.FindStartedResult
+	info := workflow.GetInfo(always)
+	err := workflow.ExecuteActivity(startedOptions(always), act.FindStarted, activities.FindStartedInput{
+		Project: r.in.Plan.Project, WorkflowID: info.WorkflowExecution.ID, Since: info.WorkflowStartTime,
+	}).Get(always, &found)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("The servers that were started before the reset could not be found.", "Error", err)
+		return
+	}
+	for _, started := range found.Servers {
+		r.follow(always, started)
+	}
+}
+
+func (r *rolloutRun) isFollowed(server int) bool {
+	return slices.ContainsFunc(r.running, func(running Running) bool { return running.Server == server })
+}
+
+// follow waits for a server that was started before the reset, whether or not it has ended by now.
+func (r *rolloutRun) follow(ctx workflow.Context, started activities.StartedServer) {
+	for i, server := range r.in.Plan.Servers {
+		if server.ID != started.ServerID || !r.engine.Started(i, started.StartedAt, workflow.Now(ctx)) {
+			continue
+		}
+		r.running = slices.DeleteFunc(r.running, func(other Running) bool { return other.Server == i })
+		r.adopt(ctx, Running{Server: i, RunID: started.RunID, ImageID: r.in.Plan.Change.ImageID, Before: server.Before})
+	}
 }

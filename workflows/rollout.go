@@ -39,6 +39,7 @@ type rolloutRun struct {
 	recall    rollout.Recall
 	alarm     alarm
 	cancelled bool // and heeded
+	reset     bool // and heeded
 }
 
 func newRollout(ctx workflow.Context, in RolloutInput) (*rolloutRun, error) {
@@ -98,6 +99,7 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 	workflow.Go(always, r.receiveSuspicions)
 	for {
 		r.heedCancel(ctx)
+		r.heedReset(ctx, always)
 		decision := r.engine.Advance(workflow.Now(ctx))
 		r.publishRecall(always)
 		for _, start := range decision.Start {

@@ -23,6 +23,10 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), ChangeOSName, order)
 		var execution workflow.Execution
 		if err := child.GetChildWorkflowExecution().Get(ctx, &execution); err != nil {
+			if r.isFollowed(start.Server) { // it was started before a reset
+				r.starting--
+				return
+			}
 			r.notStarted(ctx, start.Server, err)
 			r.starting--
 			return
@@ -113,6 +117,9 @@ func (r *rolloutRun) adopt(ctx workflow.Context, running Running) {
 
 // ended tells the engine how a server ended. Without a result, the server itself is looked at.
 func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollout.ServerResult, lost string) {
+	if !slices.Contains(r.running, running) {
+		return // after a reset it is waited for anew
+	}
 	var out engine.Outcome
 	if result == nil {
 		out = r.judge(ctx, running, lost)
