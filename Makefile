@@ -60,7 +60,7 @@ faults: $(TEMPORAL) ## Run the fault campaigns whole: docs/reliability.md says w
 
 .PHONY: recall
 recall: $(TEMPORAL) ## Abort a rollout with 500 servers in flight: the time to answer, and what is stopped or changed after it
-	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/e2e -count=1 -v -timeout 30m -run TestAbortRecallsWhatWasNotSubmitted -args -recall-servers 500 -recall-calls 60
+	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/e2e -count=1 -v -timeout 30m -run TestAbortRecallsWhatWasNotSubmitted -args -recall-servers 500 -recall-calls 150
 
 .PHONY: bench
 bench: ## Run the benchmarks

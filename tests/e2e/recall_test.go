@@ -41,6 +41,7 @@ func TestAbortRecallsWhatWasNotSubmitted(t *testing.T) {
 	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Abort})
 	answered := time.Since(asked)
 	require.NoError(t, err)
+	t.Logf("%d in flight, %d submitted: answered after %s", n, countWrites(lab, emulator.OpChangeOS, time.Time{}), answered)
 	result := lab.Rolled(run)
 
 	accepted := commandAccepted(t, lab, run, string(rollout.Abort))
@@ -90,7 +91,8 @@ func recallLab(t *testing.T, n int, change time.Duration, calls string, faults .
 			Stop: emulator.Span{Median: 3 * time.Second}, Start: emulator.Span{Median: 2 * time.Second}, ChangeOS: emulator.Span{Median: change},
 		},
 	})
-	lab.StartWorker(map[string]string{"REIMAGE_CALLS_PER_SECOND": calls})
+	// Hundreds that look five times a second would leave no call for the next step.
+	lab.StartWorker(map[string]string{"REIMAGE_CALLS_PER_SECOND": calls, "REIMAGE_POLL_INTERVAL": "1s"})
 	return lab
 }
 
