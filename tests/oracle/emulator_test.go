@@ -380,9 +380,6 @@ func asOurs(s model.ServerDetail) ecs.Server {
 		Flavor: ecs.Flavor{ID: s.Flavor.Id, RAMMB: ram}, RootDevice: s.OSEXTSRVATTRrootDeviceName, Tags: value(s.Tags),
 		HostStatus: s.HostStatus, Created: s.Created, Updated: s.Updated,
 	}
-	if fault, ok := value(s.Fault).(map[string]any); ok {
-		ours.Fault, _ = fault["message"].(string)
-	}
 	for _, v := range s.OsExtendedVolumesvolumesAttached {
 		ours.Volumes = append(ours.Volumes, ecs.Volume{ID: v.Id, BootIndex: value(v.BootIndex), Device: v.Device})
 	}
