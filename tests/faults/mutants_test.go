@@ -96,8 +96,8 @@ func mutants() []mutant {
 		{"a slow start is ignored", faults.Pace, admit, `budget.SlowStart && t.inFlight+t.soaking >= e.state.Window`, `false`},
 		// Caps.
 		{"the cap is off by one", faults.Cap, admit, `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
-		{"caps by zone are ignored", faults.Cap, admit, `zone >= 0 && zones[zone] >= e.plan.Caps.Zones[zone].Cap ||`, `zone < -1 ||`},
-		{"caps by group are ignored", faults.Cap, admit, `groups[group] >= e.plan.Caps.Groups[group].Cap`, `false`},
+		{"caps by zone are ignored", faults.Cap, admit, `zones[zone] >= e.plan.Caps.Zones[zone].Cap`, `zones[zone] < 0`},
+		{"caps by group are ignored", faults.Cap, admit, `groups[group] >= e.plan.Caps.Groups[group].Cap`, `groups[group] < 0`},
 		{"a failed server gives its slot back", faults.Cap, state, `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
 		{"a server that failed intact keeps its slot", faults.Record, state, `(s.End.OutOfService() || s.Down)`, `true`},
 		{"a slot is free before the soak is over", faults.Cap, state, `return s.State == rollout.InFlight || s.State == rollout.Soaking`, `return s.State == rollout.InFlight`},
