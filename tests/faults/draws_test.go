@@ -68,6 +68,13 @@ func TestSchedulesDrawEverything(t *testing.T) {
 		note("cap", plan.Caps.InFlight)
 		note("caps by zone", len(plan.Caps.Zones) > 0)
 		note("caps by group", len(plan.Caps.Groups) > 0)
+		note("count others", plan.Caps.CountOthers)
+		for _, other := range plan.Others {
+			note("other server", other.Status)
+		}
+		for _, other := range plan.Skipped {
+			note("skipped server", other.Status)
+		}
 		note("on breach", plan.Budget.OnBreach)
 		note("count", plan.Budget.Count != nil)
 		note("share", plan.Budget.Share != nil)
@@ -85,7 +92,7 @@ func TestSchedulesDrawEverything(t *testing.T) {
 	}
 	for _, about := range []string{
 		"throttled with 503", "no hard over soft", "started is success", "stopped only", "lag", "lead", "limit of calls", "ignores ACPI", "paid by the year",
-		"by hand, to a server", "caps by zone", "caps by group", "count", "share", "per group", "strict", "slow start", "soak", "hard stop",
+		"by hand, to a server", "caps by zone", "caps by group", "count others", "count", "share", "per group", "strict", "slow start", "soak", "hard stop",
 		"stopped by the platform", "approval", "bake",
 	} {
 		expect(about, true, false)
@@ -99,6 +106,8 @@ func TestSchedulesDrawEverything(t *testing.T) {
 	expect("job shape", "flat", "sub_jobs")
 	expect("power state", 3, 4)
 	expect("server", rollout.StatusActive, rollout.StatusShutoff, rollout.StatusError)
+	expect("other server", rollout.StatusActive, rollout.StatusShutoff, rollout.StatusError)
+	expect("skipped server", rollout.StatusActive, rollout.StatusShutoff, rollout.StatusError)
 	expect("zone", "eu-1a", "eu-1b")
 	expect("power", rollout.PowerAsBefore, rollout.PowerOn, rollout.PowerOff)
 	expect("on breach", rollout.BreachPause, rollout.BreachAbort, rollout.BreachRollback)

@@ -26,7 +26,10 @@ const (
 // Copied is not drawn: a gateway delivered a change once more, and the cloud accepted it.
 const Copied Deed = "a late copy was accepted"
 
-// Deeds are all deeds.
+// Repair is not drawn: the operator mends a server in ERROR.
+const Repair Deed = "repair"
+
+// Deeds are all that are drawn.
 func Deeds() []Deed { return []Deed{PowerOff, PowerOn, Reinstall, Delete, Cancel} }
 
 // Hand is one deed.
@@ -103,7 +106,7 @@ func (w *world) doTo(hand Hand) {
 }
 
 // touch does something to a server that exists, if that can be done to it now.
-func (w *world) touch(deed Deed, server emulator.Server) {
+func (w *world) touch(deed Deed, server emulator.Server) bool {
 	t := Touch{Deed: deed, At: w.cloud.Now()}
 	idle, err := server.TaskState == "", errCannot
 	switch {
@@ -114,6 +117,8 @@ func (w *world) touch(deed Deed, server emulator.Server) {
 		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
 	case deed == PowerOn && idle && server.Status == rollout.StatusShutoff:
 		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusActive })
+	case deed == Repair && idle && server.Status == rollout.StatusError && server.SystemVolumeID != "":
+		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusActive })
 	case deed == Reinstall && idle && server.SystemVolumeID != "":
 		t.Disk = fmt.Sprintf("f0e1d2c3-0000-4000-8000-%012d", t.At.UnixMilli())
 		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.SystemVolumeID, s.ImageID = t.Disk, foreignImage })
@@ -123,6 +128,7 @@ func (w *world) touch(deed Deed, server emulator.Server) {
 	if err == nil { // else it may have gone this very moment
 		w.done(deed, server.ID, t)
 	}
+	return err == nil
 }
 
 var errCannot = errors.New("that cannot be done to it now")
@@ -155,4 +161,26 @@ func (w *world) inFlight() (ids []string) {
 		}
 	}
 	return ids
+}
+
+// startDown starts, by hand, every server that is down and holds a slot that is not the rollout's. It is false when there is
+// none that can be started.
+func (w *world) startDown(servers []rollout.ServerProgress) (started bool) {
+	held := map[string]bool{}
+	for _, s := range servers {
+		held[s.ID] = s.DownStatus != "" && s.State != rollout.InFlight
+	}
+	for _, other := range w.plan.Untouched() {
+		held[other.ID] = true
+	}
+	for _, server := range w.cloud.Servers() {
+		deed := PowerOn
+		if server.Status == rollout.StatusError {
+			deed = Repair
+		}
+		if held[server.ID] && w.touch(deed, server) {
+			started = true
+		}
+	}
+	return started
 }

@@ -98,6 +98,8 @@ func mutants() []mutant {
 		{"the cap is off by one", faults.Cap, admit, `return slots >= e.state.Cap ||`, `return slots > e.state.Cap ||`},
 		{"caps by zone are ignored", faults.Cap, admit, `zones[zone] >= e.plan.Caps.Zones[zone].Cap`, `zones[zone] < 0`},
 		{"caps by group are ignored", faults.Cap, admit, `groups[group] >= e.plan.Caps.Groups[group].Cap`, `groups[group] < 0`},
+		{"servers that are down for another reason are ignored", faults.Cap, admit, `func (e *Engine) tally() tally { return e.tallyOf(true) }`, `func (e *Engine) tally() tally { return e.tallyOf(false) }`},
+		{"a wave begins without a reading of states", faults.Cap, "rollout/engine/down.go", `!e.empty(s.Wave) && s.StatesRead <= s.Wave`, `s.Wave < 0`},
 		{"a failed server gives its slot back", faults.Cap, state, `return !s.Accepted && s.End.Failed() && (s.End.OutOfService() || s.Down)`, `return false`},
 		{"a server that failed intact keeps its slot", faults.Record, state, `(s.End.OutOfService() || s.Down)`, `true`},
 		{"a slot is free before the soak is over", faults.Cap, state, `return s.State == rollout.InFlight || s.State == rollout.Soaking`, `return s.State == rollout.InFlight`},

@@ -86,6 +86,7 @@ func (o *operator) help(w *world, p rollout.Progress) {
 	switch {
 	case accepts[rollout.Approve]:
 		o.tell(w, rollout.Command{Kind: rollout.Approve})
+	case p.Phase == rollout.PhaseRunning && p.SlotsHeldDown > 0 && o.makeRoom(w):
 	case p.Phase == rollout.PhasePaused && len(p.InFlight) == 0 && len(p.Failures) > 0 && o.draws.Float64() < 0.5 && w.forget(p.Failures[0]):
 	case len(p.Failures) > 0 && o.helped <= patience && o.draws.Float64() < 0.5:
 		o.tell(w, rollout.Command{Kind: rollout.Retry, Servers: []string{p.Failures[0].ID}})
@@ -99,6 +100,28 @@ func (o *operator) help(w *world, p rollout.Progress) {
 		o.gaveUp = true
 		o.tell(w, rollout.Command{Kind: rollout.Abort})
 	}
+}
+
+// makeRoom helps a rollout that waits for servers that are down: it starts them by hand, or skips what waits for them.
+func (o *operator) makeRoom(w *world) bool {
+	var page workflows.ServersAnswer
+	if err := w.query(workflows.ServersQuery, &page, workflows.ServersPage{Limit: workflows.MaxServersPage}); err != nil {
+		return false
+	}
+	if o.draws.Float64() < 0.8 && w.startDown(page.Servers) {
+		return true
+	}
+	var waiting []string
+	for _, s := range page.Servers {
+		if s.State == rollout.Pending && s.Attempts == 0 {
+			waiting = append(waiting, s.ID)
+		}
+	}
+	if len(waiting) == 0 {
+		return w.startDown(page.Servers)
+	}
+	o.tell(w, rollout.Command{Kind: rollout.Skip, Servers: waiting[:1]})
+	return true
 }
 
 func (o *operator) tell(w *world, c rollout.Command) {

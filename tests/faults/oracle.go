@@ -90,6 +90,11 @@ func (a Account) Violations() []string {
 		j.end()
 		j.cause()
 	}
+	for _, other := range a.Plan.Untouched() {
+		if account := a.Ledger.Servers[other.ID]; account != nil && len(account.Writes) > 0 {
+			v.add(Unasked, "%s is not in the plan, and the cloud accepted %s", other.Name, account.Writes[0].Op)
+		}
+	}
 	a.rollout(v, r)
 	return v.found
 }
@@ -279,7 +284,7 @@ func (j judgement) end() {
 		untrue = !old && !(given && j.said.End == rollout.NotStarted)
 		j.power()
 	case rollout.FailedChanged:
-		untrue = (!j.exists || healthy && !j.late(PowerOn) || old && accepted == 0) && !saysDoubt(j.said.Reason)
+		untrue = (!j.exists || healthy && !j.late(PowerOn, Repair) || old && accepted == 0) && !saysDoubt(j.said.Reason)
 	case rollout.FailedLost:
 		untrue = !j.exists || j.now.SystemVolumeID != ""
 	case rollout.Vanished:
@@ -329,7 +334,7 @@ func (j judgement) late(deeds ...Deed) bool {
 
 // power: the server runs, or does not, as asked for. The report may own up to trouble where there was some.
 func (j judgement) power() {
-	if j.did(PowerOff, PowerOn, Reinstall, Delete, Copied) {
+	if j.did(PowerOff, PowerOn, Repair, Reinstall, Delete, Copied) {
 		return // who knows what that person wants
 	}
 	if strings.Contains(j.said.Reason, "its power is not as asked") && j.met(emulator.OpStop, emulator.OpStart, emulator.OpJob, emulator.OpServer, emulator.OpAny) {
@@ -431,7 +436,7 @@ func (a Account) rollout(v *violations, r *referee) {
 		}
 	}
 	p := a.Progress
-	if p.Counts != counts || p.Failed != failures || p.Slots < slots || p.Slots > slots+unsure {
+	if p.Counts != counts || p.Failed != failures || p.Slots < slots || p.Slots-p.SlotsHeldDown > slots+unsure {
 		v.add(Record, "there are %s, %d of them failed and not accepted, %d slots in use, and maybe %d more; the report says %s, %d, %d", counts, failures, slots, unsure, p.Counts, p.Failed, p.Slots)
 	}
 	end := rollout.Completed

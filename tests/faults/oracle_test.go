@@ -163,3 +163,38 @@ func TestOracle(t *testing.T) {
 		})
 	}
 }
+
+// TestRefereeCountsServersThatAreDown: what a reading showed down takes a slot, in all, in its zone and in its group.
+func TestRefereeCountsServersThatAreDown(t *testing.T) {
+	other := rollout.OtherServer{ID: "other", Name: "other-01", Zone: "z", Group: "g", Status: rollout.StatusActive}
+	found := func(t *testing.T, change func(s *spoiled), down ...string) []string {
+		t.Helper()
+		s := rolledOut(t)
+		s.Plan.Caps.CountOthers, s.Plan.Others = true, []rollout.OtherServer{other}
+		s.before(1, Event{What: Read})
+		s.before(2, Event{What: Read, Down: down})
+		change(s)
+		return s.Violations()
+	}
+	asIs := func(*spoiled) {}
+	inParts := func(s *spoiled) {
+		s.Plan.Caps.InFlight = 4
+		s.Plan.Caps.Zones = []rollout.GroupCap{{Name: "z", Cap: 2}}
+		s.Plan.Caps.Groups = []rollout.GroupCap{{Name: "g", Cap: 2}}
+		for i := range s.Plan.Servers {
+			s.Plan.Servers[i].Zone, s.Plan.Servers[i].Group = "z", "g"
+		}
+	}
+	assert.Empty(t, found(t, asIs))
+	assert.Empty(t, found(t, inParts))
+	assert.Contains(t, strings.Join(found(t, asIs, other.ID), "; "), "into slot 3, with a cap of 2")
+	parts := strings.Join(found(t, inParts, other.ID), "; ")
+	assert.Contains(t, parts, "into slot 3 of zone z, with a cap of 2")
+	assert.Contains(t, parts, "into slot 3 of group g, with a cap of 2")
+	unread := found(t, func(s *spoiled) { s.Story = slices.Delete(s.Story, s.nth(2, Read), s.nth(2, Read)+1) })
+	assert.Contains(t, strings.Join(unread, "; "), "in wave 2, and the states of the servers were not read in it")
+	written := found(t, func(s *spoiled) {
+		s.Ledger.Servers[other.ID] = &emulator.ServerLedger{Writes: []emulator.Write{{Op: emulator.OpStop}}}
+	})
+	assert.Equal(t, []string{"not asked for: other-01 is not in the plan, and the cloud accepted stop"}, written)
+}

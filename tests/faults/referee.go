@@ -17,19 +17,21 @@ type referee struct {
 	servers []*standing // as in the plan
 	byRef   map[string][]*standing
 
-	now      time.Time
-	paused   bool
-	aborted  bool
-	turned   bool // back: nothing goes forward any more
-	cap      int
-	highest  int // that the cap ever was
-	window   int // of the slow start
-	failedAt time.Time
-	wave     int
-	approved bool // what follows the wave
-	out      map[string]bool
-	touched  map[string][]Touch // by hand: what becomes of the power of such a server is nobody's fault
-	recalls  []recall
+	now       time.Time
+	paused    bool
+	aborted   bool
+	turned    bool // back: nothing goes forward any more
+	cap       int
+	highest   int // that the cap ever was
+	window    int // of the slow start
+	failedAt  time.Time
+	wave      int
+	approved  bool // what follows the wave
+	out       map[string]bool
+	down      map[string]bool    // for another reason, planned servers and others, as it was read last
+	wavesRead int                // in how many waves the states of the servers were read
+	touched   map[string][]Touch // by hand: what becomes of the power of such a server is nobody's fault
+	recalls   []recall
 }
 
 // recall is a time during which the rollout takes servers back that it has not submitted. To is zero while it lasts.
@@ -57,7 +59,7 @@ type standing struct {
 // follow replays the story of a rollout.
 func follow(a Account, v *violations) *referee {
 	r := &referee{
-		plan: a.Plan, v: v, touched: a.Touched, byRef: map[string][]*standing{}, cap: a.Plan.Caps.InFlight, highest: a.Plan.Caps.InFlight, window: 1, out: map[string]bool{},
+		plan: a.Plan, v: v, touched: a.Touched, byRef: map[string][]*standing{}, cap: a.Plan.Caps.InFlight, highest: a.Plan.Caps.InFlight, window: 1, out: map[string]bool{}, down: plannedDown(a.Plan),
 	}
 	for i, planned := range a.Plan.Servers {
 		s := &standing{PlannedServer: planned, place: i}
@@ -80,6 +82,8 @@ func follow(a Account, v *violations) *referee {
 			r.obey(e.Command)
 		case Looked:
 			r.look(e.Out)
+		case Read:
+			r.read(e)
 		case Suspected:
 			s := r.byRef[e.Server][0]
 			s.suspected = s.inFlight && !s.last().Back
@@ -168,31 +172,47 @@ func (r *referee) startForward(s *standing, foul func(Kind, string, ...any)) {
 	if n := inFlight + r.failures() + 1; r.plan.Budget.Strict && n > r.tolerated()+1 {
 		foul(Spread, "under strict admission: %d in flight and failed, %d tolerated", n, r.tolerated())
 	}
-	if r.holds(s) { // it takes no other slot than the one that it has
-		if n := inFlight + soaking + 1; n > r.cap {
-			foul(Cap, "as the %d. in flight, with a cap of %d", n, r.cap)
-		}
-		return
+	if r.plan.Caps.CountOthers && r.waveOf(s) >= r.wavesRead {
+		foul(Cap, "in wave %d, and the states of the servers were not read in it", r.waveOf(s)+1)
 	}
-	if n := 1 + r.count(r.holds); n > r.cap {
+	if n := r.slotOf(s, func(string, string) bool { return true }); n > r.cap {
 		foul(Cap, "into slot %d, with a cap of %d", n, r.cap)
 	}
 	for _, c := range r.plan.Caps.Zones {
-		if n := 1 + r.count(func(o *standing) bool { return o.Zone == c.Name && r.holds(o) }); s.Zone == c.Name && n > c.Cap {
+		if n := r.slotOf(s, func(zone, _ string) bool { return zone == c.Name }); s.Zone == c.Name && n > c.Cap {
 			foul(Cap, "into slot %d of zone %s, with a cap of %d", n, c.Name, c.Cap)
 		}
 	}
 	for _, c := range r.plan.Caps.Groups {
-		if n := 1 + r.count(func(o *standing) bool { return o.Group == c.Name && r.holds(o) }); s.Group == c.Name && n > c.Cap {
+		if n := r.slotOf(s, func(_, group string) bool { return group == c.Name }); s.Group == c.Name && n > c.Cap {
 			foul(Cap, "into slot %d of group %s, with a cap of %d", n, c.Name, c.Cap)
 		}
 	}
+}
+
+// slotOf counts the slots in use with the one of a server that starts. A server that holds a slot already takes no other
+// one: then only what is in flight or in its soak counts.
+func (r *referee) slotOf(s *standing, in func(zone, group string) bool) int {
+	counts, n := r.holds, 1
+	if r.holds(s) {
+		counts = func(o *standing) bool { return o.inFlight || r.soaks(o) }
+	} else {
+		for _, other := range r.plan.Untouched() {
+			if r.down[other.ID] && in(other.Zone, other.Group) {
+				n++
+			}
+		}
+	}
+	return n + r.count(func(o *standing) bool { return in(o.Zone, o.Group) && counts(o) })
 }
 
 // hear takes in how an attempt ended.
 func (r *referee) hear(s *standing, result rollout.ServerResult) {
 	back := s.inFlight && s.last().Back
 	s.inFlight, s.suspected = false, false
+	if isLeftRunning(result) || r.isLeftOff(result.End) {
+		r.down[s.ID] = false
+	}
 	if result.Recalled && result.PowerTrouble == "" { // it waits for its turn again, if there is one
 		s.counted = s.counted[:len(s.counted)-1]
 		s.again = len(s.counted) > 0 && !back && !r.aborted && !r.turned
@@ -242,7 +262,7 @@ func (r *referee) obey(c rollout.Command) {
 	case rollout.Pause:
 		r.paused = true
 	case rollout.Resume:
-		r.paused = false
+		r.paused, r.wavesRead = false, min(r.wavesRead, r.wave)
 	case rollout.Abort:
 		r.aborted, r.paused = true, false
 	case rollout.Concurrency:
@@ -348,10 +368,15 @@ func (r *referee) soaks(s *standing) bool {
 }
 
 // holds is true for a server that has a slot: because of an attempt, its soak, or a failure that left it without a
-// system that runs.
+// system that runs, or because it is down for another reason.
 func (r *referee) holds(s *standing) bool {
+	return s.inFlight || r.soaks(s) || r.isBroken(s) || r.isDown(s)
+}
+
+// isBroken is true for a server that failed and has no system that runs.
+func (r *referee) isBroken(s *standing) bool {
 	failed := s.end.Failed() && s.last() != nil && !s.accepted
-	return s.inFlight || r.soaks(s) || failed && (s.end.OutOfService() || r.out[s.ID])
+	return failed && (s.end.OutOfService() || r.out[s.ID])
 }
 
 // takeBack notes what the rollout has to take back from now on.

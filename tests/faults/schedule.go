@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reimage/reimage/activities"
@@ -117,6 +118,10 @@ func NewSchedule(seed uint64) Schedule {
 		s.Hands = d.hands(s.Cloud.Fleet)
 	}
 	shape := d.shape(len(s.Cloud.Fleet), s.Cloud.Edition.StoppedOnly)
+	if digit := seed % 10; digit == 0 || digit == 1 || digit == 8 { // the seeds of most mutants keep what they draw
+		shape.countOthers = true
+		d.others(&s)
+	}
 	s.Plan = func(cloud *emulator.Emulator) rollout.Plan { return planFor(cloud, shape) }
 	echo(s.Cloud.Faults, seed)
 	if seed%10 == 3 { // drawn by nothing, so that what the other seeds draw stays
@@ -335,6 +340,23 @@ func (d draw) refusal(f *emulator.Fault) {
 	f.Times = 1 + d.few(30) // until somebody mends it
 }
 
+// others adds servers that the rollout does not touch. Some are switched on or off while it runs.
+func (d draw) others(s *Schedule) {
+	for i := range d.few(3) {
+		other := emulator.Server{
+			Name: fmt.Sprintf("%s%02d", otherPrefix, i+1), Zone: pick(d, "eu-1a", "eu-1b"),
+			Status: pick(d, rollout.StatusActive, rollout.StatusShutoff, rollout.StatusShutoff, rollout.StatusError),
+		}
+		s.Cloud.Fleet = append(s.Cloud.Fleet, other)
+		if d.chance(0.3) {
+			s.Hands = append(s.Hands, Hand{Deed: pick(d, PowerOn, PowerOff), Server: other.Name, After: d.between(0, 15*time.Minute)})
+		}
+	}
+}
+
+// otherPrefix begins the names of servers that the rollout does not touch.
+const otherPrefix = "other-"
+
 func (d draw) hands(fleet []emulator.Server) (all []Hand) {
 	for range 1 + d.few(2) {
 		hand := Hand{Deed: pick(d, Deeds()...), After: d.between(0, 15*time.Minute)}
@@ -390,6 +412,8 @@ type shape struct {
 	// platformStop leaves the stop to the cloud.
 	platformStop  bool
 	zones, groups []rollout.GroupCap
+	// countOthers counts servers against the caps that are down for another reason.
+	countOthers bool
 }
 
 // groupNames are the groups of the servers, in turn.
@@ -448,7 +472,7 @@ func planFor(cloud *emulator.Emulator, s shape) rollout.Plan {
 			Deadline: s.deadline, AllowHardStop: s.hardStop, Power: s.power, WithStopServer: s.platformStop,
 			Login: rollout.Login{PasswordFrom: "env:" + rootPasswordName},
 		},
-		Waves: slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight, Zones: s.zones, Groups: s.groups}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
+		Waves: slices.Clone(s.waves), Caps: rollout.Caps{InFlight: s.inFlight, Zones: s.zones, Groups: s.groups, CountOthers: s.countOthers}, Budget: s.budget, Soak: s.soak, BusyWait: 10 * time.Minute,
 	}
 	for _, image := range cloud.Images() {
 		if image.Name == emulator.TargetImageName {
@@ -456,10 +480,26 @@ func planFor(cloud *emulator.Emulator, s shape) rollout.Plan {
 		}
 	}
 	for i, server := range cloud.Servers() {
+		if strings.HasPrefix(server.Name, otherPrefix) {
+			addOther(&plan, server, i)
+			continue
+		}
 		plan.Servers = append(plan.Servers, rollout.PlannedServer{
 			ID: server.ID, Name: server.Name, Zone: server.Zone, Group: groupNames[i%len(groupNames)], Status: server.Status,
 			Before: rollout.Fingerprint{ImageID: server.ImageID, VolumeID: server.SystemVolumeID},
 		})
 	}
 	return plan
+}
+
+// addOther adds a server that the rollout does not touch: a skipped one, or another member of a group.
+func addOther(plan *rollout.Plan, server emulator.Server, i int) {
+	group := groupNames[i%len(groupNames)]
+	if i%3 == 0 {
+		plan.Skipped = append(plan.Skipped, rollout.SkippedServer{
+			ID: server.ID, Name: server.Name, Reason: "it is not to be changed", Zone: server.Zone, Group: group, Status: server.Status,
+		})
+		return
+	}
+	plan.Others = append(plan.Others, rollout.OtherServer{ID: server.ID, Name: server.Name, Zone: server.Zone, Group: group, Status: server.Status})
 }

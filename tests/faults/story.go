@@ -2,11 +2,13 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
@@ -27,6 +29,8 @@ type Event struct {
 	Result  rollout.ServerResult
 	Command rollout.Command
 	Out     []string // the servers that are out of service
+	Down    []string // the servers that a reading of states showed down
+	Refused bool     // the cloud refused the credentials to a reading of states
 }
 
 // What is seen.
@@ -39,6 +43,7 @@ const (
 	Commanded What = "commanded"    // a command was carried out
 	Looked    What = "looked after" // which servers are out of service
 	Suspected What = "suspected"    // the rollout was told that a server may have failed
+	Read      What = "states read"  // the rollout learned which servers are down
 )
 
 // OutOfService are the servers that ran when the plan was made and do not run now. One that is left stopped with a new
@@ -105,6 +110,29 @@ func (h *heard) Get(ctx workflow.Context, into any) error {
 		e.Result = *left
 	}
 	h.world.saw(e)
+	return err
+}
+
+// statesFuture is a reading of states that is noted when the rollout receives it.
+type statesFuture struct {
+	workflow.Future
+	world *world
+}
+
+func (f *statesFuture) Get(ctx workflow.Context, into any) error {
+	err := f.Future.Get(ctx, into)
+	e := Event{At: workflow.Now(ctx), What: Read}
+	if err == nil {
+		for _, server := range into.(*activities.ReadStatesResult).Down {
+			e.Down = append(e.Down, server.ID)
+		}
+		f.world.saw(e)
+		return nil
+	}
+	failure, ok := errors.AsType[*temporal.ApplicationError](err)
+	if e.Refused = ok && failure.Type() == activities.ErrCredentials; e.Refused {
+		f.world.saw(e)
+	}
 	return err
 }
 

@@ -501,6 +501,9 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 	}
 	future := u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
 	u.world.histories.noteActivity(ctx, name, future)
+	if name == activities.ReadStatesName {
+		return &statesFuture{future, u.world}
+	}
 	return future
 }
 
@@ -520,6 +523,7 @@ func (w *world) register() {
 	on(w, activities.PollJobName, w.pollJob)
 	on(w, activities.VerifyServerName, (*activities.Activities).VerifyServer)
 	on(w, activities.RestorePowerName, (*activities.Activities).RestorePower)
+	on(w, activities.ReadStatesName, (*activities.Activities).ReadStates)
 }
 
 func (w *world) pollJob(acts *activities.Activities, ctx context.Context, in activities.PollJobInput) (activities.PollJobResult, error) {
