@@ -20,7 +20,7 @@ const (
 	changeInProgress                      // the cloud was seen to work on its change
 	lostDisk                              // no system disk
 	unnamedRetryOnly                      // its disk may not be of this rollout's making: a retry has to name it
-	replacedByAnother                     // somebody else gave it its disk: a retry is refused
+	replacedByAnother                     // its disk was replaced outside of this rollout: a retry is refused
 	vanishedServer                        // the cloud does not know it any more
 	failureClasses                        // how many there are
 )
@@ -68,7 +68,7 @@ func remedies() [failureClasses]remedy {
 			commands: []rollout.CommandKind{retry, accept},
 			first:    "look at %s first: the system disk may not be of this rollout's making, and a retry destroys it", lead: "its system disk may not be of this rollout's making, look at it first: ",
 		},
-		replacedByAnother: {commands: []rollout.CommandKind{accept}, lead: "somebody else gave it its system disk: "},
+		replacedByAnother: {commands: []rollout.CommandKind{accept}, lead: "its system disk was replaced outside of this rollout: "},
 		vanishedServer:    {commands: []rollout.CommandKind{accept}},
 	}
 }
@@ -128,12 +128,11 @@ func (v View) forFailures(then string) []offered {
 			vain = append(vain, servers...)
 		}
 	}
-	every := len(v.Progress.Failures) == v.Progress.Failed
 	switch {
-	case len(vain) == 0 || !every:
-		return v.retryThenAccept(of, then)
-	case len(retriable) == 0:
+	case len(v.Progress.Failures) > 0 && len(retriable) == 0: // also when some are not listed: these are the best evidence
 		return v.withoutRetry(of, then)
+	case len(vain) == 0 || v.hasUnlisted():
+		return v.retryThenAccept(of, then)
 	}
 	// Some would fail again at once. A retry of the others is offered when those are accepted.
 	if words, few := v.words(vain); few {
@@ -152,7 +151,10 @@ func (v View) retryThenAccept(of [failureClasses][]rollout.ServerProgress, then 
 	return []offered{{rollout.Retry, rest, v.remarks(of)}, {rollout.Accept, " --all" + then, ""}}
 }
 
-// withoutRetry is for failures of which every one would fail again.
+// hasUnlisted is true when there are more failures than a view lists.
+func (v View) hasUnlisted() bool { return len(v.Progress.Failures) < v.Progress.Failed }
+
+// withoutRetry is for failures of which every listed one would fail again. A retry comes last, if it may help later or others.
 func (v View) withoutRetry(of [failureClasses][]rollout.ServerProgress, then string) []offered {
 	var commands []offered
 	if len(of[refusedChange]) > 0 {
@@ -163,6 +165,9 @@ func (v View) withoutRetry(of [failureClasses][]rollout.ServerProgress, then str
 		if r.lastRetry && len(of[class]) > 0 {
 			return append(commands, offered{rollout.Retry, " --all" + then, v.remarks(of)})
 		}
+	}
+	if v.hasUnlisted() {
+		commands = append(commands, offered{rollout.Retry, " --all" + then, "helps only servers that are not listed here"})
 	}
 	return commands
 }

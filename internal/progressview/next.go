@@ -132,17 +132,16 @@ func (v View) remedy(s rollout.ServerProgress, columns int) string {
 	case p.Phase == rollout.PhaseEnded:
 		return "plan another rollout for it"
 	}
-	class := remedies()[v.classOf(s)]
-	lead, order := class.lead, class.commands
-	if class.lastRetry {
-		order = append(slices.Clone(order), rollout.Retry)
-	}
-	switch {
-	case unseen(s) && v.Outlook[s.ID] == NothingComes:
-		lead = "no change of it that may still come is known any more (reimage server status " + s.ID + " tells of the last): "
-	case v.Outlook[s.ID] == UnderWay:
+	class := v.classOf(s)
+	lead, order := remedies()[class].lead, remedies()[class].commands
+	switch class {
+	case changedFailure:
+		if unseen(s) {
+			lead = "no change of it that may still come is known any more (reimage server status " + s.ID + " tells of the last): "
+		}
+	case changeInProgress:
 		lead, order = "the cloud was seen to work on its change: wait for its end, then ", retryThenAccept()
-	case v.mayChangeYet(s):
+	case pendingChange:
 		lead, order = "its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+s.ID+"), then ", retryThenAccept()
 	}
 	var commands []string

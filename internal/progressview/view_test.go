@@ -272,7 +272,7 @@ func TestNextByFailure(t *testing.T) {
 	frame := strings.Join(progressview.Frame(progressview.View{Progress: p, Now: noon}, progressview.Style{}), "\n")
 	assert.Contains(t, frame, "-> its change may still come: wait for its end (an unpaid order: pay it in the cloud's console, or cancel it and say so with reimage server forget "+unpaid.ID+"), then reimage retry web-fleet web-01")
 	settled := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.NothingComes}}
-	assert.Equal(t, retry+"  # first repair web-02 in the cloud's console: no system disk was found", next(settled)[0], "somebody has said that nothing comes of it")
+	assert.Equal(t, retry+"  # first repair web-02 in the cloud's console: no system disk was found", next(settled)[0], "its change was dismissed")
 	assert.NotContains(t, strings.Join(progressview.Frame(settled, progressview.Style{}), "\n"), "forget")
 	underWay := progressview.View{Progress: p, Outlook: map[string]progressview.Outlook{unpaid.ID: progressview.UnderWay}, Now: noon}
 	assert.Equal(t, "reimage accept web-fleet web-01", next(underWay)[0], "a word would be refused")
@@ -281,7 +281,18 @@ func TestNextByFailure(t *testing.T) {
 
 	p = breached()
 	p.Failures, p.Failed = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone")}, 101
-	assert.Equal(t, retry, next(progressview.View{Progress: p})[0], "not all of them are known")
+	assert.Equal(t, []string{
+		"reimage accept web-fleet --all && reimage resume web-fleet", retry + "  # helps only servers that are not listed here", "reimage abort web-fleet",
+	}, next(progressview.View{Progress: p}), "a retry of all that are listed fails")
+	p.Failures = []rollout.ServerProgress{failure(1, rollout.Vanished, "gone"), failure(2, rollout.FailedIntact, "its job failed")}
+	assert.Equal(t, retry, next(progressview.View{Progress: p})[0], "not all of them are listed")
+	p.Failures = nil
+	for n := range 100 {
+		missing := failure(n+1, rollout.NotStarted, "no key pair")
+		missing.Failure = rollout.FailureOfChange
+		p.Failures = append(p.Failures, missing)
+	}
+	assert.Contains(t, next(progressview.View{Progress: p})[0], "reimage abort web-fleet  # then correct the document", "101 servers without a key pair, 100 of them listed")
 }
 
 // TestNextForEachClass of failure: what comes first can succeed, and what must fail is not offered, or last.
@@ -337,9 +348,18 @@ func TestNextForEachClass(t *testing.T) {
 			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { s.OtherDisk = true }), 0,
 			[]string{"reimage retry web-fleet web-01" + resume + "  # look at web-01 first: the system disk may not be of this rollout's making, and a retry destroys it", accept, abort}, "",
 		},
-		"somebody else's disk": {
+		"a disk replaced outside of this rollout": {
 			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { s.Foreign = true }), 0,
-			[]string{accept, abort}, "somebody else gave it its system disk: reimage accept web-fleet web-01",
+			[]string{accept, abort}, "its system disk was replaced outside of this rollout: reimage accept web-fleet web-01",
+		},
+		"another disk again, that looks like the old one": {
+			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { unseen(s); s.Foreign = true }), progressview.MayCome,
+			[]string{forget, accept, abort}, "its system disk was replaced outside of this rollout: reimage accept web-fleet web-01\n",
+		},
+		"the old disk, that may not be ours": {
+			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { unseen(s); s.OtherDisk = true }), progressview.NothingComes,
+			[]string{"reimage retry web-fleet web-01" + resume + "  # look at web-01 first: the system disk may not be of this rollout's making, and a retry destroys it", accept, abort},
+			"its system disk may not be of this rollout's making, look at it first: reimage retry web-fleet web-01",
 		},
 		"vanished": {end(rollout.Vanished, keep), 0, []string{accept, abort}, "reimage accept web-fleet web-01"},
 	} {
