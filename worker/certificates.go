@@ -20,12 +20,15 @@ func (s *settings) address(name string) string {
 	return given
 }
 
-// nameTheCA is the way out for whoever turned the verification of certificates off.
+// nameTheCA is the remedy for a worker on which the verification of certificates is off.
 const nameTheCA = "name the file of the cloud's CA in %s, or in SSL_CERT_FILE for the whole worker"
 
 // trusted are the authorities of a profile. Nil means those of the system.
 func (s *settings) trusted() *x509.CertPool {
-	if name := s.name(insecurePart); !isOff(s.value(name)) {
+	for _, name := range all(insecurePart) {
+		if isOff(s.value(name)) {
+			continue
+		}
 		s.wrong("%s is set, and the worker verifies every certificate: unset it, and "+nameTheCA, s.say(name), "OS_CACERT")
 	}
 	name := s.name(caPart)
@@ -47,7 +50,7 @@ func (s *settings) trusted() *x509.CertPool {
 func trustedWith(path string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: mount the file, let the worker read it, or remove the setting", err)
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {

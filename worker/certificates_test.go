@@ -141,7 +141,7 @@ func TestUnusableCAFile(t *testing.T) {
 	key := filepath.Join(dir, "key.pem")
 	require.NoError(t, os.WriteFile(key, []byte("-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n"), 0o600))
 	for path, says := range map[string]string{
-		filepath.Join(dir, "none.pem"): "no such file or directory",
+		filepath.Join(dir, "none.pem"): "no such file or directory: mount the file, let the worker read it, or remove the setting",
 		dir:                            "is a directory",
 		key:                            "holds no certificate in PEM",
 	} {
@@ -159,7 +159,7 @@ func TestUnusableCAFile(t *testing.T) {
 	}
 }
 
-// TestCertificatesAreAlwaysVerified: whoever turned that off is shown the way out, and nothing is passed over.
+// TestCertificatesAreAlwaysVerified: a setting that turns this off is refused with a remedy, and none is ignored.
 func TestCertificatesAreAlwaysVerified(t *testing.T) {
 	const otc = "https://iam.eu-de.otc.t-systems.com"
 	for key, says := range map[string]string{
@@ -191,6 +191,9 @@ func TestCertificatesAreAlwaysVerified(t *testing.T) {
 		_, err = loadConfig(lookup(with(env, map[string]string{name: "false"})))
 		assert.NoError(t, err)
 	}
+	_, err := loadConfig(lookup(with(complete(), map[string]string{"HW_INSECURE": "false", "OS_INSECURE": "true"})))
+	require.ErrorContains(t, err, "OS_INSECURE is set, and the worker verifies every certificate", "the other one does not hide it")
+	assert.NotContains(t, err.Error(), "HW_INSECURE")
 }
 
 // TestUnsupportedKeysOfCloudsYAML are named in one message, with everything else that is wrong, and without their values.
