@@ -31,6 +31,7 @@ The cloud
   HW_REGION_NAME, HW_CLOUD                 region, and domain of the endpoints
   REIMAGE_ECS_ENDPOINT, REIMAGE_IMS_ENDPOINT
                                            in place of region and domain
+  SSL_CERT_FILE, OS_CACERT                 file of the cloud's own CA: of all, or of a profile
   HW_ENTERPRISE_PROJECT_ID                 where the rights are in an enterprise project only
   REIMAGE_PROFILES                         names, when there are several projects
 
@@ -41,6 +42,7 @@ Temporal
 
 The worker
   REIMAGE_SECRETS_DIR                      folder of the secrets that rollouts may refer to
+  REIMAGE_PIN_KEY                          secret key of the digests that pin user data
   REIMAGE_LISTEN                           where /healthz and /readyz are; 127.0.0.1:8088 without
   REIMAGE_LOG_LEVEL                        debug, info, warn or error
 
