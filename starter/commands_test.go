@@ -188,5 +188,6 @@ func TestTemporalThatIsAway(t *testing.T) {
 	run := &rolloutRun{session: &session{client: away, taskQueue: "reimage"}, name: "web", closedAs: enums.WORKFLOW_EXECUTION_STATUS_RUNNING}
 	got := run.silent(t.Context(), &noAnswer{context.DeadlineExceeded, 7 * time.Second})
 	assert.ErrorContains(t, got, "Temporal does not answer, so how rollout web stands is not known; it goes on when Temporal is back: ")
+	assert.ErrorContains(t, got, "; next: reimage doctor")
 	assert.NotContains(t, got.Error(), "worker may have died")
 }

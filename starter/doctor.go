@@ -229,7 +229,7 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	if !served {
 		return d.failed(checkWorker, fmt.Errorf("no worker serves task queue %s", s.taskQueue), start)
 	}
-	workers, _ := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY) // without, one of them makes the checks
+	workers, notListed := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
 	id := workflows.DoctorID(uuid.NewString())
 	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
 		id: id, summary: "check what a worker needs", workflow: workflows.DoctorName,
@@ -243,6 +243,11 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 		return d.failed(checkWorker, fmt.Errorf("no worker has made the checks: %w", err), "look at its log; a worker that is older than this command does not know them")
 	}
 	d.ok(checkWorker, s.checkedBy(ctx, id, result.Findings))
+	if notListed != nil {
+		d.findings = append(d.findings, activities.Finding{
+			Check: checkWorker, Verdict: activities.CheckSkipped, Seen: "the workers could not be listed; one of them made the checks",
+		})
+	}
 	d.findings = append(d.findings, result.Findings...)
 	return true
 }

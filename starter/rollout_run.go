@@ -140,7 +140,7 @@ func (r *rolloutRun) silent(ctx context.Context, err error) error {
 		return fmt.Errorf("rollout %s %s, but no worker serves its task queue %s, and only workers know how it stands: start reimage-worker", r.name, state, r.taskQueue)
 	}
 	if asked != nil && ctx.Err() == nil {
-		return fmt.Errorf("Temporal does not answer, so how rollout %s stands is not known; it goes on when Temporal is back: %s", r.name, said(asked))
+		return fmt.Errorf("Temporal does not answer, so how rollout %s stands is not known; it goes on when Temporal is back: %s; next: reimage doctor", r.name, said(asked))
 	}
 	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); !refused && ctx.Err() == nil && isLate(err) {
 		return fmt.Errorf("rollout %s %s but has not answered%s: its worker may have died (Temporal lists it for a while), or the worker or Temporal may be overloaded; start reimage-worker, or look again", r.name, state, waited(err))
