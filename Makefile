@@ -42,7 +42,8 @@ build: ## Build bin/reimage and bin/reimage-worker
 .PHONY: image
 image: ## Build the container image reimage, which knows its version
 	docker build --tag reimage \
-		--build-arg VERSION="$$(git describe --tags --always --dirty)" --build-arg COMMIT="$$(git rev-parse HEAD)" \
+		--build-arg VERSION="$$(git describe --tags --dirty 2>/dev/null)" \
+		--build-arg COMMIT="$$(git rev-parse HEAD)$$(git diff --quiet HEAD || echo -dirty)" \
 		--build-arg DATE="$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)" .
 
 .PHONY: lint
