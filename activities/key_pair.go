@@ -17,7 +17,7 @@ import (
 // keyPairFinding is what a look-up of a key pair has shown. The zero value is a key pair that the change can use.
 type keyPairFinding struct {
 	missing string // why the cloud will refuse the change
-	unknown string // why nobody knows whether it will
+	unknown string // why it is not known whether it will
 }
 
 // asError lets a finding be remembered only when it is good: a key pair may be made, or the right to ask be granted.

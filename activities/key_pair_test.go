@@ -166,7 +166,7 @@ func TestKeyPairIsReadOnceForAFleet(t *testing.T) {
 	})
 }
 
-// TestKeyPairThatIsDeletedAfterThePlan is drift, told before anything is touched.
+// TestKeyPairThatIsDeletedAfterThePlan is drift, reported before anything is touched.
 func TestKeyPairThatIsDeletedAfterThePlan(t *testing.T) {
 	inLab(t, keyRing(), func(l *lab) {
 		plan := l.plan(l.planOf(selectsEvery, withLogin(spec.Login{KeyPair: "ops-key"})))

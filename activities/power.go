@@ -231,7 +231,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	if err := p.confirm(sendCtx, p.heart); err != nil {
 		return cmp.Or(ctx.Err(), again(ErrNotSent, fmt.Errorf("server %s: %w", p.serverID, err), 0))
 	}
-	// One that is told to go down was touched, whatever becomes of it.
+	// A server that was sent a stop counts as touched, whatever the result.
 	sendCtx = p.recall.context(sendCtx, p.site, how == ecs.StopHard)
 	var out ecs.Outcome
 	if p.want == rollout.StatusShutoff {

@@ -18,7 +18,7 @@ import (
 )
 
 // RecallMemo is the field of a rollout's memo that holds its rollout.Recall. The workflow task that accepts an abort, or
-// notices a breach, writes it; whoever describes the rollout after that reads it, without a task of any workflow.
+// notices a breach, writes it; a later description of the rollout holds it, without a task of any workflow.
 const RecallMemo = "recall"
 
 // RolloutRef names the rollout that a server belongs to. The zero value is a change of one server alone.
@@ -94,8 +94,8 @@ func (r *recalls) question(ctx context.Context, t Temporal, workflowID string) *
 	return q
 }
 
-// recallOf reads the answer to a question. A rollout that does not run any more, because somebody terminated it, takes
-// back what it has not submitted: nobody follows its servers.
+// recallOf reads the answer to a question. A rollout that does not run any more, because it was terminated, takes
+// back what it has not submitted: nothing follows its servers.
 func recallOf(described *workflowservice.DescribeWorkflowExecutionResponse, err error) (run string, recall rollout.Recall, _ error) {
 	if isA[*serviceerror.NotFound](err) {
 		return "", rollout.RecallUnsubmitted, nil

@@ -301,7 +301,7 @@ func TestARecallDoesNotEndADoubt(t *testing.T) {
 	})
 }
 
-// TestSuspicions: the job's failure, an error and a lost disk are told at once, an intact server is not.
+// TestSuspicions: the job's failure, an error and a lost disk are reported at once, an intact server is not.
 func TestSuspicions(t *testing.T) {
 	for variant, want := range map[string][]string{
 		emulator.VariantIntact:  {"its job has failed"},
@@ -323,12 +323,12 @@ func TestSuspicions(t *testing.T) {
 				verify := l.verification(time.Hour)
 				verify.Ended, verify.Rollout = true, rolloutOf
 				require.NoError(l, persist(l, l.acts.VerifyServer, verify, attempt{}).err)
-				var told []string
+				var reasons []string
 				for _, s := range d.signals {
 					assert.Equal(l, l.server.ID, s.ServerID)
-					told = append(told, s.Reason)
+					reasons = append(reasons, s.Reason)
 				}
-				assert.Equal(l, want, told)
+				assert.Equal(l, want, reasons)
 			})
 		})
 	}

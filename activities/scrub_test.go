@@ -78,7 +78,7 @@ func spelt(text string) string {
 	return strings.Join(all, " ")
 }
 
-// TestPlansRepeatNoSecret: whoever changed a server before may have sent secrets that this plan knows nothing of, and the cloud
+// TestPlansRepeatNoSecret: an earlier change of a server may have sent secrets that this plan knows nothing of, and the cloud
 // says of the server why it is in ERROR since.
 func TestPlansRepeatNoSecret(t *testing.T) {
 	inLab(t, fleetSized(3), func(l *lab) {

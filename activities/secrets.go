@@ -67,7 +67,7 @@ func handBack(ctx context.Context, unreadable error) error {
 	return final(ErrSecret, err)
 }
 
-// awaitReader hands an attempt back while another worker may be able to read the secrets. After the last one, whoever asks gets the
+// awaitReader hands an attempt back while another worker may be able to read the secrets. After the last one, the caller gets the
 // problem as data.
 func (a *Activities) awaitReader(ctx context.Context, login rollout.SecretRef, userData rollout.SecretRef) error {
 	_, _, err := a.resolve(login, userData)

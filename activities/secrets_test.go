@@ -138,7 +138,7 @@ func TestSecretsWithoutAFolder(t *testing.T) {
 }
 
 // TestWorkOfAWorkerWithoutTheSecretIsHandedBack: no look, plan or check is spoilt by one worker that lacks what others have. When none
-// has it, whoever asked hears of the worker and the reference, and no server is refused for it.
+// has it, the caller gets the names of the worker and the reference, and no server is refused for it.
 func TestWorkOfAWorkerWithoutTheSecretIsHandedBack(t *testing.T) {
 	const says = "password from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it (worker 4711@build-07)"
 	inLab(t, fleetSized(1), func(l *lab) {

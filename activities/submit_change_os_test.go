@@ -149,7 +149,7 @@ func TestSubmitWaitsForSomebodyElse(t *testing.T) {
 }
 
 // TestSubmitWithoutItsSecretSendsNothing: the attempt is handed back while another worker may have the secret. When none has, the
-// rollout is told which worker lacks what.
+// rollout gets the name of the worker and of what it lacks.
 func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		in := l.submission()

@@ -215,7 +215,7 @@ func (l *lab) hideDisk() {
 	}
 }
 
-// TestKindOfARefusal is told with the error: what is wrong with what was asked for is wrong for every server.
+// TestKindOfARefusal: the error holds it, and what is wrong with what was asked for is wrong for every server.
 func TestKindOfARefusal(t *testing.T) {
 	for code, want := range map[string]rollout.FailureKind{
 		"Ecs.0314": rollout.FailureOfChange, "Ecs.0031": rollout.FailureOfChange, "Ecs.0605": rollout.FailureOfServer, "Ecs.0021": rollout.FailureOfServer,

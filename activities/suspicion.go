@@ -24,7 +24,7 @@ type Suspicion struct {
 const suspicionTries = 5
 
 // suspect tells the rollout of the server, if there is one, that it may have failed. False asks for another try later.
-func (s site) suspect(ctx context.Context, ref RolloutRef, serverID, reason string) (told bool) {
+func (s site) suspect(ctx context.Context, ref RolloutRef, serverID, reason string) (delivered bool) {
 	if ref.WorkflowID == "" {
 		return true
 	}
@@ -34,7 +34,7 @@ func (s site) suspect(ctx context.Context, ref RolloutRef, serverID, reason stri
 			return true
 		}
 		if try == suspicionTries || pause(ctx, time.Second) != nil {
-			activity.GetLogger(ctx).Warn("The rollout could not be told that a server may have failed.", "ServerID", serverID, "Reason", err.Error())
+			activity.GetLogger(ctx).Warn("The suspicion could not be delivered to the rollout.", "ServerID", serverID, "Reason", err.Error())
 			return false
 		}
 	}

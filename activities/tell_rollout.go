@@ -49,7 +49,7 @@ func (t *tellRollout) ExecuteActivity(ctx context.Context, in *interceptor.Execu
 	}
 	if ok && IsOfWorker(refused.Type()) && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > patience {
 		if err := t.tell(ctx, refused.Message()); err != nil {
-			activity.GetLogger(ctx).Warn("The rollout could not be told what its workers lack.", "Reason", err.Error())
+			activity.GetLogger(ctx).Warn("The missing secrets could not be reported to the rollout.", "Reason", err.Error())
 		}
 	}
 	return result, err

@@ -53,7 +53,7 @@ func TestUserDataIsPinnedByThePlan(t *testing.T) {
 	})
 }
 
-// TestPinWithTheWorkersKey: nobody without the key can compute the digest, and a worker with another key says so.
+// TestPinWithTheWorkersKey: without the key the digest cannot be computed, and a worker with another key reports that.
 func TestPinWithTheWorkersKey(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
 		in := l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })
@@ -77,7 +77,7 @@ func TestPlanThatPinsNoUserData(t *testing.T) {
 	})
 }
 
-// TestPasswordIsNotPinned: a digest of one is as good as the password to whoever guesses.
+// TestPasswordIsNotPinned: a digest would let it be guessed.
 func TestPasswordIsNotPinned(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
 		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" }))

@@ -53,15 +53,15 @@ func (a *Activities) VerifyServer(ctx context.Context, in VerifyServerInput) (ro
 		patience = now // however late it is, the server is watched
 	}
 	patience = patience.Add(unrest * a.Timing.Settle)
-	told := false
+	delivered := false
 	for {
 		server, err := s.observe(ctx, in.ServerID)
 		if err != nil {
 			return rollout.Observation{}, err
 		}
 		heart.say(ctx, server)
-		if why := in.suspicion(server); why != "" && !told {
-			told = s.suspect(ctx, in.Rollout, in.ServerID, why)
+		if why := in.suspicion(server); why != "" && !delivered {
+			delivered = s.suspect(ctx, in.Rollout, in.ServerID, why)
 		}
 		now := time.Now()
 		settled := steady.see(server, now) >= a.Timing.Settle

@@ -218,11 +218,11 @@ func TestCertificates(t *testing.T) {
 		cause       ecs.Cause
 		says        []string
 	}{
-		"good":            {host, now.Add(-day), now.Add(day), true, "", nil},
-		"over":            {host, now.Add(-2 * day), now.Add(-day), true, ecs.CauseClock, []string{"current time ", "set its clock right; if it is right, the certificate has to be renewed"}},
-		"not yet":         {host, now.Add(day), now.Add(2 * day), true, ecs.CauseClock, []string{"current time ", "set its clock right"}},
-		"another region":  {"*.eu-de.example.test", now.Add(-day), now.Add(day), true, ecs.CauseRegion, []string{"certificate is valid for *.eu-de.example.test, not " + host, "the certificate of another host: check the region, and the domain or endpoint"}},
-		"of nobody known": {host, now.Add(-day), now.Add(day), false, ecs.CauseNetwork, []string{"unknown authority", "name the file of its CA in SSL_CERT_FILE or OS_CACERT of the worker"}},
+		"good":                    {host, now.Add(-day), now.Add(day), true, "", nil},
+		"over":                    {host, now.Add(-2 * day), now.Add(-day), true, ecs.CauseClock, []string{"current time ", "set its clock right; if it is right, the certificate has to be renewed"}},
+		"not yet":                 {host, now.Add(day), now.Add(2 * day), true, ecs.CauseClock, []string{"current time ", "set its clock right"}},
+		"another region":          {"*.eu-de.example.test", now.Add(-day), now.Add(day), true, ecs.CauseRegion, []string{"certificate is valid for *.eu-de.example.test, not " + host, "the certificate of another host: check the region, and the domain or endpoint"}},
+		"of an unknown authority": {host, now.Add(-day), now.Add(day), false, ecs.CauseNetwork, []string{"unknown authority", "name the file of its CA in SSL_CERT_FILE or OS_CACERT of the worker"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			certificate, roots := testcert.New(t, test.certified, test.from, test.until)

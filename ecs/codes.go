@@ -25,7 +25,7 @@ func knownCode(code string) (class Class, meaning string) {
 	case "Ecs.0011":
 		return ClassPermanent, "the password is too weak"
 	case "Ecs.0021":
-		return ClassPermanent, "the disk quota is used up: somebody has to raise it"
+		return ClassPermanent, "the disk quota is used up: have it raised"
 	case "Ecs.0023":
 		return ClassPermanent, "the project of the credentials is not that of the URL"
 	case "Ecs.0025":

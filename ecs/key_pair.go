@@ -15,7 +15,7 @@ type KeyPair struct {
 	UserID string
 	// OfAccount is true for one that every user of the account may use.
 	OfAccount bool
-	// Frozen is true for one that nobody may use now.
+	// Frozen is true for one that may not be used now.
 	Frozen bool
 }
 

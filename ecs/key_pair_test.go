@@ -70,7 +70,7 @@ func TestKeyPairsThatAreNotTold(t *testing.T) {
 	}
 }
 
-// TestKeyPairsThatAreNotAskedFor: no name becomes another path, and no service is asked that nobody named.
+// TestKeyPairsThatAreNotAskedFor: no name becomes another path, and no service is asked that was not named.
 func TestKeyPairsThatAreNotAskedFor(t *testing.T) {
 	cloud := newCloud(t, answering(200, `{}`))
 	c := config(cloud.URL)

@@ -212,7 +212,7 @@ func drawSpelling(t *rapid.T) func(string) string {
 	return func(text string) string { return outer(inner(text)) }
 }
 
-// TestWordsOfOurOwn: what is told in the place of the cloud's text.
+// TestWordsOfOurOwn: the text in the place of the cloud's.
 func TestWordsOfOurOwn(t *testing.T) {
 	const id = "8d2e4f6a800e5f8a4c3b2d4e6f9a1b7c"
 	for _, test := range []struct {

@@ -70,7 +70,7 @@ type ServerProgress struct {
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	// Failure is the kind of the last attempt's failure.
 	Failure FailureKind `json:"failure,omitempty"`
-	// Foreign is true when somebody else gave the server its system disk: a retry is refused. OtherDisk is true when its disk
+	// Foreign is true when the system disk was replaced outside of this rollout: a retry is refused. OtherDisk is true when its disk
 	// may not be of this rollout's making: a retry has to name the server.
 	Foreign   bool `json:"foreign,omitempty"`
 	OtherDisk bool `json:"other_disk,omitempty"`

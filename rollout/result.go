@@ -10,7 +10,7 @@ const (
 	// FailureOfChange: what was asked for is refused, and is the same for every server of the plan: a key pair that does not
 	// exist, an image that is gone.
 	FailureOfChange FailureKind = "change-refused"
-	// FailureOfServer: the server is not in a state to be changed, until somebody mends that.
+	// FailureOfServer: the server is not in a state to be changed, until that is mended.
 	FailureOfServer FailureKind = "server-refused"
 )
 

@@ -305,6 +305,6 @@ func (d *doctor) print() error {
 	return doctorview.Print(d.io.out, d.findings)
 }
 
-// orderLives is how long the cloud keeps an order that nobody pays (ECS API reference, ecs_02_0901: querying a
+// orderLives is how long the cloud keeps an unpaid order (ECS API reference, ecs_02_0901: querying a
 // job, PENDING_PAYMENT).
 const orderLives = 14 * 24 * time.Hour

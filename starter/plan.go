@@ -134,7 +134,7 @@ func readDocument(in io.Reader, path string) (spec.Rollout, error) {
 		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", shownPath(path), fileWord(path))
 	}
 	document, err := spec.Parse(shownPath(path), content)
-	// What could be read of a wrong document may name files: what is wrong with those is said in the same round.
+	// What could be read of a wrong document may name files: their problems are listed in the same error.
 	if err := errors.Join(err, document.ReadFiles(filepath.Dir(path))); err != nil {
 		return document, fmt.Errorf("nothing was planned:\n%w", err)
 	}

@@ -90,7 +90,7 @@ func TestPlanRefused(t *testing.T) {
 	assert.Contains(t, ran.err, "no worker serves task queue nobody-")
 }
 
-// TestAllThatIsWrongWithADocument is said in one round, with what is wrong with its files.
+// TestAllThatIsWrongWithADocument is listed in one error, with the problems of its files.
 func TestAllThatIsWrongWithADocument(t *testing.T) {
 	dir := t.TempDir()
 	document, servers := filepath.Join(dir, "web.yaml"), filepath.Join(dir, "servers.txt")

@@ -247,7 +247,7 @@ func addEntry(vars map[string]string, entries map[string]yaml.Node, name string)
 // readable are the kinds of auth_type whose keys are read: what is signed in by is what the auth holds.
 var readable = []string{"", "password", "v2password", "v3password", "token", "v2token", "v3token", "aksk"}
 
-// refused is what would sign in as somebody else, or verify less, where the worker passed over it.
+// refused is what would sign in as another user, or verify less, if the worker ignored it.
 func (e cloudsEntry) refused() []string {
 	var problems, keys []string
 	for _, key := range slices.Sorted(maps.Keys(e.Auth)) {

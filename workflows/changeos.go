@@ -156,7 +156,7 @@ func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
 		return false, nil
 	}
 	c.result.Name, c.result.Before, c.rest = found.Name, found.Before, found.Before.Updated
-	// What is sent later is what was read now, even when whoever started this has pinned nothing.
+	// The user data that is sent later is what was read now, also when the input pins nothing.
 	c.in.Change.UserDataDigest = cmp.Or(c.in.Change.UserDataDigest, found.UserDataDigest)
 	if found.AsBefore != "" && since(ctx, leftStopped) {
 		c.in.AsBefore = found.AsBefore

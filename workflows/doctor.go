@@ -15,7 +15,7 @@ const (
 	workerChecksTimeout = 2 * time.Minute
 )
 
-// Doctor has each of the workers say what stands in the way of its work, for somebody who has no cloud credentials. It touches
+// Doctor has each of the workers report what stands in the way of its work, for operators without cloud credentials. It touches
 // nothing. A check that failed is data, and so is a worker that does not answer: it may be gone, or older than this. When none
 // answers, whichever worker takes them makes the checks.
 func Doctor(ctx workflow.Context, in activities.DiagnoseInput) (activities.DiagnoseResult, error) {

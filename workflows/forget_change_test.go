@@ -77,12 +77,12 @@ func TestForgetChangeRefuses(t *testing.T) {
 	} {
 		id, in := lock, activities.ForgetChangeInput{Project: project, Runs: []string{"run-1"}, Last: rollout.ServerResult{ServerID: serverID}, By: "ina"}
 		change(&id, &in)
-		_, err := forget(id, in, activities.PollJobResult{}, errors.New("nobody asks"))
+		_, err := forget(id, in, activities.PollJobResult{}, errors.New("not asked"))
 		failure := applicationError(t, err)
 		assert.Equal(t, activities.ErrInvalidInput, failure.Type())
 		assert.Contains(t, failure.Message(), says)
 		if in.By != "" {
-			checked := locked(id, workflows.CheckDismissalName, in, activities.PollJobResult{}, errors.New("nobody asks"), nil)
+			checked := locked(id, workflows.CheckDismissalName, in, activities.PollJobResult{}, errors.New("not asked"), nil)
 			assert.Contains(t, applicationError(t, checked).Message(), says)
 		}
 	}
@@ -118,7 +118,7 @@ func TestForgetChangeAsksForTheJob(t *testing.T) {
 				Last: rollout.ServerResult{ServerID: serverID}, By: "ina",
 			}
 			_, err := forget(workflows.ChangeOSID(project, serverID), in, test.answer, test.trouble)
-			in.By = "" // nobody has consented yet
+			in.By = "" // there is no consent yet
 			checked := locked(workflows.ChangeOSID(project, serverID), workflows.CheckDismissalName, in, test.answer, test.trouble, nil)
 			if test.says == "" {
 				assert.NoError(t, checked)

@@ -170,7 +170,7 @@ func TestCheckServerPassesTheErrorOn(t *testing.T) {
 	assert.Equal(t, "the cloud does not accept the key", failure.Message())
 }
 
-// TestUserDataIsPinnedByTheLook: what is sent is what was looked at, unless whoever started the change pinned it before.
+// TestUserDataIsPinnedByTheLook: what is sent is what was looked at, unless the input pinned it before.
 func TestUserDataIsPinnedByTheLook(t *testing.T) {
 	for name, test := range map[string]struct{ asked, looked, sent string }{
 		"by the look":           {"", "1f0e", "1f0e"},

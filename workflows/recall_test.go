@@ -29,7 +29,7 @@ func TestServerRecalledBeforeItsStopIsLeftAlone(t *testing.T) {
 	assert.Equal(t, "recalled before it was stopped: nothing was sent to server X: rollout/web was aborted", result.Reason)
 }
 
-// TestServerRecalledAfterAStopGetsItsPowerBack. When nobody can tell whether a stop was sent, one may have been.
+// TestServerRecalledAfterAStopGetsItsPowerBack. When it is not known whether a stop was sent, one may have been.
 func TestServerRecalledAfterAStopGetsItsPowerBack(t *testing.T) {
 	for name, recall := range map[string]error{"a stop was sent": recalledBy(true), "it does not say": recalledBy(), "unreadable": recalledBy("perhaps")} {
 		t.Run(name, func(t *testing.T) {

@@ -65,9 +65,9 @@ func wasReset(ctx workflow.Context) bool {
 	return recorded.Get(&runID) == nil && original != "" && runID != original
 }
 
-// heedReset pauses a rollout that was reset, and follows the servers that it had started, so that none of them is changed
+// pauseAfterReset pauses a rollout that was reset, and follows the servers that it had started, so that none of them is changed
 // again or called not started.
-func (r *rolloutRun) heedReset(ctx, always workflow.Context) {
+func (r *rolloutRun) pauseAfterReset(ctx, always workflow.Context) {
 	if r.reset || !wasReset(always) {
 		return
 	}

@@ -32,7 +32,7 @@ type rolloutRun struct {
 	starting int
 	// reading is true while the states of the servers are read.
 	reading bool
-	// nudge wakes the loop when the engine has been told something.
+	// nudge wakes the loop when the engine has a new event.
 	nudge workflow.Channel
 	// rollout is what the servers' workflows know of this one, recall what its memo says.
 	rollout   activities.RolloutRef
@@ -99,7 +99,7 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 	workflow.Go(always, r.receiveSuspicions)
 	for {
 		r.heedCancel(ctx)
-		r.heedReset(ctx, always)
+		r.pauseAfterReset(ctx, always)
 		decision := r.engine.Advance(workflow.Now(ctx))
 		r.publishRecall(always)
 		for _, start := range decision.Start {
@@ -171,7 +171,7 @@ func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
 		signals.Receive(ctx, &refusal)
 		if since(ctx, credentialsPause) {
 			r.engine.CredentialsAwaited(refusal, workflow.Now(ctx))
-			r.told(ctx)
+			r.wake(ctx)
 		}
 	}
 }
@@ -183,19 +183,19 @@ func (r *rolloutRun) receiveSuspicions(ctx workflow.Context) {
 		var suspicion activities.Suspicion
 		signals.Receive(ctx, &suspicion)
 		r.engine.Suspected(suspicion.ServerID, suspicion.Reason, workflow.Now(ctx))
-		r.told(ctx)
+		r.wake(ctx)
 	}
 }
 
-// told wakes the loop. What the engine takes back is published at once: the loop may be busy with continue-as-new.
-func (r *rolloutRun) told(ctx workflow.Context) {
+// wake wakes the loop. What the engine takes back is published at once: the loop may be busy with continue-as-new.
+func (r *rolloutRun) wake(ctx workflow.Context) {
 	r.publishRecall(ctx)
 	r.nudge.SendAsync(true)
 }
 
 // publishRecall writes into the memo which servers in flight are taken back. The memo is part of the workflow task that
-// accepts a command or takes in an end, so whoever describes the workflow after that reads it: before each write the
-// activities do (activities/recall.go). A message to each server would reach hundreds of them far too late.
+// accepts a command or takes in an end, so a later description of the workflow holds it: before each write the
+// activities read it (activities/recall.go). A message to each server would reach hundreds of them far too late.
 func (r *rolloutRun) publishRecall(ctx workflow.Context) {
 	recall := r.engine.Recall()
 	if recall == r.recall || r.engine.State().Phase == rollout.PhaseEnded {

@@ -54,7 +54,7 @@ func (r *rolloutRun) obey(ctx workflow.Context, kind rollout.CommandKind) error 
 		if err != nil {
 			return "", invalidInput("%v", err) // something came between the validator and here
 		}
-		r.told(ctx)
+		r.wake(ctx)
 		return done, nil
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, string(kind), handle, workflow.UpdateHandlerOptions{

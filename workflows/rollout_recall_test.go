@@ -62,7 +62,7 @@ func contains(names []string, name string) bool {
 	return false
 }
 
-// TestAbortRecallsInItsOwnTask: whoever describes the rollout after the command was answered reads it.
+// TestAbortRecallsInItsOwnTask: a description of the rollout after the answer to the command holds it.
 func TestAbortRecallsInItsOwnTask(t *testing.T) {
 	f := newFleet(t, 5, 3, 5)
 	m := f.watchMemo()
@@ -143,7 +143,7 @@ func TestSuspicionHoldsStarts(t *testing.T) {
 	var held rollout.Progress
 	f.at(9*time.Minute, func() {
 		f.env.SignalWorkflow(activities.SuspicionSignal, activities.Suspicion{ServerID: f.plan.Servers[0].ID, Reason: "its job has failed"})
-		f.env.SignalWorkflow(activities.SuspicionSignal, activities.Suspicion{ServerID: "nobody", Reason: "its job has failed"})
+		f.env.SignalWorkflow(activities.SuspicionSignal, activities.Suspicion{ServerID: "unknown", Reason: "its job has failed"})
 	})
 	f.at(9*time.Minute+time.Second, func() { held = f.progress() })
 

@@ -18,7 +18,7 @@ import (
 func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 	r.starting++
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer r.told(ctx)
+		defer r.wake(ctx)
 		order := r.changeOf(start)
 		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), ChangeOSName, order)
 		var execution workflow.Execution
@@ -103,7 +103,7 @@ func (r *rolloutRun) adopt(ctx workflow.Context, running Running) {
 	r.running = append(r.running, running)
 	server := r.in.Plan.Servers[running.Server]
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer r.told(ctx)
+		defer r.wake(ctx)
 		var end activities.AwaitServerResult
 		err := workflow.ExecuteActivity(adoptOptions(ctx, r.in.Plan.Change.WaitDeadline(), "wait for "+server.Name), act.AwaitServer, activities.AwaitServerInput{
 			WorkflowID: ChangeOSID(r.in.Plan.Project, server.ID), RunID: running.RunID,

@@ -13,7 +13,7 @@ const fewServers = 100
 func (r *rolloutRun) readStates(ctx workflow.Context) {
 	r.reading = true
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer r.told(ctx)
+		defer r.wake(ctx)
 		var states activities.ReadStatesResult
 		err := workflow.ExecuteActivity(statesOptions(ctx), act.ReadStates, activities.ReadStatesInput{
 			Project: r.in.Plan.Project, ServerIDs: r.countedServers(),

@@ -99,7 +99,7 @@ func TestStatesThatCannotBeRead(t *testing.T) {
 	assert.Len(t, *asked, 3)
 }
 
-// TestAbortWhileStatesAreRead waits for nobody.
+// TestAbortWhileStatesAreRead waits for no server.
 func TestAbortWhileStatesAreRead(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
 	f.reads(func() ([]activities.DownServer, error) { return nil, fmt.Errorf("a cloud that is away") })

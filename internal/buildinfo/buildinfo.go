@@ -12,7 +12,7 @@ import (
 //	go build -ldflags "-X github.com/reimage/reimage/internal/buildinfo.version=v0.1.0"
 var version, commit, date string
 
-// Info identifies a build. A part that nobody recorded is empty, except Version.
+// Info identifies a build. A part that was not recorded is empty, except Version.
 type Info struct {
 	Version string // a release such as v0.1.0, or devel
 	Commit  string // with the suffix -dirty for a tree with changes

@@ -121,7 +121,7 @@ func certificateCause(err error) (cause error, remedy string) {
 	return nil, ""
 }
 
-// isAlert is true for what the other side has said against a TLS connection.
+// isAlert is true for a TLS alert of the other side.
 func isAlert(err error) bool {
 	failed, ok := errors.AsType[*net.OpError](err)
 	return ok && failed.Op == "remote error"

@@ -90,7 +90,7 @@ func TestCauses(t *testing.T) {
 		"the same with TLS 1.2":      {mutual12, trusted(nil), "the server refuses the TLS connection", "TEMPORAL_TLS_CLIENT_CERT_PATH"},
 		"refused key":                {secure, trusted(env{"TEMPORAL_API_KEY": "key-1"}), "Request unauthorized", "TEMPORAL_API_KEY or the client certificate"},
 		"the Web UI":                 {web.Addr().String(), nil, "speaks HTTP/1.1 and is not Temporal's frontend", "port 7233"},
-		"nobody":                     {"127.0.0.1:1", nil, "connection refused", "start it, or set TEMPORAL_ADDRESS"},
+		"no listener":                {"127.0.0.1:1", nil, "connection refused", "start it, or set TEMPORAL_ADDRESS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			setUp(t, test.env)

@@ -16,7 +16,7 @@ func TestKeyPairs(t *testing.T) {
 	c := newCloud(t, options)
 	nova, kps := "/v2.1/"+emulator.DefaultProjectID+"/os-keypairs", "/v3/"+emulator.DefaultProjectID+"/keypairs/"
 
-	assert.Equal(t, 401, c.askWith("none", nova).status, "nobody without credentials")
+	assert.Equal(t, 401, c.askWith("none", nova).status, "refused without credentials")
 	assert.Equal(t, 401, c.askWith("none", kps+"own").status)
 	assert.Equal(t, "Ecs.0023", c.ask("GET", "/v2.1/6af1c92eaf7e471fb35c82eecd4b7b5d/os-keypairs", "").code())
 	list := c.ask("GET", nova, "").text

@@ -384,7 +384,7 @@ func TestNextWhenServersAreDown(t *testing.T) {
 	assert.Equal(t, "reimage concurrency web-fleet 2", next(progressview.View{Progress: p})[1])
 }
 
-// TestNumbersAddUp: what is accepted is told beside what counts, and what holds a concurrency below its cap.
+// TestNumbersAddUp: what is accepted stands beside what counts, and what holds a concurrency below its cap.
 func TestNumbersAddUp(t *testing.T) {
 	p := running()
 	p.Counts.Failed, p.Counts.Accepted, p.Failed = 3, 2, 1

@@ -140,7 +140,7 @@ func (c *checker) order(before, after engine.State, started map[int]bool, rollba
 	}
 	for start := range started {
 		if !rollback && c.holds(before, start) {
-			continue // its slot already, and takes nobody else's
+			continue // its slot already, and takes no other
 		}
 		for i := range before.Servers[:c.plan.Waves[after.Wave].End] {
 			require.False(c.t, !rollback && c.isDown[i] && passed(i) && !c.workHolds(after, i), "server %d is started before server %d, which is down", start, i)

@@ -52,7 +52,7 @@ type attempt struct {
 	// start.
 	recalled  bool
 	suspected time.Duration
-	has       fate // of a server that failed changed; a new disk when it is not said
+	has       fate // of a server that failed changed; a new disk when it is not given
 }
 
 // told is a command at a time after the start.

@@ -228,11 +228,11 @@ func (s *sim) repeat(i int, end rollout.ServerEnd) {
 	s.tick()
 	before := s.read()
 	do(s, func(e *engine.Engine) bool {
-		e.Finished(i, engine.Outcome{End: end, Reason: "told twice"}, s.now)
-		e.Busy(i, "told twice", s.now)
-		e.CredentialsRefused(i, true, "told twice", s.now)
+		e.Finished(i, engine.Outcome{End: end, Reason: "reported twice"}, s.now)
+		e.Busy(i, "reported twice", s.now)
+		e.CredentialsRefused(i, true, "reported twice", s.now)
 		e.Recalled(i, true, s.now)
-		e.Suspected(s.plan.Servers[i].ID, "told twice", s.now)
+		e.Suspected(s.plan.Servers[i].ID, "reported twice", s.now)
 		return true
 	})
 	after := s.read()

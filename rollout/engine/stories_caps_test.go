@@ -97,7 +97,7 @@ func capStories() []story {
 		},
 		{
 			name:     "down-and-stays-down",
-			tells:    "A stopped server of the group is changed first and stopped again, as it was before: it counts still. The rollout says what holds it, and goes on when somebody has started it.",
+			tells:    "A stopped server of the group is changed first and stopped again, as it was before: it counts still. The rollout says what holds it, and goes on when it has been started.",
 			plan:     plan(3, 3, 0, groups("aaa", 1), countOthers(rollout.StatusShutoff, "web-02")),
 			attempts: map[string][]attempt{"web-02": {{staysOff: true}}},
 			outages:  []outage{{name: "web-02", status: rollout.StatusShutoff, until: 30 * time.Minute}},

@@ -28,7 +28,7 @@ func controlStories() []story {
 		},
 		{
 			name:  "abort-recalls",
-			tells: "Abort in mid-wave: two servers were not submitted yet and are taken back, the third is finished. Nobody has failed.",
+			tells: "Abort in mid-wave: two servers were not submitted yet and are taken back, the third is finished. No server has failed.",
 			plan:  plan(5, 3, 0),
 			attempts: map[string][]attempt{
 				"web-01": {{recalled: true, after: 121 * time.Second}}, "web-03": {{recalled: true, after: 3 * time.Minute}},
@@ -99,7 +99,7 @@ func controlStories() []story {
 		},
 		{
 			name:  "patterns",
-			tells: "Servers can be meant by a pattern of their names. Every match is named; one that the command is not for is left as it is, and a pattern that means nobody is refused. A failure that was accepted is retried by its name only.",
+			tells: "Servers can be meant by a pattern of their names. Every match is named; one that the command is not for is left as it is, and a pattern without a match is refused. A failure that was accepted is retried by its name only.",
 			plan:  plan(12, 2, 3),
 			attempts: map[string][]attempt{
 				"web-01": {intact}, "web-02": {intact},

@@ -102,7 +102,7 @@ func TestBudgetByGroupHoldsNothingBack(t *testing.T) {
 	assert.Empty(t, plan.Warnings)
 }
 
-// TestAllOutOfServiceAtOnce is said by all caps together.
+// TestAllOutOfServiceAtOnce is a problem of all caps together.
 func TestAllOutOfServiceAtOnce(t *testing.T) {
 	all := "all 3 servers may be out of service at once"
 	three := func(s *spec.Spec) { s.InFlight.Count = new(3) }

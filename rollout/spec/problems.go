@@ -93,7 +93,7 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// Near are at most five names that somebody may have meant, the nearest first.
+// Near are at most five names that may have been meant, the nearest first.
 func Near(name string, names []string) []string {
 	type candidate struct {
 		name     string

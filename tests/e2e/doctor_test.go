@@ -113,7 +113,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestDoctorLooksAtTheSecretsOfEveryWorker: one lacks what the other has. The one that was killed is said to be unverified, and fails
+// TestDoctorLooksAtTheSecretsOfEveryWorker: one lacks what the other has. The one that was killed is listed as unverified, and fails
 // nothing.
 func TestDoctorLooksAtTheSecretsOfEveryWorker(t *testing.T) {
 	t.Parallel()

@@ -40,13 +40,13 @@ func TestWorkflowReset(t *testing.T) {
 
 	ended := lab.Result(again)
 	assert.Equal(t, rollout.Done, ended.End, ended.Reason)
-	assert.Contains(t, ended.PowerTrouble, "it was left alone", "what was asked for is not done any more, and said so")
+	assert.Contains(t, ended.PowerTrouble, "it was left alone", "what was asked for is not done any more, and the result says why")
 	assert.Equal(t, 1, lab.Accepted(before.ID))
 	lab.Replay(again)
 }
 
 // TestWorkflowResetToItsBeginning: its server was stopped, or its disk is being replaced. It gets its power back, or the job
-// is followed, and "not started" is said of neither.
+// is followed, and neither ends as "not started".
 func TestWorkflowResetToItsBeginning(t *testing.T) {
 	t.Parallel()
 	t.Run("stopped", func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestResetBehindTheSubmit(t *testing.T) {
 	lab.Replay(again)
 }
 
-// TestResetOfAChangeThatFailed: whatever the first job said, a run that was reset sends nothing. Another change is asked for
+// TestResetOfAChangeThatFailed: however the first job ended, a run that was reset sends nothing. Another change is asked for
 // by a retry.
 func TestResetOfAChangeThatFailed(t *testing.T) {
 	t.Parallel()
@@ -174,12 +174,12 @@ func TestResetsAnywhere(t *testing.T) {
 	for name, test := range map[string]struct {
 		faults []emulator.Fault
 	}{
-		"all is well":                     {nil},
-		"its answer is lost":              {[]emulator.Fault{onChange(emulator.DropAfter, "")}},
-		"its job fails":                   {[]emulator.Fault{onChange(emulator.JobFail, "")}},
-		"its order is not paid":           {[]emulator.Fault{unpaid}},
-		"nor is it, and no answer tells":  {[]emulator.Fault{unpaid, onChange(emulator.DropAfter, "")}},
-		"its job fails, and nobody tells": {[]emulator.Fault{onChange(emulator.JobFail, ""), onChange(emulator.DropAfter, "")}},
+		"all is well":                           {nil},
+		"its answer is lost":                    {[]emulator.Fault{onChange(emulator.DropAfter, "")}},
+		"its job fails":                         {[]emulator.Fault{onChange(emulator.JobFail, "")}},
+		"its order is not paid":                 {[]emulator.Fault{unpaid}},
+		"nor is it, and no answer tells":        {[]emulator.Fault{unpaid, onChange(emulator.DropAfter, "")}},
+		"its job fails, and the answer is lost": {[]emulator.Fault{onChange(emulator.JobFail, ""), onChange(emulator.DropAfter, "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

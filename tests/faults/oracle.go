@@ -31,7 +31,7 @@ type Account struct {
 	Touched map[string][]Touch
 	// GaveUp is true when the operator could not help any more, and aborted.
 	GaveUp bool
-	// Leaks are the texts that activities told Temporal and that hold the secret of the change.
+	// Leaks are the texts that activities gave Temporal and that hold the secret of the change.
 	Leaks []string
 }
 
@@ -99,8 +99,8 @@ func (a Account) Violations() []string {
 	return v.found
 }
 
-// withCopies adds the changes that a gateway delivered once more to what was done to the servers: what becomes of such a
-// server is nobody's order.
+// withCopies adds the changes that a gateway delivered once more to what was done to the servers: the result for such a
+// server was not ordered.
 func (a Account) withCopies() map[string][]Touch {
 	touched := map[string][]Touch{}
 	maps.Copy(touched, a.Touched)
@@ -172,8 +172,8 @@ func (j judgement) writes() {
 // recallTime is how long after the rollout was stopped a server may still be stopped or changed.
 const recallTime = 2 * time.Second
 
-// recalled: once the rollout takes back what it has not submitted, no server is stopped and no change is sent. What the
-// server was told before its change was accepted is meant; after that it is finished.
+// recalled: once the rollout takes back what it has not submitted, no server is stopped and no change is sent. A write
+// before its change was accepted counts; after that the server is finished.
 func (j judgement) recalled(begun Event, write emulator.Write, submitted bool) {
 	if submitted || write.Op == emulator.OpStart || j.heldUp() {
 		return

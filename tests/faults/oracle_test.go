@@ -153,7 +153,7 @@ func TestOracle(t *testing.T) {
 		"a rollout that has not ended": {Stuck, func(s *spoiled) { s.Progress.Phase = rollout.PhasePaused }},
 		"a server that has not ended":  {Stuck, func(s *spoiled) { s.Servers[3].State = rollout.Pending }},
 		"an operator who gave up":      {Stuck, func(s *spoiled) { s.GaveUp = true }},
-		"a secret that was told":       {Leak, func(s *spoiled) { s.Leaks = []string{"SubmitChangeOS"} }},
+		"a secret that leaked":         {Leak, func(s *spoiled) { s.Leaks = []string{"SubmitChangeOS"} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := rolledOut(t)

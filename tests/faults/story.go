@@ -42,7 +42,7 @@ const (
 	Heard     What = "heard of"     // the end of the workflow of a server
 	Commanded What = "commanded"    // a command was carried out
 	Looked    What = "looked after" // which servers are out of service
-	Suspected What = "suspected"    // the rollout was told that a server may have failed
+	Suspected What = "suspected"    // the rollout got the signal that a server may have failed
 	Read      What = "states read"  // the rollout learned which servers are down
 )
 
@@ -144,16 +144,16 @@ func (u *unlimited) UpsertMemo(ctx workflow.Context, memo map[string]any) error 
 	return u.Next.UpsertMemo(ctx, memo)
 }
 
-// HandleSignal notes the suspicions that the rollout is told.
+// HandleSignal notes the suspicions that are sent to the rollout.
 func (i *inbound) HandleSignal(ctx workflow.Context, in *interceptor.HandleSignalInput) error {
-	var told activities.Suspicion
-	if in.SignalName == activities.SuspicionSignal && converter.GetDefaultDataConverter().FromPayloads(in.Arg, &told) == nil {
-		i.world.saw(Event{At: workflow.Now(ctx), What: Suspected, Server: told.ServerID})
+	var suspicion activities.Suspicion
+	if in.SignalName == activities.SuspicionSignal && converter.GetDefaultDataConverter().FromPayloads(in.Arg, &suspicion) == nil {
+		i.world.saw(Event{At: workflow.Now(ctx), What: Suspected, Server: suspicion.ServerID})
 	}
 	return i.Next.HandleSignal(ctx, in)
 }
 
-// SignalWorkflow takes a suspicion. The environment may be told of it at its next tick only.
+// SignalWorkflow takes a suspicion. The environment may deliver it at its next tick only.
 func (t asked) SignalWorkflow(ctx context.Context, _, _, _ string, arg any) error {
 	if err := t.reach(ctx); err != nil {
 		return err

@@ -67,7 +67,7 @@ type world struct {
 	over      bool
 	timers    []*time.Timer
 	story     []Event
-	leaks     []string // what was told of the secret
+	leaks     []string // where the secret was found
 	outcome   Outcome
 	recall    string // what the rollout's memo says that it takes back
 	// suspicions are on their way to the rollout.
@@ -411,8 +411,8 @@ func (w *world) scheduled(key string) time.Time {
 }
 
 // scan looks for the secret in what an attempt tells Temporal.
-func (w *world) scan(what string, told ...any) {
-	for _, one := range told {
+func (w *world) scan(what string, recorded ...any) {
+	for _, one := range recorded {
 		text, err := json.Marshal(one)
 		if failure, ok := one.(error); ok {
 			text, err = []byte(failure.Error()), nil
