@@ -24,7 +24,7 @@ func TestRegister(t *testing.T) {
 	(&activities.Activities{}).Register(registry{env, names})
 	assert.Equal(t, map[string]bool{
 		"Preflight": true, "StopIfNeeded": true, "SubmitChangeOS": true, "PollJob": true, "VerifyServer": true, "AwaitServer": true, "FindHolder": true, "RestorePower": true,
-		"MakePlan": true, "CheckPlan": true, "Diagnose": true, "ReadStates": true,
+		"MakePlan": true, "CheckPlan": true, "Diagnose": true, "ReadStates": true, "FindStarted": true,
 	}, names)
 }
 
