@@ -2,10 +2,9 @@ package activities
 
 import (
 	"context"
-	"strings"
 	"time"
 
-	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/serviceerror"
 )
 
 // FindStartedName is the name under which FindStarted is registered.
@@ -17,6 +16,8 @@ type FindStartedInput struct {
 	// WorkflowID is that of the rollout, Since when the run began that was reset.
 	WorkflowID string    `json:"workflow_id"`
 	Since      time.Time `json:"since"`
+	// ServerIDs are the servers of its plan.
+	ServerIDs []string `json:"server_ids"`
 }
 
 // FindStartedResult are the servers that the rollout has started since, each by the newest run of its workflow.
@@ -32,33 +33,32 @@ type StartedServer struct {
 }
 
 // FindStarted finds the servers that a rollout has started, also those of which its own history says nothing because it was
-// reset. Temporal's list may trail behind, so it is given some seconds first. It only reads; its errors pass by themselves.
+// reset. It asks for each server by the workflow that locks it: Temporal's list may trail behind, and a description does
+// not. It only reads; its errors pass by themselves.
 func (a *Activities) FindStarted(ctx context.Context, in FindStartedInput) (FindStartedResult, error) {
 	heart := startHeart(ctx, struct{}{})
 	defer heart.stop()
-	if err := pause(ctx, listPatience); err != nil {
-		return FindStartedResult{}, err
-	}
-	prefix := LockIDPrefix + in.Project + "/"
-	found := map[string]StartedServer{}
-	var order []string
-	err := list(ctx, a.Temporal, "WorkflowId STARTS_WITH '"+prefix+"'", func(run *workflow.WorkflowExecutionInfo) {
-		id, started := strings.TrimPrefix(run.GetExecution().GetWorkflowId(), prefix), run.GetStartTime().AsTime()
-		newest, known := found[id]
-		if run.GetParentExecution().GetWorkflowId() != in.WorkflowID || started.Before(in.Since) || (known && started.Before(newest.StartedAt)) {
-			return
+	found := make([]StartedServer, len(in.ServerIDs))
+	err := atOnce(ctx, len(in.ServerIDs), func(ctx context.Context, i int) error {
+		described, err := a.Temporal.DescribeWorkflowExecution(ctx, lockID(in.Project, in.ServerIDs[i]), "")
+		if isA[*serviceerror.NotFound](err) {
+			return nil
 		}
-		if !known {
-			order = append(order, id)
+		newest := described.GetWorkflowExecutionInfo()
+		started := newest.GetStartTime().AsTime()
+		if err == nil && newest.GetParentExecution().GetWorkflowId() == in.WorkflowID && !started.Before(in.Since) {
+			found[i] = StartedServer{ServerID: in.ServerIDs[i], RunID: runID(newest), StartedAt: started}
 		}
-		found[id] = StartedServer{ServerID: id, RunID: runID(run), StartedAt: started}
+		return err
 	})
 	if err != nil {
 		return FindStartedResult{}, err
 	}
 	var result FindStartedResult
-	for _, id := range order {
-		result.Servers = append(result.Servers, found[id])
+	for _, server := range found {
+		if server.RunID != "" {
+			result.Servers = append(result.Servers, server)
+		}
 	}
 	return result, nil
 }

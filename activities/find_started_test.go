@@ -2,12 +2,14 @@ package activities_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,40 +18,49 @@ import (
 	"github.com/reimage/reimage/internal/emulator"
 )
 
-// listing is a Temporal that lists these runs, one a page.
-type listing struct {
+// described is a Temporal that knows the newest run of these servers, by their ids.
+type described struct {
 	forgetful
-	runs []*workflow.WorkflowExecutionInfo
+	newest map[string]*workflow.WorkflowExecutionInfo
+	err    error
 }
 
-func (l listing) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	i := len(request.GetNextPageToken())
-	answer := &workflowservice.ListWorkflowExecutionsResponse{Executions: l.runs[i : i+1]}
-	if i+1 < len(l.runs) {
-		answer.NextPageToken = make([]byte, i+1)
+func (d described) DescribeWorkflowExecution(_ context.Context, id, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	info, ok := d.newest[strings.TrimPrefix(id, "changeos/"+emulator.DefaultProjectID+"/")]
+	switch {
+	case d.err != nil:
+		return nil, d.err
+	case !ok || runID != "":
+		return nil, serviceerror.NewNotFound("workflow not found")
 	}
-	return answer, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
-// TestFindStarted: the newest run of each server, of this rollout alone, and none from before it began.
+// TestFindStarted: servers of this rollout alone, and none that it started before the run that was reset.
 func TestFindStarted(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		began := time.Now().UTC()
-		started := func(server, run, parent string, after time.Duration) *workflow.WorkflowExecutionInfo {
+		started := func(run, parent string, after time.Duration) *workflow.WorkflowExecutionInfo {
 			return &workflow.WorkflowExecutionInfo{
-				Execution:       &common.WorkflowExecution{WorkflowId: "changeos/" + emulator.DefaultProjectID + "/" + server, RunId: run},
-				ParentExecution: &common.WorkflowExecution{WorkflowId: parent}, StartTime: timestamppb.New(began.Add(after)),
+				Execution: &common.WorkflowExecution{RunId: run}, ParentExecution: &common.WorkflowExecution{WorkflowId: parent},
+				StartTime: timestamppb.New(began.Add(after)),
 			}
 		}
-		l.acts.Temporal = listing{runs: []*workflow.WorkflowExecutionInfo{
-			started("a", "a-2", "rollout/web", 2*time.Minute), started("a", "a-1", "rollout/web", time.Minute), started("b", "b-1", "rollout/web", time.Minute),
-			started("b", "b-2", "rollout/web", 2*time.Minute), started("c", "c-1", "rollout/other", time.Minute), started("d", "d-0", "rollout/web", -time.Minute),
-		}}
-		end := run(l, l.acts.FindStarted, activities.FindStartedInput{Project: emulator.DefaultProjectID, WorkflowID: "rollout/web", Since: began}, attempt{})
+		newest := map[string]*workflow.WorkflowExecutionInfo{
+			"a": started("a-2", "rollout/web", 2*time.Minute), "b": started("b-1", "rollout/web", 0),
+			"c": started("c-1", "rollout/other", time.Minute), "d": started("d-0", "rollout/web", -time.Minute), "e": started("e-1", "", time.Minute),
+		}
+		in := activities.FindStartedInput{
+			Project: emulator.DefaultProjectID, WorkflowID: "rollout/web", Since: began, ServerIDs: []string{"d", "a", "never", "c", "b", "e"},
+		}
+		l.acts.Temporal = described{newest: newest}
+		end := run(l, l.acts.FindStarted, in, attempt{})
 		require.NoError(l, end.err)
 		assert.Equal(l, []activities.StartedServer{
-			{ServerID: "a", RunID: "a-2", StartedAt: began.Add(2 * time.Minute)}, {ServerID: "b", RunID: "b-2", StartedAt: began.Add(2 * time.Minute)},
+			{ServerID: "a", RunID: "a-2", StartedAt: began.Add(2 * time.Minute)}, {ServerID: "b", RunID: "b-1", StartedAt: began},
 		}, end.result.Servers)
-		assert.Equal(l, 10*time.Second, end.took, "the list may trail behind")
+
+		l.acts.Temporal = described{newest: newest, err: serviceerror.NewUnavailable("down")}
+		require.Error(l, run(l, l.acts.FindStarted, in, attempt{}).err, "half an answer is none")
 	})
 }

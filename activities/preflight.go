@@ -56,6 +56,9 @@ type PreflightResult struct {
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.
 // Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble; and WorkflowReset, with BeforeReset.
 func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
+	if wasReset(ctx, in.OriginalRunID) {
+		return PreflightResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
+	}
 	check := preflight{in: in}
 	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
 	defer heart.stop()
@@ -70,9 +73,6 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 		return check.result, nil
 	}
 	s = s.about(in.Change)
-	if wasReset(ctx, in.OriginalRunID) {
-		return PreflightResult{}, s.resetError(ctx, in.ServerID, in.OriginalRunID)
-	}
 	check.result.Project = s.Cloud.ProjectID()
 	if err := check.wellFormed(a); err != nil {
 		return PreflightResult{}, handBack(ctx, err)

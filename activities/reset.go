@@ -18,6 +18,8 @@ type BeforeReset struct {
 	// Name and Before are the server as its look found it.
 	Name   string              `json:"name,omitempty"`
 	Before rollout.Observation `json:"before"`
+	// AsBefore is the status that "as before" means, when that is not the one of Before.
+	AsBefore string `json:"as_before,omitempty"`
 	// Touched is true when it may have changed the power of the server, Submitted when it may have sent the change.
 	Touched   bool `json:"touched,omitempty"`
 	Submitted bool `json:"submitted,omitempty"`
@@ -36,15 +38,17 @@ func wasReset(ctx context.Context, originalRunID string) bool {
 }
 
 // resetError refuses to touch the server for a workflow that was reset: the run before may have gone further than this
-// one knows.
-func (s site) resetError(ctx context.Context, serverID, originalRunID string) error {
-	read, err := readRun(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), originalRunID)
+// one knows. It needs neither the project nor credentials.
+func (a *Activities) resetError(ctx context.Context, serverID, originalRunID string) error {
+	heart := startHeart(ctx, struct{}{})
+	defer heart.stop()
+	read, err := readRun(ctx, a.Temporal, activity.GetInfo(ctx).WorkflowExecution.ID, originalRunID)
 	if err != nil {
 		return again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: %w", serverID, err), 0)
 	}
 	message := fmt.Sprintf("the workflow of server %s was reset: nothing is sent to it any more", serverID)
 	return temporal.NewNonRetryableApplicationError(message, ErrReset, nil, BeforeReset{
-		Known: read.firstRunID != "" && !read.isGone && read.unreadable == "", Name: read.name, Before: read.before, Touched: read.touches, Submitted: read.submits,
+		Known: read.firstRunID != "" && !read.isGone && read.unreadable == "", Name: read.name, Before: read.before, AsBefore: read.asBefore, Touched: read.touches, Submitted: read.submits,
 		JobID: read.jobID, JobOver: read.jobOver(), Result: read.result,
 	})
 }

@@ -43,6 +43,9 @@ type StopIfNeededResult struct {
 // Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, WorkflowReset with BeforeReset,
 // and what passes by itself. Recalled has in its details (bool) whether a stop was sent, or may have been.
 func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (StopIfNeededResult, error) {
+	if wasReset(ctx, in.OriginalRunID) {
+		return StopIfNeededResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
+	}
 	stop := powerChange{
 		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
 		want: rollout.StatusShutoff, allowHard: in.AllowHard,
@@ -50,9 +53,6 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in StopIfNeededInput) (St
 	}
 	first := isFirst(ctx)
 	stop.recall = &recallCheck{rollout: in.Rollout, serverID: in.ServerID}
-	if wasReset(ctx, in.OriginalRunID) {
-		stop.permit = func(ctx context.Context, s site) error { return s.resetError(ctx, in.ServerID, in.OriginalRunID) }
-	}
 	server, err := stop.run(ctx)
 	touched := stop.lost || !first || stop.progress.Acted
 	if isRecalled(err) {

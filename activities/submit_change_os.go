@@ -64,10 +64,10 @@ type SubmitProgress struct {
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
-	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if wasReset(ctx, in.OriginalRunID) {
-		return SubmitChangeOSResult{}, s.reset(ctx)
+		return SubmitChangeOSResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
 	}
+	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
 		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
@@ -130,16 +130,6 @@ type submission struct {
 	heart    *heart
 	// inDoubt is true while an earlier attempt may have been accepted.
 	inDoubt bool
-}
-
-func (s *submission) reset(ctx context.Context) error {
-	s.heart = startHeart(ctx, s.progress)
-	defer s.heart.stop()
-	at, err := s.at(ctx, s.in.Project, s.in.Change)
-	if err != nil {
-		return err
-	}
-	return at.resetError(ctx, s.in.ServerID, s.in.OriginalRunID)
 }
 
 // settle finds out what became of a request whose answer nobody saw. It returns what the server shows

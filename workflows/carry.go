@@ -39,7 +39,7 @@ func (r *rolloutRun) full(ctx workflow.Context) bool {
 // and not yet there would be lost. A cancel that came meanwhile is obeyed here: Temporal does not hand it on.
 func (r *rolloutRun) continueAsNew(ctx, always workflow.Context) error {
 	ready := func() bool { return r.starting == 0 && workflow.AllHandlersFinished(always) }
-	for !ready() {
+	for r.pauseAfterReset(ctx, always); !ready(); r.pauseAfterReset(ctx, always) {
 		cancelled := func() bool { return ctx.Err() != nil && !r.cancelled }
 		if err := workflow.Await(always, func() bool { return ready() || cancelled() }); err != nil {
 			return err

@@ -117,6 +117,7 @@ func (c *changeOS) carryOut(ctx workflow.Context) error {
 		if c.result.End == rollout.Done {
 			c.leave(ctx)
 		}
+		c.doubtReset(ctx)
 		return err
 	}
 	goOn, err := c.stop(ctx)
@@ -125,6 +126,7 @@ func (c *changeOS) carryOut(ctx workflow.Context) error {
 	if goOn {
 		c.change(always)
 	}
+	c.doubtReset(always)
 	if c.reset == nil {
 		c.leave(always)
 	}

@@ -142,8 +142,8 @@ func adoptOptions(ctx workflow.Context, deadline time.Duration, summary string) 
 	})
 }
 
-// startedOptions: pages of Temporal's list, after some seconds in which it catches up. The rollout is paused meanwhile, and
-// must know what it has started before it goes on, so the attempts have no end.
+// startedOptions: one question to Temporal for each server of the plan, which takes a minute or two for ten thousand. The
+// rollout is paused meanwhile, and must know what it has started before it goes on, so the attempts have no end.
 func startedOptions(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 10 * time.Minute,

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -28,14 +29,24 @@ func (c *changeOS) noteReset(err error) bool {
 	return true
 }
 
+// doubtReset keeps a workflow that was reset from claiming an old disk that it has not looked at: no activity got as far as
+// to say what the first run did, because no worker came in time, or somebody cancelled.
+func (c *changeOS) doubtReset(ctx workflow.Context) {
+	claimsOldDisk := c.result.End == rollout.NotStarted || c.result.End == rollout.FailedIntact
+	if c.reset == nil && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {
+		c.reset = &activities.BeforeReset{}
+	}
+}
+
 // conclude ends a workflow that was reset: it waits until the server is at rest, gives back power that a change has
 // provably taken, and ends by what the server shows. Nothing else is sent to it.
 func (c *changeOS) conclude(ctx workflow.Context) {
 	before := *c.reset
 	c.result.Name, c.result.Before, c.result.JobID = before.Name, before.Before, before.JobID
+	c.in.AsBefore = cmp.Or(c.in.AsBefore, before.AsBefore)
 	switch {
 	case !before.Known:
-		c.end(rollout.FailedChanged, "its workflow was reset, and Temporal no longer has the history of its first run: whether its disk was touched cannot be found out")
+		c.end(rollout.FailedChanged, "its workflow was reset, and what its first run did could not be read: whether its disk was touched cannot be found out")
 		return
 	case !before.Touched:
 		c.end(rollout.NotStarted, "its workflow was reset before the server was touched")
@@ -78,7 +89,7 @@ func (r *rolloutRun) pauseAfterReset(ctx, always workflow.Context) {
 	var found activities.FindStartedResult
 	info := workflow.GetInfo(always)
 	err := workflow.ExecuteActivity(startedOptions(always), act.FindStarted, activities.FindStartedInput{
-		Project: r.in.Plan.Project, WorkflowID: info.WorkflowExecution.ID, Since: info.WorkflowStartTime,
+		Project: r.in.Plan.Project, WorkflowID: info.WorkflowExecution.ID, Since: info.WorkflowStartTime, ServerIDs: r.serverIDs(),
 	}).Get(always, &found)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("The servers that were started before the reset could not be found.", "Error", err)
@@ -87,6 +98,14 @@ func (r *rolloutRun) pauseAfterReset(ctx, always workflow.Context) {
 	for _, started := range found.Servers {
 		r.follow(always, started)
 	}
+}
+
+func (r *rolloutRun) serverIDs() []string {
+	ids := make([]string, len(r.in.Plan.Servers))
+	for i, server := range r.in.Plan.Servers {
+		ids[i] = server.ID
+	}
+	return ids
 }
 
 func (r *rolloutRun) isFollowed(server int) bool {

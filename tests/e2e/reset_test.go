@@ -84,6 +84,26 @@ func TestWorkflowResetToItsBeginning(t *testing.T) {
 	})
 }
 
+// TestWorkflowResetAndCancelled before any activity could find out what the first run did: no old disk is claimed.
+func TestWorkflowResetAndCancelled(t *testing.T) {
+	t.Parallel()
+	lab := machine.NewLab(t, unseen())
+	worker := lab.StartWorker(nil)
+	before := lab.Server("ACTIVE")
+	run := lab.Start(before.ID, rollout.Change{ImageID: lab.OtherImage(before).ID})
+	lab.AwaitStep(run, workflows.StepWait)
+	require.NoError(t, worker.Kill())
+
+	again := resetTo(t, run, finished(t, lab, run, 0))
+	require.NoError(t, machine.Temporal.Client.CancelWorkflow(t.Context(), again.GetID(), again.GetRunID()))
+	lab.StartWorker(nil)
+
+	ended := lab.Result(again)
+	assert.Equal(t, rollout.FailedChanged, ended.End, ended.Reason)
+	assert.Contains(t, ended.Reason, "cannot be found out")
+	lab.Replay(again)
+}
+
 // resetToSubmit resets a workflow to before its request.
 func resetToSubmit(t *testing.T, lab *harness.Lab, run client.WorkflowRun) client.WorkflowRun {
 	t.Helper()

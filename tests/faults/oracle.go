@@ -175,7 +175,7 @@ const recallTime = 2 * time.Second
 // recalled: once the rollout takes back what it has not submitted, no server is stopped and no change is sent. A write
 // before its change was accepted counts; after that the server is finished.
 func (j judgement) recalled(begun Event, write emulator.Write, submitted bool) {
-	if submitted || write.Op == emulator.OpStart || j.heldUp() {
+	if submitted || write.Op == emulator.OpStart || j.heldUp(write.Op) {
 		return
 	}
 	for _, recall := range j.r.recalls {
@@ -194,9 +194,13 @@ func (j judgement) touchedBefore(begun Event, write emulator.Write) bool {
 	return earlier || j.met() // a request of which the ledger knows nothing is one all the same
 }
 
-// heldUp is true when requests of the server may be accepted long after they were sent.
-func (j judgement) heldUp() bool {
-	return slices.ContainsFunc(j.a.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.AcceptLate || f.Kind == emulator.Latency })
+// heldUp is true when such a request of the server may be accepted long after it was sent.
+func (j judgement) heldUp(op string) bool {
+	return slices.ContainsFunc(j.a.Faults, func(f emulator.Fault) bool {
+		isLate := f.Kind == emulator.AcceptLate || f.Kind == emulator.Latency
+		isAimed := f.Server == "" || f.Server == j.said.ID || f.Server == j.said.Name
+		return isLate && isAimed && (f.Op == op || f.Op == emulator.OpAny)
+	})
 }
 
 // copied: a late copy of a change is accepted only by a server that is meant to be stopped, or that stands after a job that
