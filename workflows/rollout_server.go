@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -130,7 +129,7 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 			out.After = result.Before.Fingerprint
 		}
 		ran := result.Before.Status == rollout.StatusActive
-		out.Up = cmp.Or(result.Left, result.After.Status) == rollout.StatusActive || result.Left == "" && result.PowerTrouble == "" && ran && result.Before.Idle()
+		out.Up = result.Left == rollout.StatusActive || result.Left == "" && result.PowerTrouble == "" && ran && result.Before.Idle()
 		out.Reason += power(result)
 		if result.PowerTrouble != "" {
 			out.Reason += "; its power is not as asked: " + result.PowerTrouble

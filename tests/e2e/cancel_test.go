@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,7 @@ import (
 // TestCancelBeforeSubmit gives the server its power back, once it is down.
 func TestCancelBeforeSubmit(t *testing.T) {
 	t.Parallel()
-	lab := machine.NewLab(t, emulator.Options{Speed: 5})
+	lab := machine.NewLab(t, emulator.Options{Speed: 5, Timing: emulator.Timing{Stop: emulator.Span{Median: 75 * time.Second}}})
 	lab.StartWorker(nil)
 	before := lab.Server("ACTIVE")
 	run := lab.Start(before.ID, rollout.Change{ImageID: lab.OtherImage(before).ID})
