@@ -48,7 +48,7 @@ type SubmitProgress struct {
 	// Clean is the attempt that ended with proof that nothing of its own was accepted. Zero for none.
 	Clean int32 `json:"clean,omitempty"`
 	// Settled is true when an earlier attempt was in doubt and taken for not accepted after the settle
-	// time. A refusal that means "busy" is then evidence that it was accepted after all.
+	// time. No later error then proves that nothing was accepted.
 	Settled bool `json:"settled,omitempty"`
 	// Doing is what the attempt does, for whoever reads the heartbeat.
 	Doing string `json:"doing,omitempty"`

@@ -30,7 +30,7 @@ func (c *changeOS) noteReset(err error) bool {
 }
 
 // doubtReset keeps a workflow that was reset from claiming an old disk that it has not looked at: no activity got as far as
-// to say what the first run did, because no worker came in time, or somebody cancelled.
+// to say what the first run did, because no worker came in time, or the workflow was cancelled.
 func (c *changeOS) doubtReset(ctx workflow.Context) {
 	claimsOldDisk := c.result.End == rollout.NotStarted || c.result.End == rollout.FailedIntact
 	if c.reset == nil && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {

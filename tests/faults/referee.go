@@ -30,7 +30,7 @@ type referee struct {
 	out       map[string]bool
 	down      map[string]bool    // for another reason, planned servers and others, as it was read last
 	wavesRead int                // in how many waves the states of the servers were read
-	touched   map[string][]Touch // by hand: what becomes of the power of such a server is nobody's fault
+	touched   map[string][]Touch // by hand: the rollout does not answer for the power of such a server
 	recalls   []recall
 }
 
