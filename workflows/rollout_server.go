@@ -129,7 +129,7 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 			out.After = result.Before.Fingerprint
 		}
 		ran := result.Before.Status == rollout.StatusActive
-		out.Up = result.Left == rollout.StatusActive || result.Left == "" && result.PowerTrouble == "" && ran && result.Before.Idle()
+		out.Up = leftRunning(*result)
 		out.Reason += power(result)
 		if result.PowerTrouble != "" {
 			out.Reason += "; its power is not as asked: " + result.PowerTrouble
@@ -147,6 +147,16 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		return
 	}
 	r.engine.Finished(running.Server, out, workflow.Now(ctx))
+}
+
+// leftRunning is true when an attempt left the server running, or found it running and did nothing to it.
+func leftRunning(result rollout.ServerResult) bool {
+	if result.Left != "" || result.PowerTrouble != "" {
+		return result.Left == rollout.StatusActive
+	}
+	found := result.Before.Status == rollout.StatusActive && result.Before.Idle()
+	proven := result.End == rollout.Done && result.After.Status == rollout.StatusActive
+	return found || proven
 }
 
 // power says what became of the server's power after it was judged.

@@ -121,3 +121,22 @@ func TestOptionsOfTheReading(t *testing.T) {
 	assert.Equal(t, 10*time.Minute, options.ScheduleToCloseTimeout)
 	assert.Equal(t, "read which servers are down", options.Summary)
 }
+
+// TestAServerInErrorThatIsDoneHoldsNoSlot: it runs with its new disk, so the next one starts at once and not after a reading.
+func TestAServerInErrorThatIsDoneHoldsNoSlot(t *testing.T) {
+	f := newFleet(t, 2, 1, 2)
+	f.plan.Servers[0].Status = rollout.StatusError
+	f.reads(func() ([]activities.DownServer, error) {
+		if f.env.Now().Before(curtain.Add(11 * time.Minute)) {
+			return []activities.DownServer{{ID: f.plan.Servers[0].ID, Status: rollout.StatusError}}, nil
+		}
+		return nil, nil
+	})
+	var after rollout.Progress
+	f.ends["web-00"] = rollout.ServerResult{End: rollout.Done, Before: seen(rollout.StatusError, oldImage, oldDisk), After: changed()}
+	f.at(10*time.Minute+30*time.Second, func() { after = f.progress() })
+
+	assert.Equal(t, rollout.Completed, f.result().End)
+	assert.Equal(t, rollout.Counts{Servers: 2, Done: 1, InFlight: 1}, after.Counts)
+	assert.Zero(t, after.SlotsHeldDown)
+}

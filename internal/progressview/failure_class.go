@@ -88,6 +88,8 @@ func (v View) classOf(s rollout.ServerProgress) failureClass {
 		return changeInProgress
 	case v.mayChangeYet(s):
 		return pendingChange
+	case unseen(s): // forgotten since, which is what an earlier retry was refused for
+		return changedFailure
 	case s.Failure == rollout.FailureOfChange:
 		return refusedChange
 	case s.Failure == rollout.FailureOfServer:

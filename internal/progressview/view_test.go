@@ -339,6 +339,10 @@ func TestNextForEachClass(t *testing.T) {
 			[]string{accept, retry + "  # in vain while the cloud works on the change of web-01", abort}, "",
 		},
 		"nothing comes of its change": {end(rollout.FailedChanged, unseen), progressview.NothingComes, []string{retry, accept, abort}, ""},
+		"nothing comes of what a retry was refused for": {
+			end(rollout.FailedChanged, func(s *rollout.ServerProgress) { unseen(s); refused(rollout.FailureOfServer)(s) }), progressview.NothingComes,
+			[]string{retry, accept, abort}, "no change of it that may still come is known any more",
+		},
 		"no system disk": {
 			end(rollout.FailedLost, keep), 0,
 			[]string{retry + "  # first repair web-01 in the cloud's console: no system disk was found", accept, abort},

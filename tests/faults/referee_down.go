@@ -60,10 +60,16 @@ func (r *referee) isLeftOff(end rollout.ServerEnd) bool {
 	return end == rollout.Done && r.plan.Change.Power == rollout.PowerOff
 }
 
-// isLeftRunning is true when an attempt left the server running, or found it running and did nothing to it.
+// isLeftRunning is true when an attempt left the server running, or found it running and did nothing to it, or proved that
+// it runs with its new disk.
 func isLeftRunning(result rollout.ServerResult) bool {
-	if result.Left != "" {
+	switch {
+	case result.Left != "":
 		return result.Left == rollout.StatusActive
+	case result.PowerTrouble != "":
+		return false
+	case result.End == rollout.Done && result.After.Status == rollout.StatusActive:
+		return true
 	}
-	return result.PowerTrouble == "" && result.Before.Status == rollout.StatusActive && result.Before.Idle()
+	return result.Before.Status == rollout.StatusActive && result.Before.Idle()
 }
