@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -37,19 +38,19 @@ type Activities struct {
 // Register adds every activity under its exact name.
 func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, method := range map[string]any{
-		PreflightName:      a.Preflight,
-		StopIfNeededName:   a.StopIfNeeded,
-		SubmitChangeOSName: a.SubmitChangeOS,
-		PollJobName:        a.PollJob,
-		VerifyServerName:   a.VerifyServer,
-		RestorePowerName:   a.RestorePower,
-		AwaitServerName:    a.AwaitServer,
-		FindHolderName:     a.FindHolder,
-		FindStartedName:    a.FindStarted,
-		ReadStatesName:     a.ReadStates,
-		MakePlanName:       a.MakePlan,
-		CheckPlanName:      a.CheckPlan,
-		DiagnoseName:       a.Diagnose,
+		contract.Preflight:      a.Preflight,
+		contract.StopIfNeeded:   a.StopIfNeeded,
+		contract.SubmitChangeOS: a.SubmitChangeOS,
+		contract.PollJob:        a.PollJob,
+		contract.VerifyServer:   a.VerifyServer,
+		contract.RestorePower:   a.RestorePower,
+		contract.AwaitServer:    a.AwaitServer,
+		contract.FindHolder:     a.FindHolder,
+		contract.FindStarted:    a.FindStarted,
+		contract.ReadStates:     a.ReadStates,
+		contract.MakePlan:       a.MakePlan,
+		contract.CheckPlan:      a.CheckPlan,
+		contract.Diagnose:       a.Diagnose,
 	} {
 		r.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
 	}

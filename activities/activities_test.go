@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -60,7 +62,7 @@ func TestADeletedServerIsGone(t *testing.T) {
 		c := l.verify(0)
 		require.NoError(l, c.err)
 		assert.Equal(l, rollout.Observation{}, c.result)
-		failsWith(l, l.submit(attempt{}).err, activities.ErrVanished, true)
+		failsWith(l, l.submit(attempt{}).err, api.ErrVanished, true)
 		assert.Zero(l, l.sent())
 	})
 }
@@ -78,7 +80,7 @@ func TestADiskThatTheDetailDoesNotName(t *testing.T) {
 		require.NoError(l, l.submit(attempt{}).err)
 		assert.Equal(l, 1, l.changes())
 		polled := l.poll(l.writes(emulator.OpChangeOS)[0].JobID, rollout.DefaultDeadline)
-		require.Equal(l, activities.JobSucceeded, polled.result.End)
+		require.Equal(l, contract.JobSucceeded, polled.result.End)
 		c := l.verify(0)
 		require.NoError(l, c.err)
 		assert.Equal(l, rollout.Done, l.judged(c.result, true))

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 )
 
@@ -130,7 +131,7 @@ func TestOldAgencyKeysServeWhileMetadataIsDown(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		require.ErrorContains(l, l.look(), "get the keys of this server's agency: HTTP 503")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCloud, false)
+		failsWith(l, end.err, api.ErrCloud, false)
 	})
 }
 
@@ -154,10 +155,10 @@ func TestServerWithoutAnAgency(t *testing.T) {
 		agency := l.workOnAServer()
 		require.ErrorContains(l, agency.Check(l.Context()), "HTTP 401: the answer is not the service's; the cloud's text is not kept: it may repeat a secret")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCredentials, true)
-		d := l.diagnose(activities.DiagnoseInput{})
-		assert.Contains(l, d.failed(activities.CheckCredentials).Fix, "give it an agency")
-		d.says(activities.CheckCloud, activities.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
+		failsWith(l, end.err, api.ErrCredentials, true)
+		d := l.diagnose(contract.DiagnoseInput{})
+		assert.Contains(l, d.failed(api.CheckCredentials).Fix, "give it an agency")
+		d.says(api.CheckCloud, api.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
 	})
 }
 

@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -29,18 +31,18 @@ func TestLostServer(t *testing.T) {
 	left := rollout.ServerResult{End: rollout.NotStarted, Reason: "cancelled before its disk was touched"}
 	for name, test := range map[string]struct {
 		end  error
-		want AwaitServerResult
+		want contract.AwaitServerResult
 	}{
-		"cancelled, with a result": {failed(temporal.NewCanceledError(left)), AwaitServerResult{Result: &left}},
-		"cancelled, without":       {failed(temporal.NewCanceledError()), AwaitServerResult{Lost: "its workflow was cancelled"}},
-		"terminated":               {failed(&temporal.TerminatedError{}), AwaitServerResult{Lost: "its workflow was terminated by hand"}},
-		"timed out":                {failed(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)), AwaitServerResult{Lost: "its workflow timed out (StartToClose)"}},
-		"failed":                   {failed(temporal.NewNonRetryableApplicationError("out of paper", "Surprise", nil)), AwaitServerResult{Lost: "its workflow failed: out of paper"}},
+		"cancelled, with a result": {failed(temporal.NewCanceledError(left)), contract.AwaitServerResult{Result: &left}},
+		"cancelled, without":       {failed(temporal.NewCanceledError()), contract.AwaitServerResult{Lost: "its workflow was cancelled"}},
+		"terminated":               {failed(&temporal.TerminatedError{}), contract.AwaitServerResult{Lost: "its workflow was terminated by hand"}},
+		"timed out":                {failed(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)), contract.AwaitServerResult{Lost: "its workflow timed out (StartToClose)"}},
+		"failed":                   {failed(temporal.NewNonRetryableApplicationError("out of paper", "Surprise", nil)), contract.AwaitServerResult{Lost: "its workflow failed: out of paper"}},
 		"refused its input": {
-			failed(temporal.NewNonRetryableApplicationError("there is no project", ErrInvalidInput, nil)),
-			AwaitServerResult{Result: &rollout.ServerResult{End: rollout.NotStarted, Reason: "its workflow was refused, nothing was touched: there is no project"}},
+			failed(temporal.NewNonRetryableApplicationError("there is no project", api.ErrInvalidInput, nil)),
+			contract.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.NotStarted, Reason: "its workflow was refused, nothing was touched: there is no project"}},
 		},
-		"forgotten": {serviceerror.NewNotFound("no rows"), AwaitServerResult{Lost: "Temporal no longer knows its workflow"}},
+		"forgotten": {serviceerror.NewNotFound("no rows"), contract.AwaitServerResult{Lost: "Temporal no longer knows its workflow"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := lostServer(test.end)

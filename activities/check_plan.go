@@ -6,42 +6,31 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/planner"
 )
 
-// CheckPlanName is the name under which CheckPlan is registered.
-const CheckPlanName = "CheckPlan"
-
-// CheckPlanInput asks whether the servers are still as they were when the plan was made.
-type CheckPlanInput struct {
-	Plan rollout.Plan `json:"plan"`
-}
-
-// CheckPlanResult names what has changed since. Empty means that the plan can be carried out.
-type CheckPlanResult struct {
-	Drift []rollout.Drift `json:"drift,omitempty"`
-}
-
 // CheckPlan reads the planned servers, a hundred with each request, the jobs of earlier changes that were
 // not seen to their end, the image, the key pair, and the secrets. It touches nothing. A
 // plan that is not as the planner made it is InvalidRequest; other errors are trouble with asking.
-func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPlanResult, error) {
+func (a *Activities) CheckPlan(ctx context.Context, in contract.CheckPlanInput) (contract.CheckPlanResult, error) {
 	plan := in.Plan
 	if err := plan.Verify(); err != nil {
-		return CheckPlanResult{}, final(ErrInvalid, fmt.Errorf("%w: make a new plan", err))
+		return contract.CheckPlanResult{}, final(api.ErrInvalid, fmt.Errorf("%w: make a new plan", err))
 	}
 	if err := a.awaitReader(ctx, plan.Change.Login.PasswordFrom, plan.Change.UserDataFrom); err != nil {
-		return CheckPlanResult{}, err
+		return contract.CheckPlanResult{}, err
 	}
 	g, ctx, end := a.gather(ctx)
 	defer end()
 	s, err := a.find(ctx, plan.Project)
 	switch {
 	case isTrouble(err):
-		return CheckPlanResult{}, s.untold(ctx, err)
+		return contract.CheckPlanResult{}, s.untold(ctx, err)
 	case err != nil: // another project's servers are not ours to ask for
-		return CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
+		return contract.CheckPlanResult{Drift: []rollout.Drift{{What: "the plan is for project " + plan.Project + ": " + err.Error()}}}, nil
 	}
 	g.from(ctx, s)
 	ids := make([]string, len(plan.Servers))
@@ -49,16 +38,16 @@ func (a *Activities) CheckPlan(ctx context.Context, in CheckPlanInput) (CheckPla
 		ids[i] = s.ID
 	}
 	if err := g.named(ctx, ids); err != nil {
-		return CheckPlanResult{}, g.failure(ctx, err)
+		return contract.CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.unfinished(ctx, plan); err != nil {
-		return CheckPlanResult{}, g.failure(ctx, err)
+		return contract.CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {
-		return CheckPlanResult{}, g.failure(ctx, err)
+		return contract.CheckPlanResult{}, g.failure(ctx, err)
 	}
 	drift := slices.Concat(g.secretDrift(plan.Change), g.keyPairDrift(ctx, plan.Change.Login), planner.Drift(plan, g.Inventory))
-	return CheckPlanResult{Drift: drift}, ctx.Err()
+	return contract.CheckPlanResult{Drift: drift}, ctx.Err()
 }
 
 // keyPairDrift tells of a key pair that is there no more. One that cannot be looked up was unknown to the plan, too.
@@ -67,7 +56,7 @@ func (g *gathering) keyPairDrift(ctx context.Context, login rollout.Login) []rol
 		return nil
 	}
 	if missing := g.lookUpKeyPair(ctx, login).missing; missing != "" {
-		return []rollout.Drift{{Name: CheckKeyPair, What: missing}}
+		return []rollout.Drift{{Name: api.CheckKeyPair, What: missing}}
 	}
 	return nil
 }

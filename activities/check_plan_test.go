@@ -7,19 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
-func readBeat(l *lab, raw *converter.RawValue) activities.ReadingProgress {
-	return read[activities.ReadingProgress](l, raw)
+func readBeat(l *lab, raw *converter.RawValue) api.ReadingProgress {
+	return read[api.ReadingProgress](l, raw)
 }
 
-func (l *lab) checkPlan(plan rollout.Plan) ended[activities.CheckPlanResult] {
+func (l *lab) checkPlan(plan rollout.Plan) ended[contract.CheckPlanResult] {
 	l.Helper()
-	end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{number: 6}) // as makePlan
+	end := run(l, l.acts.CheckPlan, contract.CheckPlanInput{Plan: plan}, attempt{number: 6}) // as makePlan
 	l.onlyRead()
 	return end
 }
@@ -91,7 +92,7 @@ func TestCheckPlanRefusesEditedPlans(t *testing.T) {
 		} {
 			edited := plan
 			edit(&edited)
-			failsWith(l, l.checkPlan(edited).err, activities.ErrInvalid, true)
+			failsWith(l, l.checkPlan(edited).err, api.ErrInvalid, true)
 			assert.Equal(l, before, l.cloud.Ledger().Requests, name)
 		}
 	})
@@ -104,7 +105,7 @@ func TestCheckPlanWithIDsThatAreNone(t *testing.T) {
 		before := l.cloud.Ledger().Requests
 		plan.Servers[0].ID = "x/../../jobs"
 		require.NoError(l, plan.Seal())
-		failsWith(l, l.checkPlan(plan).err, activities.ErrInvalid, true)
+		failsWith(l, l.checkPlan(plan).err, api.ErrInvalid, true)
 		assert.Equal(l, before, l.cloud.Ledger().Requests)
 	})
 }
@@ -114,6 +115,6 @@ func TestCheckPlanWithOtherCredentials(t *testing.T) {
 		plan := l.plan(l.planOf(selectsEvery))
 		l.config.Credentials = ecs.Token{Value: ecs.NewSecret("expired")}
 		l.acts.Profiles[0].Cloud = l.client(l.config)
-		failsWith(l, l.checkPlan(plan).err, activities.ErrCredentials, true)
+		failsWith(l, l.checkPlan(plan).err, api.ErrCredentials, true)
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/pastruns"
 )
@@ -90,7 +91,7 @@ func TestNothingIsWrittenThatTemporalDoesNotConfirm(t *testing.T) {
 					began := time.Now()
 					err := write.make(l)
 					assert.Equal(l, test.took, time.Since(began))
-					failed := failsWith(l, err, activities.ErrNotSent, false)
+					failed := failsWith(l, err, api.ErrNotSent, false)
 					assert.Contains(l, failed.Message(), "server "+l.server.ID)
 					assert.Contains(l, failed.Message(), test.says)
 					assert.Empty(l, l.cloud.Ledger().Servers[l.server.ID].Writes)
@@ -105,7 +106,7 @@ func TestTheLookIsTooOldToConfirm(t *testing.T) {
 	slow := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Latency, Delay: requestTimeout - time.Second}
 	inLab(t, withFaults(stopped(), slow), func(l *lab) {
 		l.acts.Temporal = waiting{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrNotSent, false)
+		failed := failsWith(l, l.submit(attempt{}).err, api.ErrNotSent, false)
 		assert.Contains(l, failed.Message(), "the look at the server is too old by now")
 		assert.Zero(l, l.sent())
 	})
@@ -116,7 +117,7 @@ func TestUnconfirmedIsNoDoubt(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.acts.Temporal = waiting{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		end := l.submit(attempt{})
-		failsWith(l, end.err, activities.ErrNotSent, false)
+		failsWith(l, end.err, api.ErrNotSent, false)
 		l.acts.Temporal = forgetful{}
 		next := l.submit(attempt{number: 2, details: end.last()})
 		require.NoError(l, next.err)

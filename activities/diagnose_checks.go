@@ -11,16 +11,18 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/edition"
 )
 
 // secrets reads what the references name, and keeps nothing of it.
-func (d *diagnosis) secrets(context.Context) Finding {
+func (d *diagnosis) secrets(context.Context) api.Finding {
 	const fix = "mend it on this worker and restart that: meanwhile it hands back work that needs the secret (docs/configuration.md#secrets)"
 	if err := d.read.CheckDir(); err != nil {
-		return Finding{Verdict: CheckFailed, Seen: "REIMAGE_SECRETS_DIR: " + err.Error(), Fix: fix}
+		return api.Finding{Verdict: api.CheckFailed, Seen: "REIMAGE_SECRETS_DIR: " + err.Error(), Fix: fix}
 	}
 	if len(d.in.Secrets) == 0 {
 		return skipped("not checked: name a reference with --secret")
@@ -36,22 +38,22 @@ func (d *diagnosis) secrets(context.Context) Finding {
 		}
 	}
 	if len(problems) > 0 {
-		return Finding{Verdict: CheckFailed, Seen: strings.Join(problems, "; "), Fix: fix}
+		return api.Finding{Verdict: api.CheckFailed, Seen: strings.Join(problems, "; "), Fix: fix}
 	}
 	return fine("this worker can read: %s", strings.Join(refs, ", "))
 }
 
 // profile also makes the first request. What comes back speaks for or against the checks up to the list of servers.
-func (d *diagnosis) profile(ctx context.Context) Finding {
+func (d *diagnosis) profile(ctx context.Context) api.Finding {
 	if d.unknown != nil {
-		return Finding{Verdict: CheckFailed, Seen: d.unknown.Error(), Fix: "reimage doctor --profile NAME; the names are set by REIMAGE_PROFILES of the worker"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: d.unknown.Error(), Fix: "reimage doctor --profile NAME; the names are set by REIMAGE_PROFILES of the worker"}
 	}
 	d.glance, d.trouble = d.Cloud.Glance(ctx)
 	if d.Cloud.ProjectID() == "" {
 		return fine("%s; which project it is, is not known", d.Name)
 	}
 	if err := d.open(ctx); err != nil {
-		return Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "REIMAGE_PROFILES of the worker names the profiles: docs/configuration.md#profiles"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: err.Error(), Fix: "REIMAGE_PROFILES of the worker names the profiles: docs/configuration.md#profiles"}
 	}
 	return fine("%s: project %s, edition %s", d.Name, d.Cloud.ProjectID(), cmp.Or(d.Edition.Name, edition.Any))
 }
@@ -64,24 +66,24 @@ func (d *diagnosis) blamed() string {
 	case d.trouble == nil:
 		return ""
 	case !ok:
-		return CheckCloud
+		return api.CheckCloud
 	case cloud.Cause() == ecs.CauseClock && d.glance.Dated:
-		return CheckClock
+		return api.CheckClock
 	case cloud.Cause() == ecs.CauseCredentials:
-		return CheckCredentials
+		return api.CheckCredentials
 	case cloud.Cause() == ecs.CauseProject || cloud.Cause() == ecs.CausePermission && d.Cloud.ProjectID() == "":
-		return CheckProject
+		return api.CheckProject
 	case cloud.Cause() == ecs.CausePermission:
-		return CheckListServers
+		return api.CheckListServers
 	}
-	return CheckCloud
+	return api.CheckCloud
 }
 
-func (d *diagnosis) cloud(context.Context) Finding {
+func (d *diagnosis) cloud(context.Context) api.Finding {
 	address, _ := d.Cloud.Endpoints()
 	cloud, ok := errors.AsType[*ecs.Error](d.trouble)
 	switch {
-	case d.blamed() == CheckCloud:
+	case d.blamed() == api.CheckCloud:
 		finding := refused(d.trouble)
 		if d.Cloud.ProjectID() != "" { // else nobody came as far as that
 			finding.Seen = address + ": " + finding.Seen
@@ -99,7 +101,7 @@ func (d *diagnosis) cloud(context.Context) Finding {
 const datedTo = 2 * time.Second
 
 // clock holds the worker's clock against the date of the answer.
-func (d *diagnosis) clock(context.Context) Finding {
+func (d *diagnosis) clock(context.Context) api.Finding {
 	skew := d.glance.Skew.Round(time.Second)
 	seen := "the worker's clock is " + ecs.Skewed(skew)
 	switch {
@@ -108,7 +110,7 @@ func (d *diagnosis) clock(context.Context) Finding {
 	case d.glance.Skew.Abs() < datedTo:
 		return fine("the worker's clock agrees with the cloud's, to two seconds")
 	case skew.Abs() > ecs.ToleratedSkew:
-		return Finding{Verdict: CheckFailed, Seen: seen, Fix: "set the clock of the worker's machine right (NTP): signatures that are 15 minutes off are refused"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: seen, Fix: "set the clock of the worker's machine right (NTP): signatures that are 15 minutes off are refused"}
 	}
 	return fine("%s", seen)
 }
@@ -116,20 +118,20 @@ func (d *diagnosis) clock(context.Context) Finding {
 // startAnew is for settings that are wrong.
 const startAnew = "; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)"
 
-func (d *diagnosis) credentials(context.Context) Finding {
+func (d *diagnosis) credentials(context.Context) api.Finding {
 	cloud, _ := errors.AsType[*ecs.Error](d.trouble)
 	said := "the cloud accepts them"
 	switch blamed := d.blamed(); {
-	case blamed == CheckCloud || blamed == CheckClock:
-		return NotChecked(blamed)
-	case blamed == CheckCredentials:
+	case blamed == api.CheckCloud || blamed == api.CheckClock:
+		return api.NotChecked(blamed)
+	case blamed == api.CheckCredentials:
 		finding := refused(d.trouble)
 		if d.Source != "" {
 			finding.Seen = d.Source + ": " + finding.Seen
 		}
 		finding.Fix += startAnew
 		return finding
-	case blamed == CheckProject && cloud.Status == 0: // a service may look at the project first
+	case blamed == api.CheckProject && cloud.Status == 0: // a service may look at the project first
 		said = "the identity service says nothing against them"
 	}
 	if d.Source != "" {
@@ -138,8 +140,8 @@ func (d *diagnosis) credentials(context.Context) Finding {
 	return fine("%s", said)
 }
 
-func (d *diagnosis) project(context.Context) Finding {
-	if d.blamed() == CheckProject {
+func (d *diagnosis) project(context.Context) api.Finding {
+	if d.blamed() == api.CheckProject {
 		finding := refused(d.trouble)
 		finding.Fix += startAnew
 		return finding
@@ -147,7 +149,7 @@ func (d *diagnosis) project(context.Context) Finding {
 	return fine("%s is that of the credentials", d.Cloud.ProjectID())
 }
 
-func (d *diagnosis) listServers(context.Context) Finding {
+func (d *diagnosis) listServers(context.Context) api.Finding {
 	if d.trouble != nil {
 		return refused(d.trouble)
 	}
@@ -159,7 +161,7 @@ func (d *diagnosis) listServers(context.Context) Finding {
 }
 
 // readServer reads the server that was named, or else the first of the list.
-func (d *diagnosis) readServer(ctx context.Context) Finding {
+func (d *diagnosis) readServer(ctx context.Context) api.Finding {
 	id := cmp.Or(d.in.ServerID, d.glance.First.ID)
 	if id == "" {
 		return skipped("not checked: no server is known, name one with --server")
@@ -172,7 +174,7 @@ func (d *diagnosis) readServer(ctx context.Context) Finding {
 	return permitted(ecs.ActionReadServer, "")
 }
 
-func (d *diagnosis) readDisks(ctx context.Context) Finding {
+func (d *diagnosis) readDisks(ctx context.Context) api.Finding {
 	id := cmp.Or(d.in.ServerID, d.glance.First.ID)
 	var err error
 	d.disk, err = d.systemDisk(ctx, id)
@@ -187,7 +189,7 @@ const noJob = "ffffffffffffffffffffffffffffffff"
 
 // queryJobs takes any answer about the job for a yes: which one a cloud has for a job that there is not is published
 // nowhere.
-func (d *diagnosis) queryJobs(ctx context.Context) Finding {
+func (d *diagnosis) queryJobs(ctx context.Context) api.Finding {
 	_, err := d.Cloud.Job(ctx, noJob)
 	switch cloud, _ := errors.AsType[*ecs.Error](err); {
 	case err == nil || isNotFound(err):
@@ -199,7 +201,7 @@ func (d *diagnosis) queryJobs(ctx context.Context) Finding {
 }
 
 // listGroups matters to some rollouts only, and some clouds have no groups.
-func (d *diagnosis) listGroups(ctx context.Context) Finding {
+func (d *diagnosis) listGroups(ctx context.Context) api.Finding {
 	const use = "; only rollouts with perGroup.serverGroup need it"
 	_, err := d.Cloud.ServerGroups(ctx)
 	if err == nil {
@@ -221,17 +223,17 @@ func notServed(status int) bool {
 // noImage is the name of an image that nobody has, so that the list is short.
 const noImage = "reimage-doctor"
 
-func (d *diagnosis) listImages(ctx context.Context) Finding {
+func (d *diagnosis) listImages(ctx context.Context) api.Finding {
 	if _, err := d.Cloud.ImagesByName(ctx, noImage); err != nil {
 		return refused(err)
 	}
 	return permitted(ecs.ActionListImages, "")
 }
 
-func permitted(action, more string) Finding { return fine("permitted (%s)%s", action, more) }
+func permitted(action, more string) api.Finding { return fine("permitted (%s)%s", action, more) }
 
 // image looks at the image by itself.
-func (d *diagnosis) image(ctx context.Context) Finding {
+func (d *diagnosis) image(ctx context.Context) api.Finding {
 	if d.in.ImageID == "" {
 		return skipped("not checked: name one with --image")
 	}
@@ -239,24 +241,24 @@ func (d *diagnosis) image(ctx context.Context) Finding {
 	d.target, err = d.Cloud.Image(ctx, d.in.ImageID)
 	switch {
 	case isNotFound(err):
-		return Finding{Verdict: CheckFailed, Seen: "image " + d.in.ImageID + " does not exist in this region or is not shared with this project", Fix: "check the id and the region, or have the image shared"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: "image " + d.in.ImageID + " does not exist in this region or is not shared with this project", Fix: "check the id and the region, or have the image shared"}
 	case err != nil:
 		return refused(err)
 	}
-	look := preflight{in: PreflightInput{Change: anyLogin()}}
+	look := preflight{in: contract.PreflightInput{Change: anyLogin()}}
 	look.image(d.target, ecs.Server{}, d.Edition)
 	return judged(look, fmt.Sprintf("%s is %s", d.target.Name, d.target.Status))
 }
 
 // fit looks at the server that was named, and at whether it takes the image, as the first step of a change does.
-func (d *diagnosis) fit(ctx context.Context) Finding {
+func (d *diagnosis) fit(ctx context.Context) api.Finding {
 	switch {
 	case d.in.ServerID == "":
 		return skipped("not checked: name one with --server")
 	case d.server.ID == "":
-		return Finding{Verdict: CheckFailed, Seen: "server " + d.in.ServerID + " does not exist in project " + d.Cloud.ProjectID(), Fix: "check the id, the region and the profile"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: "server " + d.in.ServerID + " does not exist in project " + d.Cloud.ProjectID(), Fix: "check the id, the region and the profile"}
 	}
-	look := preflight{in: PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
+	look := preflight{in: contract.PreflightInput{ServerID: d.in.ServerID, Change: anyLogin()}}
 	look.server(d.server, d.disk)
 	switch earlier, err := d.earlier(ctx, &look); {
 	case err != nil && ctx.Err() != nil:
@@ -264,12 +266,12 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 	case isA[*temporal.ApplicationError](err):
 		return refused(err)
 	case err != nil:
-		return Finding{Verdict: CheckFailed, Seen: err.Error(), Fix: "try again; if it stays so, look what keeps Temporal"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: err.Error(), Fix: "try again; if it stays so, look what keeps Temporal"}
 	case earlier.Held:
 		look.refuse("%s is held by a workflow that is under way: reimage server status %s", look.called(), d.in.ServerID)
 	}
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)
-	if d.wasOK(CheckImage) {
+	if d.wasOK(api.CheckImage) {
 		look.image(d.target, d.server, d.Edition)
 		if err := d.compareImages(ctx, &look, d.target, d.server); err != nil {
 			return refused(err)
@@ -283,14 +285,14 @@ func (d *diagnosis) fit(ctx context.Context) Finding {
 func anyLogin() rollout.Change { return rollout.Change{Login: rollout.Login{KeyPair: "any"}} }
 
 // judged is the finding of a look: what it has against a change, or else what was seen.
-func judged(look preflight, seen string) Finding {
+func judged(look preflight, seen string) api.Finding {
 	if len(look.result.Refusals) == 0 {
 		return fine("%s", seen)
 	}
-	return Finding{Verdict: CheckFailed, Seen: strings.Join(look.result.Refusals, "; "), Fix: "settle that before it is changed, or take another one"}
+	return api.Finding{Verdict: api.CheckFailed, Seen: strings.Join(look.result.Refusals, "; "), Fix: "settle that before it is changed, or take another one"}
 }
 
 // changes cannot be asked for without being carried out.
-func (d *diagnosis) changes(context.Context) Finding {
+func (d *diagnosis) changes(context.Context) api.Finding {
 	return skipped(fmt.Sprintf("not checked: would change a server; needs %s, %s and %s", ecs.ActionChangeOS, ecs.ActionStop, ecs.ActionStart))
 }

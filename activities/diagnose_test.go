@@ -19,25 +19,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/internal/testcert"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // diagnosis is what Diagnose found, by check.
 type diagnosis struct {
 	*lab
-	found map[string]activities.Finding
+	found map[string]api.Finding
 }
 
 // diagnose makes one attempt, and checks that it changed nothing, that every check has its finding in the order in
 // which they are announced, and that no finding shows a secret.
-func (l *lab) diagnose(in activities.DiagnoseInput) diagnosis {
+func (l *lab) diagnose(in contract.DiagnoseInput) diagnosis {
 	l.Helper()
 	end := run(l, l.acts.Diagnose, in, attempt{})
 	require.NoError(l, end.err)
@@ -48,14 +49,14 @@ func (l *lab) diagnose(in activities.DiagnoseInput) diagnosis {
 		assert.Regexp(l, "^GET |^POST /v3/auth/tokens$|^PUT /meta-data/latest/api/token$", request)
 	}
 	var checks []string
-	d := diagnosis{l, map[string]activities.Finding{}}
+	d := diagnosis{l, map[string]api.Finding{}}
 	for _, f := range end.result.Findings {
 		checks = append(checks, f.Check)
 		d.found[f.Check] = f
 		assert.NotEmpty(l, f.Seen, f.Check)
-		assert.Equal(l, f.Verdict == activities.CheckFailed, f.Fix != "", "%s: what fails has a remedy, and nothing else: %q", f.Check, f.Fix)
+		assert.Equal(l, f.Verdict == api.CheckFailed, f.Fix != "", "%s: what fails has a remedy, and nothing else: %q", f.Check, f.Fix)
 	}
-	assert.Equal(l, activities.DiagnosedChecks(), checks)
+	assert.Equal(l, api.DoctorChecks(), checks)
 	text, err := json.Marshal(end.result)
 	require.NoError(l, err)
 	l.showsNoSecret("the diagnosis", string(text))
@@ -64,11 +65,11 @@ func (l *lab) diagnose(in activities.DiagnoseInput) diagnosis {
 }
 
 // failed requires that these checks have failed and no other one, and gives the first of them.
-func (d diagnosis) failed(checks ...string) activities.Finding {
+func (d diagnosis) failed(checks ...string) api.Finding {
 	d.Helper()
 	var failed []string
-	for _, check := range activities.DiagnosedChecks() {
-		if d.found[check].Verdict == activities.CheckFailed {
+	for _, check := range api.DoctorChecks() {
+		if d.found[check].Verdict == api.CheckFailed {
 			failed = append(failed, check)
 		}
 	}
@@ -77,7 +78,7 @@ func (d diagnosis) failed(checks ...string) activities.Finding {
 }
 
 // says requires a verdict and the sentence that goes with it.
-func (d diagnosis) says(check string, verdict activities.Verdict, seen string) {
+func (d diagnosis) says(check string, verdict api.Verdict, seen string) {
 	d.Helper()
 	assert.Equal(d, verdict, d.found[check].Verdict, "%s: %s", check, d.found[check].Seen)
 	assert.Contains(d, d.found[check].Seen, seen, check)
@@ -87,33 +88,33 @@ func (d diagnosis) says(check string, verdict activities.Verdict, seen string) {
 // skipped for its sake.
 func (d diagnosis) skipsFrom(check, because string) {
 	d.Helper()
-	d.says(check, activities.CheckSkipped, "not checked: first comes "+because)
+	d.says(check, api.CheckSkipped, "not checked: first comes "+because)
 	reached := false
-	for _, later := range activities.DiagnosedChecks() {
+	for _, later := range api.DoctorChecks() {
 		reached = reached || later == check
 		if reached {
-			d.says(later, activities.CheckSkipped, "not checked")
+			d.says(later, api.CheckSkipped, "not checked")
 		}
 	}
 }
 
 func TestDiagnoseAllIsWell(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
-		d.says(activities.CheckProfile, activities.CheckOK, "default: project "+emulator.DefaultProjectID+", edition any")
-		d.says(activities.CheckCloud, activities.CheckOK, "http://ecs.emulated answers")
-		d.says(activities.CheckClock, activities.CheckOK, "the worker's clock agrees with the cloud's, to two seconds")
-		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
-		d.says(activities.CheckProject, activities.CheckOK, emulator.DefaultProjectID)
-		d.says(activities.CheckListServers, activities.CheckOK, "permitted (ecs:cloudServers:list); the project has 1")
-		d.says(activities.CheckReadServer, activities.CheckOK, "permitted (ecs:cloudServers:get)")
-		d.says(activities.CheckReadDisks, activities.CheckOK, "permitted (ecs:cloudServers:listServerBlockDevices)")
-		d.says(activities.CheckQueryJobs, activities.CheckOK, "permitted")
-		d.says(activities.CheckListGroups, activities.CheckOK, "permitted (ecs:cloudServers:listServerGroups)")
-		d.says(activities.CheckListImages, activities.CheckOK, "permitted (ims:images:list)")
-		d.says(activities.CheckImage, activities.CheckOK, emulator.TargetImageName+" is active")
-		d.says(activities.CheckServer, activities.CheckOK, "one is SHUTOFF and fits the image")
-		d.says(activities.CheckChanges, activities.CheckSkipped, "not checked: would change a server; needs ecs:cloudServers:changeOS, ecs:cloudServers:stop and ecs:cloudServers:start")
+		d := l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		d.says(api.CheckProfile, api.CheckOK, "default: project "+emulator.DefaultProjectID+", edition any")
+		d.says(api.CheckCloud, api.CheckOK, "http://ecs.emulated answers")
+		d.says(api.CheckClock, api.CheckOK, "the worker's clock agrees with the cloud's, to two seconds")
+		d.says(api.CheckCredentials, api.CheckOK, "accepts them")
+		d.says(api.CheckProject, api.CheckOK, emulator.DefaultProjectID)
+		d.says(api.CheckListServers, api.CheckOK, "permitted (ecs:cloudServers:list); the project has 1")
+		d.says(api.CheckReadServer, api.CheckOK, "permitted (ecs:cloudServers:get)")
+		d.says(api.CheckReadDisks, api.CheckOK, "permitted (ecs:cloudServers:listServerBlockDevices)")
+		d.says(api.CheckQueryJobs, api.CheckOK, "permitted")
+		d.says(api.CheckListGroups, api.CheckOK, "permitted (ecs:cloudServers:listServerGroups)")
+		d.says(api.CheckListImages, api.CheckOK, "permitted (ims:images:list)")
+		d.says(api.CheckImage, api.CheckOK, emulator.TargetImageName+" is active")
+		d.says(api.CheckServer, api.CheckOK, "one is SHUTOFF and fits the image")
+		d.says(api.CheckChanges, api.CheckSkipped, "not checked: would change a server; needs ecs:cloudServers:changeOS, ecs:cloudServers:stop and ecs:cloudServers:start")
 	})
 }
 
@@ -122,11 +123,11 @@ func TestDiagnoseWithoutNames(t *testing.T) {
 	options := stopped()
 	options.Fleet[0].Locked = true
 	inLab(t, options, func(l *lab) {
-		d := l.diagnose(activities.DiagnoseInput{})
-		d.says(activities.CheckReadServer, activities.CheckOK, "permitted")
-		d.says(activities.CheckReadDisks, activities.CheckOK, "permitted")
-		d.says(activities.CheckImage, activities.CheckSkipped, "name one with --image")
-		d.says(activities.CheckServer, activities.CheckSkipped, "name one with --server")
+		d := l.diagnose(contract.DiagnoseInput{})
+		d.says(api.CheckReadServer, api.CheckOK, "permitted")
+		d.says(api.CheckReadDisks, api.CheckOK, "permitted")
+		d.says(api.CheckImage, api.CheckSkipped, "name one with --image")
+		d.says(api.CheckServer, api.CheckSkipped, "name one with --server")
 	})
 }
 
@@ -140,10 +141,10 @@ func TestDiagnoseAnEmptyProject(t *testing.T) {
 			}
 			return empty
 		}
-		d := l.diagnose(activities.DiagnoseInput{})
-		d.says(activities.CheckReadServer, activities.CheckSkipped, "no server is known, name one with --server")
-		d.says(activities.CheckReadDisks, activities.CheckSkipped, "not checked: first comes read a server")
-		d.says(activities.CheckQueryJobs, activities.CheckOK, "permitted")
+		d := l.diagnose(contract.DiagnoseInput{})
+		d.says(api.CheckReadServer, api.CheckSkipped, "no server is known, name one with --server")
+		d.says(api.CheckReadDisks, api.CheckSkipped, "not checked: first comes read a server")
+		d.says(api.CheckQueryJobs, api.CheckOK, "permitted")
 	})
 }
 
@@ -161,13 +162,13 @@ func TestDiagnoseCredentials(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
 				l.config.Credentials = test.credentials
 				l.acts.Profiles[0].Cloud = l.client(l.config)
-				d := l.diagnose(activities.DiagnoseInput{})
-				failed := d.failed(activities.CheckCredentials)
+				d := l.diagnose(contract.DiagnoseInput{})
+				failed := d.failed(api.CheckCredentials)
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.Contains(l, failed.Fix, test.fix)
 				assert.Contains(l, failed.Fix, "docs/configuration.md")
-				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's")
-				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+				d.says(api.CheckClock, api.CheckOK, "agrees with the cloud's")
+				d.skipsFrom(api.CheckProject, api.CheckCredentials)
 				assert.Equal(l, map[string]int{serverLists: 1}, l.cloud.Ledger().Requests, "nothing else is asked in vain")
 			})
 		})
@@ -192,12 +193,12 @@ func TestDiagnoseASignIn(t *testing.T) {
 		seen   string
 		fix    string
 	}{
-		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, nil, activities.CheckCredentials, "HTTP 401: the cloud's text is not kept", login},
-		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, nil, activities.CheckProject, "HTTP 401: the cloud's text is not kept", "check that project " + otherProject + usable},
-		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, nil, activities.CheckProject, "HTTP 401: the cloud's text is not kept", `check that project "eu-other"` + usable},
-		"project not found":  {func(*ecs.Login) {}, refuse(404, "Could not find project."), activities.CheckProject, "HTTP 404", "check that " + here + usable},
-		"either of them":     {func(*ecs.Login) {}, refuse(401, "The user has no role in the project."), activities.CheckCredentials, "HTTP 401: the cloud's text is not kept", login + ", and that " + here + usable},
-		"no reason":          {func(*ecs.Login) {}, refuse(401, "Unauthorized."), activities.CheckCredentials, "HTTP 401", login + ", and that " + here + usable},
+		"wrong password":     {func(in *ecs.Login) { in.Password = ecs.NewSecret(plantedPassword) }, nil, api.CheckCredentials, "HTTP 401: the cloud's text is not kept", login},
+		"wrong project":      {func(in *ecs.Login) { in.ProjectID = otherProject }, nil, api.CheckProject, "HTTP 401: the cloud's text is not kept", "check that project " + otherProject + usable},
+		"wrong project name": {func(in *ecs.Login) { in.ProjectName = "eu-other" }, nil, api.CheckProject, "HTTP 401: the cloud's text is not kept", `check that project "eu-other"` + usable},
+		"project not found":  {func(*ecs.Login) {}, refuse(404, "Could not find project."), api.CheckProject, "HTTP 404", "check that " + here + usable},
+		"either of them":     {func(*ecs.Login) {}, refuse(401, "The user has no role in the project."), api.CheckCredentials, "HTTP 401: the cloud's text is not kept", login + ", and that " + here + usable},
+		"no reason":          {func(*ecs.Login) {}, refuse(401, "Unauthorized."), api.CheckCredentials, "HTTP 401", login + ", and that " + here + usable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
@@ -205,23 +206,23 @@ func TestDiagnoseASignIn(t *testing.T) {
 				test.change(&in)
 				l.signIn(in)
 				l.answer = test.answer
-				d := l.diagnose(activities.DiagnoseInput{})
+				d := l.diagnose(contract.DiagnoseInput{})
 				failed := d.failed(test.check)
 				assert.Contains(l, failed.Seen, `get a token for user "operator" in project "`)
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.NotContains(l, failed.Seen, failed.Fix)
 				assert.Equal(l, test.fix+"; the worker reads its settings when it starts, so start it anew after a change (docs/configuration.md)", failed.Fix)
-				d.says(activities.CheckCloud, activities.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
-				d.says(activities.CheckClock, activities.CheckOK, "agrees with the cloud's") // by the answer of the identity service
+				d.says(api.CheckCloud, api.CheckOK, "whoever grants the credentials answers; http://ecs.emulated was not asked")
+				d.says(api.CheckClock, api.CheckOK, "agrees with the cloud's") // by the answer of the identity service
 				end := run(l, l.acts.Preflight, l.question(), attempt{})
-				failsWith(l, end.err, activities.ErrCredentials, true)
+				failsWith(l, end.err, api.ErrCredentials, true)
 				assert.ErrorContains(l, end.err, "profile default: ")
-				if test.check == activities.CheckProject {
-					d.says(activities.CheckCredentials, activities.CheckOK, "the identity service says nothing against them")
-					d.skipsFrom(activities.CheckListServers, activities.CheckProject)
+				if test.check == api.CheckProject {
+					d.says(api.CheckCredentials, api.CheckOK, "the identity service says nothing against them")
+					d.skipsFrom(api.CheckListServers, api.CheckProject)
 					return
 				}
-				d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+				d.skipsFrom(api.CheckProject, api.CheckCredentials)
 			})
 		})
 	}
@@ -236,8 +237,8 @@ func TestDiagnoseTheClockByWhoeverAnswers(t *testing.T) {
 		login := goodLogin()
 		login.Password = ecs.NewSecret(plantedPassword)
 		l.signIn(login)
-		d := l.diagnose(activities.DiagnoseInput{})
-		assert.Equal(l, "the worker's clock is 20m0s behind the cloud's", d.failed(activities.CheckClock, activities.CheckCredentials).Seen)
+		d := l.diagnose(contract.DiagnoseInput{})
+		assert.Equal(l, "the worker's clock is 20m0s behind the cloud's", d.failed(api.CheckClock, api.CheckCredentials).Seen)
 
 		l.answer = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header()["Date"] = nil
@@ -245,8 +246,8 @@ func TestDiagnoseTheClockByWhoeverAnswers(t *testing.T) {
 			return true
 		}
 		l.signIn(login)
-		d = l.diagnose(activities.DiagnoseInput{})
-		d.says(activities.CheckClock, activities.CheckSkipped, "no answer of the cloud had a date")
+		d = l.diagnose(contract.DiagnoseInput{})
+		d.says(api.CheckClock, api.CheckSkipped, "no answer of the cloud had a date")
 	})
 }
 
@@ -267,17 +268,17 @@ func TestDiagnoseTheClock(t *testing.T) {
 			options := stopped()
 			options.Skew = test.ahead
 			inLab(t, options, func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{})
-				assert.Contains(l, d.found[activities.CheckClock].Seen, test.seen)
+				d := l.diagnose(contract.DiagnoseInput{})
+				assert.Contains(l, d.found[api.CheckClock].Seen, test.seen)
 				if !test.failed {
-					d.says(activities.CheckClock, activities.CheckOK, test.seen)
+					d.says(api.CheckClock, api.CheckOK, test.seen)
 					return
 				}
-				assert.Contains(l, d.failed(activities.CheckClock).Fix, "set the clock of the worker's machine right")
+				assert.Contains(l, d.failed(api.CheckClock).Fix, "set the clock of the worker's machine right")
 				if test.worse {
-					d.skipsFrom(activities.CheckCredentials, activities.CheckClock)
+					d.skipsFrom(api.CheckCredentials, api.CheckClock)
 				} else {
-					d.says(activities.CheckListImages, activities.CheckOK, "permitted")
+					d.says(api.CheckListImages, api.CheckOK, "permitted")
 				}
 			})
 		})
@@ -291,13 +292,13 @@ func TestDiagnoseAWrongKeyWithAClockThatIsOff(t *testing.T) {
 	inLab(t, options, func(l *lab) {
 		l.wrongKey()
 		l.acts.Profiles[0].Cloud = l.client(l.config)
-		d := l.diagnose(activities.DiagnoseInput{})
-		d.failed(activities.CheckClock, activities.CheckCredentials)
-		d.says(activities.CheckClock, activities.CheckFailed, "6m0s behind the cloud's")
-		fix := d.found[activities.CheckCredentials].Fix
+		d := l.diagnose(contract.DiagnoseInput{})
+		d.failed(api.CheckClock, api.CheckCredentials)
+		d.says(api.CheckClock, api.CheckFailed, "6m0s behind the cloud's")
+		fix := d.found[api.CheckCredentials].Fix
 		assert.Contains(l, fix, "the secret key is not that of the access key")
 		assert.Contains(l, fix, "the clock of the machine that sent this is 6m0s behind the cloud's")
-		d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+		d.skipsFrom(api.CheckProject, api.CheckCredentials)
 	})
 }
 
@@ -309,13 +310,13 @@ func TestDiagnoseTheProject(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.config.ProjectID = otherProject
 		l.acts.Profiles[0].Cloud = l.client(l.config)
-		d := l.diagnose(activities.DiagnoseInput{})
-		failed := d.failed(activities.CheckProject)
+		d := l.diagnose(contract.DiagnoseInput{})
+		failed := d.failed(api.CheckProject)
 		assert.Contains(l, failed.Seen, "Ecs.0023")
 		assert.Contains(l, failed.Fix, "check its id, and the region: every region has projects of its own")
-		d.says(activities.CheckProfile, activities.CheckOK, "project "+otherProject+", edition any")
-		d.says(activities.CheckCredentials, activities.CheckOK, "accepts them")
-		d.skipsFrom(activities.CheckListServers, activities.CheckProject)
+		d.says(api.CheckProfile, api.CheckOK, "project "+otherProject+", edition any")
+		d.says(api.CheckCredentials, api.CheckOK, "accepts them")
+		d.skipsFrom(api.CheckListServers, api.CheckProject)
 	})
 }
 
@@ -323,16 +324,16 @@ func TestDiagnoseTheProject(t *testing.T) {
 func TestDiagnoseTheRegion(t *testing.T) {
 	noAPI := withFaults(stopped(), emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404})
 	inLab(t, noAPI, func(l *lab) {
-		d := l.diagnose(activities.DiagnoseInput{})
-		failed := d.failed(activities.CheckCloud)
+		d := l.diagnose(contract.DiagnoseInput{})
+		failed := d.failed(api.CheckCloud)
 		assert.Contains(l, failed.Seen, "http://ecs.emulated: list servers: HTTP 404 APIGW.0101")
 		assert.Contains(l, failed.Fix, "check the region, and the domain or endpoint")
-		d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+		d.skipsFrom(api.CheckClock, api.CheckCloud)
 	})
 	inLab(t, stopped(), func(l *lab) {
 		l.hostless()
-		d := l.diagnose(activities.DiagnoseInput{})
-		failed := d.failed(activities.CheckCloud)
+		d := l.diagnose(contract.DiagnoseInput{})
+		failed := d.failed(api.CheckCloud)
 		assert.Contains(l, failed.Seen, "no such host")
 		assert.Contains(l, failed.Fix, "check the region")
 	})
@@ -368,12 +369,12 @@ func TestDiagnoseTheCertificate(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
 				test.prepare(l)
 				l.acts.Profiles[0].Cloud = l.client(l.config)
-				d := l.diagnose(activities.DiagnoseInput{})
-				failed := d.failed(activities.CheckCloud)
+				d := l.diagnose(contract.DiagnoseInput{})
+				failed := d.failed(api.CheckCloud)
 				assert.Contains(l, failed.Seen, "https://ecs.emulated: list servers: ")
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.Contains(l, failed.Fix, test.fix)
-				d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+				d.skipsFrom(api.CheckClock, api.CheckCloud)
 			})
 		})
 	}
@@ -385,8 +386,8 @@ func TestDiagnoseTheCertificate(t *testing.T) {
 			l.config.Credentials, err = ecs.NewUserToken(identity, goodLogin())
 			require.NoError(l, err)
 			l.acts.Profiles[0].Cloud = l.client(l.config)
-			d := l.diagnose(activities.DiagnoseInput{})
-			failed := d.failed(activities.CheckCloud)
+			d := l.diagnose(contract.DiagnoseInput{})
+			failed := d.failed(api.CheckCloud)
 			assert.Contains(l, failed.Seen, `get a token for user "operator" in project "eu-emulated-1": `)
 			assert.Contains(l, failed.Fix, "set its clock right")
 		})
@@ -424,15 +425,15 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 		kind    string
 		says    string
 	}{
-		"region":           {stopped(), (*lab).hostless, activities.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
-		"project":          {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, activities.ErrRefused, "profile default: list servers: HTTP 400 Ecs.0023"},
-		"secret key":       {stopped(), (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key"},
-		"key before clock": {skewed, (*lab).wrongKey, activities.ErrCredentials, "the secret key is not that of the access key: set both anew; also, the clock of the machine that sent this is 6m0s behind"},
-		"network":          {stopped(), (*lab).unreached, activities.ErrRefused, "profile default: list servers: dial tcp: connection refused (see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY)"},
-		"certificate":      {stopped(), (*lab).outdated, activities.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
-		"host":             {stopped(), (*lab).misplaced, activities.ErrRefused, "has the certificate of another host: check the region"},
-		"authority":        {stopped(), (*lab).distrusted, activities.ErrRefused, "name the file of its CA in SSL_CERT_FILE"},
-		"clock":            {late, nil, activities.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
+		"region":           {stopped(), (*lab).hostless, api.ErrRefused, "no such host (nothing serves this call at that address: check the region"},
+		"project":          {stopped(), func(l *lab) { l.config.ProjectID = otherProject }, api.ErrRefused, "profile default: list servers: HTTP 400 Ecs.0023"},
+		"secret key":       {stopped(), (*lab).wrongKey, api.ErrCredentials, "the secret key is not that of the access key"},
+		"key before clock": {skewed, (*lab).wrongKey, api.ErrCredentials, "the secret key is not that of the access key: set both anew; also, the clock of the machine that sent this is 6m0s behind"},
+		"network":          {stopped(), (*lab).unreached, api.ErrRefused, "profile default: list servers: dial tcp: connection refused (see whether that is the right address, and whether the machine of the worker reaches it: network, firewall, HTTPS_PROXY)"},
+		"certificate":      {stopped(), (*lab).outdated, api.ErrRefused, "set its clock right; if it is right, the certificate has to be renewed"},
+		"host":             {stopped(), (*lab).misplaced, api.ErrRefused, "has the certificate of another host: check the region"},
+		"authority":        {stopped(), (*lab).distrusted, api.ErrRefused, "name the file of its CA in SSL_CERT_FILE"},
+		"clock":            {late, nil, api.ErrCredentials, "is 20m0s behind the cloud's: set it right there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, test.options, func(l *lab) {
@@ -440,9 +441,9 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 					test.prepare(l)
 					l.acts.Profiles[0].Cloud = l.client(l.config)
 				}
-				end := l.makePlan(l.planOf("", func(s *spec.Spec) {
-					s.Select = spec.Selection{Names: []string{"*"}}
-					s.PerGroup = spec.Group{ServerGroup: true, Count: new(1)}
+				end := l.makePlan(l.planOf("", func(s *document.Spec) {
+					s.Select = document.Selection{Names: []string{"*"}}
+					s.PerGroup = document.Group{ServerGroup: true, Count: new(1)}
 				}))
 				failed := failsWith(l, end.err, test.kind, true)
 				assert.Contains(l, failed.Message(), test.says)
@@ -456,21 +457,21 @@ func TestPlanNamesWhatIsSetUpWrong(t *testing.T) {
 // TestDiagnosePermissions: each call by itself, with the action that is missing.
 func TestDiagnosePermissions(t *testing.T) {
 	for check, test := range map[string]struct{ op, fix string }{
-		activities.CheckListServers: {emulator.OpServers, "the credentials need the action ecs:cloudServers:list in this project"},
-		activities.CheckReadServer:  {emulator.OpServer, "the credentials need the action ecs:cloudServers:get in this project"},
-		activities.CheckReadDisks:   {emulator.OpBlockDevice, "the credentials need the action ecs:cloudServers:listServerBlockDevices in this project"},
-		activities.CheckQueryJobs:   {emulator.OpJob, "the credentials may not make this call in this project"},
-		activities.CheckListGroups:  {emulator.OpServerGroups, "the credentials need the action ecs:cloudServers:listServerGroups in this project; only rollouts with perGroup.serverGroup need it"},
-		activities.CheckListImages:  {emulator.OpImage, "the credentials need the action ims:images:list in this project"},
+		api.CheckListServers: {emulator.OpServers, "the credentials need the action ecs:cloudServers:list in this project"},
+		api.CheckReadServer:  {emulator.OpServer, "the credentials need the action ecs:cloudServers:get in this project"},
+		api.CheckReadDisks:   {emulator.OpBlockDevice, "the credentials need the action ecs:cloudServers:listServerBlockDevices in this project"},
+		api.CheckQueryJobs:   {emulator.OpJob, "the credentials may not make this call in this project"},
+		api.CheckListGroups:  {emulator.OpServerGroups, "the credentials need the action ecs:cloudServers:listServerGroups in this project; only rollouts with perGroup.serverGroup need it"},
+		api.CheckListImages:  {emulator.OpImage, "the credentials need the action ims:images:list in this project"},
 	} {
 		t.Run(check, func(t *testing.T) {
 			fault := emulator.Fault{Op: test.op, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1}
 			inLab(t, withFaults(stopped(), fault), func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+				d := l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
 				failed := d.failed(check)
 				assert.Contains(l, failed.Seen, "HTTP 403 Pdp.0001: The policy does not allow this operation.")
 				assert.Contains(l, failed.Fix, test.fix)
-				d.says(activities.CheckProject, activities.CheckOK, "")
+				d.says(api.CheckProject, api.CheckOK, "")
 			})
 		})
 	}
@@ -502,12 +503,12 @@ func TestDiagnoseTheJobQuery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{})
+				d := l.diagnose(contract.DiagnoseInput{})
 				if test.fix == "" {
-					assert.Equal(l, activities.Finding{Check: activities.CheckQueryJobs, Verdict: activities.CheckOK, Seen: test.seen}, d.found[activities.CheckQueryJobs])
+					assert.Equal(l, api.Finding{Check: api.CheckQueryJobs, Verdict: api.CheckOK, Seen: test.seen}, d.found[api.CheckQueryJobs])
 					return
 				}
-				failed := d.failed(activities.CheckQueryJobs)
+				failed := d.failed(api.CheckQueryJobs)
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.Contains(l, failed.Fix, test.fix)
 			})
@@ -537,17 +538,17 @@ func TestDiagnoseACloudWithoutGroups(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{})
+				d := l.diagnose(contract.DiagnoseInput{})
 				const use = "only rollouts with perGroup.serverGroup need it"
 				if test.failed {
-					failed := d.failed(activities.CheckListGroups)
+					failed := d.failed(api.CheckListGroups)
 					assert.Contains(l, failed.Seen, test.seen)
 					assert.Contains(l, failed.Fix, use)
 					return
 				}
-				d.says(activities.CheckListGroups, activities.CheckSkipped, "this cloud does not seem to list groups: list server groups: "+test.seen)
-				d.says(activities.CheckListGroups, activities.CheckSkipped, use)
-				d.says(activities.CheckListImages, activities.CheckOK, "permitted")
+				d.says(api.CheckListGroups, api.CheckSkipped, "this cloud does not seem to list groups: list server groups: "+test.seen)
+				d.says(api.CheckListGroups, api.CheckSkipped, use)
+				d.says(api.CheckListImages, api.CheckOK, "permitted")
 			})
 		})
 	}
@@ -569,11 +570,11 @@ func TestDiagnoseTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.fault.Op = emulator.OpServers
 			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{})
-				failed := d.failed(activities.CheckCloud)
+				d := l.diagnose(contract.DiagnoseInput{})
+				failed := d.failed(api.CheckCloud)
 				assert.Contains(l, failed.Seen, test.seen)
 				assert.Contains(l, failed.Fix, test.fix)
-				d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+				d.skipsFrom(api.CheckClock, api.CheckCloud)
 			})
 		})
 	}
@@ -585,18 +586,18 @@ func TestDiagnoseTakesNoLongerThanSomebodyWaits(t *testing.T) {
 	slow := emulator.Fault{Op: emulator.OpAny, Kind: emulator.Latency, Delay: 28 * time.Second, Times: -1}
 	inLab(t, withFaults(stopped(), slow), func(l *lab) {
 		begun := time.Now()
-		d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		d := l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
 		assert.Equal(l, 100*time.Second, time.Since(begun))
-		d.failed(activities.CheckQueryJobs, activities.CheckListGroups, activities.CheckListImages)
-		d.says(activities.CheckListImages, activities.CheckFailed, "not asked: the answers before took all of 1m40s")
-		assert.Contains(l, d.found[activities.CheckListImages].Fix, "a slow way to the cloud")
-		d.says(activities.CheckImage, activities.CheckSkipped, "first comes list images")
-		d.says(activities.CheckServer, activities.CheckOK, "one is SHUTOFF")
+		d.failed(api.CheckQueryJobs, api.CheckListGroups, api.CheckListImages)
+		d.says(api.CheckListImages, api.CheckFailed, "not asked: the answers before took all of 1m40s")
+		assert.Contains(l, d.found[api.CheckListImages].Fix, "a slow way to the cloud")
+		d.says(api.CheckImage, api.CheckSkipped, "first comes list images")
+		d.says(api.CheckServer, api.CheckOK, "one is SHUTOFF")
 
 		l.remembers(pastruns.Run{ID: "a", Accepted: taken("job-1"), Before: l.was(rollout.StatusShutoff)})
-		d = l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
-		d.says(activities.CheckServer, activities.CheckFailed, "not known what was sent to it: the answers took all of 1m40s")
-		assert.NotContains(l, d.found[activities.CheckServer].Fix, "Temporal", "which has told all")
+		d = l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+		d.says(api.CheckServer, api.CheckFailed, "not known what was sent to it: the answers took all of 1m40s")
+		assert.NotContains(l, d.found[api.CheckServer].Fix, "Temporal", "which has told all")
 	})
 }
 
@@ -626,46 +627,46 @@ func TestDiagnoseABusyWorker(t *testing.T) {
 	}
 	t.Run("for the first call", func(t *testing.T) {
 		busy(t, 150, func(l *lab) {
-			d := l.diagnose(activities.DiagnoseInput{})
-			failed := d.failed(activities.CheckCloud)
+			d := l.diagnose(contract.DiagnoseInput{})
+			failed := d.failed(api.CheckCloud)
 			assert.Contains(l, failed.Seen, "http://ecs.emulated: list servers: "+noTurn)
 			assert.Equal(l, "wait until less is under way, or allow more calls per second if the cloud bears them (docs/configuration.md#limits)", failed.Fix)
-			d.skipsFrom(activities.CheckClock, activities.CheckCloud)
+			d.skipsFrom(api.CheckClock, api.CheckCloud)
 		})
 	})
 	t.Run("for a later one", func(t *testing.T) {
 		busy(t, 60, func(l *lab) {
-			d := l.diagnose(activities.DiagnoseInput{})
-			failed := d.failed(activities.CheckReadServer, activities.CheckQueryJobs, activities.CheckListGroups, activities.CheckListImages)
+			d := l.diagnose(contract.DiagnoseInput{})
+			failed := d.failed(api.CheckReadServer, api.CheckQueryJobs, api.CheckListGroups, api.CheckListImages)
 			assert.Contains(l, failed.Seen, noTurn)
 			assert.Contains(l, failed.Fix, "allow more calls per second")
-			d.says(activities.CheckListServers, activities.CheckOK, "permitted")
-			d.says(activities.CheckQueryJobs, activities.CheckFailed, "not asked: the answers before took all of 1m40s")
-			d.says(activities.CheckChanges, activities.CheckSkipped, "would change a server")
+			d.says(api.CheckListServers, api.CheckOK, "permitted")
+			d.says(api.CheckQueryJobs, api.CheckFailed, "not asked: the answers before took all of 1m40s")
+			d.says(api.CheckChanges, api.CheckSkipped, "would change a server")
 		})
 	})
 }
 
 func TestDiagnoseNames(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		d := l.diagnose(activities.DiagnoseInput{ServerID: unknownID, ImageID: unknownID})
-		assert.Contains(l, d.failed(activities.CheckImage, activities.CheckServer).Seen, "image "+unknownID+" does not exist in this region")
-		d.says(activities.CheckServer, activities.CheckFailed, "server "+unknownID+" does not exist in project "+emulator.DefaultProjectID)
-		d.says(activities.CheckReadServer, activities.CheckOK, "permitted")
+		d := l.diagnose(contract.DiagnoseInput{ServerID: unknownID, ImageID: unknownID})
+		assert.Contains(l, d.failed(api.CheckImage, api.CheckServer).Seen, "image "+unknownID+" does not exist in this region")
+		d.says(api.CheckServer, api.CheckFailed, "server "+unknownID+" does not exist in project "+emulator.DefaultProjectID)
+		d.says(api.CheckReadServer, api.CheckOK, "permitted")
 
 		l.update(func(s *emulator.Server) { s.Locked, s.Frozen = true, true })
-		d = l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID})
-		failed := d.failed(activities.CheckServer)
+		d = l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID})
+		failed := d.failed(api.CheckServer)
 		assert.Contains(l, failed.Seen, "is locked")
 		assert.Contains(l, failed.Seen, "is frozen")
 
-		d = l.diagnose(activities.DiagnoseInput{ServerID: "web-07", ImageID: "ubuntu"})
-		d.failed(activities.CheckReadServer, activities.CheckImage)
-		assert.Contains(l, d.found[activities.CheckImage].Fix, "name it by its id")
+		d = l.diagnose(contract.DiagnoseInput{ServerID: "web-07", ImageID: "ubuntu"})
+		d.failed(api.CheckReadServer, api.CheckImage)
+		assert.Contains(l, d.found[api.CheckImage].Fix, "name it by its id")
 
-		d = l.diagnose(activities.DiagnoseInput{Profile: "edge"})
-		assert.Contains(l, d.failed(activities.CheckProfile).Seen, `profile "edge" is not one of the workers'`)
-		d.skipsFrom(activities.CheckCloud, activities.CheckProfile)
+		d = l.diagnose(contract.DiagnoseInput{Profile: "edge"})
+		assert.Contains(l, d.failed(api.CheckProfile).Seen, `profile "edge" is not one of the workers'`)
+		d.skipsFrom(api.CheckCloud, api.CheckProfile)
 	})
 }
 
@@ -673,27 +674,27 @@ func TestDiagnoseNames(t *testing.T) {
 func TestDiagnoseTheSecrets(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.acts.Secrets.Worker = "4711@build-07"
-		d := l.diagnose(activities.DiagnoseInput{})
-		d.says(activities.CheckSecrets, activities.CheckSkipped, "not checked: name a reference with --secret")
+		d := l.diagnose(contract.DiagnoseInput{})
+		d.says(api.CheckSecrets, api.CheckSkipped, "not checked: name a reference with --secret")
 
-		d = l.diagnose(activities.DiagnoseInput{Secrets: []rollout.SecretRef{"env:REIMAGE_SECRET_ROOT_PASSWORD", "env:REIMAGE_SECRET_CLOUD_CONFIG"}})
-		d.says(activities.CheckSecrets, activities.CheckOK, "this worker can read: env:REIMAGE_SECRET_ROOT_PASSWORD, env:REIMAGE_SECRET_CLOUD_CONFIG")
+		d = l.diagnose(contract.DiagnoseInput{Secrets: []rollout.SecretRef{"env:REIMAGE_SECRET_ROOT_PASSWORD", "env:REIMAGE_SECRET_CLOUD_CONFIG"}})
+		d.says(api.CheckSecrets, api.CheckOK, "this worker can read: env:REIMAGE_SECRET_ROOT_PASSWORD, env:REIMAGE_SECRET_CLOUD_CONFIG")
 		for _, f := range d.found {
 			assert.Equal(l, "4711@build-07", f.Worker, f.Check)
 		}
 
-		d = l.diagnose(activities.DiagnoseInput{Profile: "edge", Secrets: []rollout.SecretRef{
+		d = l.diagnose(contract.DiagnoseInput{Profile: "edge", Secrets: []rollout.SecretRef{
 			"env:REIMAGE_SECRET_ROOT_PASSWORD", "env:REIMAGE_SECRET_GONE", "file:init.yaml", "env:HUAWEICLOUD_SDK_SK",
 		}})
-		failed := d.failed(activities.CheckSecrets, activities.CheckProfile)
+		failed := d.failed(api.CheckSecrets, api.CheckProfile)
 		assert.Equal(l, "env:REIMAGE_SECRET_GONE: the worker's environment does not hold it (worker 4711@build-07); "+
 			"file:init.yaml: the worker has no secrets folder (REIMAGE_SECRETS_DIR) (worker 4711@build-07); "+
 			"env:HUAWEICLOUD_SDK_SK: only variables of the worker that begin with REIMAGE_SECRET_ are handed out: "+
 			"use env:REIMAGE_SECRET_NAME, and give the worker that variable", failed.Seen)
 
 		l.acts.Secrets.Dir = l.TempDir() + "/gone"
-		d = l.diagnose(activities.DiagnoseInput{})
-		assert.Contains(l, d.failed(activities.CheckSecrets).Seen, "REIMAGE_SECRETS_DIR: there is no folder "+l.acts.Secrets.Dir)
+		d = l.diagnose(contract.DiagnoseInput{})
+		assert.Contains(l, d.failed(api.CheckSecrets).Seen, "REIMAGE_SECRETS_DIR: there is no folder "+l.acts.Secrets.Dir)
 	})
 }
 
@@ -703,8 +704,8 @@ func TestDiagnoseWhetherTheImageFits(t *testing.T) {
 	options.Images = []emulator.Image{{Name: "small", MinDiskGB: 40}, {Name: "large", MinDiskGB: 1000}, {Name: "queued", Status: "queued", MinDiskGB: 40}, {Name: "uefi", Firmware: "uefi", MinDiskGB: 40}}
 	options.Fleet[0].SystemDiskGB = 40
 	inLab(t, options, func(l *lab) {
-		for name, check := range map[string]string{"large": activities.CheckServer, "uefi": activities.CheckServer, "queued": activities.CheckImage} {
-			d := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.image(name).ID})
+		for name, check := range map[string]string{"large": api.CheckServer, "uefi": api.CheckServer, "queued": api.CheckImage} {
+			d := l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.image(name).ID})
 			assert.Contains(l, d.failed(check).Seen, "image "+name)
 		}
 	})
@@ -716,7 +717,7 @@ func TestDiagnoseThatIsCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(l.Context())
 		defer cancel()
 		l.after(5*time.Second, cancel)
-		end := run(l, l.acts.Diagnose, activities.DiagnoseInput{}, attempt{ctx: ctx})
+		end := run(l, l.acts.Diagnose, contract.DiagnoseInput{}, attempt{ctx: ctx})
 		require.ErrorContains(l, end.err, "context canceled")
 		assert.Empty(l, end.result.Findings)
 	})

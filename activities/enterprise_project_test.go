@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -29,21 +30,21 @@ func TestRightsInAnEnterpriseProjectOnly(t *testing.T) {
 				l.config.EnterpriseProject = setting
 				l.acts.Profiles[0].Cloud = l.client(l.config)
 				plan := l.makePlan(l.planOf(selectsEvery)).result
-				checks := l.diagnose(activities.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
-				preflight := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}}, attempt{})
+				checks := l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
+				preflight := run(l, l.acts.Preflight, contract.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}}, attempt{})
 				if says == "" {
 					assert.Empty(l, plan.Problems)
 					require.NotNil(l, plan.Plan)
 					assert.Len(l, plan.Plan.Servers, 1)
-					checks.says(activities.CheckListImages, activities.CheckOK, "permitted")
-					checks.says(activities.CheckListServers, activities.CheckOK, "the project has 1 in enterprise project "+setting)
+					checks.says(api.CheckListImages, api.CheckOK, "permitted")
+					checks.says(api.CheckListServers, api.CheckOK, "the project has 1 in enterprise project "+setting)
 					require.NoError(l, preflight.err)
 					assert.Empty(l, preflight.result.Refusals)
 					return
 				}
 				require.NotEmpty(l, plan.Problems)
 				assert.Contains(l, plan.Problems[0], says)
-				assert.Contains(l, checks.failed(activities.CheckListServers, activities.CheckListImages).Fix, says)
+				assert.Contains(l, checks.failed(api.CheckListServers, api.CheckListImages).Fix, says)
 				assert.ErrorContains(l, preflight.err, says, "the image is in a list")
 			})
 		})

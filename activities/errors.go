@@ -8,34 +8,10 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
-
-// The closed list of error types that activities return. Workflows decide by these names, never by text.
-const (
-	ErrInvalid        = "InvalidRequest"     // our own check refused it; nothing was sent
-	ErrRefused        = "Refused"            // the cloud refused, and nothing was started
-	ErrCredentials    = "CredentialsRefused" // the cloud does not accept the worker's credentials, or they lack a permission
-	ErrSecret         = "SecretUnreadable"   // the worker cannot read a secret that the change refers to; nothing was sent
-	ErrVanished       = "ServerVanished"     // the cloud does not know the server
-	ErrForeignDisk    = "ForeignDisk"        // somebody else replaced the system disk; nothing was sent
-	ErrUnproven       = "RefusedUnproven"    // of earlier workers: the cloud refused for a reason that is in no table; the server has to tell
-	ErrGivenUp        = "GivenUp"            // nothing was accepted for so long that it is tried no more
-	ErrThrottled      = "Throttled"          // asked to slow down; nothing was started
-	ErrNotSent        = "NotSent"            // the request never left this machine
-	ErrNotReady       = "NotReady"           // the server is busy; nothing was started
-	ErrCloud          = "CloudTrouble"       // the cloud failed to answer a question; ask again
-	ErrInDoubt        = "InDoubt"            // a write may or may not have been accepted
-	ErrWorkerStopping = "WorkerStopping"     // handed back so that another worker carries on
-	ErrOverdue        = "Overdue"            // the server did not reach the state in time
-	ErrRecalled       = "Recalled"           // the rollout of the server takes it back; nothing was sent
-	ErrReset          = "WorkflowReset"      // the workflow was reset: this run touches nothing
-)
-
-// IsOfWorker is true for an error that is about what the worker lacks, and not about the server: the rollout pauses, and the server
-// waits for its turn.
-func IsOfWorker(kind string) bool { return kind == ErrCredentials || kind == ErrSecret }
 
 // throttlePause is how long to wait when the cloud throttles without saying for how long. One public
 // edition advises up to a minute; retries that are refused count against the quota again.
@@ -55,19 +31,19 @@ func (s site) cloudError(ctx context.Context, err error) error {
 		return err
 	}
 	if barred(cloud) {
-		return final(ErrCredentials, s.credentialsRefused(cloud))
+		return final(api.ErrCredentials, s.credentialsRefused(cloud))
 	}
 	switch cloud.Class() {
 	case ecs.ClassInvalid:
-		return final(ErrInvalid, cloud)
+		return final(api.ErrInvalid, cloud)
 	case ecs.ClassNotFound:
-		return final(ErrVanished, cloud)
+		return final(api.ErrVanished, cloud)
 	case ecs.ClassPermanent, ecs.ClassState:
 		return refusedByCloud(cloud)
 	case ecs.ClassThrottled:
 		return throttled(cloud)
 	default:
-		return again(ErrCloud, cloud, 0)
+		return again(api.ErrCloud, cloud, 0)
 	}
 }
 
@@ -80,13 +56,13 @@ func (s site) readError(ctx context.Context, err error) error {
 		return s.cloudError(ctx, err)
 	}
 	if barred(cloud) {
-		return again(ErrCredentials, s.credentialsRefused(cloud), 0)
+		return again(api.ErrCredentials, s.credentialsRefused(cloud), 0)
 	}
 	switch cloud.Class() {
 	case ecs.ClassInvalid, ecs.ClassThrottled:
 		return s.cloudError(ctx, err)
 	}
-	return again(ErrCloud, cloud, 0)
+	return again(api.ErrCloud, cloud, 0)
 }
 
 // barred is true when the cloud does not accept the credentials, or lets them not make such a call: it would refuse
@@ -113,7 +89,7 @@ func throttled(err *ecs.Error) error {
 	if delay == 0 {
 		delay = throttlePause
 	}
-	return again(ErrThrottled, err, delay)
+	return again(api.ErrThrottled, err, delay)
 }
 
 // final is an error that trying again cannot mend.
@@ -127,7 +103,7 @@ func refusedByCloud(err error) error {
 	if cloud, ok := errors.AsType[*ecs.Error](err); ok && cloud.OfRequest() {
 		kind = rollout.FailureOfChange
 	}
-	return temporal.NewApplicationErrorWithOptions(err.Error(), ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
+	return temporal.NewApplicationErrorWithOptions(err.Error(), api.ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
 }
 
 // again is an error that is expected to pass. Zero leaves the delay to the retry policy. What belongs to
@@ -135,14 +111,14 @@ func refusedByCloud(err error) error {
 func again(kind string, err error, delay time.Duration) error {
 	options := temporal.ApplicationErrorOptions{NextRetryDelay: delay}
 	switch kind {
-	case ErrThrottled, ErrNotReady, ErrWorkerStopping:
+	case api.ErrThrottled, api.ErrNotReady, api.ErrWorkerStopping:
 		options.Category = temporal.ApplicationErrorCategoryBenign
 	}
 	return temporal.NewApplicationErrorWithOptions(err.Error(), kind, options)
 }
 
 func workerStopping() error {
-	return again(ErrWorkerStopping, errors.New("the worker was told to stop; another one carries on"), time.Second)
+	return again(api.ErrWorkerStopping, errors.New("the worker was told to stop; another one carries on"), time.Second)
 }
 
 func isNotFound(err error) bool { return hasClass(err, ecs.ClassNotFound) }

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -28,24 +29,24 @@ func TestErrorTypes(t *testing.T) {
 		benign bool
 		delay  time.Duration
 	}{
-		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 42 * time.Second}, activities.ErrThrottled, false, true, 42 * time.Second},
-		{"throttled, window in the text", emulator.Fault{Kind: emulator.Throttle}, activities.ErrThrottled, false, true, time.Minute},
-		{"throttled without a word on when", emulator.Fault{Kind: emulator.Throttle1503}, activities.ErrThrottled, false, true, 20 * time.Second},
-		{"flow control with 503", emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled, false, true, 20 * time.Second},
-		{"500", emulator.Fault{Kind: emulator.ServerError}, activities.ErrCloud, false, false, 0},
-		{"502 with a page", emulator.Fault{Kind: emulator.BadGatewayHTML}, activities.ErrCloud, false, false, 0},
-		{"silence", emulator.Fault{Kind: emulator.HangBefore}, activities.ErrCloud, false, false, 0},
-		{"reset", emulator.Fault{Kind: emulator.DropBefore}, activities.ErrCloud, false, false, 0},
-		{"cut answer", emulator.Fault{Kind: emulator.CutBody}, activities.ErrCloud, false, false, 0},
-		{"query failed", refuse("Ecs.0301", 400), activities.ErrCloud, false, false, 0},
-		{"a page with 404 is no server that is gone", emulator.Fault{Kind: emulator.BadGatewayHTML, Status: 404}, activities.ErrCloud, false, false, 0},
-		{"signature", refuse("APIGW.0301", 401), activities.ErrCredentials, true, false, 0},
-		{"token", refuse("APIGW.0307", 401), activities.ErrCredentials, true, false, 0},
-		{"no such API", refuse("APIGW.0101", 404), activities.ErrRefused, true, false, 0},
-		{"policy", refuse("Pdp.0001", 403), activities.ErrCredentials, true, false, 0},
-		{"a server that is frozen", refuse("Ecs.0030", 403), activities.ErrRefused, true, false, 0},
-		{"403 for a reason in no table", refuse("Ecs.9999", 403), activities.ErrRefused, true, false, 0},
-		{"another project", refuse("Ecs.0023", 400), activities.ErrRefused, true, false, 0},
+		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 42 * time.Second}, api.ErrThrottled, false, true, 42 * time.Second},
+		{"throttled, window in the text", emulator.Fault{Kind: emulator.Throttle}, api.ErrThrottled, false, true, time.Minute},
+		{"throttled without a word on when", emulator.Fault{Kind: emulator.Throttle1503}, api.ErrThrottled, false, true, 20 * time.Second},
+		{"flow control with 503", emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, api.ErrThrottled, false, true, 20 * time.Second},
+		{"500", emulator.Fault{Kind: emulator.ServerError}, api.ErrCloud, false, false, 0},
+		{"502 with a page", emulator.Fault{Kind: emulator.BadGatewayHTML}, api.ErrCloud, false, false, 0},
+		{"silence", emulator.Fault{Kind: emulator.HangBefore}, api.ErrCloud, false, false, 0},
+		{"reset", emulator.Fault{Kind: emulator.DropBefore}, api.ErrCloud, false, false, 0},
+		{"cut answer", emulator.Fault{Kind: emulator.CutBody}, api.ErrCloud, false, false, 0},
+		{"query failed", refuse("Ecs.0301", 400), api.ErrCloud, false, false, 0},
+		{"a page with 404 is no server that is gone", emulator.Fault{Kind: emulator.BadGatewayHTML, Status: 404}, api.ErrCloud, false, false, 0},
+		{"signature", refuse("APIGW.0301", 401), api.ErrCredentials, true, false, 0},
+		{"token", refuse("APIGW.0307", 401), api.ErrCredentials, true, false, 0},
+		{"no such API", refuse("APIGW.0101", 404), api.ErrRefused, true, false, 0},
+		{"policy", refuse("Pdp.0001", 403), api.ErrCredentials, true, false, 0},
+		{"a server that is frozen", refuse("Ecs.0030", 403), api.ErrRefused, true, false, 0},
+		{"403 for a reason in no table", refuse("Ecs.9999", 403), api.ErrRefused, true, false, 0},
+		{"another project", refuse("Ecs.0023", 400), api.ErrRefused, true, false, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -60,7 +61,7 @@ func TestErrorTypes(t *testing.T) {
 				case test.fault.Code == "Pdp.0001":
 					assert.Contains(l, failed.Message(), "the credentials of profile default lack a permission: ")
 					assert.Contains(l, failed.Message(), "need the action ecs:cloudServers:get")
-				case test.kind == activities.ErrCredentials:
+				case test.kind == api.ErrCredentials:
 					assert.Contains(l, failed.Message(), "the cloud refuses the credentials of profile default: ")
 				}
 			})
@@ -72,11 +73,11 @@ func TestErrorTypes(t *testing.T) {
 func TestInvalidIDsAreNeverSent(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		const id = "../../../v2/x"
-		failsWith(l, run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
-		failsWith(l, run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
-		failsWith(l, run(l, l.acts.SubmitChangeOS, activities.SubmitChangeOSInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
-		failsWith(l, run(l, l.acts.VerifyServer, activities.VerifyServerInput{ServerID: id}, attempt{}).err, activities.ErrInvalid, true)
-		failsWith(l, run(l, l.acts.PollJob, activities.PollJobInput{JobID: id}, attempt{}).err, activities.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: id}, attempt{}).err, api.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: id}, attempt{}).err, api.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.SubmitChangeOS, contract.SubmitChangeOSInput{ServerID: id}, attempt{}).err, api.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.VerifyServer, contract.VerifyServerInput{ServerID: id}, attempt{}).err, api.ErrInvalid, true)
+		failsWith(l, run(l, l.acts.PollJob, contract.PollJobInput{JobID: id}, attempt{}).err, api.ErrInvalid, true)
 		assert.Empty(l, l.cloud.Ledger().Requests)
 	})
 }
@@ -90,7 +91,7 @@ func TestCancelWins(t *testing.T) {
 		end := run(l, l.acts.Preflight, l.question(), attempt{ctx: ctx})
 		require.Error(l, end.err)
 		assert.ErrorContains(l, end.err, "context canceled")
-		assert.NotEqual(l, activities.ErrCloud, kindOf(end.err))
+		assert.NotEqual(l, api.ErrCloud, kindOf(end.err))
 		assert.Equal(l, 5*time.Second, end.took)
 	})
 }
@@ -108,7 +109,7 @@ func TestUnreachableCloudIsNotSent(t *testing.T) {
 		l.acts.Profiles[0].Cloud = l.client(l.config)
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrNotSent, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrNotSent, ""}, c.kinds())
 		assert.Zero(l, c.took, "no settling: nothing was sent")
 		assert.Equal(l, 1, l.sent())
 		assert.Equal(l, 1, l.changes())
@@ -121,8 +122,8 @@ func TestErrorNames(t *testing.T) {
 		"InvalidRequest", "Refused", "CredentialsRefused", "ServerVanished", "Throttled", "NotSent", "NotReady", "CloudTrouble", "InDoubt", "WorkerStopping", "Overdue",
 		"ForeignDisk", "RefusedUnproven", "GivenUp",
 	}, []string{
-		activities.ErrInvalid, activities.ErrRefused, activities.ErrCredentials, activities.ErrVanished, activities.ErrThrottled, activities.ErrNotSent,
-		activities.ErrNotReady, activities.ErrCloud, activities.ErrInDoubt, activities.ErrWorkerStopping, activities.ErrOverdue,
-		activities.ErrForeignDisk, activities.ErrUnproven, activities.ErrGivenUp,
+		api.ErrInvalid, api.ErrRefused, api.ErrCredentials, api.ErrVanished, api.ErrThrottled, api.ErrNotSent,
+		api.ErrNotReady, api.ErrCloud, api.ErrInDoubt, api.ErrWorkerStopping, api.ErrOverdue,
+		api.ErrForeignDisk, api.ErrUnproven, api.ErrGivenUp,
 	})
 }

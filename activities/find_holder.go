@@ -11,44 +11,32 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
-)
 
-// FindHolderName is the name under which FindHolder is registered.
-const FindHolderName = "FindHolder"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
+)
 
 // holdersTime is how long a plan waits to be told which servers others change.
 const holdersTime = 10 * time.Second
 
-// FindHolderInput names the workflow that locks a server.
-type FindHolderInput struct {
-	WorkflowID string `json:"workflow_id"`
+func ChangeOSID(project, serverID string) string {
+	return api.ChangeOSIDPrefix + project + "/" + serverID
 }
-
-// FindHolderResult says who holds the server.
-type FindHolderResult struct {
-	Holder string `json:"holder"`
-}
-
-// LockIDPrefix begins the id of the workflow that locks a server while it changes it. Behind it come the project and the
-// id of the server.
-const LockIDPrefix = "changeos/"
-
-func lockID(project, serverID string) string { return LockIDPrefix + project + "/" + serverID }
 
 // FindHolder says who is changing a server that could not be had: a rollout, or somebody's command.
-func (a *Activities) FindHolder(ctx context.Context, in FindHolderInput) (FindHolderResult, error) {
+func (a *Activities) FindHolder(ctx context.Context, in contract.FindHolderInput) (contract.FindHolderResult, error) {
 	description, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, in.WorkflowID, "")
 	if _, ok := errors.AsType[*serviceerror.NotFound](err); ok {
-		return FindHolderResult{Holder: "held by a change that is over by now"}, nil
+		return contract.FindHolderResult{Holder: "held by a change that is over by now"}, nil
 	}
 	if err != nil {
-		return FindHolderResult{}, err
+		return contract.FindHolderResult{}, err
 	}
 	info := description.GetWorkflowExecutionInfo()
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return FindHolderResult{Holder: "held by a change that is over by now"}, nil
+		return contract.FindHolderResult{Holder: "held by a change that is over by now"}, nil
 	}
-	return FindHolderResult{Holder: heldBy(info)}, nil
+	return contract.FindHolderResult{Holder: heldBy(info)}, nil
 }
 
 // heldBy says who has started a workflow that locks a server.
@@ -65,7 +53,7 @@ func heldBy(info *workflow.WorkflowExecutionInfo) string {
 func (a *Activities) holders(ctx context.Context, project string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, holdersTime)
 	defer cancel()
-	prefix := LockIDPrefix + project + "/"
+	prefix := api.ChangeOSIDPrefix + project + "/"
 	held := map[string]string{}
 	err := list(ctx, a.Temporal, "WorkflowId STARTS_WITH '"+prefix+"' AND ExecutionStatus = 'Running'", func(run *workflow.WorkflowExecutionInfo) {
 		held[strings.TrimPrefix(run.GetExecution().GetWorkflowId(), prefix)] = heldBy(run)

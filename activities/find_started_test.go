@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -50,13 +50,13 @@ func TestFindStarted(t *testing.T) {
 			"a": started("a-2", "rollout/web", 2*time.Minute), "b": started("b-1", "rollout/web", 0),
 			"c": started("c-1", "rollout/other", time.Minute), "d": started("d-0", "rollout/web", -time.Minute), "e": started("e-1", "", time.Minute),
 		}
-		in := activities.FindStartedInput{
+		in := contract.FindStartedInput{
 			Project: emulator.DefaultProjectID, WorkflowID: "rollout/web", Since: began, ServerIDs: []string{"d", "a", "never", "c", "b", "e"},
 		}
 		l.acts.Temporal = described{newest: newest}
 		end := run(l, l.acts.FindStarted, in, attempt{})
 		require.NoError(l, end.err)
-		assert.Equal(l, []activities.StartedServer{
+		assert.Equal(l, []contract.StartedServer{
 			{ServerID: "a", RunID: "a-2", StartedAt: began.Add(2 * time.Minute)}, {ServerID: "b", RunID: "b-1", StartedAt: began},
 		}, end.result.Servers)
 

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 )
@@ -141,13 +142,13 @@ func TestTokenRevokedAfterTheLook(t *testing.T) {
 		t.Run("change "+name, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), refuse(emulator.OpChangeOS)), func(l *lab) {
 				if !token {
-					failsWith(l, l.submit(attempt{}).err, activities.ErrCredentials, true)
+					failsWith(l, l.submit(attempt{}).err, api.ErrCredentials, true)
 					return
 				}
 				l.haveToken()
 				c := l.persistSubmit(attempt{})
 				require.NoError(l, c.err)
-				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+				assert.Equal(l, []string{api.ErrCredentials, ""}, c.kinds())
 				assert.Less(l, c.took, testTiming().Settle, "a refusal leaves no doubt")
 				assert.Equal(l, 1, l.changes())
 			})
@@ -155,13 +156,13 @@ func TestTokenRevokedAfterTheLook(t *testing.T) {
 		t.Run("stop "+name, func(t *testing.T) {
 			inLab(t, withFaults(running(), refuse(emulator.OpStop)), func(l *lab) {
 				if !token {
-					failsWith(l, run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err, activities.ErrCredentials, true)
+					failsWith(l, run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err, api.ErrCredentials, true)
 					return
 				}
 				l.haveToken()
-				c := persist(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{})
+				c := persist(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID}, attempt{})
 				require.NoError(l, c.err)
-				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+				assert.Equal(l, []string{api.ErrCredentials, ""}, c.kinds())
 			})
 		})
 		t.Run("start "+name, func(t *testing.T) {
@@ -169,9 +170,9 @@ func TestTokenRevokedAfterTheLook(t *testing.T) {
 				if token {
 					l.haveToken()
 				}
-				c := persist(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+				c := persist(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
 				require.NoError(l, c.err, "nobody leaves it without its power for one refusal")
-				assert.Equal(l, []string{activities.ErrCredentials, ""}, c.kinds())
+				assert.Equal(l, []string{api.ErrCredentials, ""}, c.kinds())
 			})
 		})
 	}
@@ -211,7 +212,7 @@ func TestOldTokenServesWhileIdentityIsDown(t *testing.T) {
 		require.Error(l, err)
 		assert.ErrorContains(l, err, "get a token for user")
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCloud, false)
+		failsWith(l, end.err, api.ErrCloud, false)
 	})
 }
 
@@ -308,7 +309,7 @@ func TestFailedRenewalIsShared(t *testing.T) {
 		}
 		assert.EqualValues(l, 1, failed.Load())
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCloud, false)
+		failsWith(l, end.err, api.ErrCloud, false)
 
 		over()
 		time.Sleep(time.Second)
@@ -345,7 +346,7 @@ func TestSignInsResumeAfterRefusals(t *testing.T) {
 		over()
 		time.Sleep(5*time.Minute - time.Second)
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCredentials, true)
+		failsWith(l, end.err, api.ErrCredentials, true)
 		assert.ErrorContains(l, end.err, "and not again before ")
 		time.Sleep(time.Second)
 		assert.NoError(l, l.look())
@@ -373,7 +374,7 @@ func TestWrongLogin(t *testing.T) {
 		login.Password = ecs.NewSecret(plantedPassword)
 		token := l.signIn(login)
 		end := run(l, l.acts.Preflight, l.question(), attempt{})
-		failsWith(l, end.err, activities.ErrCredentials, true)
+		failsWith(l, end.err, api.ErrCredentials, true)
 		assert.ErrorContains(l, end.err, "get a token for user \""+emulator.DefaultUserName+"\" in project \""+emulator.DefaultProjectName+"\": HTTP 401")
 		assert.Equal(l, 1, l.asked(tokens), "what is refused once is not asked for again by itself")
 		_, err := token.ProjectID(l.Context())

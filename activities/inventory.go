@@ -10,23 +10,16 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // readsAtOnce is how many single reads are under way at a time, as many as the client keeps connections. The
 // usual limit of the gateway is 200 a second for each API of a project; this stays below it as long as an
 // answer takes a tenth of a second.
 const readsAtOnce = 16
-
-// ReadingProgress is the heartbeat of an activity that reads a fleet: what it reads now. It is for people;
-// the next attempt begins anew.
-type ReadingProgress struct {
-	Reading string `json:"reading"`
-	// Trouble is with what a request has failed that is tried again. Empty for none.
-	Trouble string `json:"trouble,omitempty"`
-}
 
 // gathering reads from the cloud what a plan is made of, or held against.
 type gathering struct {
@@ -46,7 +39,7 @@ type gathering struct {
 // gather begins a gathering. The context ends with the activity's, or when the worker is told to stop.
 // What it returns last has to be called at the end.
 func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, func()) {
-	g := &gathering{heart: startHeart(ctx, ReadingProgress{})}
+	g := &gathering{heart: startHeart(ctx, api.ReadingProgress{})}
 	ctx, end := untilStop(ctx)
 	return g, ctx, func() {
 		end()
@@ -58,7 +51,7 @@ func (a *Activities) gather(ctx context.Context) (*gathering, context.Context, f
 func (g *gathering) from(ctx context.Context, s site) {
 	g.once = s.Cloud.Unhurried()
 	g.site, g.Cloud = s, s.Cloud.Patient(func(failed *ecs.Error) {
-		now, _ := g.heart.details.Load().(ReadingProgress)
+		now, _ := g.heart.details.Load().(api.ReadingProgress)
 		now.Trouble = failed.What()
 		g.heart.say(ctx, now)
 	})
@@ -68,7 +61,7 @@ func (g *gathering) from(ctx context.Context, s site) {
 // failure is the error of the activity for an error of the gathering.
 func (g *gathering) failure(ctx context.Context, err error) error {
 	if cloud, ok := errors.AsType[*ecs.Error](err); ok && ctx.Err() == nil && (setUpWrong(cloud) || cloud.Cause() == ecs.CauseProject) {
-		return final(ErrRefused, fmt.Errorf("profile %s: %w", g.Name, cloud))
+		return final(api.ErrRefused, fmt.Errorf("profile %s: %w", g.Name, cloud))
 	}
 	return g.cloudError(ctx, err)
 }
@@ -97,12 +90,12 @@ func (s site) untold(ctx context.Context, err error) error {
 }
 
 func (g *gathering) reading(ctx context.Context, what string) {
-	g.heart.say(ctx, ReadingProgress{Reading: what})
+	g.heart.say(ctx, api.ReadingProgress{Reading: what})
 }
 
 // selected reads the servers that a document may mean: only those it names by their ids (one request for a hundred), or
 // every server of the project, because only the planner knows what names and tags mean.
-func (g *gathering) selected(ctx context.Context, by spec.Selection, onlyIDs bool) error {
+func (g *gathering) selected(ctx context.Context, by document.Selection, onlyIDs bool) error {
 	if onlyIDs {
 		return g.named(ctx, by.IDs)
 	}
@@ -201,7 +194,7 @@ func (g *gathering) noteHolders(ctx context.Context) error {
 }
 
 // target reads the images that the document may mean.
-func (g *gathering) target(ctx context.Context, image spec.Image) error {
+func (g *gathering) target(ctx context.Context, image document.Image) error {
 	g.reading(ctx, "images")
 	if image.ID != "" {
 		return g.image(ctx, image.ID)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/edition"
@@ -164,14 +165,14 @@ func (g *gathering) keyPairOf(ctx context.Context, login rollout.Login) {
 }
 
 // keyPair is the check of the doctor.
-func (d *diagnosis) keyPair(ctx context.Context) Finding {
+func (d *diagnosis) keyPair(ctx context.Context) api.Finding {
 	login := rollout.Login{KeyPair: d.in.KeyPair, UserID: d.in.KeyOwner}
 	if login.KeyPair == "" {
 		return skipped("not checked: name one with --key-pair")
 	}
 	switch finding := d.lookUpKeyPair(ctx, login); {
 	case finding.missing != "":
-		return Finding{Verdict: CheckFailed, Seen: finding.missing, Fix: "name one that there is, with --key-owner if it is another user's"}
+		return api.Finding{Verdict: api.CheckFailed, Seen: finding.missing, Fix: "name one that there is, with --key-owner if it is another user's"}
 	case finding.unknown != "":
 		return skipped(finding.unknown)
 	}

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/edition"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // The requests that look up a key pair, as the ledger counts them.
@@ -35,8 +36,8 @@ func keyRing() emulator.Options {
 	return options
 }
 
-func withLogin(login spec.Login) func(*spec.Spec) {
-	return func(s *spec.Spec) { s.Login = login }
+func withLogin(login document.Login) func(*document.Spec) {
+	return func(s *document.Spec) { s.Login = login }
 }
 
 // TestKeyPairIsLookedUp: a plan, the first look at a server, and the doctor say the same of a key pair, before anything is
@@ -92,7 +93,7 @@ func TestKeyPairIsLookedUp(t *testing.T) {
 				})
 			}
 			each(t, func(l *lab) {
-				made := l.makePlan(l.planOf(selectsEvery, withLogin(spec.Login{KeyPair: test.login.KeyPair, KeyOwner: test.login.UserID})))
+				made := l.makePlan(l.planOf(selectsEvery, withLogin(document.Login{KeyPair: test.login.KeyPair, KeyOwner: test.login.UserID})))
 				require.NoError(l, made.err)
 				if test.missing != "" {
 					require.Len(l, made.result.Problems, 1)
@@ -105,7 +106,7 @@ func TestKeyPairIsLookedUp(t *testing.T) {
 				assert.Contains(l, warnings, test.unknown)
 			})
 			each(t, func(l *lab) {
-				in := activities.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID, Login: test.login}}
+				in := contract.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID, Login: test.login}}
 				end := run(l, l.acts.Preflight, in, attempt{})
 				require.NoError(l, end.err)
 				refusals, notes := strings.Join(end.result.Refusals, "\n"), strings.Join(end.result.Notes, "\n")
@@ -115,14 +116,14 @@ func TestKeyPairIsLookedUp(t *testing.T) {
 				assert.Contains(l, notes, test.unknown)
 			})
 			each(t, func(l *lab) {
-				d := l.diagnose(activities.DiagnoseInput{KeyPair: test.login.KeyPair, KeyOwner: test.login.UserID})
+				d := l.diagnose(contract.DiagnoseInput{KeyPair: test.login.KeyPair, KeyOwner: test.login.UserID})
 				switch {
 				case test.missing != "":
-					assert.Contains(l, d.failed(activities.CheckKeyPair).Seen, test.missing)
+					assert.Contains(l, d.failed(api.CheckKeyPair).Seen, test.missing)
 				case test.unknown != "":
-					d.says(activities.CheckKeyPair, activities.CheckSkipped, test.unknown)
+					d.says(api.CheckKeyPair, api.CheckSkipped, test.unknown)
 				default:
-					d.says(activities.CheckKeyPair, activities.CheckOK, test.login.KeyPair+" is there")
+					d.says(api.CheckKeyPair, api.CheckOK, test.login.KeyPair+" is there")
 				}
 			})
 		})
@@ -133,9 +134,9 @@ func TestKeyPairIsLookedUp(t *testing.T) {
 func TestNoKeyPairIsLookedUp(t *testing.T) {
 	inLab(t, keyRing(), func(l *lab) {
 		l.plan(l.planOf(selectsEvery))
-		l.diagnose(activities.DiagnoseInput{}).says(activities.CheckKeyPair, activities.CheckSkipped, "name one with --key-pair")
+		l.diagnose(contract.DiagnoseInput{}).says(api.CheckKeyPair, api.CheckSkipped, "name one with --key-pair")
 		there := rollout.Change{ImageID: l.server.ImageID, Login: rollout.Login{KeyPair: "none-such"}}
-		end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: there}, attempt{})
+		end := run(l, l.acts.Preflight, contract.PreflightInput{ServerID: l.server.ID, Change: there}, attempt{})
 		require.NoError(l, end.err)
 		assert.Empty(l, end.result.Refusals)
 		assert.True(l, end.result.AlreadyThere)
@@ -147,9 +148,9 @@ func TestNoKeyPairIsLookedUp(t *testing.T) {
 // TestKeyPairIsReadOnceForAFleet, and one that is missing is asked for again by each server: it may be made meanwhile.
 func TestKeyPairIsReadOnceForAFleet(t *testing.T) {
 	inLab(t, keyRing(), func(l *lab) {
-		look := func(name string) activities.PreflightResult {
+		look := func(name string) contract.PreflightResult {
 			l.Helper()
-			in := activities.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID, Login: rollout.Login{KeyPair: name}}}
+			in := contract.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID, Login: rollout.Login{KeyPair: name}}}
 			end := run(l, l.acts.Preflight, in, attempt{})
 			require.NoError(l, end.err)
 			return end.result
@@ -169,10 +170,10 @@ func TestKeyPairIsReadOnceForAFleet(t *testing.T) {
 // TestKeyPairThatIsDeletedAfterThePlan is drift, reported before anything is touched.
 func TestKeyPairThatIsDeletedAfterThePlan(t *testing.T) {
 	inLab(t, keyRing(), func(l *lab) {
-		plan := l.plan(l.planOf(selectsEvery, withLogin(spec.Login{KeyPair: "ops-key"})))
+		plan := l.plan(l.planOf(selectsEvery, withLogin(document.Login{KeyPair: "ops-key"})))
 		check := func() []rollout.Drift {
 			l.Helper()
-			end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
+			end := run(l, l.acts.CheckPlan, contract.CheckPlanInput{Plan: plan}, attempt{})
 			require.NoError(l, end.err)
 			return end.result.Drift
 		}
@@ -180,7 +181,7 @@ func TestKeyPairThatIsDeletedAfterThePlan(t *testing.T) {
 		l.cloud.RemoveKeyPair("ops-key")
 		drift := check()
 		require.Len(l, drift, 1)
-		assert.Equal(l, activities.CheckKeyPair, drift[0].Name)
+		assert.Equal(l, api.CheckKeyPair, drift[0].Name)
 		assert.Contains(l, drift[0].What, `there is no key pair "ops-key" of the worker's user`)
 	})
 }
@@ -197,7 +198,7 @@ func TestACloudThatKnowsNoKeyPairs(t *testing.T) {
 			_, _ = w.Write([]byte(`{"itemNotFound":{"message":"The resource could not be found.","code":404}}`))
 			return true
 		}
-		warnings := l.plan(l.planOf(selectsEvery, withLogin(spec.Login{KeyPair: "ops-key"}))).Warnings
+		warnings := l.plan(l.planOf(selectsEvery, withLogin(document.Login{KeyPair: "ops-key"}))).Warnings
 		assert.Contains(l, strings.Join(warnings, "\n"), "this cloud does not list key pairs: list key pairs: HTTP 404 itemNotFound")
 	})
 }

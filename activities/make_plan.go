@@ -7,27 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
 	"github.com/reimage/reimage/rollout/spec"
 )
-
-// MakePlanName is the name under which MakePlan is registered.
-const MakePlanName = "MakePlan"
-
-// MakePlanInput asks for a plan. The files of the selection have been read into it already.
-type MakePlanInput struct {
-	Document spec.Rollout `json:"document"`
-}
-
-// MakePlanResult is the plan, or every reason why there is none.
-type MakePlanResult struct {
-	Plan     *rollout.Plan `json:"plan,omitempty"`
-	Problems []string      `json:"problems,omitempty"`
-	// Whole are the same problems with the names of all servers, where Problems names ten at most. Empty where Problems
-	// names all.
-	Whole []string `json:"whole,omitempty"`
-}
 
 // MakePlan reads the servers and images and plans the rollout. It touches nothing. Reasons against the
 // rollout, missing permissions among them, are data; its errors are trouble with asking: CredentialsRefused, Refused,
@@ -39,14 +24,14 @@ type MakePlanResult struct {
 // image does not prove that its disk is large enough; one for each planned server with an earlier change that was not
 // seen to its end; up to three for the permissions that none of these need and a rollout does; and one for a key pair, or up
 // to five for one that is missing.
-func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanResult, error) {
+func (a *Activities) MakePlan(ctx context.Context, in contract.MakePlanInput) (contract.MakePlanResult, error) {
 	doc := in.Document
-	if err := doc.Validate(); err != nil {
+	if err := spec.Validate(doc); err != nil {
 		// The command line says it with lines and columns, but a workflow can be started without it.
-		return MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
+		return contract.MakePlanResult{Problems: strings.Split(err.Error(), "\n")}, nil
 	}
 	if err := a.awaitReader(ctx, doc.Spec.Login.PasswordFrom, doc.Spec.UserDataFrom); err != nil {
-		return MakePlanResult{}, err
+		return contract.MakePlanResult{}, err
 	}
 	g, ctx, end := a.gather(ctx)
 	defer end()
@@ -56,37 +41,37 @@ func (a *Activities) MakePlan(ctx context.Context, in MakePlanInput) (MakePlanRe
 	}
 	switch {
 	case isTrouble(err):
-		return MakePlanResult{}, s.untold(ctx, err)
+		return contract.MakePlanResult{}, s.untold(ctx, err)
 	case err != nil:
-		return MakePlanResult{Problems: []string{err.Error()}}, nil
+		return contract.MakePlanResult{Problems: []string{err.Error()}}, nil
 	}
 	g.from(ctx, s)
 	if err := g.forPlan(ctx, doc); err != nil {
-		return MakePlanResult{}, g.failure(ctx, err)
+		return contract.MakePlanResult{}, g.failure(ctx, err)
 	}
 	g.askForNoJob(ctx)
 	plan, problem := planner.Make(doc, g.Inventory, time.Now()) // it is that of the plan below, too
 	if err := g.aboutPlanned(ctx, plan, problem != nil || len(g.lacks) > 0); err != nil {
-		return MakePlanResult{}, g.failure(ctx, err)
+		return contract.MakePlanResult{}, g.failure(ctx, err)
 	}
 	if g.unread { // and would be taken for what is not there
-		return MakePlanResult{Problems: slices.Concat(g.lacks, g.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
+		return contract.MakePlanResult{Problems: slices.Concat(g.lacks, g.secretProblems(doc.Spec, rollout.Plan{}, nil))}, nil
 	}
 	if problem == nil {
 		if err := g.userData(plan.Change); err != nil {
-			return MakePlanResult{}, err
+			return contract.MakePlanResult{}, err
 		}
 	}
 	plan, err = planner.Make(doc, g.Inventory, time.Now())
 	problems, ok := errors.AsType[planner.Problems](err)
 	if err != nil && !ok {
-		return MakePlanResult{}, err
+		return contract.MakePlanResult{}, err
 	}
 	return planOrProblems(plan, problems, slices.Concat(g.lacks, g.secretProblems(doc.Spec, plan, g.Images))), nil
 }
 
 // planOrProblems is the plan unless there is a problem with it, of the planner or of others.
-func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) MakePlanResult {
+func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) contract.MakePlanResult {
 	var texts, whole []string
 	for _, problem := range found {
 		texts, whole = append(texts, problem.Text), append(whole, problem.Whole)
@@ -94,15 +79,15 @@ func planOrProblems(plan rollout.Plan, found planner.Problems, others []string) 
 	texts, whole = append(texts, others...), append(whole, others...)
 	switch {
 	case len(texts) == 0:
-		return MakePlanResult{Plan: &plan}
+		return contract.MakePlanResult{Plan: &plan}
 	case slices.Equal(texts, whole):
 		whole = nil
 	}
-	return MakePlanResult{Problems: texts, Whole: whole}
+	return contract.MakePlanResult{Problems: texts, Whole: whole}
 }
 
 // forPlan reads what the planner needs.
-func (g *gathering) forPlan(ctx context.Context, doc spec.Rollout) error {
+func (g *gathering) forPlan(ctx context.Context, doc document.Rollout) error {
 	only := doc.Spec.Select.OnlyIDs() && !doc.Spec.CountsMembers() // else the other members of a group have to be known
 	if err := g.noteLack(g.selected(ctx, doc.Spec.Select, only)); err != nil {
 		return err
@@ -174,7 +159,7 @@ func (g *gathering) disksToMeasure(plan rollout.Plan) []string {
 
 // secretProblems resolves the secrets behind the references, as Preflight does, so that no rollout finds out
 // at its first server. Of a change that is refused already there is no request to check, only the references.
-func (s site) secretProblems(doc spec.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
+func (s site) secretProblems(doc document.Spec, plan rollout.Plan, images []rollout.InventoryImage) []string {
 	var err error
 	if plan.Change.Validate() == nil {
 		_, err = s.requestFor(s.Cloud.ProjectID(), plan.Change, imageByID(images, plan.Change.ImageID))

@@ -15,11 +15,11 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // rolling changes one server after the other, a new one each time, until the function it returns is called.
@@ -62,9 +62,9 @@ func TestMakePlanWhileARolloutRuns(t *testing.T) {
 		for range 2 {
 			time.Sleep(11 * time.Second)
 			before := l.cloud.Ledger().Requests[serverLists]
-			end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-				s.Select = spec.Selection{Names: []string{"*"}}
-				s.Servers.Unfit = spec.RuleSkip
+			end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) {
+				s.Select = document.Selection{Names: []string{"*"}}
+				s.Servers.Unfit = document.RuleSkip
 			}), attempt{})
 			require.NoError(l, end.err)
 			require.NotNil(l, end.result.Plan, end.result.Problems)
@@ -137,14 +137,14 @@ func TestMakePlanBesideAChange(t *testing.T) {
 					l.acts.Temporal = holding{lab: l, servers: []string{unknownID, l.server.ID}}
 				}
 				time.Sleep(30 * time.Second)
-				make := func(unfit spec.StateRule) activities.MakePlanResult {
-					end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-						s.Select, s.Servers.Unfit = spec.Selection{Names: []string{"*"}}, unfit
+				make := func(unfit document.StateRule) contract.MakePlanResult {
+					end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) {
+						s.Select, s.Servers.Unfit = document.Selection{Names: []string{"*"}}, unfit
 					}), attempt{})
 					require.NoError(l, end.err)
 					return end.result
 				}
-				refused, made := make(""), make(spec.RuleSkip)
+				refused, made := make(""), make(document.RuleSkip)
 				require.NotNil(l, made.Plan, made.Problems)
 				assert.Contains(l, strings.Join(made.Plan.Warnings, "\n"), "left out, as new or still being created: "+test.temporary+".")
 				if test.busy == "" {
@@ -184,18 +184,18 @@ func besideATemporaryServerThatRuns(t *testing.T, skew time.Duration) {
 		require.NoError(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
 		time.Sleep(30 * time.Second)
 		temporary := l.temporary("moves-a1b2c3")
-		make := func(selection spec.Selection) activities.MakePlanResult {
-			end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) { s.Select, s.Servers.Unfit = selection, spec.RuleSkip }), attempt{})
+		make := func(selection document.Selection) contract.MakePlanResult {
+			end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) { s.Select, s.Servers.Unfit = selection, document.RuleSkip }), attempt{})
 			require.NoError(l, end.err)
 			return end.result
 		}
-		all := make(spec.Selection{Names: []string{"*"}})
+		all := make(document.Selection{Names: []string{"*"}})
 		require.NotNil(l, all.Plan, all.Problems)
 		require.Len(l, all.Plan.Servers, 1)
 		assert.Equal(l, "two", all.Plan.Servers[0].Name)
 		assert.Contains(l, strings.Join(all.Plan.Warnings, "\n"), "left out, as new or still being created: moves-a1b2c3.")
 
-		named := make(spec.Selection{IDs: []string{temporary}})
+		named := make(document.Selection{IDs: []string{temporary}})
 		require.NotNil(l, named.Plan, named.Problems)
 		require.Len(l, named.Plan.Servers, 1, "who asks for its id gets it")
 		time.Sleep(5 * time.Minute)
@@ -220,7 +220,7 @@ func (l *lab) temporary(name string) string {
 // driftNow is drift, after writes.
 func (l *lab) driftNow(plan rollout.Plan) map[string]string {
 	l.Helper()
-	end := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
+	end := run(l, l.acts.CheckPlan, contract.CheckPlanInput{Plan: plan}, attempt{})
 	require.NoError(l, end.err)
 	found := map[string]string{}
 	for _, d := range end.result.Drift {

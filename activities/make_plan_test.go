@@ -14,10 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/edition"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // The requests that a plan is made of, as the ledger counts them.
@@ -34,19 +36,19 @@ const (
 )
 
 // planOf asks for a plan that gives all servers of the tag the target image, after the changes.
-func (l *lab) planOf(tag string, changes ...func(*spec.Spec)) activities.MakePlanInput {
-	doc := spec.Rollout{
-		APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: "march"},
-		Spec: spec.Spec{Select: spec.Selection{Tags: []string{tag}}, Image: spec.Image{ID: l.target.ID}},
+func (l *lab) planOf(tag string, changes ...func(*document.Spec)) contract.MakePlanInput {
+	doc := document.Rollout{
+		APIVersion: document.APIVersion, Kind: document.Kind, Metadata: document.Metadata{Name: "march"},
+		Spec: document.Spec{Select: document.Selection{Tags: []string{tag}}, Image: document.Image{ID: l.target.ID}},
 	}
 	for _, change := range changes {
 		change(&doc.Spec)
 	}
-	return activities.MakePlanInput{Document: doc}
+	return contract.MakePlanInput{Document: doc}
 }
 
 // makePlan makes one attempt, and checks that it changed nothing.
-func (l *lab) makePlan(in activities.MakePlanInput) ended[activities.MakePlanResult] {
+func (l *lab) makePlan(in contract.MakePlanInput) ended[contract.MakePlanResult] {
 	l.Helper()
 	end := run(l, l.acts.MakePlan, in, attempt{number: 6}) // the last one that waits for a worker with the secrets
 	l.onlyRead()
@@ -61,7 +63,7 @@ func (l *lab) onlyRead() {
 }
 
 // plan makes a plan that has to succeed.
-func (l *lab) plan(in activities.MakePlanInput) rollout.Plan {
+func (l *lab) plan(in contract.MakePlanInput) rollout.Plan {
 	l.Helper()
 	end := l.makePlan(in)
 	require.NoError(l, end.err)
@@ -72,7 +74,7 @@ func (l *lab) plan(in activities.MakePlanInput) rollout.Plan {
 }
 
 // problems makes a plan that has to fail.
-func (l *lab) problems(in activities.MakePlanInput) string {
+func (l *lab) problems(in contract.MakePlanInput) string {
 	l.Helper()
 	end := l.makePlan(in)
 	require.NoError(l, end.err)
@@ -85,7 +87,7 @@ func fleetSized(n int) emulator.Options { return emulator.Options{Servers: n} }
 
 func TestMakePlan(t *testing.T) {
 	inLab(t, fleetSized(120), func(l *lab) {
-		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Image = spec.Image{Name: emulator.TargetImageName} }))
+		plan := l.plan(l.planOf(selectsWeb, func(s *document.Spec) { s.Image = document.Image{Name: emulator.TargetImageName} }))
 		assert.Equal(l, "profile "+activities.DefaultProfile+", project "+emulator.DefaultProjectID, plan.Cloud())
 		assert.Equal(l, l.target.ID, plan.Change.ImageID, "the name is pinned to an id")
 		assert.Len(l, plan.Servers, 60)
@@ -111,7 +113,7 @@ func TestMakePlanOfALargeFleet(t *testing.T) {
 
 func TestMakePlanShowsWhatItReads(t *testing.T) {
 	inLab(t, fleetSized(3), func(l *lab) {
-		end := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) {
+		end := l.makePlan(l.planOf(selectsEvery, func(s *document.Spec) {
 			s.Image.ID = l.image(largeImage).ID
 			s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1)
 		}))
@@ -146,13 +148,13 @@ func TestMakePlanOfNamedServers(t *testing.T) {
 		for _, s := range l.cloud.Servers()[:120] {
 			ids = append(ids, s.ID)
 		}
-		byID := func(ids ...string) func(*spec.Spec) {
-			return func(s *spec.Spec) { s.Select = spec.Selection{IDs: ids} }
+		byID := func(ids ...string) func(*document.Spec) {
+			return func(s *document.Spec) { s.Select = document.Selection{IDs: ids} }
 		}
 		assert.Len(l, l.plan(l.planOf("", byID(ids...))).Servers, 120)
 		assert.Equal(l, map[string]int{serverLists: 2, imageReads: 2, diskReads: 120, serverReads: 1, jobReads: 1}, l.cloud.Ledger().Requests, "a hundred ids a request")
 
-		plan := l.plan(l.planOf("", byID(ids[0]), func(s *spec.Spec) { s.Select.Names = []string{"db-*"} }))
+		plan := l.plan(l.planOf("", byID(ids[0]), func(s *document.Spec) { s.Select.Names = []string{"db-*"} }))
 		assert.Greater(l, len(plan.Servers), 40, "names are found in the whole fleet")
 
 		assert.Contains(l, l.problems(l.planOf("", byID(ids[0], unknownID))), "no server has the id "+unknownID)
@@ -162,9 +164,9 @@ func TestMakePlanOfNamedServers(t *testing.T) {
 // TestMakePlanOfABadDocument: whoever starts the workflow need not have used the command line.
 func TestMakePlanOfABadDocument(t *testing.T) {
 	inLab(t, fleetSized(3), func(l *lab) {
-		says := l.problems(l.planOf("", func(s *spec.Spec) {
-			s.Select = spec.Selection{IDs: []string{"not-an-id"}}
-			s.Image = spec.Image{}
+		says := l.problems(l.planOf("", func(s *document.Spec) {
+			s.Select = document.Selection{IDs: []string{"not-an-id"}}
+			s.Image = document.Image{}
 		}))
 		assert.Contains(l, says, "not-an-id")
 		assert.Contains(l, says, "spec.image")
@@ -180,12 +182,12 @@ func TestMakePlanMeasuresDisks(t *testing.T) {
 	}
 	options.Fleet = append(options.Fleet, emulator.Server{Name: "db-01", Tags: []string{"role=db"}})
 	inLab(t, options, func(l *lab) {
-		large := func(s *spec.Spec) { s.Image.ID = l.image(largeImage).ID }
+		large := func(s *document.Spec) { s.Image.ID = l.image(largeImage).ID }
 		says := l.problems(l.planOf(selectsWeb, large))
 		assert.Contains(l, says, "20 servers with too small a system disk")
 		assert.Equal(l, 40, l.cloud.Ledger().Requests[diskReads], "one for each planned server, none for the others")
 
-		plan := l.plan(l.planOf(selectsWeb, large, func(s *spec.Spec) { s.Servers.Unfit = spec.RuleSkip }))
+		plan := l.plan(l.planOf(selectsWeb, large, func(s *document.Spec) { s.Servers.Unfit = document.RuleSkip }))
 		assert.Len(l, plan.Servers, 20)
 		assert.Len(l, plan.Skipped, 20)
 		for _, s := range plan.Servers {
@@ -208,7 +210,7 @@ func TestMakePlanWithoutThePresentImage(t *testing.T) {
 
 func TestMakePlanReadsServerGroups(t *testing.T) {
 	inLab(t, fleetSized(24), func(l *lab) {
-		plan := l.plan(l.planOf("role=db", func(s *spec.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
+		plan := l.plan(l.planOf("role=db", func(s *document.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
 		groups := map[string]int{}
 		for _, s := range plan.Servers {
 			groups[s.Group]++
@@ -236,7 +238,7 @@ func TestMakePlanFindsTheDisk(t *testing.T) {
 			_, _ = io.WriteString(w, without.Replace(full.Body.String()))
 			return true
 		}
-		plan := l.plan(l.planOf(selectsEvery, func(s *spec.Spec) { s.Image.ID = l.image(largeImage).ID }))
+		plan := l.plan(l.planOf(selectsEvery, func(s *document.Spec) { s.Image.ID = l.image(largeImage).ID }))
 		assert.Len(l, plan.Servers, 12)
 		for _, s := range plan.Servers {
 			truth, _ := l.cloud.Server(s.ID)
@@ -255,7 +257,7 @@ func TestMakePlanNamesEveryServer(t *testing.T) {
 			require.NoError(l, l.cloud.Update(server.ID, func(s *emulator.Server) { s.Locked = true }))
 			all = append(all, server.Name)
 		}
-		made := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })).result
+		made := l.makePlan(l.planOf(selectsEvery, func(s *document.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })).result
 		require.Len(l, made.Problems, 2)
 		require.Len(l, made.Whole, 2)
 		assert.Contains(l, made.Problems[0], "and 2 more; unlock first")
@@ -282,9 +284,9 @@ func TestMakePlanWithALostDisk(t *testing.T) {
 // TestMakePlanChecksTheSecrets: a rollout must not find out at its first server, nor an operator one by one.
 func TestMakePlanChecksTheSecrets(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		missing := func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }
-		weak := func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }
-		nobody := func(s *spec.Spec) { s.Select.Tags = []string{"role=nobody"} }
+		missing := func(s *document.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" }
+		weak := func(s *document.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK" }
+		nobody := func(s *document.Spec) { s.Select.Tags = []string{"role=nobody"} }
 		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "REIMAGE_SECRET_WEAK" }
 
 		says := l.problems(l.planOf(selectsWeb, missing))
@@ -302,7 +304,7 @@ func TestMakePlanChecksTheSecrets(t *testing.T) {
 func TestMakePlanTellsAllAtOnce(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
 		l.acts.Secrets.LookupEnv = func(name string) (string, bool) { return "pass7", name == "REIMAGE_SECRET_WEAK" }
-		says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) {
+		says := l.problems(l.planOf(selectsEvery, func(s *document.Spec) {
 			s.Image.ID = l.image(largeImage).ID
 			s.Select.Expect.Count = new(13)
 			s.Login.PasswordFrom = "env:REIMAGE_SECRET_WEAK"
@@ -323,7 +325,7 @@ func TestMakePlanTellsAllAtOnce(t *testing.T) {
 	} {
 		t.Run(op, func(t *testing.T) {
 			inLab(t, denied(op), func(l *lab) {
-				says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) {
+				says := l.problems(l.planOf(selectsEvery, func(s *document.Spec) {
 					s.Image.ID = l.image(largeImage).ID
 					s.Select.Expect.Count = new(13)
 					s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE"
@@ -342,7 +344,7 @@ func TestMakePlanTellsAllAtOnce(t *testing.T) {
 // TestMakePlanIsRefusedInSpiteOfTrouble: what is known already is told, whatever becomes of the rest.
 func TestMakePlanIsRefusedInSpiteOfTrouble(t *testing.T) {
 	inLab(t, withFaults(fleetSized(12), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.ServerError, Times: -1}), func(l *lab) {
-		says := l.problems(l.planOf(selectsEvery, func(s *spec.Spec) { s.Select.Expect.Count = new(13) }))
+		says := l.problems(l.planOf(selectsEvery, func(s *document.Spec) { s.Select.Expect.Count = new(13) }))
 		assert.Contains(l, says, "the selection comes to 12 servers and exactly 13 is expected")
 	})
 }
@@ -358,8 +360,8 @@ func TestMakePlanKnowsWhichRollbackIsRefused(t *testing.T) {
 		l.acts.Profiles[0].Edition = huaweicloud
 		windows := l.image("windows-2022").ID
 		l.update(func(s *emulator.Server) { s.ImageID = windows })
-		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) {
-			s.Servers.Stopped, s.Budget.OnBreach = spec.RuleChange, rollout.BreachRollback
+		plan := l.plan(l.planOf(selectsWeb, func(s *document.Spec) {
+			s.Servers.Stopped, s.Budget.OnBreach = document.RuleChange, rollout.BreachRollback
 		}))
 
 		back := l.question()
@@ -376,13 +378,13 @@ func TestMakePlanForTheEdition(t *testing.T) {
 	options := fleetSized(12)
 	options.Images = []emulator.Image{{Name: emulator.CurrentImageName}, {Name: emulator.TargetImageName, FCInject: "true"}}
 	inLab(t, options, func(l *lab) {
-		key := func(s *spec.Spec) { s.Login.KeyPair = "fleet-key-01" }
+		key := func(s *document.Spec) { s.Login.KeyPair = "fleet-key-01" }
 		assert.Contains(l, l.problems(l.planOf(selectsWeb, key)), "api: auto cannot tell what image "+emulator.TargetImageName)
 
 		otc, err := edition.Named("otc")
 		require.NoError(l, err)
 		l.acts.Profiles[0].Edition = otc
-		says := l.problems(l.planOf(selectsWeb, func(s *spec.Spec) { s.API, s.AutoPay = "v1", new(true) }))
+		says := l.problems(l.planOf(selectsWeb, func(s *document.Spec) { s.API, s.AutoPay = "v1", new(true) }))
 		assert.Equal(l, 3, strings.Count(says, "the API of edition otc"), says)
 		assert.Contains(l, l.plan(l.planOf(selectsWeb, key)).Warnings, "api v2: the API of edition otc has no other version")
 	})
@@ -395,9 +397,9 @@ func TestMakePlanWhileServersChange(t *testing.T) {
 	inLab(t, options, func(l *lab) {
 		require.NoError(l, run(l, l.acts.SubmitChangeOS, l.submission(), attempt{}).err)
 		time.Sleep(30 * time.Second)
-		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-			s.Select = spec.Selection{Names: []string{"*"}}
-			s.Servers.Unfit = spec.RuleSkip
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) {
+			s.Select = document.Selection{Names: []string{"*"}}
+			s.Servers.Unfit = document.RuleSkip
 		}), attempt{})
 		require.NoError(l, end.err)
 		require.NotNil(l, end.result.Plan, end.result.Problems)
@@ -426,8 +428,8 @@ func TestMakePlanUnderThrottling(t *testing.T) {
 	throttle := emulator.Fault{Op: emulator.OpAny, Kind: emulator.Throttle, Probability: 0.05, Times: -1}
 	trouble := emulator.Fault{Op: emulator.OpAny, Kind: emulator.BadGatewayHTML, Probability: 0.05, Times: -1}
 	inLab(t, withFaults(fleetSized(3000), throttle, trouble), func(l *lab) {
-		everyID := func(s *spec.Spec) {
-			s.Select = spec.Selection{}
+		everyID := func(s *document.Spec) {
+			s.Select = document.Selection{}
 			for _, server := range l.cloud.Servers() {
 				s.Select.IDs = append(s.Select.IDs, server.ID)
 			}
@@ -446,16 +448,16 @@ func TestMakePlanGivesUp(t *testing.T) {
 		final bool
 		delay time.Duration
 	}{
-		"throttled for long": {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: 5 * time.Minute}, activities.ErrThrottled, false, 5 * time.Minute},
-		"trouble":            {emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, Times: -1}, activities.ErrCloud, false, 0},
-		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0067"}, activities.ErrRefused, true, 0},
-		"present image":      {emulator.Fault{Op: emulator.OpImage, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", After: 1}, activities.ErrCredentials, true, 0},
-		"credentials":        {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}, activities.ErrCredentials, true, 0},
+		"throttled for long": {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Throttle, Times: -1, RetryAfter: 5 * time.Minute}, api.ErrThrottled, false, 5 * time.Minute},
+		"trouble":            {emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, Times: -1}, api.ErrCloud, false, 0},
+		"groups refused":     {emulator.Fault{Op: emulator.OpServerGroups, Kind: emulator.Refuse, Status: 403, Code: "Ecs.0067"}, api.ErrRefused, true, 0},
+		"present image":      {emulator.Fault{Op: emulator.OpImage, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", After: 1}, api.ErrCredentials, true, 0},
+		"credentials":        {emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}, api.ErrCredentials, true, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, withFaults(fleetSized(12), test.fault), func(l *lab) {
-				end := l.makePlan(l.planOf(selectsEvery, func(s *spec.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
+				end := l.makePlan(l.planOf(selectsEvery, func(s *document.Spec) { s.PerGroup.ServerGroup, s.PerGroup.Count = true, new(1) }))
 				assert.Equal(l, test.delay, failsWith(l, end.err, test.kind, test.final).NextRetryDelay())
 			})
 		})
@@ -505,9 +507,9 @@ func TestMakePlanWhileAChangeShiftsPages(t *testing.T) {
 			}
 			return false
 		}
-		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-			s.Select = spec.Selection{Names: []string{"*"}}
-			s.Servers.Unfit = spec.RuleSkip
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) {
+			s.Select = document.Selection{Names: []string{"*"}}
+			s.Servers.Unfit = document.RuleSkip
 		}), attempt{})
 		require.NoError(l, end.err)
 		require.NotNil(l, end.result.Plan, end.result.Problems)
@@ -558,7 +560,7 @@ func TestMakePlanIsHandedOver(t *testing.T) {
 				ended := run(l, l.acts.MakePlan, l.planOf(selectsEvery), a)
 				assert.Equal(l, 90*time.Second, ended.took)
 				if name == "stop" {
-					failsWith(l, ended.err, activities.ErrWorkerStopping, false)
+					failsWith(l, ended.err, api.ErrWorkerStopping, false)
 				} else {
 					require.ErrorContains(l, ended.err, "canceled")
 				}

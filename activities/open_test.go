@@ -15,9 +15,11 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 const projects = "GET /v3/projects"
@@ -43,9 +45,9 @@ func (l *lab) known(profile string) activities.Profile {
 	return activities.Profile{Name: profile, Cloud: l.client(config)}
 }
 
-func (l *lab) planned(profile string) ended[activities.MakePlanResult] {
+func (l *lab) planned(profile string) ended[contract.MakePlanResult] {
 	l.Helper()
-	return l.makePlan(l.planOf("", func(s *spec.Spec) { s.Select, s.Profile = spec.Selection{IDs: []string{l.server.ID}}, profile }))
+	return l.makePlan(l.planOf("", func(s *document.Spec) { s.Select, s.Profile = document.Selection{IDs: []string{l.server.ID}}, profile }))
 }
 
 // TestProjectIsFoundOnce, by the first of many who need it.
@@ -96,17 +98,17 @@ func TestProjectThatIsNotFound(t *testing.T) {
 		fix    string
 		pause  time.Duration // until it is asked again
 	}{
-		"password": {&login, nil, activities.CheckCredentials, activities.ErrCredentials,
+		"password": {&login, nil, api.CheckCredentials, api.ErrCredentials,
 			[]string{"the cloud refuses the credentials of profile web: find the project of profile web: get a token for user", "HTTP 401: the cloud's text is not kept"}, "check the user, password and account", 5 * time.Minute},
-		"project of a user": {&nowhere, nil, activities.CheckProject, activities.ErrCredentials,
+		"project of a user": {&nowhere, nil, api.CheckProject, api.ErrCredentials,
 			[]string{"identity: ): find the project of profile web: get a token for user", `in project "nowhere"`, "HTTP 401: the cloud's text is not kept"}, "is one of this cloud and region that the user may use", 5 * time.Minute},
-		"project of a key": {nil, refuse(200, `{"projects": []}`), activities.CheckProject, activities.ErrCredentials,
+		"project of a key": {nil, refuse(200, `{"projects": []}`), api.CheckProject, api.ErrCredentials,
 			[]string{"(type: MakePlan, scheduledEventID: 0, startedEventID: 0, identity: ): find the project of profile web: look up project \"eu-emulated-1\"", "the credentials reach 0 projects of that name"}, "check the name and the region", 5 * time.Minute},
-		"permission": {nil, refuse(403, `{"error_code":"Pdp.0001","error_msg":"denied by policy"}`), activities.CheckProject, activities.ErrCredentials,
+		"permission": {nil, refuse(403, `{"error_code":"Pdp.0001","error_msg":"denied by policy"}`), api.CheckProject, api.ErrCredentials,
 			[]string{"credentials of profile web", "look up project", "Pdp.0001"}, mayNotList, 5 * time.Minute},
-		"permission, in the words of the service": {nil, refuse(403, `{"error":{"code":403,"message":"You have no right to do this action","title":"Forbidden"}}`), activities.CheckProject, activities.ErrCredentials,
+		"permission, in the words of the service": {nil, refuse(403, `{"error":{"code":403,"message":"You have no right to do this action","title":"Forbidden"}}`), api.CheckProject, api.ErrCredentials,
 			[]string{"credentials of profile web", "look up project", "You have no right", mayNotList}, mayNotList, 5 * time.Minute},
-		"a service that is down": {&right, down, activities.CheckCloud, activities.ErrCloud,
+		"a service that is down": {&right, down, api.CheckCloud, api.ErrCloud,
 			[]string{"find the project of profile web: get a token for user", "HTTP 503"}, "network", 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,14 +126,14 @@ func TestProjectThatIsNotFound(t *testing.T) {
 				}
 				assert.Less(l, time.Since(began), time.Second, "somebody waits")
 
-				d := l.diagnose(activities.DiagnoseInput{Profile: "web"})
-				d.says(activities.CheckProfile, activities.CheckOK, "web; which project it is, is not known")
+				d := l.diagnose(contract.DiagnoseInput{Profile: "web"})
+				d.says(api.CheckProfile, api.CheckOK, "web; which project it is, is not known")
 				failed := d.failed(test.check)
 				assert.Contains(l, failed.Seen, "and not again before "+began.Add(test.pause).UTC().Format(time.RFC3339))
 				assert.Contains(l, failed.Fix, test.fix)
 				look := l.question()
 				look.Project, look.Profile = "", "web"
-				failsWith(l, run(l, l.acts.Preflight, look, attempt{}).err, test.kind, test.kind == activities.ErrCredentials)
+				failsWith(l, run(l, l.acts.Preflight, look, attempt{}).err, test.kind, test.kind == api.ErrCredentials)
 				l.showsNoSecret("doctor and plan", failed.Seen+failed.Fix+plan.err.Error())
 
 				over()
@@ -165,19 +167,19 @@ func TestWorkAwaitsItsProject(t *testing.T) {
 		submission := l.submission()
 		submission.Project = emulator.DefaultProjectID
 		for name, err := range map[string]error{
-			"stop":    run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{Project: emulator.DefaultProjectID, ServerID: id}, attempt{}).err,
+			"stop":    run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{Project: emulator.DefaultProjectID, ServerID: id}, attempt{}).err,
 			"submit":  run(l, l.acts.SubmitChangeOS, submission, attempt{}).err,
-			"poll":    run(l, l.acts.PollJob, activities.PollJobInput{Project: emulator.DefaultProjectID, JobID: "1"}, attempt{}).err,
-			"verify":  run(l, l.acts.VerifyServer, activities.VerifyServerInput{Project: emulator.DefaultProjectID, ServerID: id}, attempt{}).err,
-			"restore": run(l, l.acts.RestorePower, activities.RestorePowerInput{Project: emulator.DefaultProjectID, ServerID: id, On: true}, attempt{}).err,
+			"poll":    run(l, l.acts.PollJob, contract.PollJobInput{Project: emulator.DefaultProjectID, JobID: "1"}, attempt{}).err,
+			"verify":  run(l, l.acts.VerifyServer, contract.VerifyServerInput{Project: emulator.DefaultProjectID, ServerID: id}, attempt{}).err,
+			"restore": run(l, l.acts.RestorePower, contract.RestorePowerInput{Project: emulator.DefaultProjectID, ServerID: id, On: true}, attempt{}).err,
 		} {
-			failsWith(l, err, activities.ErrCredentials, false)
+			failsWith(l, err, api.ErrCredentials, false)
 			assert.ErrorContains(l, err, "the cloud refuses the credentials of profile web: find the project of profile web: ", name)
 		}
 		look := l.question()
 		look.Project = emulator.DefaultProjectID
-		failsWith(l, run(l, l.acts.Preflight, look, attempt{}).err, activities.ErrCredentials, true)
-		failsWith(l, l.checkPlan(*plan.result.Plan).err, activities.ErrCredentials, true)
+		failsWith(l, run(l, l.acts.Preflight, look, attempt{}).err, api.ErrCredentials, true)
+		failsWith(l, l.checkPlan(*plan.result.Plan).err, api.ErrCredentials, true)
 		assert.EqualValues(l, 1, refused.Load(), "one sign-in for all of them")
 
 		over()
@@ -185,7 +187,7 @@ func TestWorkAwaitsItsProject(t *testing.T) {
 		require.NoError(l, run(l, l.acts.SubmitChangeOS, submission, attempt{}).err)
 		assert.Equal(l, 1, l.changes())
 		submission.Project = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
-		failsWith(l, run(l, l.acts.SubmitChangeOS, submission, attempt{}).err, activities.ErrNotReady, false)
+		failsWith(l, run(l, l.acts.SubmitChangeOS, submission, attempt{}).err, api.ErrNotReady, false)
 	})
 }
 
@@ -224,7 +226,7 @@ func TestTwoProfilesOfOneProject(t *testing.T) {
 		look := l.question()
 		look.Project, look.Profile = "", "user"
 		assert.Equal(l, []string{twins}, l.preflight(look).result.Refusals)
-		assert.Equal(l, twins, l.diagnose(activities.DiagnoseInput{Profile: "user"}).failed(activities.CheckProfile).Seen)
+		assert.Equal(l, twins, l.diagnose(contract.DiagnoseInput{Profile: "user"}).failed(api.CheckProfile).Seen)
 		assert.Contains(l, l.planned("web").result.Problems[0], "profiles web and user are of the same project")
 
 		assert.Empty(l, l.checkPlan(*plan.result.Plan).result.Drift)
@@ -258,7 +260,7 @@ func TestSkewedClockIsNoWrongProject(t *testing.T) {
 	options.Skew = 20 * time.Minute
 	inLab(t, options, func(l *lab) {
 		l.acts.Profiles = []activities.Profile{l.named("web", nil)}
-		assert.Equal(l, "the worker's clock is 20m0s behind the cloud's", l.diagnose(activities.DiagnoseInput{}).failed(activities.CheckClock).Seen)
+		assert.Equal(l, "the worker's clock is 20m0s behind the cloud's", l.diagnose(contract.DiagnoseInput{}).failed(api.CheckClock).Seen)
 	})
 }
 
@@ -268,12 +270,12 @@ func TestServerWithoutMetadata(t *testing.T) {
 		nobody := func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EHOSTUNREACH }
 		l.workWithKeysFrom(ecs.MetadataConfig{Dial: nobody})
 		plan := l.planned("")
-		failsWith(l, plan.err, activities.ErrRefused, true)
+		failsWith(l, plan.err, api.ErrRefused, true)
 		assert.ErrorContains(l, plan.err, "give it an agency, or set the credentials to use")
-		d := l.diagnose(activities.DiagnoseInput{})
-		assert.Contains(l, d.failed(activities.CheckCredentials).Fix, "give it an agency")
-		d.says(activities.CheckCloud, activities.CheckSkipped, "http://ecs.emulated was not asked: nobody answers where the credentials come from")
-		d.skipsFrom(activities.CheckProject, activities.CheckCredentials)
+		d := l.diagnose(contract.DiagnoseInput{})
+		assert.Contains(l, d.failed(api.CheckCredentials).Fix, "give it an agency")
+		d.says(api.CheckCloud, api.CheckSkipped, "http://ecs.emulated was not asked: nobody answers where the credentials come from")
+		d.skipsFrom(api.CheckProject, api.CheckCredentials)
 	})
 }
 
@@ -290,10 +292,10 @@ func TestMetadataStumbles(t *testing.T) {
 				inLab(t, stopped(), func(l *lab) {
 					l.workOnAServer()
 					_, over := l.instead(prefix, answer)
-					l.unblamed(run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err)
+					l.unblamed(run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID}, attempt{}).err)
 					time.Sleep(time.Minute)
 					l.unblamed(l.planned("").err)
-					assert.NotContains(l, l.diagnose(activities.DiagnoseInput{}).failed(activities.CheckCloud).Fix, "agency")
+					assert.NotContains(l, l.diagnose(contract.DiagnoseInput{}).failed(api.CheckCloud).Fix, "agency")
 					over()
 					time.Sleep(time.Minute)
 					require.NoError(l, l.look())
@@ -310,7 +312,7 @@ func (l *lab) unblamed(err error) {
 	assert.NotContains(l, err.Error(), "give it an agency")
 	var app *temporal.ApplicationError
 	require.ErrorAs(l, err, &app)
-	assert.NotEqual(l, activities.ErrRefused, app.Type())
+	assert.NotEqual(l, api.ErrRefused, app.Type())
 	assert.False(l, app.NonRetryable(), err.Error())
 }
 

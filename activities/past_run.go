@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
@@ -27,10 +28,10 @@ type pastRun struct {
 	asBefore   string // the status that "as before" meant, when the change was not the first
 	name       string // of the server
 	before     rollout.Observation
-	touches    bool          // it may have changed the power of the server
-	submits    bool          // it may have sent the change
-	jobID      string        // of the change, or of the one that somebody says nothing comes of
-	job        PollJobResult // as it was last heard
+	touches    bool                   // it may have changed the power of the server
+	submits    bool                   // it may have sent the change
+	jobID      string                 // of the change, or of the one that somebody says nothing comes of
+	job        contract.PollJobResult // as it was last heard
 	jobHeard   time.Time
 	result     *rollout.ServerResult
 	unreadable string // the first event that could not be decoded
@@ -86,9 +87,9 @@ func (r *pastRun) event(e *history.HistoryEvent) error {
 func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) error {
 	r.firstRunID = e.GetOriginalExecutionRunId()
 	name := e.GetWorkflowType().GetName()
-	r.isCheck = name == CheckDismissalName
-	if name == ForgetChangeName || r.isCheck {
-		var in ForgetChangeInput
+	r.isCheck = name == api.CheckDismissalName
+	if name == api.ForgetChangeName || r.isCheck {
+		var in api.ForgetChangeInput
 		err := decode(e.GetInput(), &in)
 		r.named, r.jobID = in.Runs, in.JobID
 		return err
@@ -105,26 +106,26 @@ func (r *pastRun) started(e *history.WorkflowExecutionStartedEventAttributes) er
 func (r *pastRun) scheduled(event int64, name string) {
 	r.names[event] = name
 	switch name {
-	case SubmitChangeOSName:
+	case contract.SubmitChangeOS:
 		r.submits, r.touches = true, true
-	case StopIfNeededName, RestorePowerName:
+	case contract.StopIfNeeded, contract.RestorePower:
 		r.touches = true
 	}
 }
 
 func (r *pastRun) completed(at time.Time, name string, result *common.Payloads) error {
 	switch name {
-	case PreflightName:
-		var found PreflightResult
+	case contract.Preflight:
+		var found contract.PreflightResult
 		err := decode(result, &found)
 		r.name, r.before, r.asBefore = found.Name, found.Before, cmp.Or(found.AsBefore, r.asBefore)
 		return err
-	case SubmitChangeOSName:
-		var accepted SubmitChangeOSResult
+	case contract.SubmitChangeOS:
+		var accepted contract.SubmitChangeOSResult
 		err := decode(result, &accepted)
 		r.jobID = accepted.JobID
 		return err
-	case PollJobName:
+	case contract.PollJob:
 		r.jobHeard = at
 		return decode(result, &r.job)
 	}
@@ -134,11 +135,11 @@ func (r *pastRun) completed(at time.Time, name string, result *common.Payloads) 
 // failed goes by the proof that a submission ends with. What is not final says nothing, and neither does a server that is
 // gone: it may be so after a request in doubt.
 func (r *pastRun) failed(name string, how *failure.ApplicationFailureInfo) {
-	if name != SubmitChangeOSName || !how.GetNonRetryable() {
+	if name != contract.SubmitChangeOS || !how.GetNonRetryable() {
 		return
 	}
 	switch how.GetType() {
-	case ErrRefused, ErrInvalid, ErrCredentials, ErrForeignDisk, ErrGivenUp, ErrRecalled:
+	case api.ErrRefused, api.ErrInvalid, api.ErrCredentials, api.ErrForeignDisk, api.ErrGivenUp, api.ErrRecalled:
 		r.submits = false
 	}
 }
@@ -172,17 +173,17 @@ func (r *pastRun) mayHaveSent() bool {
 // jobOver goes by the job and not by the server, which may show the image because somebody else put it there, but for a
 // job that had begun. One that the cloud did not know is asked for again: what said so need not have been the cloud.
 func (r *pastRun) jobOver() bool {
-	return r.jobID != "" && (r.job.End == JobSucceeded || r.job.End == JobFailed || r.job.Status == "RUNNING" && r.came())
+	return r.jobID != "" && (r.job.End == contract.JobSucceeded || r.job.End == contract.JobFailed || r.job.Status == "RUNNING" && r.came())
 }
 
 // came is true when the change was seen to come. What was seen before its order was paid is somebody else's.
 func (r *pastRun) came() bool {
-	return r.result != nil && r.result.End == rollout.Done && r.job.Status != JobAwaitsPayment
+	return r.result != nil && r.result.End == rollout.Done && r.job.Status != api.JobAwaitsPayment
 }
 
 // underWaySince is when the job was still seen to be worked on. Zero for never.
 func (r *pastRun) underWaySince() time.Time {
-	if UnderWay(r.job.Status) {
+	if contract.UnderWay(r.job.Status) {
 		return r.jobHeard
 	}
 	return time.Time{}

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -32,7 +33,7 @@ func TestImagesAreReadOnce(t *testing.T) {
 func TestTroubleWithAnImageIsNotShared(t *testing.T) {
 	trouble := emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError}
 	inLab(t, withFaults(stopped(), trouble), func(l *lab) {
-		failsWith(l, l.preflight(l.question()).err, activities.ErrCloud, false)
+		failsWith(l, l.preflight(l.question()).err, api.ErrCloud, false)
 		assert.Empty(l, l.preflight(l.question()).result.Refusals)
 	})
 }
@@ -46,7 +47,7 @@ func TestSecondJobIsAskedForLater(t *testing.T) {
 			before := l.asked(jobs)
 			c := l.poll(l.changing(), 8*time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, activities.JobSucceeded, c.result.End)
+			assert.Equal(l, contract.JobSucceeded, c.result.End)
 			l.update(func(s *emulator.Server) { s.Status, s.VMState = "SHUTOFF", "stopped" })
 			l.server, _ = l.cloud.Server(l.server.ID)
 			return l.asked(jobs) - before
@@ -104,16 +105,16 @@ func TestStopAsksForTheJobOnlyWhenTheServerShowsNothing(t *testing.T) {
 // TestAWorkerStopsWhileItsReadsWait: the turn is a minute away, and the worker gone before that.
 func TestAWorkerStopsWhileItsReadsWait(t *testing.T) {
 	for name, ends := range map[string]func(l *lab, a attempt) error{
-		activities.PreflightName:      func(l *lab, a attempt) error { return run(l, l.acts.Preflight, l.question(), a).err },
-		activities.StopIfNeededName:   func(l *lab, a attempt) error { return l.stop(a, false).err },
-		activities.SubmitChangeOSName: func(l *lab, a attempt) error { return l.submit(a).err },
-		activities.VerifyServerName: func(l *lab, a attempt) error {
-			return run(l, l.acts.VerifyServer, activities.VerifyServerInput{ServerID: l.server.ID, Deadline: time.Now().Add(time.Hour)}, a).err
+		contract.Preflight:      func(l *lab, a attempt) error { return run(l, l.acts.Preflight, l.question(), a).err },
+		contract.StopIfNeeded:   func(l *lab, a attempt) error { return l.stop(a, false).err },
+		contract.SubmitChangeOS: func(l *lab, a attempt) error { return l.submit(a).err },
+		contract.VerifyServer: func(l *lab, a attempt) error {
+			return run(l, l.acts.VerifyServer, contract.VerifyServerInput{ServerID: l.server.ID, Deadline: time.Now().Add(time.Hour)}, a).err
 		},
-		activities.PollJobName: func(l *lab, a attempt) error {
-			return run(l, l.acts.PollJob, activities.PollJobInput{JobID: "a-job", Deadline: time.Now().Add(time.Hour)}, a).err
+		contract.PollJob: func(l *lab, a attempt) error {
+			return run(l, l.acts.PollJob, contract.PollJobInput{JobID: "a-job", Deadline: time.Now().Add(time.Hour)}, a).err
 		},
-		activities.DiagnoseName: func(l *lab, a attempt) error { return run(l, l.acts.Diagnose, activities.DiagnoseInput{}, a).err },
+		contract.Diagnose: func(l *lab, a attempt) error { return run(l, l.acts.Diagnose, contract.DiagnoseInput{}, a).err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			silence := emulator.Fault{Op: emulator.OpServer, Kind: emulator.Throttle, RetryAfter: time.Minute, Message: "slow down"}
@@ -122,7 +123,7 @@ func TestAWorkerStopsWhileItsReadsWait(t *testing.T) {
 				require.Error(l, err)
 				stop, begun := make(chan struct{}), time.Now()
 				l.after(15*time.Second, func() { close(stop) })
-				failsWith(l, ends(l, attempt{stop: stop}), activities.ErrWorkerStopping, false)
+				failsWith(l, ends(l, attempt{stop: stop}), api.ErrWorkerStopping, false)
 				assert.Equal(l, 15*time.Second, time.Since(begun))
 			})
 		})

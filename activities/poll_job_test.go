@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -24,9 +25,9 @@ func (l *lab) changing() (jobID string) {
 }
 
 // poll makes attempts until the end, with a deadline from now.
-func (l *lab) poll(jobID string, deadline time.Duration) course[activities.PollJobResult] {
+func (l *lab) poll(jobID string, deadline time.Duration) course[contract.PollJobResult] {
 	l.Helper()
-	in := activities.PollJobInput{JobID: jobID, Deadline: time.Now().Add(deadline)}
+	in := contract.PollJobInput{JobID: jobID, Deadline: time.Now().Add(deadline)}
 	return persist(l, l.acts.PollJob, in, attempt{})
 }
 
@@ -39,14 +40,14 @@ func TestPollJobUntilItEnds(t *testing.T) {
 	tests := []struct {
 		name   string
 		faults []emulator.Fault
-		end    activities.JobEnd
+		end    contract.JobEnd
 		reason string
 	}{
-		{"success", nil, activities.JobSucceeded, ""},
-		{"failure, with the cloud's words", []emulator.Fault{failing}, activities.JobFailed, "Ecs.0219: no disk could be attached"},
-		{"the server vanishes", []emulator.Fault{changeFault(emulator.Vanish)}, activities.JobFailed, "Ecs.0614: The server does not exist."},
-		{"forgotten", []emulator.Fault{changeFault(emulator.JobForgotten)}, activities.JobForgotten, "the cloud no longer knows its job"},
-		{"overdue", []emulator.Fault{changeFault(emulator.JobStuck)}, activities.JobOverdue, "the job is still RUNNING"},
+		{"success", nil, contract.JobSucceeded, ""},
+		{"failure, with the cloud's words", []emulator.Fault{failing}, contract.JobFailed, "Ecs.0219: no disk could be attached"},
+		{"the server vanishes", []emulator.Fault{changeFault(emulator.Vanish)}, contract.JobFailed, "Ecs.0614: The server does not exist."},
+		{"forgotten", []emulator.Fault{changeFault(emulator.JobForgotten)}, contract.JobForgotten, "the cloud no longer knows its job"},
+		{"overdue", []emulator.Fault{changeFault(emulator.JobStuck)}, contract.JobOverdue, "the job is still RUNNING"},
 	}
 	for _, shape := range []string{"flat", "sub_jobs"} {
 		for _, status := range []string{"400", "404"} {
@@ -63,11 +64,11 @@ func TestPollJobUntilItEnds(t *testing.T) {
 						if test.reason == "" {
 							assert.Empty(l, c.result.Reason)
 						}
-						if test.end == activities.JobOverdue {
+						if test.end == contract.JobOverdue {
 							assert.Equal(l, deadline, c.took)
 						}
-						if test.end == activities.JobSucceeded {
-							assert.Equal(l, "RUNNING", read[activities.PollProgress](l, c.last()).Status)
+						if test.end == contract.JobSucceeded {
+							assert.Equal(l, "RUNNING", read[api.PollProgress](l, c.last()).Status)
 						}
 					})
 				})
@@ -78,7 +79,7 @@ func TestPollJobUntilItEnds(t *testing.T) {
 
 // TestAutoPayPays what an image costs extra. Without it the job waits for somebody who does.
 func TestAutoPayPays(t *testing.T) {
-	for autoPay, end := range map[bool]activities.JobEnd{true: activities.JobSucceeded, false: activities.JobOverdue} {
+	for autoPay, end := range map[bool]contract.JobEnd{true: contract.JobSucceeded, false: contract.JobOverdue} {
 		options := emulator.Options{
 			Images: []emulator.Image{{Name: emulator.CurrentImageName}, {Name: emulator.TargetImageName, Fee: true}},
 			Fleet:  []emulator.Server{{Name: "one", Status: "SHUTOFF", ChargingMode: "1"}},
@@ -105,7 +106,7 @@ func TestPollJobAfterADay(t *testing.T) {
 		time.Sleep(26 * time.Hour)
 		c := l.poll(job, time.Hour)
 		require.NoError(l, c.err)
-		assert.Equal(l, activities.JobForgotten, c.result.End)
+		assert.Equal(l, contract.JobForgotten, c.result.End)
 	})
 }
 
@@ -115,11 +116,11 @@ func TestPollJobPastItsDeadline(t *testing.T) {
 		job := l.changing()
 		c := l.poll(job, -time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, activities.JobOverdue, c.result.End)
+		assert.Equal(l, contract.JobOverdue, c.result.End)
 		time.Sleep(5 * time.Minute)
 		c = l.poll(job, -time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, activities.JobSucceeded, c.result.End)
+		assert.Equal(l, contract.JobSucceeded, c.result.End)
 		assert.Zero(l, c.took)
 	})
 }
@@ -146,10 +147,10 @@ func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 					c := l.poll(l.changing(), 8*time.Minute)
 					require.NoError(l, c.err)
 					if until > 8*time.Minute {
-						assert.Equal(l, activities.PollJobResult{End: activities.JobOverdue, Status: status, Reason: "the job is still " + says}, c.result)
+						assert.Equal(l, contract.PollJobResult{End: contract.JobOverdue, Status: status, Reason: "the job is still " + says}, c.result)
 						return
 					}
-					assert.Equal(l, activities.JobSucceeded, c.result.End)
+					assert.Equal(l, contract.JobSucceeded, c.result.End)
 					assert.GreaterOrEqual(l, c.took, until)
 				})
 			})
@@ -164,19 +165,19 @@ func TestPollJobThroughTrouble(t *testing.T) {
 		fault emulator.Fault
 		kind  string
 	}{
-		{emulator.Fault{Kind: emulator.ServerError}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.BadGatewayHTML}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.HangBefore}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.CutBody}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "Common.0025", Status: 400}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, activities.ErrThrottled},
-		{emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, activities.ErrThrottled},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, activities.ErrCredentials},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCredentials},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.9999", Status: 403}, activities.ErrCloud},
-		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0023", Status: 400}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.ServerError}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.BadGatewayHTML}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.HangBefore}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.CutBody}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Common.0025", Status: 400}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, api.ErrThrottled},
+		{emulator.Fault{Kind: emulator.Throttle1503, Status: 503}, api.ErrThrottled},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, api.ErrCredentials},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, api.ErrCredentials},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.9999", Status: 403}, api.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0023", Status: 400}, api.ErrCloud},
 		// The gateway's 404 is about the address and does not mean a forgotten job.
-		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}, activities.ErrCloud},
+		{emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404}, api.ErrCloud},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.Code), func(t *testing.T) {
@@ -184,7 +185,7 @@ func TestPollJobThroughTrouble(t *testing.T) {
 			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
 				c := l.poll(l.changing(), 8*time.Minute)
 				assert.Equal(l, []string{test.kind, ""}, c.kinds())
-				assert.Equal(l, activities.JobSucceeded, c.result.End)
+				assert.Equal(l, contract.JobSucceeded, c.result.End)
 			})
 		})
 	}
@@ -196,9 +197,9 @@ func TestPollJobThroughTrouble(t *testing.T) {
 func TestPollJobOfWhichTheCloudDoesNotTell(t *testing.T) {
 	for code, says := range map[string]string{"Common.0021": "the cloud does not tell of its job: ", "Pdp.0001": ""} {
 		t.Run(code, func(t *testing.T) {
-			status, kind := 400, activities.ErrCloud
+			status, kind := 400, api.ErrCloud
 			if says == "" {
-				status, kind = 403, activities.ErrCredentials
+				status, kind = 403, api.ErrCredentials
 			}
 			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpJob, Kind: emulator.Refuse, Code: code, Status: status, Times: -1}), func(l *lab) {
 				job := l.changing()
@@ -209,7 +210,7 @@ func TestPollJobOfWhichTheCloudDoesNotTell(t *testing.T) {
 					return
 				}
 				require.NoError(l, before.err)
-				assert.Equal(l, activities.JobOverdue, before.result.End)
+				assert.Equal(l, contract.JobOverdue, before.result.End)
 				assert.Contains(l, before.result.Reason, says)
 				assert.Contains(l, before.result.Reason, code)
 			})
@@ -222,15 +223,15 @@ func TestPollJobHandsBackToAnotherWorker(t *testing.T) {
 		job := l.changing()
 		stop := make(chan struct{})
 		l.after(5*time.Second, func() { close(stop) })
-		in := activities.PollJobInput{JobID: job, Deadline: time.Now().Add(time.Hour)}
-		failsWith(l, run(l, l.acts.PollJob, in, attempt{stop: stop}).err, activities.ErrWorkerStopping, false)
+		in := contract.PollJobInput{JobID: job, Deadline: time.Now().Add(time.Hour)}
+		failsWith(l, run(l, l.acts.PollJob, in, attempt{stop: stop}).err, api.ErrWorkerStopping, false)
 	})
 }
 
 // TestPollJobOnceTakesNoPageForAWord: a proxy's 404 says nothing about the job.
 func TestPollJobOnceTakesNoPageForAWord(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		in := activities.PollJobInput{JobID: l.changing(), Deadline: time.Now()}
+		in := contract.PollJobInput{JobID: l.changing(), Deadline: time.Now()}
 		l.answer = func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.Contains(r.URL.Path, "/jobs/") {
 				w.WriteHeader(http.StatusNotFound)
@@ -243,7 +244,7 @@ func TestPollJobOnceTakesNoPageForAWord(t *testing.T) {
 		in.Deadline = time.Now().Add(time.Hour)
 		end := run(l, l.acts.PollJob, in, attempt{})
 		require.NoError(l, end.err)
-		assert.Equal(l, activities.JobForgotten, end.result.End, "the server is watched")
+		assert.Equal(l, contract.JobForgotten, end.result.End, "the server is watched")
 	})
 }
 
@@ -257,7 +258,7 @@ func TestPollJobOnceLearnsNothing(t *testing.T) {
 				time.Sleep(time.Hour)
 				c := l.poll(job, 0)
 				require.NoError(l, c.err)
-				require.Equal(l, activities.JobSucceeded, c.result.End)
+				require.Equal(l, contract.JobSucceeded, c.result.End)
 				l.update(func(s *emulator.Server) { s.Status = "SHUTOFF" })
 				l.server, _ = l.cloud.Server(l.server.ID)
 				job = l.changing()
@@ -281,6 +282,6 @@ func TestPollJobAsksAgain(t *testing.T) {
 	inLab(t, withFaults(stopped(), unknown), func(l *lab) {
 		c := l.poll(l.changing(), 8*time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, activities.JobSucceeded, c.result.End)
+		assert.Equal(l, contract.JobSucceeded, c.result.End)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -96,7 +97,7 @@ func (p *powerChange) bring(ctx context.Context) (rollout.Observation, error) {
 		settled := steady.see(server, lookedAt) >= p.Timing.Settle
 		switch {
 		case !server.Exists && settled:
-			return server, final(ErrVanished, gone(p.serverID))
+			return server, final(api.ErrVanished, gone(p.serverID))
 		case !server.Exists: // not found once, it may be found again
 		case p.unsettled && !settled && !p.progress.Acted: // it may be about to change by itself
 		default:
@@ -134,13 +135,13 @@ func (p *powerChange) over(server rollout.Observation, settled bool) (bool, erro
 		return false, nil
 	case isOther && server.VolumeID != "":
 		said := fmt.Sprintf("server %s has another system disk by now: it was %s and is %s; its power was left alone", p.serverID, p.disk, server.VolumeID)
-		return true, temporal.NewNonRetryableApplicationError(said, ErrForeignDisk, nil, server.Fingerprint)
+		return true, temporal.NewNonRetryableApplicationError(said, api.ErrForeignDisk, nil, server.Fingerprint)
 	case !server.Idle():
 		return false, nil
 	case isOther && server.Status != p.want && !(isFailed && p.failedWillDo):
-		return true, final(ErrRefused, fmt.Errorf("server %s shows no system disk (status %s); its power was left alone", p.serverID, server.Status))
+		return true, final(api.ErrRefused, fmt.Errorf("server %s shows no system disk (status %s); its power was left alone", p.serverID, server.Status))
 	case isFailed && !p.failedWillDo && settled:
-		return true, final(ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s", p.serverID, p.want))
+		return true, final(api.ErrRefused, fmt.Errorf("server %s is in ERROR and cannot be brought to %s", p.serverID, p.want))
 	case server.Status == p.want:
 		mayBeOld := p.want == rollout.StatusActive && !p.progress.Reached
 		return settled || !mayBeOld, nil
@@ -161,7 +162,7 @@ func (p *powerChange) step(ctx context.Context, server rollout.Observation, look
 	case overdue && p.allowHard:
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	case overdue:
-		return final(ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
+		return final(api.ErrOverdue, fmt.Errorf("server %s did not shut down within %s (status %s): allow a hard stop, or look at why the guest does not react", p.serverID, p.Timing.SoftStop, server.Status))
 	case p.refusal != nil && (server.Idle() || p.refusedHard) && server.Status != p.want && lookedAt.Sub(p.refusedAt) >= p.Timing.Settle:
 		return p.cloudError(ctx, p.refusal)
 	case p.refusal != nil:
@@ -215,7 +216,7 @@ func (p *powerChange) follow(ctx context.Context, lookedAt time.Time) error {
 	case p.want == rollout.StatusShutoff && !p.progress.Hard && p.allowHard:
 		return p.send(ctx, lookedAt, ecs.StopHard)
 	}
-	return final(ErrRefused, fmt.Errorf("the cloud could not bring server %s to %s: %s", p.serverID, p.want, job.Failure()))
+	return final(api.ErrRefused, fmt.Errorf("the cloud could not bring server %s to %s: %s", p.serverID, p.want, job.Failure()))
 }
 
 // forget gives up a job that is over or unknown to the cloud.
@@ -229,7 +230,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(p.Cloud.RequestTimeout()))
 	defer cancel()
 	if err := p.confirm(sendCtx, p.heart); err != nil {
-		return cmp.Or(ctx.Err(), again(ErrNotSent, fmt.Errorf("server %s: %w", p.serverID, err), 0))
+		return cmp.Or(ctx.Err(), again(api.ErrNotSent, fmt.Errorf("server %s: %w", p.serverID, err), 0))
 	}
 	// A server that was sent a stop counts as touched, whatever the result.
 	sendCtx = p.recall.context(sendCtx, p.site, how == ecs.StopHard)
@@ -254,7 +255,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return again(ErrNotSent, out.Err, 0)
+		return again(api.ErrNotSent, out.Err, 0)
 	case ecs.Unknown:
 		p.lost = true
 		return ctx.Err() // look again
@@ -265,7 +266,7 @@ func (p *powerChange) send(ctx context.Context, lookedAt time.Time, how ecs.Stop
 	// A server is not left without its power because credentials or permissions are missing for a while.
 	starts := p.want == rollout.StatusActive
 	if out.Renewed || starts && barred(out.Err) {
-		return again(ErrCredentials, p.credentialsRefused(out.Err), 0)
+		return again(api.ErrCredentials, p.credentialsRefused(out.Err), 0)
 	}
 	if !out.Err.Listed() {
 		p.lost, p.refusal, p.refusedAt, p.refusedHard = true, out.Err, time.Now(), how == ecs.StopHard

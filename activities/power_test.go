@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -44,7 +46,7 @@ func TestRestorePowerAfterAStopThatNobodySawEnd(t *testing.T) {
 			fault.Op = emulator.OpStop
 			inLab(t, withFaults(running(), fault), func(l *lab) {
 				l.stopCutShort()
-				in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+				in := contract.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 				c := persist(l, l.acts.RestorePower, in, attempt{})
 				require.NoError(l, c.err)
 				assert.Equal(l, rollout.StatusActive, c.result.Status)
@@ -60,11 +62,11 @@ func TestRestorePowerAfterAStopThatNobodySawEnd(t *testing.T) {
 // TestRestorePowerUnsettledSurvivesItsWorkers: what one attempt has done, the next one need not doubt.
 func TestRestorePowerUnsettledSurvivesItsWorkers(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
-		in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+		in := contract.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 		stop := make(chan struct{})
 		l.after(testTiming().Settle+5*time.Second, func() { close(stop) })
 		handed := run(l, l.acts.RestorePower, in, attempt{stop: stop})
-		failsWith(l, handed.err, activities.ErrWorkerStopping, false)
+		failsWith(l, handed.err, api.ErrWorkerStopping, false)
 		require.Len(l, l.writes(emulator.OpStart), 1)
 		assert.True(l, read[activities.PowerProgress](l, handed.last()).Acted)
 
@@ -80,7 +82,7 @@ func TestRestorePowerUnsettledSurvivesItsWorkers(t *testing.T) {
 func TestRestorePowerUnsettledWhoseJobIsForgotten(t *testing.T) {
 	forgotten := emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobForgotten}
 	inLab(t, withFaults(stopped(), forgotten), func(l *lab) {
-		in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+		in := contract.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 		end := run(l, l.acts.RestorePower, in, attempt{})
 		require.NoError(l, end.err)
 		assert.Less(l, end.took, 2*testTiming().Settle+time.Minute)
@@ -111,10 +113,10 @@ func TestRestorePowerBelievesNoOldView(t *testing.T) {
 			inLab(t, options, func(l *lab) {
 				l.update(func(s *emulator.Server) { s.Status = rollout.StatusShutoff })
 				time.Sleep(20 * time.Second)
-				end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
+				end := run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
 				now, _ := l.cloud.Server(l.server.ID)
 				if name == "and the start fails" {
-					failsWith(l, end.err, activities.ErrRefused, true)
+					failsWith(l, end.err, api.ErrRefused, true)
 					assert.Equal(l, rollout.StatusShutoff, now.Status)
 					return
 				}
@@ -128,10 +130,10 @@ func TestRestorePowerBelievesNoOldView(t *testing.T) {
 
 // TestRestorePowerOfADiskThatIsSwapped: no power action is sent to a server that shows another disk, or none.
 func TestRestorePowerOfADiskThatIsSwapped(t *testing.T) {
-	for disk, kind := range map[string]string{"": activities.ErrRefused, "11111111-2222-4333-8444-555555555555": activities.ErrForeignDisk} {
+	for disk, kind := range map[string]string{"": api.ErrRefused, "11111111-2222-4333-8444-555555555555": api.ErrForeignDisk} {
 		inLab(t, stopped(), func(l *lab) {
 			l.update(func(s *emulator.Server) { s.SystemVolumeID = disk })
-			end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
+			end := run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: true, Disk: l.server.SystemVolumeID}, attempt{})
 			failsWith(l, end.err, kind, true)
 			assert.GreaterOrEqual(l, end.took, testTiming().Settle, "a single look is no evidence")
 			assert.Empty(l, l.writes(emulator.OpStart))
@@ -147,7 +149,7 @@ func TestRestorePowerOfARestlessServer(t *testing.T) {
 			status := []string{rollout.StatusActive, rollout.StatusShutoff}[i%2]
 			l.after(time.Duration(i)*time.Minute, func() { l.update(func(s *emulator.Server) { s.Status = status }) })
 		}
-		in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+		in := contract.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 		end := run(l, l.acts.RestorePower, in, attempt{})
 		require.NoError(l, end.err)
 		assert.GreaterOrEqual(l, end.took, 5*time.Minute+testTiming().Settle)
@@ -159,7 +161,7 @@ func TestRestorePowerOfARestlessServer(t *testing.T) {
 func TestRestorePowerLetsANewSystemSetItselfUp(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
 		begun := time.Now()
-		end := run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, Unsettled: true}, attempt{})
+		end := run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, Unsettled: true}, attempt{})
 		require.NoError(l, end.err)
 		stops := l.writes(emulator.OpStop)
 		require.Len(l, stops, 1)
@@ -173,7 +175,7 @@ func TestRestorePowerOfAServerThatPowerActionsCannotReach(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		inLab(t, fleetOf(emulator.Server{Name: "one", Status: "ERROR", Fault: "no valid host was found"}), func(l *lab) {
 			end := l.restore(attempt{}, on)
-			failed := failsWith(l, end.err, activities.ErrRefused, true)
+			failed := failsWith(l, end.err, api.ErrRefused, true)
 			assert.Contains(l, failed.Message(), l.server.ID+" is in ERROR")
 			assert.NotContains(l, failed.Message(), "no valid host was found", "the cloud's text may repeat a secret")
 			assert.Equal(l, testTiming().Settle, end.took, "a single look is no evidence")
@@ -192,9 +194,9 @@ func TestRestorePowerOfAServerThatPowerActionsCannotReach(t *testing.T) {
 func TestPowerOfAnotherDisk(t *testing.T) {
 	const newDisk = "11111111-2222-4333-8444-555555555555"
 	inLab(t, running(), func(l *lab) {
-		in := activities.StopIfNeededInput{ServerID: l.server.ID, Disk: l.server.SystemVolumeID}
+		in := contract.StopIfNeededInput{ServerID: l.server.ID, Disk: l.server.SystemVolumeID}
 		l.update(func(s *emulator.Server) { s.SystemVolumeID = newDisk })
-		failed := failsWith(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, activities.ErrForeignDisk, true)
+		failed := failsWith(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, api.ErrForeignDisk, true)
 		assert.Contains(l, failed.Message(), "it was "+in.Disk+" and is "+newDisk)
 		assert.Zero(l, l.cloud.Ledger().Requests[powerAction])
 
@@ -202,16 +204,16 @@ func TestPowerOfAnotherDisk(t *testing.T) {
 		require.NoError(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err)
 	})
 	inLab(t, stopped(), func(l *lab) {
-		in := activities.RestorePowerInput{ServerID: l.server.ID, Disk: newDisk, On: true}
-		failed := failsWith(l, run(l, l.acts.RestorePower, in, attempt{}).err, activities.ErrForeignDisk, true)
+		in := contract.RestorePowerInput{ServerID: l.server.ID, Disk: newDisk, On: true}
+		failed := failsWith(l, run(l, l.acts.RestorePower, in, attempt{}).err, api.ErrForeignDisk, true)
 		var has rollout.Fingerprint
 		require.NoError(l, failed.Details(&has))
 		assert.Equal(l, l.before(), has)
 		assert.Zero(l, l.cloud.Ledger().Requests[powerAction])
 	})
 	inLab(t, fleetOf(emulator.Server{Name: "one", Status: "ERROR"}), func(l *lab) { // it comes before all else
-		in := activities.StopIfNeededInput{ServerID: l.server.ID, Disk: newDisk}
-		failsWith(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, activities.ErrForeignDisk, true)
+		in := contract.StopIfNeededInput{ServerID: l.server.ID, Disk: newDisk}
+		failsWith(l, run(l, l.acts.StopIfNeeded, in, attempt{}).err, api.ErrForeignDisk, true)
 	})
 }
 
@@ -237,7 +239,7 @@ func TestPowerOfAServerThatIsNotFoundOnce(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			require.NoError(l, l.cloud.Delete(l.server.ID))
 			end := l.restore(attempt{}, true)
-			failsWith(l, end.err, activities.ErrVanished, true)
+			failsWith(l, end.err, api.ErrVanished, true)
 			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
 		})
 	})
@@ -246,7 +248,7 @@ func TestPowerOfAServerThatIsNotFoundOnce(t *testing.T) {
 		missing.After = 10
 		inLab(t, withFaults(stopped(), missing), func(l *lab) {
 			begun := time.Now()
-			in := activities.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
+			in := contract.RestorePowerInput{ServerID: l.server.ID, On: true, Unsettled: true}
 			require.NoError(l, run(l, l.acts.RestorePower, in, attempt{}).err)
 			assert.Equal(l, 11*testTiming().Poll+testTiming().Settle, l.writes(emulator.OpStart)[0].Time.Sub(begun), "it begins anew")
 		})
@@ -290,12 +292,12 @@ func TestPowerBeatsBeforeItLooks(t *testing.T) {
 func TestPowerOfAServerThatIsStuck(t *testing.T) {
 	for name, test := range map[string]struct {
 		options emulator.Options
-		in      activities.RestorePowerInput
+		in      contract.RestorePowerInput
 		takes   time.Duration
 	}{
-		"start":     {stopped(), activities.RestorePowerInput{On: true}, 2 * time.Minute},
-		"stop":      {running(), activities.RestorePowerInput{}, 2 * time.Minute},
-		"hard stop": {running(), activities.RestorePowerInput{AllowHard: true}, 4 * time.Minute},
+		"start":     {stopped(), contract.RestorePowerInput{On: true}, 2 * time.Minute},
+		"stop":      {running(), contract.RestorePowerInput{}, 2 * time.Minute},
+		"hard stop": {running(), contract.RestorePowerInput{AllowHard: true}, 4 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := withFaults(test.options, emulator.Fault{Op: "*", Kind: emulator.JobStuck, Times: -1})
@@ -309,7 +311,7 @@ func TestPowerOfAServerThatIsStuck(t *testing.T) {
 				}
 				test.in.ServerID = l.server.ID
 				end := run(l, l.acts.RestorePower, test.in, attempt{})
-				failed := failsWith(l, end.err, activities.ErrRefused, true)
+				failed := failsWith(l, end.err, api.ErrRefused, true)
 				assert.Contains(l, failed.Message(), "Ecs.0611")
 				assert.Equal(l, test.takes, end.took)
 			})

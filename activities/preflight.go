@@ -8,56 +8,17 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
 
-// PreflightName is the name under which Preflight is registered.
-const PreflightName = "Preflight"
-
-// PreflightInput asks whether a server can be changed.
-type PreflightInput struct {
-	// Project is the project the caller means. Without it the profile chooses.
-	Project string `json:"project,omitempty"`
-	// Profile is a profile of the worker. Empty is its only one, or its default.
-	Profile  string         `json:"profile,omitempty"`
-	ServerID string         `json:"server_id"`
-	Change   rollout.Change `json:"change"`
-	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
-	Expect *rollout.Fingerprint `json:"expect,omitempty"`
-	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, the server is not to be changed.
-	OriginalRunID string `json:"original_run_id,omitempty"`
-}
-
-// PreflightResult is what the cloud shows of the server and the image, with every reason against the
-// change at once. With Refusals, nothing may be touched.
-type PreflightResult struct {
-	Project string              `json:"project"`
-	Name    string              `json:"name,omitempty"`
-	Before  rollout.Observation `json:"before"`
-	// PresentImageName is empty when the image the server runs no longer exists.
-	PresentImageName string `json:"present_image_name,omitempty"`
-	ImageName        string `json:"image_name,omitempty"`
-	// SystemDiskGB and DataDisks tell what is lost and what is kept.
-	SystemDiskGB int `json:"system_disk_gb,omitempty"`
-	DataDisks    int `json:"data_disks"`
-	// AlreadyThere is true when the server is on the image, sound and at rest, and the change does not insist.
-	AlreadyThere bool `json:"already_there,omitempty"`
-	// Prepaid is true for a server paid by the year or month, whose change may wait for a payment.
-	Prepaid bool `json:"prepaid,omitempty"`
-	// UserDataDigest pins the user data of the change, as read now. Empty without any.
-	UserDataDigest string `json:"user_data_digest,omitempty"`
-	// AsBefore is the status that the server had before an earlier change, which has left it stopped. Empty without one.
-	AsBefore string   `json:"as_before,omitempty"`
-	Refusals []string `json:"refusals,omitempty"`
-	Notes    []string `json:"notes,omitempty"`
-}
-
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.
 // Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble; and WorkflowReset, with BeforeReset.
-func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (PreflightResult, error) {
+func (a *Activities) Preflight(ctx context.Context, in contract.PreflightInput) (contract.PreflightResult, error) {
 	if wasReset(ctx, in.OriginalRunID) {
-		return PreflightResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
+		return contract.PreflightResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
 	}
 	check := preflight{in: in}
 	heart := startHeart(ctx, struct{}{}) // the turn may be minutes away
@@ -67,7 +28,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	s, err := a.meant(ctx, in)
 	switch {
 	case isTrouble(err):
-		return PreflightResult{}, s.cloudError(ctx, err)
+		return contract.PreflightResult{}, s.cloudError(ctx, err)
 	case err != nil:
 		check.refuse("%s", err)
 		return check.result, nil
@@ -75,7 +36,7 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	s = s.about(in.Change)
 	check.result.Project = s.Cloud.ProjectID()
 	if err := check.wellFormed(a); err != nil {
-		return PreflightResult{}, handBack(ctx, err)
+		return contract.PreflightResult{}, handBack(ctx, err)
 	}
 	malformed := len(check.result.Refusals) > 0
 	check.refuseAll(s.Edition.Objections(in.Change))
@@ -87,11 +48,11 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err) && server.ID == "":
 		check.refuse("server %s does not exist in project %s: check the id and the region", in.ServerID, s.Cloud.ProjectID())
 	case err != nil:
-		return PreflightResult{}, s.cloudError(ctx, err)
+		return contract.PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		check.server(server, disk)
 		if _, err := s.earlier(ctx, &check); err != nil {
-			return PreflightResult{}, s.cloudError(ctx, err)
+			return contract.PreflightResult{}, s.cloudError(ctx, err)
 		}
 	}
 	image, err := confirmMissing(ctx, s, func() (ecs.Image, error) { return s.image(ctx, in.Change.ImageID) })
@@ -99,33 +60,33 @@ func (a *Activities) Preflight(ctx context.Context, in PreflightInput) (Prefligh
 	case isNotFound(err):
 		check.refuse("image %s does not exist in this region or is not shared with this project", in.Change.ImageID)
 	case err != nil:
-		return PreflightResult{}, s.cloudError(ctx, err)
+		return contract.PreflightResult{}, s.cloudError(ctx, err)
 	default:
 		check.image(image, server, s.Edition)
 		request, err := a.requestFor(s.Cloud.ProjectID(), in.Change, inventoryImage(image))
 		if err != nil {
 			check.refuseAll(strings.Split(err.Error(), "\n")) // what does not depend on the image is right by now
 		} else if err := check.pin(a, request.UserData); err != nil {
-			return PreflightResult{}, err
+			return contract.PreflightResult{}, err
 		}
 		check.result.Notes = append(check.result.Notes, userDataWarnings(in.Change.UserDataFrom, request.UserData, inventoryImage(image))...)
 		if check.result.Before.Exists {
 			if err := s.compareImages(ctx, &check, image, server); err != nil {
-				return PreflightResult{}, err
+				return contract.PreflightResult{}, err
 			}
 		}
 	}
 	check.settle()
 	check.keyPair(ctx, s)
 	if ctx.Err() != nil {
-		return PreflightResult{}, ended(ctx)
+		return contract.PreflightResult{}, ended(ctx)
 	}
 	return check.result, nil
 }
 
 // serverAndDisk reads the server and its system disk. What speaks against the change is read again, up to maxAnswers
 // times in all. The server is zero when the cloud does not know it.
-func (s site) serverAndDisk(ctx context.Context, in PreflightInput) (ecs.Server, ecs.Disk, error) {
+func (s site) serverAndDisk(ctx context.Context, in contract.PreflightInput) (ecs.Server, ecs.Disk, error) {
 	// Servers that are under way go first. Once this one had its turn, the rest of the look is not kept waiting.
 	cloud := s.Cloud.Unhurried()
 	for answers := 1; ; answers++ {
@@ -136,7 +97,7 @@ func (s site) serverAndDisk(ctx context.Context, in PreflightInput) (ecs.Server,
 		}
 		now := observation(server)
 		now.VolumeID = cmp.Or(now.VolumeID, disk.VolumeID)
-		isSettled := (err != nil && !isNotFound(err)) || (err == nil && in.accepts(now))
+		isSettled := (err != nil && !isNotFound(err)) || (err == nil && accepts(in, now))
 		if isSettled || answers == maxAnswers {
 			return server, disk, err
 		}
@@ -148,14 +109,14 @@ func (s site) serverAndDisk(ctx context.Context, in PreflightInput) (ecs.Server,
 }
 
 // accepts is true for a server whose state allows the change.
-func (in PreflightInput) accepts(now rollout.Observation) bool {
+func accepts(in contract.PreflightInput, now rollout.Observation) bool {
 	isKnown := now.Status == rollout.StatusActive || now.Status == rollout.StatusShutoff || now.Status == rollout.StatusError
 	isExpected := in.Expect == nil || *in.Expect == now.Fingerprint || now.ImageID == in.Change.ImageID
 	return now.VolumeID != "" && now.Idle() && isKnown && isExpected
 }
 
 // meant is the site that the caller means.
-func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error) {
+func (a *Activities) meant(ctx context.Context, in contract.PreflightInput) (site, error) {
 	if in.Project != "" {
 		return a.find(ctx, in.Project)
 	}
@@ -169,7 +130,7 @@ func (a *Activities) meant(ctx context.Context, in PreflightInput) (site, error)
 // earlier looks for a change that was sent to the server before. One that may still come would come beside another.
 func (s site) earlier(ctx context.Context, check *preflight) (Earlier, error) {
 	serverID, now := check.in.ServerID, check.result.Before
-	earlier, err := SentTo(ctx, s.Temporal, lockID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	earlier, err := SentTo(ctx, s.Temporal, api.ChangeOSID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
 		return earlier, err
 	}
@@ -229,8 +190,8 @@ func firmware(image ecs.Image) string {
 
 // preflight collects every reason against a change.
 type preflight struct {
-	in     PreflightInput
-	result PreflightResult
+	in     contract.PreflightInput
+	result contract.PreflightResult
 }
 
 func (p *preflight) refuse(format string, args ...any) {

@@ -9,25 +9,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/edition"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 const unknownID = "00000000-1111-4222-8333-444455556666"
 
 // question asks about the lab's server and its target.
-func (l *lab) question() activities.PreflightInput {
-	return activities.PreflightInput{
+func (l *lab) question() contract.PreflightInput {
+	return contract.PreflightInput{
 		Project: emulator.DefaultProjectID, ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID},
 	}
 }
 
 // preflight makes one attempt, and checks that the look changed nothing, whatever it found.
-func (l *lab) preflight(in activities.PreflightInput) ended[activities.PreflightResult] {
+func (l *lab) preflight(in contract.PreflightInput) ended[contract.PreflightResult] {
 	l.Helper()
 	end := run(l, l.acts.Preflight, in, attempt{})
 	for id, account := range l.cloud.Ledger().Servers {
@@ -43,7 +44,7 @@ func TestPreflightOfAGoodServer(t *testing.T) {
 		inLab(t, options, func(l *lab) {
 			end := l.preflight(l.question())
 			require.NoError(l, end.err)
-			assert.Equal(l, activities.PreflightResult{
+			assert.Equal(l, contract.PreflightResult{
 				Project:          emulator.DefaultProjectID,
 				Name:             "db-01",
 				Before:           rollout.Observation{Fingerprint: l.before(), Exists: true, Status: status, Updated: l.server.Updated.Format(time.RFC3339)},
@@ -186,7 +187,7 @@ func TestPasswordOfWindows(t *testing.T) {
 				in.Change.ImageID, in.Change.Login = imageNamed(image), login
 				end := l.preflight(in)
 				require.NoError(l, end.err)
-				planned := l.makePlan(l.planOf(selectsWeb, func(s *spec.Spec) {
+				planned := l.makePlan(l.planOf(selectsWeb, func(s *document.Spec) {
 					s.Image.ID, s.Login.PasswordFrom = imageNamed(image), login.PasswordFrom
 				}))
 				require.NoError(l, planned.err)
@@ -356,18 +357,18 @@ func TestPreflightGivesEveryReasonAtOnce(t *testing.T) {
 func TestPreflightBeforeAsking(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*activities.PreflightInput)
+		change func(*contract.PreflightInput)
 		says   []string
 	}{
-		{"another project", func(in *activities.PreflightInput) { in.Project = "6af1c92eaf7e471fb35c82eecd4b7b5d" }, []string{"this worker serves project " + emulator.DefaultProjectID}},
-		{"another spelling", func(in *activities.PreflightInput) { in.ServerID = strings.ToUpper(in.ServerID) }, []string{"is not a UUID (in lower case)"}},
-		{"no ids", func(in *activities.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
-		{"two logins", func(in *activities.PreflightInput) {
+		{"another project", func(in *contract.PreflightInput) { in.Project = "6af1c92eaf7e471fb35c82eecd4b7b5d" }, []string{"this worker serves project " + emulator.DefaultProjectID}},
+		{"another spelling", func(in *contract.PreflightInput) { in.ServerID = strings.ToUpper(in.ServerID) }, []string{"is not a UUID (in lower case)"}},
+		{"no ids", func(in *contract.PreflightInput) { in.ServerID, in.Change.ImageID = "one", "../x" }, []string{`server id "one" is not a UUID`, `image id "../x" is not a UUID`}},
+		{"two logins", func(in *contract.PreflightInput) {
 			in.Change.Login = rollout.Login{KeyPair: "fleet-key-01", PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}
 		}, []string{"a key pair and a password exclude each other"}},
-		{"a variable that is no secret", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:OTHER" }, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
-		{"a secret in place of a reference", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
-		{"user data as a password", func(in *activities.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"password from env:REIMAGE_SECRET_CLOUD_CONFIG: it must have 8 to 26 characters"}},
+		{"a variable that is no secret", func(in *contract.PreflightInput) { in.Change.Login.PasswordFrom = "env:OTHER" }, []string{"only variables of the worker that begin with REIMAGE_SECRET_ are handed out"}},
+		{"a secret in place of a reference", func(in *contract.PreflightInput) { in.Change.Login.PasswordFrom = plantedPassword }, []string{"a secret itself is never accepted here"}},
+		{"user data as a password", func(in *contract.PreflightInput) { in.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_CLOUD_CONFIG" }, []string{"password from env:REIMAGE_SECRET_CLOUD_CONFIG: it must have 8 to 26 characters"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -405,14 +406,14 @@ func TestPreflightTroubleIsNoReason(t *testing.T) {
 		fault emulator.Fault
 		kind  string
 	}{
-		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.ServerError}, activities.ErrCloud},
-		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.HangBefore}, activities.ErrCloud},
-		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.BadGatewayHTML}, activities.ErrCloud},
-		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Throttle, RetryAfter: time.Minute}, activities.ErrThrottled},
-		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError}, activities.ErrCloud},
-		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.Throttle}, activities.ErrThrottled},
-		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, After: 1}, activities.ErrCloud}, // the present image
-		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.CutBody, After: 1}, activities.ErrCloud},
+		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.ServerError}, api.ErrCloud},
+		{emulator.Fault{Op: emulator.OpServer, Kind: emulator.HangBefore}, api.ErrCloud},
+		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.BadGatewayHTML}, api.ErrCloud},
+		{emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Throttle, RetryAfter: time.Minute}, api.ErrThrottled},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError}, api.ErrCloud},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.Throttle}, api.ErrThrottled},
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.ServerError, After: 1}, api.ErrCloud}, // the present image
+		{emulator.Fault{Op: emulator.OpImage, Kind: emulator.CutBody, After: 1}, api.ErrCloud},
 	}
 	for _, test := range tests {
 		t.Run(test.fault.Op+" "+string(test.fault.Kind), func(t *testing.T) {
@@ -432,7 +433,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			l.config.Credentials = ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret("not-the-key")}
 			l.acts.Profiles[0].Cloud = l.client(l.config)
-			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
+			failed := failsWith(l, l.preflight(l.question()).err, api.ErrCredentials, true)
 			assert.NotContains(l, failed.Message(), "not-the-key")
 			assert.NotContains(l, failed.Message(), "clock")
 		})
@@ -441,7 +442,7 @@ func TestPreflightWithCredentialsThatAreRefused(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			l.config.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
 			l.acts.Profiles[0].Cloud = l.client(l.config)
-			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
+			failed := failsWith(l, l.preflight(l.question()).err, api.ErrCredentials, true)
 			assert.Contains(l, failed.Message(), "the clock of the machine that sent this is 20m0s behind the cloud's: set it right there")
 		})
 	})

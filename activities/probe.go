@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 )
 
@@ -38,13 +39,13 @@ func (g *gathering) probe(ctx context.Context, serverID string) error {
 	}
 	if serverID != "" {
 		_, err := once.Cloud.Server(ctx, serverID)
-		ask(CheckReadServer+" ("+ecs.ActionReadServer+")", err)
+		ask(api.CheckReadServer+" ("+ecs.ActionReadServer+")", err)
 	}
 	if serverID != "" && !g.askedForDisks {
 		_, err := once.systemDisk(ctx, serverID)
-		ask(CheckReadDisks+" ("+ecs.ActionReadDisks+")", err)
+		ask(api.CheckReadDisks+" ("+ecs.ActionReadDisks+")", err)
 	}
-	ask(CheckQueryJobs, g.noSuchJob)
+	ask(api.CheckQueryJobs, g.noSuchJob)
 	g.Unproven = append(g.Unproven, "stop ("+ecs.ActionStop+")", "start ("+ecs.ActionStart+")", "change ("+ecs.ActionChangeOS+") servers")
 	return ctx.Err()
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // denied is a permission that the credentials lack.
@@ -19,7 +19,7 @@ func denied(op string) emulator.Fault {
 }
 
 // byGroup has a plan read server groups, too.
-func byGroup(s *spec.Spec) { s.PerGroup = spec.Group{ServerGroup: true, Count: new(1)} }
+func byGroup(s *document.Spec) { s.PerGroup = document.Group{ServerGroup: true, Count: new(1)} }
 
 // TestPlanNamesMissingPermissions, each by itself and in any size of fleet: what a rollout needs and can be asked for
 // without changing anything.
@@ -97,9 +97,9 @@ func TestPlanSaysWhatIsUnproven(t *testing.T) {
 }
 
 // oneByOne leaves nothing else to warn of.
-func oneByOne(s *spec.Spec) {
-	s.API, s.Waves = "v2", []spec.Wave{{Name: "canary", Count: new(1), Approval: true}, {Name: "rest", UpTo: new(rollout.Percent(10_000))}}
-	s.InFlight = spec.Limit{Count: new(1)}
+func oneByOne(s *document.Spec) {
+	s.API, s.Waves = "v2", []document.Wave{{Name: "canary", Count: new(1), Approval: true}, {Name: "rest", UpTo: new(rollout.Percent(10_000))}}
+	s.InFlight = document.Limit{Count: new(1)}
 }
 
 // TestPreflightOfAnImageThatMayNotBeSeen: only an image that is gone is left out of the comparison.
@@ -110,7 +110,7 @@ func TestPreflightOfAnImageThatMayNotBeSeen(t *testing.T) {
 	} {
 		status := map[string]int{"Pdp.0001": 403, "APIGW.0301": 401}[code]
 		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpImage, Kind: emulator.Refuse, Code: code, Status: status, After: 1}), func(l *lab) {
-			failed := failsWith(l, l.preflight(l.question()).err, activities.ErrCredentials, true)
+			failed := failsWith(l, l.preflight(l.question()).err, api.ErrCredentials, true)
 			assert.Contains(l, failed.Message(), says+l.server.ImageID)
 		})
 	}

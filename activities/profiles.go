@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -38,7 +39,7 @@ func (a *Activities) at(ctx context.Context, project string, change rollout.Chan
 	case isTrouble(err):
 		return s, s.readError(ctx, err)
 	case err != nil:
-		return s, again(ErrNotReady, err, 0)
+		return s, again(api.ErrNotReady, err, 0)
 	}
 	return s.about(change), nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // TestProfilesOfOneWorker: a name chooses where something is planned, and the project where it is done.
@@ -21,7 +21,7 @@ func TestProfilesOfOneWorker(t *testing.T) {
 			"":      "no profile is named, and the workers have several: name one of core, edge",
 			"abyss": `profile "abyss" is not one of the workers' (docs/configuration.md): name one of core, edge`,
 		} {
-			plan := l.makePlan(l.planOf("", func(s *spec.Spec) { s.Select, s.Profile = spec.Selection{IDs: []string{l.server.ID}}, profile }))
+			plan := l.makePlan(l.planOf("", func(s *document.Spec) { s.Select, s.Profile = document.Selection{IDs: []string{l.server.ID}}, profile }))
 			require.NoError(l, plan.err)
 			assert.Equal(l, []string{says}, plan.result.Problems)
 			in := l.question()
@@ -30,7 +30,7 @@ func TestProfilesOfOneWorker(t *testing.T) {
 		}
 		assert.Empty(l, l.cloud.Ledger().Requests)
 
-		plan := l.makePlan(l.planOf("", func(s *spec.Spec) { s.Select, s.Profile = spec.Selection{IDs: []string{l.server.ID}}, "edge" }))
+		plan := l.makePlan(l.planOf("", func(s *document.Spec) { s.Select, s.Profile = document.Selection{IDs: []string{l.server.ID}}, "edge" }))
 		require.NoError(l, plan.err)
 		require.NotNil(l, plan.result.Plan, plan.result.Problems)
 		assert.Equal(l, l.config.ProjectID, plan.result.Plan.Project)

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/pastruns"
 )
@@ -21,13 +23,13 @@ func TestWorkForAnotherProjectIsHandedBack(t *testing.T) {
 		submission := l.submission()
 		submission.Project = otherProject
 		for name, err := range map[string]error{
-			"stop":    run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{Project: otherProject, ServerID: id}, attempt{}).err,
+			"stop":    run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{Project: otherProject, ServerID: id}, attempt{}).err,
 			"submit":  run(l, l.acts.SubmitChangeOS, submission, attempt{}).err,
-			"poll":    run(l, l.acts.PollJob, activities.PollJobInput{Project: otherProject, JobID: "1"}, attempt{}).err,
-			"verify":  run(l, l.acts.VerifyServer, activities.VerifyServerInput{Project: otherProject, ServerID: id}, attempt{}).err,
-			"restore": run(l, l.acts.RestorePower, activities.RestorePowerInput{Project: otherProject, ServerID: id, On: true}, attempt{}).err,
+			"poll":    run(l, l.acts.PollJob, contract.PollJobInput{Project: otherProject, JobID: "1"}, attempt{}).err,
+			"verify":  run(l, l.acts.VerifyServer, contract.VerifyServerInput{Project: otherProject, ServerID: id}, attempt{}).err,
+			"restore": run(l, l.acts.RestorePower, contract.RestorePowerInput{Project: otherProject, ServerID: id, On: true}, attempt{}).err,
 		} {
-			assert.Equal(l, activities.ErrNotReady, kindOf(err), name)
+			assert.Equal(l, api.ErrNotReady, kindOf(err), name)
 			assert.ErrorContains(l, err, "serves project "+emulator.DefaultProjectID+", not project "+otherProject, name)
 			assert.ErrorContains(l, err, "retryable: true", name)
 		}
@@ -62,7 +64,7 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 				for range 2 {
 					l.acts.Profiles[0].Cloud = elsewhere
 					end := run(l, l.acts.SubmitChangeOS, in, a)
-					failsWith(l, end.err, activities.ErrNotReady, false)
+					failsWith(l, end.err, api.ErrNotReady, false)
 					a = attempt{number: a.number + 1, details: end.last()}
 				}
 				l.acts.Profiles[0].Cloud = here
@@ -85,7 +87,7 @@ func TestSubmitOfAWorkflowThatWasReset(t *testing.T) {
 		assert.Contains(l, c.result.Seen, "the system disk is no longer")
 		assert.Equal(l, 1, l.changes())
 		for _, kind := range c.kinds()[:len(c.kinds())-1] {
-			assert.Equal(l, activities.ErrInDoubt, kind, "busy is a sign")
+			assert.Equal(l, api.ErrInDoubt, kind, "busy is a sign")
 		}
 		time.Sleep(time.Hour)
 		assert.Equal(l, 1, l.changes())

@@ -3,50 +3,31 @@ package activities
 import (
 	"context"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
 
-// ReadStatesName is the name under which ReadStates is registered.
-const ReadStatesName = "ReadStates"
-
-// ReadStatesInput asks which servers are down. Without ids all servers of the project are meant.
-type ReadStatesInput struct {
-	Project   string   `json:"project"`
-	ServerIDs []string `json:"server_ids,omitempty"`
-}
-
-// DownServer is a server that does not serve, and its status.
-type DownServer struct {
-	ID     string `json:"id"`
-	Status string `json:"status"`
-}
-
-// ReadStatesResult lists the servers that are down. Servers that are not in it run, or do not exist.
-type ReadStatesResult struct {
-	Down []DownServer `json:"down,omitempty"`
-}
-
 // ReadStates reads which servers are down, so that they count against the caps of a rollout. It touches nothing. Its
 // requests: one for a hundred servers that are named by their ids, or one for each page of the project's list. Its errors:
 // CredentialsRefused, Refused, Throttled, CloudTrouble.
-func (a *Activities) ReadStates(ctx context.Context, in ReadStatesInput) (ReadStatesResult, error) {
+func (a *Activities) ReadStates(ctx context.Context, in contract.ReadStatesInput) (contract.ReadStatesResult, error) {
 	g, ctx, end := a.gather(ctx)
 	defer end()
 	s, err := a.at(ctx, in.Project, rollout.Change{})
 	if err != nil {
-		return ReadStatesResult{}, err
+		return contract.ReadStatesResult{}, err
 	}
 	g.from(ctx, s)
 	g.reading(ctx, "servers")
 	servers, err := g.servers(ctx, in.ServerIDs)
 	if err != nil {
-		return ReadStatesResult{}, g.cloudError(ctx, err)
+		return contract.ReadStatesResult{}, g.cloudError(ctx, err)
 	}
-	var result ReadStatesResult
+	var result contract.ReadStatesResult
 	for _, server := range servers {
 		if rollout.IsDown(server.Status) && server.Status != "DELETED" {
-			result.Down = append(result.Down, DownServer{ID: server.ID, Status: server.Status})
+			result.Down = append(result.Down, contract.DownServer{ID: server.ID, Status: server.Status})
 		}
 	}
 	return result, nil

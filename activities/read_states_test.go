@@ -6,15 +6,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
-func (l *lab) readStates(ids ...string) ended[activities.ReadStatesResult] {
+func (l *lab) readStates(ids ...string) ended[contract.ReadStatesResult] {
 	l.Helper()
-	end := run(l, l.acts.ReadStates, activities.ReadStatesInput{Project: emulator.DefaultProjectID, ServerIDs: ids}, attempt{})
+	end := run(l, l.acts.ReadStates, contract.ReadStatesInput{Project: emulator.DefaultProjectID, ServerIDs: ids}, attempt{})
 	l.onlyRead()
 	return end
 }
@@ -27,7 +28,7 @@ func TestReadStates(t *testing.T) {
 			require.NoError(l, l.cloud.Update(servers[i].ID, func(s *emulator.Server) { s.Status = status }))
 		}
 		require.NoError(l, l.cloud.Delete(servers[3].ID))
-		down := []activities.DownServer{{ID: servers[0].ID, Status: "SHUTOFF"}, {ID: servers[1].ID, Status: "ERROR"}}
+		down := []contract.DownServer{{ID: servers[0].ID, Status: "SHUTOFF"}, {ID: servers[1].ID, Status: "ERROR"}}
 
 		end := l.readStates()
 		require.NoError(l, end.err)
@@ -44,7 +45,7 @@ func TestReadStates(t *testing.T) {
 func TestReadStatesWithRefusedCredentials(t *testing.T) {
 	inLab(t, withFaults(fleetSized(2), emulator.Fault{Op: emulator.OpServers, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", Times: 9}), func(l *lab) {
 		end := l.readStates()
-		failsWith(l, end.err, activities.ErrCredentials, true)
+		failsWith(l, end.err, api.ErrCredentials, true)
 	})
 }
 
@@ -60,8 +61,8 @@ func TestMakePlanFindsTheOtherMembers(t *testing.T) {
 			named[s.Name] = s
 		}
 		ids := []string{named["etcd-1"].ID, named["etcd-2"].ID}
-		in := l.planOf("", func(s *spec.Spec) {
-			s.Select, s.PerGroup = spec.Selection{IDs: ids}, spec.Group{Tag: "cluster", Count: new(1)}
+		in := l.planOf("", func(s *document.Spec) {
+			s.Select, s.PerGroup = document.Selection{IDs: ids}, document.Group{Tag: "cluster", Count: new(1)}
 			s.InFlight.Count = new(2)
 		})
 		plan := l.plan(in)

@@ -13,20 +13,10 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
-
-// RecallMemo is the field of a rollout's memo that holds its rollout.Recall. The workflow task that accepts an abort, or
-// notices a breach, writes it; a later description of the rollout holds it, without a task of any workflow.
-const RecallMemo = "recall"
-
-// RolloutRef names the rollout that a server belongs to. The zero value is a change of one server alone.
-type RolloutRef struct {
-	WorkflowID string `json:"workflow_id"`
-	// FirstRunID tells it from a later rollout of the same name. Empty accepts any.
-	FirstRunID string `json:"first_run_id,omitempty"`
-}
 
 const (
 	// recallShared is for how long the answer to one question serves every write of the worker.
@@ -53,7 +43,7 @@ type recallQuestion struct {
 
 // ask returns what the rollout takes back, and when it was asked. It waits for the answer to a question that another
 // write has just asked.
-func (r *recalls) ask(ctx context.Context, t Temporal, ref RolloutRef) (rollout.Recall, time.Time, error) {
+func (r *recalls) ask(ctx context.Context, t Temporal, ref api.RolloutRef) (rollout.Recall, time.Time, error) {
 	q := r.question(ctx, t, ref.WorkflowID)
 	select {
 	case <-q.answered:
@@ -108,7 +98,7 @@ func recallOf(described *workflowservice.DescribeWorkflowExecutionResponse, err 
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return run, rollout.RecallUnsubmitted, nil
 	}
-	field, ok := info.GetMemo().GetFields()[RecallMemo]
+	field, ok := info.GetMemo().GetFields()[api.RecallMemo]
 	if !ok {
 		return run, rollout.RecallNone, nil
 	}
@@ -121,7 +111,7 @@ func recallOf(described *workflowservice.DescribeWorkflowExecutionResponse, err 
 // recallCheck lets the writes of one attempt depend on the rollout of their server. Nil, or without a rollout, it lets
 // every write pass.
 type recallCheck struct {
-	rollout  RolloutRef
+	rollout  api.RolloutRef
 	serverID string
 	recalled error // set when the rollout has taken the server back: nothing was sent
 }
@@ -167,7 +157,7 @@ func (c *recallCheck) outcome() error {
 	return c.recalled
 }
 
-func recalled(serverID string, ref RolloutRef, recall rollout.Recall) error {
+func recalled(serverID string, ref api.RolloutRef, recall rollout.Recall) error {
 	why := "was aborted, is over its budget or has ended"
 	if recall == rollout.RecallUntouched {
 		why = "is paused, or waits for the verdict on a server that may have failed"
@@ -176,7 +166,7 @@ func recalled(serverID string, ref RolloutRef, recall rollout.Recall) error {
 }
 
 func recalledError(message string, details ...any) error {
-	return temporal.NewApplicationErrorWithOptions(message, ErrRecalled, temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(message, api.ErrRecalled, temporal.ApplicationErrorOptions{
 		NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign, Details: details,
 	})
 }
@@ -194,5 +184,5 @@ func messageOf(err error) string {
 // isRecalled is true for the end of an attempt whose server was taken back.
 func isRecalled(err error) bool {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	return ok && app.Type() == ErrRecalled
+	return ok && app.Type() == api.ErrRecalled
 }

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -44,7 +45,7 @@ func TestHundredsOfWritesAskTogether(t *testing.T) {
 				all.Go(func() {
 					time.Sleep(time.Duration(i) * time.Millisecond)
 					for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(time.Second) {
-						recall, asked, err := asking.ask(t.Context(), temporal, RolloutRef{WorkflowID: "rollout/web"})
+						recall, asked, err := asking.ask(t.Context(), temporal, api.RolloutRef{WorkflowID: "rollout/web"})
 						assert.NoError(t, err)
 						assert.Equal(t, rollout.RecallNone, recall)
 						assert.Less(t, time.Since(asked), recallValid)
@@ -63,7 +64,7 @@ func TestAnAttemptThatEndsLeavesItsQuestionToTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asking recalls
 		temporal := &slowRollout{takes: time.Second}
-		ref := RolloutRef{WorkflowID: "rollout/web"}
+		ref := api.RolloutRef{WorkflowID: "rollout/web"}
 		ending, end := context.WithCancel(t.Context())
 		var both sync.WaitGroup
 		both.Go(func() {

@@ -16,13 +16,14 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
 // rolloutOf is the rollout of the lab's server, as its activities know it.
-var rolloutOf = activities.RolloutRef{WorkflowID: "rollout/web", FirstRunID: "first"}
+var rolloutOf = api.RolloutRef{WorkflowID: "rollout/web", FirstRunID: "first"}
 
 // describable is a Temporal with one rollout in it. Set its fields before the activities run, or under mu.
 type describable struct {
@@ -35,7 +36,7 @@ type describable struct {
 	err      error
 	takes    time.Duration
 	asked    int
-	signals  []activities.Suspicion
+	signals  []api.Suspicion
 	signalIs []error // of the next signals
 }
 
@@ -64,7 +65,7 @@ func (d *describable) DescribeWorkflowExecution(ctx context.Context, workflowID,
 		if err != nil {
 			return nil, err
 		}
-		fields = map[string]*commonpb.Payload{activities.RecallMemo: payload}
+		fields = map[string]*commonpb.Payload{api.RecallMemo: payload}
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 		Status: d.status, FirstRunId: d.run, Memo: &commonpb.Memo{Fields: fields},
@@ -79,8 +80,8 @@ func (d *describable) SignalWorkflow(_ context.Context, workflowID, runID, signa
 		d.signalIs = d.signalIs[1:]
 		return err
 	}
-	if workflowID == rolloutOf.WorkflowID && runID == "" && signal == activities.SuspicionSignal {
-		d.signals = append(d.signals, arg.(activities.Suspicion))
+	if workflowID == rolloutOf.WorkflowID && runID == "" && signal == api.SuspicionSignal {
+		d.signals = append(d.signals, arg.(api.Suspicion))
 	}
 	return nil
 }
@@ -92,12 +93,12 @@ func (d *describable) set(change func(*describable)) {
 }
 
 // stopFor and submitFor are for a server of a rollout.
-func (l *lab) stopFor(a attempt, hard bool) ended[activities.StopIfNeededResult] {
+func (l *lab) stopFor(a attempt, hard bool) ended[contract.StopIfNeededResult] {
 	l.Helper()
-	return run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID, AllowHard: hard, Rollout: rolloutOf}, a)
+	return run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID, AllowHard: hard, Rollout: rolloutOf}, a)
 }
 
-func (l *lab) submitFor(a attempt, touched bool) ended[activities.SubmitChangeOSResult] {
+func (l *lab) submitFor(a attempt, touched bool) ended[contract.SubmitChangeOSResult] {
 	l.Helper()
 	in := l.submission()
 	in.Rollout, in.Touched = rolloutOf, touched
@@ -137,7 +138,7 @@ func TestRecall(t *testing.T) {
 					return
 				}
 				var touched bool
-				require.NoError(l, failsWith(l, end.err, activities.ErrRecalled, true).Details(&touched))
+				require.NoError(l, failsWith(l, end.err, api.ErrRecalled, true).Details(&touched))
 				assert.False(l, touched)
 				assert.Empty(l, l.writes(emulator.OpStop))
 				assert.Zero(l, end.took)
@@ -153,7 +154,7 @@ func TestRecall(t *testing.T) {
 						assert.Equal(l, 1, l.changes())
 						return
 					}
-					failsWith(l, end.err, activities.ErrRecalled, true)
+					failsWith(l, end.err, api.ErrRecalled, true)
 					assert.Zero(l, l.sent())
 					assert.Zero(l, end.took)
 				})
@@ -194,7 +195,7 @@ func TestNothingIsSentWithoutAnAnswerOfTheRollout(t *testing.T) {
 		"not reached": {func(d *describable) { d.err = serviceerror.NewUnavailable("down") }, 0},
 		"too slow":    {func(d *describable) { d.takes = time.Minute }, 1500 * time.Millisecond},
 		"unreadable": {func(d *describable) {
-			d.memo = map[string]*commonpb.Payload{activities.RecallMemo: {Data: []byte("?")}}
+			d.memo = map[string]*commonpb.Payload{api.RecallMemo: {Data: []byte("?")}}
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +204,7 @@ func TestNothingIsSentWithoutAnAnswerOfTheRollout(t *testing.T) {
 				test.set(d)
 				l.acts.Temporal = d
 				end := l.submitFor(attempt{}, true)
-				failed := failsWith(l, end.err, activities.ErrNotSent, false)
+				failed := failsWith(l, end.err, api.ErrNotSent, false)
 				assert.Contains(l, failed.Message(), "Temporal does not say whether rollout/web goes on")
 				assert.LessOrEqual(l, end.took, 2*test.took, "asked before the look, and before the write")
 				assert.Zero(l, l.sent())
@@ -245,7 +246,7 @@ func TestAWriteThatIsHeldUpAfterTheAnswerIsNotSent(t *testing.T) {
 				end := l.submitFor(attempt{}, true)
 				assert.Equal(l, test.sent, l.changes())
 				if test.sent == 0 {
-					failsWith(l, end.err, activities.ErrNotSent, false)
+					failsWith(l, end.err, api.ErrNotSent, false)
 				}
 			})
 		})
@@ -271,7 +272,7 @@ func TestHardStopOfARecalledServer(t *testing.T) {
 					return
 				}
 				var touched bool
-				require.NoError(l, failsWith(l, end.err, activities.ErrRecalled, true).Details(&touched))
+				require.NoError(l, failsWith(l, end.err, api.ErrRecalled, true).Details(&touched))
 				assert.True(l, touched)
 				assert.Len(l, l.writes(emulator.OpStop), 1)
 			})
@@ -284,7 +285,7 @@ func TestARecallDoesNotEndADoubt(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		l.acts.Temporal = newDescribable(rollout.RecallUnsubmitted)
 		end := l.submitFor(attempt{number: 2}, true)
-		failsWith(l, end.err, activities.ErrRecalled, true)
+		failsWith(l, end.err, api.ErrRecalled, true)
 		assert.GreaterOrEqual(l, end.took, testTiming().Settle)
 		assert.Zero(l, l.sent())
 	})
@@ -292,7 +293,7 @@ func TestARecallDoesNotEndADoubt(t *testing.T) {
 		d := newDescribable(rollout.RecallNone)
 		l.acts.Temporal = d
 		first := l.submitFor(attempt{}, true)
-		failsWith(l, first.err, activities.ErrInDoubt, false)
+		failsWith(l, first.err, api.ErrInDoubt, false)
 		d.set(func(d *describable) { d.recall = rollout.RecallUnsubmitted })
 		next := l.submitFor(attempt{number: 2, details: first.last()}, true)
 		require.NoError(l, next.err)
@@ -318,7 +319,7 @@ func TestSuspicions(t *testing.T) {
 				d := newDescribable(rollout.RecallNone)
 				l.acts.Temporal = d
 				jobID := l.changing()
-				poll := activities.PollJobInput{JobID: jobID, ServerID: l.server.ID, Deadline: time.Now().Add(time.Hour), Rollout: rolloutOf}
+				poll := contract.PollJobInput{JobID: jobID, ServerID: l.server.ID, Deadline: time.Now().Add(time.Hour), Rollout: rolloutOf}
 				require.NoError(l, persist(l, l.acts.PollJob, poll, attempt{}).err)
 				verify := l.verification(time.Hour)
 				verify.Ended, verify.Rollout = true, rolloutOf

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
@@ -100,8 +101,8 @@ func TestRequestRefusedByOurOwnRules(t *testing.T) {
 				assert.Contains(l, strings.Join(looked.result.Refusals, "\n"), test.says)
 				assert.NotContains(l, strings.Join(looked.result.Refusals, "\n"), "pass7")
 
-				submit := activities.SubmitChangeOSInput{ServerID: l.server.ID, Change: in.Change, Before: l.before()}
-				failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrInvalid, true)
+				submit := contract.SubmitChangeOSInput{ServerID: l.server.ID, Change: in.Change, Before: l.before()}
+				failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, api.ErrInvalid, true)
 				assert.Contains(l, failed.Message(), test.says)
 				assert.NotContains(l, failed.Message(), "pass7")
 				assert.Zero(l, l.sent())
@@ -122,9 +123,9 @@ func TestEmptySecretsAreHandedBack(t *testing.T) {
 					l.acts.Secrets.LookupEnv = func(string) (string, bool) { return value, true }
 					in := l.question()
 					change(&in.Change)
-					submit := activities.SubmitChangeOSInput{ServerID: l.server.ID, Change: in.Change, Before: l.before()}
+					submit := contract.SubmitChangeOSInput{ServerID: l.server.ID, Change: in.Change, Before: l.before()}
 					for _, err := range []error{l.preflight(in).err, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err} {
-						failed := failsWith(l, err, activities.ErrSecret, false)
+						failed := failsWith(l, err, api.ErrSecret, false)
 						assert.Contains(l, failed.Message(), reference+" from env:REIMAGE_SECRET_VOID: it is empty on the worker")
 					}
 					assert.Zero(l, l.sent())
@@ -149,16 +150,16 @@ func TestSecretsOnTheWayBack(t *testing.T) {
 				inLab(t, withFaults(stopped(), refuse, page, job), func(l *lab) {
 					in := l.submission()
 					in.Change.Login, in.Change.UserDataFrom = change.Login, change.UserDataFrom
-					refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+					refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, api.ErrRefused, true)
 					assert.Contains(l, refused.Message(), "Ecs.0005: a parameter of the request is invalid; the cloud's text is not kept")
-					doubt := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrInDoubt, false)
+					doubt := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, api.ErrInDoubt, false)
 					assert.Contains(l, doubt.Message(), "HTTP 502: the answer is a web page, not the service's")
 
 					sent := run(l, l.acts.SubmitChangeOS, in, attempt{})
 					require.NoError(l, sent.err)
-					end := run(l, l.acts.PollJob, activities.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
+					end := run(l, l.acts.PollJob, contract.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
 					require.NoError(l, end.err)
-					assert.Equal(l, activities.JobFailed, end.result.End)
+					assert.Equal(l, contract.JobFailed, end.result.End)
 					assert.Contains(l, end.result.Reason, "Ecs.0202: the system disk could not be created; the cloud's text is not kept")
 				})
 			})
@@ -173,11 +174,11 @@ func TestTextOfChangesWithoutSecrets(t *testing.T) {
 	inLab(t, withFaults(stopped(), refuse, job), func(l *lab) {
 		in := l.submission()
 		in.Change.Login, in.Change.UserDataFrom = rollout.Login{}, ""
-		refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+		refused := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, api.ErrRefused, true)
 		assert.Contains(l, refused.Message(), "Ecs.0005: flavor s6 is sold out")
 		sent := run(l, l.acts.SubmitChangeOS, in, attempt{})
 		require.NoError(l, sent.err)
-		end := run(l, l.acts.PollJob, activities.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
+		end := run(l, l.acts.PollJob, contract.PollJobInput{JobID: sent.result.JobID, ServerID: l.server.ID, Change: in.Change, Deadline: time.Now().Add(time.Hour)}, attempt{})
 		assert.Equal(l, "Ecs.0202: no capacity in this zone", end.result.Reason)
 	})
 }

@@ -7,28 +7,9 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 )
-
-// BeforeReset is what the first run of a workflow did that was reset, as far as its history has it. It is in the details
-// of ErrReset. Only that run can have changed anything: a run that was reset sends no change and no stop.
-type BeforeReset struct {
-	// Known is false when Temporal no longer has the whole history, or it cannot be read.
-	Known bool `json:"known,omitempty"`
-	// Name and Before are the server as its look found it.
-	Name   string              `json:"name,omitempty"`
-	Before rollout.Observation `json:"before"`
-	// AsBefore is the status that "as before" means, when that is not the one of Before.
-	AsBefore string `json:"as_before,omitempty"`
-	// Touched is true when it may have changed the power of the server, Submitted when it may have sent the change.
-	Touched   bool `json:"touched,omitempty"`
-	Submitted bool `json:"submitted,omitempty"`
-	// JobID is the job of the change, and JobOver true when that has ended.
-	JobID   string `json:"job_id,omitempty"`
-	JobOver bool   `json:"job_over,omitempty"`
-	// Result is how it ended. Nil when it did not.
-	Result *rollout.ServerResult `json:"result,omitempty"`
-}
 
 // wasReset is true in a workflow that was reset since it began. originalRunID is the run as which it began, by
 // workflow.GetInfo: a reset gives the workflow another run id, keeps the original one, and may run an activity again
@@ -44,10 +25,10 @@ func (a *Activities) resetError(ctx context.Context, serverID, originalRunID str
 	defer heart.stop()
 	read, err := readRun(ctx, a.Temporal, activity.GetInfo(ctx).WorkflowExecution.ID, originalRunID)
 	if err != nil {
-		return again(ErrNotSent, fmt.Errorf("nothing was sent to server %s: %w", serverID, err), 0)
+		return again(api.ErrNotSent, fmt.Errorf("nothing was sent to server %s: %w", serverID, err), 0)
 	}
 	message := fmt.Sprintf("the workflow of server %s was reset: nothing is sent to it any more", serverID)
-	return temporal.NewNonRetryableApplicationError(message, ErrReset, nil, BeforeReset{
+	return temporal.NewNonRetryableApplicationError(message, api.ErrReset, nil, contract.BeforeReset{
 		Known: read.firstRunID != "" && !read.isGone && read.unreadable == "", Name: read.name, Before: read.before, AsBefore: read.asBefore, Touched: read.touches, Submitted: read.submits,
 		JobID: read.jobID, JobOver: read.jobOver(), Result: read.result,
 	})
@@ -55,15 +36,15 @@ func (a *Activities) resetError(ctx context.Context, serverID, originalRunID str
 
 // mayRestorePower refuses a power action of a workflow that was reset, unless the histories prove that the server stands
 // because a change took its power, and that nothing has given it back since.
-func (s site) mayRestorePower(ctx context.Context, in RestorePowerInput) error {
-	lock := lockID(s.Cloud.ProjectID(), in.ServerID)
+func (s site) mayRestorePower(ctx context.Context, in contract.RestorePowerInput) error {
+	lock := api.ChangeOSID(s.Cloud.ProjectID(), in.ServerID)
 	earlier, err := SentTo(ctx, s.Temporal, lock, activity.GetInfo(ctx).WorkflowExecution.RunID, in.OriginalRunID)
 	if err != nil {
-		return again(ErrNotSent, fmt.Errorf("the power of server %s was left alone: %w", in.ServerID, err), 0)
+		return again(api.ErrNotSent, fmt.Errorf("the power of server %s was left alone: %w", in.ServerID, err), 0)
 	}
 	if in.On && earlier.LeftOff != "" && earlier.LeftOff == in.Disk {
 		return nil
 	}
 	message := fmt.Sprintf("the workflow of server %s was reset, and nothing proves that it took the server's power: it was left alone", in.ServerID)
-	return temporal.NewNonRetryableApplicationError(message, ErrReset, nil)
+	return temporal.NewNonRetryableApplicationError(message, api.ErrReset, nil)
 }

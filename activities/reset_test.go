@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/rollout"
@@ -18,11 +19,11 @@ func (l *lab) resetFrom(runID string) map[string]error {
 	l.Helper()
 	look, submit := l.question(), l.submission()
 	look.OriginalRunID, submit.OriginalRunID = runID, runID
-	stop := activities.StopIfNeededInput{ServerID: l.server.ID, OriginalRunID: runID}
+	stop := contract.StopIfNeededInput{ServerID: l.server.ID, OriginalRunID: runID}
 	return map[string]error{
-		activities.PreflightName:      run(l, l.acts.Preflight, look, attempt{}).err,
-		activities.StopIfNeededName:   run(l, l.acts.StopIfNeeded, stop, attempt{}).err,
-		activities.SubmitChangeOSName: run(l, l.acts.SubmitChangeOS, submit, attempt{number: 2}).err,
+		contract.Preflight:      run(l, l.acts.Preflight, look, attempt{}).err,
+		contract.StopIfNeeded:   run(l, l.acts.StopIfNeeded, stop, attempt{}).err,
+		contract.SubmitChangeOS: run(l, l.acts.SubmitChangeOS, submit, attempt{number: 2}).err,
 	}
 }
 
@@ -33,18 +34,18 @@ func TestResetTouchesNothing(t *testing.T) {
 		done := endedAs(rollout.Done)
 		for name, test := range map[string]struct {
 			first pastruns.Run
-			found activities.BeforeReset
+			found contract.BeforeReset
 		}{
-			"it had only begun":     {pastruns.Run{ID: "a", First: "a"}, activities.BeforeReset{Known: true}},
-			"it had stopped it":     {pastruns.Run{ID: "a", First: "a", Before: before, Stops: true}, activities.BeforeReset{Known: true, Before: before, Touched: true}},
-			"its answer was lost":   {pastruns.Run{ID: "a", First: "a", Before: before, Submits: true}, activities.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true}},
-			"its job is not over":   {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1")}, activities.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1"}},
-			"its job has succeeded": {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1"), Job: heard(activities.JobSucceeded, "SUCCESS"), Result: done}, activities.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1", JobOver: true, Result: done}},
+			"it had only begun":     {pastruns.Run{ID: "a", First: "a"}, contract.BeforeReset{Known: true}},
+			"it had stopped it":     {pastruns.Run{ID: "a", First: "a", Before: before, Stops: true}, contract.BeforeReset{Known: true, Before: before, Touched: true}},
+			"its answer was lost":   {pastruns.Run{ID: "a", First: "a", Before: before, Submits: true}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true}},
+			"its job is not over":   {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1")}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1"}},
+			"its job has succeeded": {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1"), Job: heard(contract.JobSucceeded, "SUCCESS"), Result: done}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1", JobOver: true, Result: done}},
 		} {
 			l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, test.first)
 			for activity, err := range l.resetFrom("a") {
-				failed := failsWith(l, err, activities.ErrReset, true)
-				var found activities.BeforeReset
+				failed := failsWith(l, err, api.ErrReset, true)
+				var found contract.BeforeReset
 				require.NoError(l, failed.Details(&found))
 				assert.Equal(l, test.found, found, "%s: %s", activity, name)
 			}
@@ -59,13 +60,13 @@ func TestResetWithoutAHistory(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
 		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a", Err: serviceerror.NewNotFound("deleted")})
 		for _, err := range l.resetFrom("a") {
-			var found activities.BeforeReset
-			require.NoError(l, failsWith(l, err, activities.ErrReset, true).Details(&found))
+			var found contract.BeforeReset
+			require.NoError(l, failsWith(l, err, api.ErrReset, true).Details(&found))
 			assert.False(l, found.Known)
 		}
 		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 		for _, err := range l.resetFrom("a") {
-			failsWith(l, err, activities.ErrNotSent, false)
+			failsWith(l, err, api.ErrNotSent, false)
 		}
 		assert.Empty(l, l.cloud.Ledger().Servers[l.server.ID].Writes)
 	})
@@ -100,14 +101,14 @@ func TestResetGivesBackPowerItCanProve(t *testing.T) {
 					first.Before.Status = rollout.StatusShutoff
 				}
 				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Running: true}}, append(test.since, first)...)...)
-				in := activities.RestorePowerInput{ServerID: l.server.ID, On: test.on, Disk: l.server.SystemVolumeID, OriginalRunID: "a"}
+				in := contract.RestorePowerInput{ServerID: l.server.ID, On: test.on, Disk: l.server.SystemVolumeID, OriginalRunID: "a"}
 				end := run(l, l.acts.RestorePower, in, attempt{})
 				if test.restored {
 					require.NoError(l, end.err)
 					assert.Equal(l, rollout.StatusActive, end.result.Status)
 					return
 				}
-				failed := failsWith(l, end.err, activities.ErrReset, true)
+				failed := failsWith(l, end.err, api.ErrReset, true)
 				assert.Contains(l, failed.Message(), "it was left alone")
 				assert.Empty(l, l.cloud.Ledger().Servers[l.server.ID].Writes)
 			})

@@ -8,15 +8,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
 // restore makes one attempt.
-func (l *lab) restore(a attempt, on bool) ended[activities.RestorePowerResult] {
+func (l *lab) restore(a attempt, on bool) ended[contract.RestorePowerResult] {
 	l.Helper()
-	return run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: on}, a)
+	return run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: on}, a)
 }
 
 func TestRestorePower(t *testing.T) {
@@ -60,7 +61,7 @@ func TestRestorePowerUnderFaults(t *testing.T) {
 		t.Run(string(fault.Kind), func(t *testing.T) {
 			fault.Op = emulator.OpStart
 			inLab(t, withFaults(stopped(), fault), func(l *lab) {
-				c := persist(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+				c := persist(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
 				require.NoError(l, c.err)
 				assert.Equal(l, rollout.StatusActive, c.result.Status)
 				assert.Len(l, l.writes(emulator.OpStart), 1)
@@ -86,9 +87,9 @@ func TestRestorePowerAdoptsTheJobOfTheLastAttempt(t *testing.T) {
 func TestRestorePowerWaitsForThePermission(t *testing.T) {
 	withdrawn := emulator.Fault{Op: emulator.OpStart, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403, Times: 2}
 	inLab(t, withFaults(stopped(), withdrawn), func(l *lab) {
-		c := persist(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
+		c := persist(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, On: true}, attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrCredentials, activities.ErrCredentials, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCredentials, api.ErrCredentials, ""}, c.kinds())
 	})
 }
 
@@ -96,7 +97,7 @@ func TestRestorePowerFails(t *testing.T) {
 	t.Run("job fails", func(t *testing.T) {
 		fail := emulator.Fault{Op: emulator.OpStart, Kind: emulator.JobFail, Message: "no capacity on the host"}
 		inLab(t, withFaults(stopped(), fail), func(l *lab) {
-			failed := failsWith(l, l.restore(attempt{}, true).err, activities.ErrRefused, true)
+			failed := failsWith(l, l.restore(attempt{}, true).err, api.ErrRefused, true)
 			assert.Contains(l, failed.Message(), "no capacity on the host")
 		})
 	})
@@ -104,7 +105,7 @@ func TestRestorePowerFails(t *testing.T) {
 		refuse := emulator.Fault{Op: emulator.OpStart, Kind: emulator.Refuse, Code: "Ecs.9999"}
 		inLab(t, withFaults(stopped(), refuse), func(l *lab) {
 			end := l.restore(attempt{}, true)
-			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "Ecs.9999")
+			assert.Contains(l, failsWith(l, end.err, api.ErrRefused, true).Message(), "Ecs.9999")
 			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
 			assert.Empty(l, l.writes(emulator.OpStart))
 		})
@@ -112,13 +113,13 @@ func TestRestorePowerFails(t *testing.T) {
 	t.Run("vanished", func(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			require.NoError(l, l.cloud.Delete(l.server.ID))
-			failsWith(l, l.restore(attempt{}, true).err, activities.ErrVanished, true)
+			failsWith(l, l.restore(attempt{}, true).err, api.ErrVanished, true)
 		})
 	})
 	t.Run("no system disk", func(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			l.update(func(s *emulator.Server) { s.SystemVolumeID = "" })
-			failed := failsWith(l, l.restore(attempt{}, true).err, activities.ErrRefused, true)
+			failed := failsWith(l, l.restore(attempt{}, true).err, api.ErrRefused, true)
 			assert.Contains(l, failed.Message(), "Ecs.0105")
 		})
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
@@ -131,7 +132,7 @@ func TestWatchWhenRoundsFail(t *testing.T) {
 		}
 		var both sync.WaitGroup
 		for _, server := range cloud.Servers() {
-			both.Go(func() { assert.Equal(t, JobSucceeded, s.follow(t, server.ID, cloud.Images())) })
+			both.Go(func() { assert.Equal(t, contract.JobSucceeded, s.follow(t, server.ID, cloud.Images())) })
 		}
 		both.Wait()
 		assert.InDelta(t, 2*30, cloud.Ledger().Requests["GET /v1/{project_id}/jobs/{job_id}"], 4, "in the five minutes from the first")

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
@@ -22,30 +22,30 @@ import (
 func TestErrorsRepeatNoSecret(t *testing.T) {
 	change := rollout.Change{Login: rollout.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}}
 	for name, ask := range map[string]func(l *lab) error{
-		activities.PollJobName: func(l *lab) error {
-			return run(l, l.acts.PollJob, activities.PollJobInput{JobID: l.server.ID, Change: change, Deadline: time.Now().Add(time.Hour)}, attempt{}).err
+		contract.PollJob: func(l *lab) error {
+			return run(l, l.acts.PollJob, contract.PollJobInput{JobID: l.server.ID, Change: change, Deadline: time.Now().Add(time.Hour)}, attempt{}).err
 		},
-		activities.VerifyServerName: func(l *lab) error {
+		contract.VerifyServer: func(l *lab) error {
 			in := l.verification(time.Hour)
 			in.Change.Login = change.Login
 			return run(l, l.acts.VerifyServer, in, attempt{}).err
 		},
-		activities.SubmitChangeOSName: func(l *lab) error {
+		contract.SubmitChangeOS: func(l *lab) error {
 			in := l.submission()
 			in.Change.Login, in.Change.UserDataFrom = change.Login, ""
 			return run(l, l.acts.SubmitChangeOS, in, attempt{}).err
 		},
 		// Of an attempt after the first, the cloud has been sent the secrets before it is looked at.
-		activities.PreflightName: func(l *lab) error {
-			in := activities.PreflightInput{ServerID: l.server.ID, Change: l.submission().Change}
+		contract.Preflight: func(l *lab) error {
+			in := contract.PreflightInput{ServerID: l.server.ID, Change: l.submission().Change}
 			in.Change.Login, in.Change.UserDataFrom = change.Login, ""
 			return run(l, l.acts.Preflight, in, attempt{}).err
 		},
-		activities.StopIfNeededName: func(l *lab) error {
-			return run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID, Change: change}, attempt{}).err
+		contract.StopIfNeeded: func(l *lab) error {
+			return run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID, Change: change}, attempt{}).err
 		},
-		activities.RestorePowerName: func(l *lab) error {
-			return run(l, l.acts.RestorePower, activities.RestorePowerInput{ServerID: l.server.ID, Change: change, On: true}, attempt{}).err
+		contract.RestorePower: func(l *lab) error {
+			return run(l, l.acts.RestorePower, contract.RestorePowerInput{ServerID: l.server.ID, Change: change, On: true}, attempt{}).err
 		},
 	} {
 		for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {

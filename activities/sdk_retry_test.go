@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -43,7 +43,7 @@ func TestSubmitUnderTheSDKsOwnRetries(t *testing.T) {
 				var last int32
 				env.SetOnActivityHeartbeatListener(func(info *activity.Info, _ converter.EncodedValues) { last = max(last, info.Attempt) })
 				begun := time.Now()
-				env.ExecuteWorkflow(func(ctx workflow.Context, in activities.SubmitChangeOSInput) (out activities.SubmitChangeOSResult, err error) {
+				env.ExecuteWorkflow(func(ctx workflow.Context, in contract.SubmitChangeOSInput) (out contract.SubmitChangeOSResult, err error) {
 					ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 						StartToCloseTimeout: 10 * time.Minute,
 						HeartbeatTimeout:    heartbeatTimeout,
@@ -53,7 +53,7 @@ func TestSubmitUnderTheSDKsOwnRetries(t *testing.T) {
 					return out, err
 				}, l.submission())
 				require.NoError(l, env.GetWorkflowError())
-				var out activities.SubmitChangeOSResult
+				var out contract.SubmitChangeOSResult
 				require.NoError(l, env.GetWorkflowResult(&out))
 				synctest.Wait()
 				assert.NotEmpty(l, out.JobID)

@@ -14,6 +14,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -62,9 +63,9 @@ const secretAttempts = 6
 func handBack(ctx context.Context, unreadable error) error {
 	err := errors.New(strings.ReplaceAll(unreadable.Error(), "\n", "; "))
 	if activity.GetInfo(ctx).Attempt < secretAttempts {
-		return again(ErrSecret, err, time.Second)
+		return again(api.ErrSecret, err, time.Second)
 	}
-	return final(ErrSecret, err)
+	return final(api.ErrSecret, err)
 }
 
 // awaitReader hands an attempt back while another worker may be able to read the secrets. After the last one, the caller gets the

@@ -10,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // secretsIn is a secrets folder with one secret of each kind, and an environment. Beside the folder lies
@@ -146,20 +148,20 @@ func TestWorkOfAWorkerWithoutTheSecretIsHandedBack(t *testing.T) {
 		l.acts.Secrets.Worker = "4711@build-07"
 		look := l.question()
 		look.Change.Login.PasswordFrom, look.Change.UserDataFrom = "env:REIMAGE_SECRET_NOT_THERE", ""
-		document := l.planOf(selectsEvery, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })
+		doc := l.planOf(selectsEvery, func(s *document.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE" })
 		plan.Change.Login.PasswordFrom = "env:REIMAGE_SECRET_NOT_THERE"
 		require.NoError(l, plan.Seal())
 		for n := int32(1); n < 6; n++ {
 			for _, err := range []error{
 				run(l, l.acts.Preflight, look, attempt{number: n}).err,
-				run(l, l.acts.MakePlan, document, attempt{number: n}).err,
-				run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{number: n}).err,
+				run(l, l.acts.MakePlan, doc, attempt{number: n}).err,
+				run(l, l.acts.CheckPlan, contract.CheckPlanInput{Plan: plan}, attempt{number: n}).err,
 			} {
-				assert.Equal(l, says, failsWith(l, err, activities.ErrSecret, false).Message())
+				assert.Equal(l, says, failsWith(l, err, api.ErrSecret, false).Message())
 			}
 		}
-		assert.Equal(l, says, failsWith(l, run(l, l.acts.Preflight, look, attempt{number: 6}).err, activities.ErrSecret, true).Message())
-		assert.Contains(l, l.makePlan(document).result.Problems, says)
+		assert.Equal(l, says, failsWith(l, run(l, l.acts.Preflight, look, attempt{number: 6}).err, api.ErrSecret, true).Message())
+		assert.Contains(l, l.makePlan(doc).result.Problems, says)
 	})
 }
 

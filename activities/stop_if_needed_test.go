@@ -9,14 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
 // stop makes one attempt.
-func (l *lab) stop(a attempt, allowHard bool) ended[activities.StopIfNeededResult] {
+func (l *lab) stop(a attempt, allowHard bool) ended[contract.StopIfNeededResult] {
 	l.Helper()
-	return run(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID, AllowHard: allowHard}, a)
+	return run(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID, AllowHard: allowHard}, a)
 }
 
 // isStopped checks the truth behind the cloud's view: stopped, with nothing under way.
@@ -103,7 +105,7 @@ func TestStopAdoptsTheDeadlineOfTheLastAttempt(t *testing.T) {
 		l.after(4*time.Minute, cancel)
 		killed := l.stop(attempt{ctx: ctx}, false)
 		end := l.stop(attempt{number: 2, details: killed.last()}, false)
-		failsWith(l, end.err, activities.ErrOverdue, true)
+		failsWith(l, end.err, api.ErrOverdue, true)
 		assert.Less(l, time.Since(begun), testTiming().SoftStop+time.Minute)
 	})
 }
@@ -119,7 +121,7 @@ func TestStopOfADeafGuest(t *testing.T) {
 	t.Run("soft only", func(t *testing.T) {
 		inLab(t, deaf(), func(l *lab) {
 			end := l.stop(attempt{}, false)
-			failed := failsWith(l, end.err, activities.ErrOverdue, true)
+			failed := failsWith(l, end.err, api.ErrOverdue, true)
 			assert.Contains(l, failed.Message(), l.server.ID)
 			assert.Contains(l, failed.Message(), "status ACTIVE")
 			assert.Contains(l, failed.Message(), "allow a hard stop")
@@ -157,7 +159,7 @@ func TestStopOfADeafGuestWhoseAnswerWasLost(t *testing.T) {
 	t.Run("soft only", func(t *testing.T) {
 		inLab(t, withFaults(deaf(), lost), func(l *lab) {
 			end := l.stop(attempt{}, false)
-			failsWith(l, end.err, activities.ErrOverdue, true)
+			failsWith(l, end.err, api.ErrOverdue, true)
 			assert.Greater(l, end.took, testTiming().SoftStop)
 			assert.Len(l, l.writes(emulator.OpStop), 1)
 		})
@@ -175,7 +177,7 @@ func TestStopWhoseJobFails(t *testing.T) {
 	fail := emulator.Fault{Op: emulator.OpStop, Kind: emulator.JobFail, Code: "Ecs.0219", Message: "the host does not answer"}
 	t.Run("soft only", func(t *testing.T) {
 		inLab(t, withFaults(running(), fail), func(l *lab) {
-			failed := failsWith(l, l.stop(attempt{}, false).err, activities.ErrRefused, true)
+			failed := failsWith(l, l.stop(attempt{}, false).err, api.ErrRefused, true)
 			assert.Contains(l, failed.Message(), "the host does not answer")
 			assert.Contains(l, failed.Message(), l.server.ID)
 			assert.Len(l, l.writes(emulator.OpStop), 1)
@@ -192,7 +194,7 @@ func TestStopWhoseJobFails(t *testing.T) {
 		fail := fail
 		fail.Times = -1
 		inLab(t, withFaults(running(), fail), func(l *lab) {
-			failsWith(l, l.stop(attempt{}, true).err, activities.ErrRefused, true)
+			failsWith(l, l.stop(attempt{}, true).err, api.ErrRefused, true)
 			assert.Len(l, l.writes(emulator.OpStop), 2)
 		})
 	})
@@ -206,7 +208,7 @@ func TestStopRefusedForAReasonInNoTable(t *testing.T) {
 		refused.After = 1
 		inLab(t, withFaults(deaf(), refused), func(l *lab) {
 			end := l.stop(attempt{}, true)
-			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "Ecs.9999")
+			assert.Contains(l, failsWith(l, end.err, api.ErrRefused, true).Message(), "Ecs.9999")
 			assert.Equal(l, 2, l.cloud.Ledger().Requests["POST /v1/{project_id}/cloudservers/action"], "one soft, one hard")
 			assert.Less(l, end.took, testTiming().SoftStop+testTiming().Settle+time.Minute)
 		})
@@ -216,7 +218,7 @@ func TestStopRefusedForAReasonInNoTable(t *testing.T) {
 		refused.Kind, refused.Times = emulator.RefuseAfter, 1
 		fails := emulator.Fault{Op: emulator.OpStop, Kind: emulator.JobFail, After: 1, Message: "the host does not answer"}
 		inLab(t, withFaults(deaf(), refused, fails), func(l *lab) {
-			failed := failsWith(l, l.stop(attempt{}, true).err, activities.ErrRefused, true)
+			failed := failsWith(l, l.stop(attempt{}, true).err, api.ErrRefused, true)
 			assert.Contains(l, failed.Message(), "the host does not answer", "the refusal is past")
 			assert.Len(l, l.writes(emulator.OpStop), 2)
 		})
@@ -238,11 +240,11 @@ func TestStopUnderFaults(t *testing.T) {
 		{"page after", emulator.Fault{Kind: emulator.BadGatewayAfter}, 1, []string{""}},
 		{"no job id", emulator.Fault{Kind: emulator.NoJobID}, 1, []string{""}},
 		{"error 500", emulator.Fault{Kind: emulator.ServerError}, 1, []string{""}},
-		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, 1, []string{activities.ErrThrottled, ""}},
+		{"throttled", emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second}, 1, []string{api.ErrThrottled, ""}},
 		{"busy", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0603"}, 1, []string{""}},
-		{"locked", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605"}, 0, []string{activities.ErrRefused}},
-		{"locked, 403", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605", Status: 403}, 0, []string{activities.ErrRefused}},
-		{"a permission withdrawn", emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, 0, []string{activities.ErrCredentials}},
+		{"locked", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605"}, 0, []string{api.ErrRefused}},
+		{"locked, 403", emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605", Status: 403}, 0, []string{api.ErrRefused}},
+		{"a permission withdrawn", emulator.Fault{Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, 0, []string{api.ErrCredentials}},
 		{"job forgotten", emulator.Fault{Kind: emulator.JobForgotten}, 1, []string{""}},
 		{"job stuck, done", emulator.Fault{Kind: emulator.JobStuckDone}, 1, []string{""}},
 	}
@@ -250,7 +252,7 @@ func TestStopUnderFaults(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.fault.Op = emulator.OpStop
 			inLab(t, withFaults(running(), test.fault), func(l *lab) {
-				c := persist(l, l.acts.StopIfNeeded, activities.StopIfNeededInput{ServerID: l.server.ID}, attempt{})
+				c := persist(l, l.acts.StopIfNeeded, contract.StopIfNeededInput{ServerID: l.server.ID}, attempt{})
 				assert.Equal(l, test.kinds, c.kinds())
 				assert.Len(l, l.writes(emulator.OpStop), test.stops)
 				if c.err == nil {
@@ -287,13 +289,13 @@ func TestStopOfAServerThatVanishes(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		inLab(t, running(), func(l *lab) {
 			require.NoError(l, l.cloud.Delete(l.server.ID))
-			failsWith(l, l.stop(attempt{}, false).err, activities.ErrVanished, true)
+			failsWith(l, l.stop(attempt{}, false).err, api.ErrVanished, true)
 		})
 	})
 	t.Run("while it stops", func(t *testing.T) {
 		vanish := emulator.Fault{Op: emulator.OpStop, Kind: emulator.Vanish}
 		inLab(t, withFaults(running(), vanish), func(l *lab) {
-			failed := failsWith(l, l.stop(attempt{}, false).err, activities.ErrVanished, true)
+			failed := failsWith(l, l.stop(attempt{}, false).err, api.ErrVanished, true)
 			assert.Contains(l, failed.Message(), l.server.ID)
 		})
 	})
@@ -305,7 +307,7 @@ func TestStopHandsBackToAnotherWorker(t *testing.T) {
 		stop := make(chan struct{})
 		l.after(5*time.Second, func() { close(stop) })
 		end := l.stop(attempt{stop: stop}, false)
-		failsWith(l, end.err, activities.ErrWorkerStopping, false)
+		failsWith(l, end.err, api.ErrWorkerStopping, false)
 		assert.Equal(l, 5*time.Second, end.took)
 		require.NoError(l, l.stop(attempt{number: 2, details: end.last()}, false).err)
 		assert.Len(l, l.writes(emulator.OpStop), 1)

@@ -9,38 +9,11 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
-
-// SubmitChangeOSName is the name under which SubmitChangeOS is registered.
-const SubmitChangeOSName = "SubmitChangeOS"
-
-// SubmitChangeOSInput asks for the change that destroys the system disk.
-type SubmitChangeOSInput struct {
-	Project  string         `json:"project"`
-	ServerID string         `json:"server_id"`
-	Change   rollout.Change `json:"change"`
-	// Before is the system disk that may be destroyed. No other one is.
-	Before rollout.Fingerprint `json:"before"`
-	// Updated is when the cloud had last worked on the server before anything was sent. Empty for not known.
-	Updated string `json:"updated,omitempty"`
-	// MayAwaitPayment is true for a server whose change the cloud may accept and not begin before it is paid.
-	MayAwaitPayment bool `json:"may_await_payment,omitempty"`
-	// Rollout is asked before the change is sent. Touched is true when the server was stopped for it.
-	Rollout RolloutRef `json:"rollout,omitzero"`
-	Touched bool       `json:"touched,omitempty"`
-	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, nothing is sent.
-	OriginalRunID string `json:"original_run_id,omitempty"`
-}
-
-// SubmitChangeOSResult says that the cloud has accepted the change.
-type SubmitChangeOSResult struct {
-	// JobID is empty when the answer was lost and the acceptance was seen on the server itself.
-	JobID string `json:"job_id,omitempty"`
-	// Seen is what the server showed in place of an answer.
-	Seen string `json:"seen,omitempty"`
-}
 
 // SubmitProgress is the heartbeat. It lets the next attempt know how the last one ended; a worker that
 // was killed leaves none for its attempt, and then the last attempt counts as in doubt.
@@ -63,9 +36,9 @@ type SubmitProgress struct {
 // tell; WorkflowReset means that this run sends nothing, and BeforeReset what the one before it sent. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
-func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput) (SubmitChangeOSResult, error) {
+func (a *Activities) SubmitChangeOS(ctx context.Context, in contract.SubmitChangeOSInput) (contract.SubmitChangeOSResult, error) {
 	if wasReset(ctx, in.OriginalRunID) {
-		return SubmitChangeOSResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
+		return contract.SubmitChangeOSResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
 	}
 	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) {
@@ -85,8 +58,8 @@ func (a *Activities) SubmitChangeOS(ctx context.Context, in SubmitChangeOSInput)
 }
 
 // run settles an earlier request if it is in doubt, and sends unless that one was accepted.
-func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
-	none := SubmitChangeOSResult{}
+func (s *submission) run(ctx context.Context) (contract.SubmitChangeOSResult, error) {
+	none := contract.SubmitChangeOSResult{}
 	var err error
 	if s.site, err = s.at(ctx, s.in.Project, s.in.Change); err != nil {
 		return none, s.clean(ctx, err)
@@ -98,7 +71,7 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 			return none, s.clean(ctx, err)
 		}
 		if seen != "" {
-			return SubmitChangeOSResult{Seen: seen}, nil
+			return contract.SubmitChangeOSResult{Seen: seen}, nil
 		}
 		s.inDoubt, s.progress.Settled = false, true
 	}
@@ -109,13 +82,13 @@ func (s *submission) run(ctx context.Context) (SubmitChangeOSResult, error) {
 // request may have been: that one may be the very reason for it. Only a server that is gone is gone.
 func (s *submission) noProofOfAnOldDisk(err error) error {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if !ok || !app.NonRetryable() || app.Type() == ErrVanished {
+	if !ok || !app.NonRetryable() || app.Type() == api.ErrVanished {
 		return err
 	}
-	if app.Type() == ErrRecalled && !s.inDoubt {
+	if app.Type() == api.ErrRecalled && !s.inDoubt {
 		return err // the earlier request is settled as not accepted, and was no reason for the recall
 	}
-	return final(ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
+	return final(api.ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
 }
 
 // diskInBackup is the refusal of a system disk that is being backed up (ECS error table: wait).
@@ -124,7 +97,7 @@ const diskInBackup = "Ecs.0073"
 // submission is one attempt.
 type submission struct {
 	site
-	in       SubmitChangeOSInput
+	in       contract.SubmitChangeOSInput
 	attempt  int32
 	progress SubmitProgress
 	heart    *heart
@@ -210,17 +183,17 @@ func (s *submission) mayBeSentTo(status string) bool {
 
 // send looks at the server once more and sends the request. Everything before the request is clean:
 // nothing has left this worker.
-func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
-	none := SubmitChangeOSResult{}
+func (s *submission) send(ctx context.Context) (contract.SubmitChangeOSResult, error) {
+	none := contract.SubmitChangeOSResult{}
 	request, err := s.request(s.Cloud.ProjectID(), s.in.Change)
 	if isUnreadable(err) && s.progress.Settled { // to give up would leave the doubt
-		return none, s.clean(ctx, again(ErrSecret, err, time.Minute))
+		return none, s.clean(ctx, again(api.ErrSecret, err, time.Minute))
 	}
 	if isUnreadable(err) {
 		return none, s.clean(ctx, handBack(ctx, err))
 	}
 	if err != nil {
-		return none, final(ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
+		return none, final(api.ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
 	}
 	recall := &recallCheck{rollout: s.in.Rollout, serverID: s.in.ServerID}
 	if !s.progress.Settled { // the look may show that an earlier request was accepted after all
@@ -233,7 +206,7 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 		return none, s.clean(ctx, err)
 	}
 	if s.progress.Settled && s.touched(server) {
-		return SubmitChangeOSResult{Seen: s.trace(server)}, nil
+		return contract.SubmitChangeOSResult{Seen: s.trace(server)}, nil
 	}
 	if err := s.sendable(ctx, server); err != nil {
 		return none, err
@@ -244,25 +217,25 @@ func (s *submission) send(ctx context.Context) (SubmitChangeOSResult, error) {
 	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(s.Cloud.RequestTimeout()))
 	defer cancel()
 	if err := s.confirm(sendCtx, s.heart); err != nil {
-		return none, s.clean(ctx, again(ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
+		return none, s.clean(ctx, again(api.ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
 	}
 	out := s.Cloud.ChangeOS(recall.context(sendCtx, s.site, s.in.Touched), s.in.ServerID, request)
 
 	switch out.Kind {
 	case ecs.Accepted:
-		return SubmitChangeOSResult{JobID: out.JobID}, nil
+		return contract.SubmitChangeOSResult{JobID: out.JobID}, nil
 	case ecs.Unknown:
-		return none, again(ErrInDoubt, fmt.Errorf("nobody knows whether the cloud accepted the change of server %s: %w; it will be watched before anything is sent again", s.in.ServerID, out.Err), 0)
+		return none, again(api.ErrInDoubt, fmt.Errorf("nobody knows whether the cloud accepted the change of server %s: %w; it will be watched before anything is sent again", s.in.ServerID, out.Err), 0)
 	case ecs.Throttled:
 		return none, s.clean(ctx, throttled(out.Err))
 	case ecs.NotSent:
 		if recalled := recall.outcome(); recalled != nil {
 			return none, recalled
 		}
-		return none, s.clean(ctx, again(ErrNotSent, out.Err, 0))
+		return none, s.clean(ctx, again(api.ErrNotSent, out.Err, 0))
 	default:
 		if out.Renewed {
-			return none, s.clean(ctx, again(ErrCredentials, s.credentialsRefused(out.Err), 0))
+			return none, s.clean(ctx, again(api.ErrCredentials, s.credentialsRefused(out.Err), 0))
 		}
 		return none, s.refused(ctx, out.Err)
 	}
@@ -297,14 +270,14 @@ func (s *submission) lookUntil(ctx context.Context, enough func(rollout.Observat
 func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
 	switch {
 	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
-		return s.clean(ctx, again(ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
+		return s.clean(ctx, again(api.ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
 	case !server.Exists:
-		return final(ErrVanished, gone(s.in.ServerID))
+		return final(api.ErrVanished, gone(s.in.ServerID))
 	case server.Fingerprint != s.in.Before:
-		return final(ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s of image %s and is %s of image %s; nothing was sent",
+		return final(api.ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s of image %s and is %s of image %s; nothing was sent",
 			s.in.ServerID, s.in.Before.VolumeID, s.in.Before.ImageID, server.VolumeID, server.ImageID))
 	case !s.mayBeSentTo(server.Status) && !s.isFailed(server):
-		return final(ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
+		return final(api.ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
 	}
 	return nil
 }
@@ -314,15 +287,15 @@ func (s *submission) sendable(ctx context.Context, server rollout.Observation) e
 func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
 	switch {
 	case refusal.Busy():
-		return again(ErrInDoubt, fmt.Errorf("server %s was at rest and its change was refused as busy: the request may have been delivered twice, and the first one accepted: %w; the server will be watched before anything is sent again", s.in.ServerID, refusal), 0)
+		return again(api.ErrInDoubt, fmt.Errorf("server %s was at rest and its change was refused as busy: the request may have been delivered twice, and the first one accepted: %w; the server will be watched before anything is sent again", s.in.ServerID, refusal), 0)
 	case refusal.Code == diskInBackup:
-		return s.clean(ctx, again(ErrNotReady, refusal, time.Minute))
+		return s.clean(ctx, again(api.ErrNotReady, refusal, time.Minute))
 	case !refusal.Listed() && s.progress.Settled: // the doubt stays whatever the server shows
-		return final(ErrInDoubt, refusal)
+		return final(api.ErrInDoubt, refusal)
 	case !refusal.Listed():
 		return s.unproven(ctx, refusal)
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
-		return s.clean(ctx, again(ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
+		return s.clean(ctx, again(api.ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
 	}
 	return s.cloudError(ctx, refusal)
 }
@@ -335,9 +308,9 @@ func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
 	case err != nil:
 		return err
 	case seen != "":
-		return final(ErrInDoubt, fmt.Errorf("%w; but %s", told, seen))
+		return final(api.ErrInDoubt, fmt.Errorf("%w; but %s", told, seen))
 	default:
-		return final(ErrRefused, fmt.Errorf("%w; and the server has stayed as it was for %s since", told, s.Timing.Settle))
+		return final(api.ErrRefused, fmt.Errorf("%w; and the server has stayed as it was for %s since", told, s.Timing.Settle))
 	}
 }
 
@@ -350,8 +323,8 @@ func (s *submission) clean(ctx context.Context, err error) error {
 	}
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
-		kind := ErrGivenUp
-		if IsOfWorker(app.Type()) {
+		kind := api.ErrGivenUp
+		if api.IsOfWorker(app.Type()) {
 			kind = app.Type() // which says as much, and what to mend
 		}
 		return final(kind, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))

@@ -11,13 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
 
 // submission asks for the change of the lab's server, with a secret in it.
-func (l *lab) submission() activities.SubmitChangeOSInput {
-	return activities.SubmitChangeOSInput{
+func (l *lab) submission() contract.SubmitChangeOSInput {
+	return contract.SubmitChangeOSInput{
 		ServerID: l.server.ID,
 		Change:   rollout.Change{ImageID: l.target.ID, UserDataFrom: "env:REIMAGE_SECRET_CLOUD_CONFIG"},
 		Before:   l.before(),
@@ -25,13 +27,13 @@ func (l *lab) submission() activities.SubmitChangeOSInput {
 }
 
 // submit makes one attempt.
-func (l *lab) submit(a attempt) ended[activities.SubmitChangeOSResult] {
+func (l *lab) submit(a attempt) ended[contract.SubmitChangeOSResult] {
 	l.Helper()
 	return run(l, l.acts.SubmitChangeOS, l.submission(), a)
 }
 
 // persistSubmit makes attempts until the end.
-func (l *lab) persistSubmit(from attempt) course[activities.SubmitChangeOSResult] {
+func (l *lab) persistSubmit(from attempt) course[contract.SubmitChangeOSResult] {
 	l.Helper()
 	return persist(l, l.acts.SubmitChangeOS, l.submission(), from)
 }
@@ -42,7 +44,7 @@ func TestSubmitIsAccepted(t *testing.T) {
 		require.NoError(l, end.err)
 		accepted := l.writes(emulator.OpChangeOS)
 		require.Len(l, accepted, 1)
-		assert.Equal(l, activities.SubmitChangeOSResult{JobID: accepted[0].JobID}, end.result)
+		assert.Equal(l, contract.SubmitChangeOSResult{JobID: accepted[0].JobID}, end.result)
 		assert.Equal(l, l.target.ID, accepted[0].ImageID)
 		assert.Zero(l, end.took, "a first attempt has nothing to wait for")
 
@@ -86,10 +88,10 @@ func TestSubmitTouchesNoOtherDisk(t *testing.T) {
 		kind   string
 		says   string
 	}{
-		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, activities.ErrForeignDisk, "was changed by somebody else"},
-		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, activities.ErrForeignDisk, "was changed by somebody else"},
-		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, activities.ErrForeignDisk, "was changed by somebody else"},
-		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, activities.ErrRefused, "somebody else started it"},
+		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed by somebody else"},
+		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed by somebody else"},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, api.ErrForeignDisk, "was changed by somebody else"},
+		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, api.ErrRefused, "somebody else started it"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,7 +110,7 @@ func TestSubmitTouchesNoOtherDisk(t *testing.T) {
 func TestSubmitToAServerThatIsGone(t *testing.T) {
 	inLab(t, stopped(), func(l *lab) {
 		require.NoError(l, l.cloud.Delete(l.server.ID))
-		failsWith(l, l.submit(attempt{}).err, activities.ErrVanished, true)
+		failsWith(l, l.submit(attempt{}).err, api.ErrVanished, true)
 		assert.Zero(l, l.sent())
 	})
 }
@@ -142,7 +144,7 @@ func TestSubmitWaitsForSomebodyElse(t *testing.T) {
 		l.after(35*time.Second, func() { l.update(func(s *emulator.Server) { s.TaskState = "" }) })
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrNotReady, activities.ErrNotReady, activities.ErrNotReady, activities.ErrNotReady, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrNotReady, api.ErrNotReady, api.ErrNotReady, api.ErrNotReady, ""}, c.kinds())
 		assert.Equal(l, 40*time.Second, time.Since(begun), "four polls")
 		assert.Equal(l, 1, l.changes())
 	})
@@ -157,7 +159,7 @@ func TestSubmitWithoutItsSecretSendsNothing(t *testing.T) {
 		l.acts.Secrets.Worker = "4711@build-07"
 		c := persist(l, l.acts.SubmitChangeOS, in, attempt{})
 		assert.Len(l, c.kinds(), 6)
-		failed := failsWith(l, c.err, activities.ErrSecret, true)
+		failed := failsWith(l, c.err, api.ErrSecret, true)
 		assert.Equal(l, "user data from env:REIMAGE_SECRET_NOT_THERE: the worker's environment does not hold it (worker 4711@build-07)", failed.Message())
 		assert.Zero(l, l.sent())
 	})
@@ -175,7 +177,7 @@ func TestAnotherWorkerReadsTheSecret(t *testing.T) {
 		}
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrSecret, activities.ErrSecret, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrSecret, api.ErrSecret, ""}, c.kinds())
 		assert.Equal(l, 1, l.changes())
 	})
 }
@@ -188,7 +190,7 @@ func TestSubmitRefused(t *testing.T) {
 		Message: "the parameter user_data is wrong: " + plantedUserData,
 	}
 	inLab(t, withFaults(stopped(), echo), func(l *lab) {
-		failed := failsWith(l, l.submit(attempt{}).err, activities.ErrRefused, true)
+		failed := failsWith(l, l.submit(attempt{}).err, api.ErrRefused, true)
 		assert.Contains(l, failed.Message(), "Ecs.0005: a parameter of the request is invalid")
 		assert.Equal(l, 1, l.sent())
 		assert.Zero(l, l.changes())
@@ -198,7 +200,7 @@ func TestSubmitRefused(t *testing.T) {
 	inLab(t, withFaults(stopped(), weak), func(l *lab) {
 		in := l.submission()
 		in.Change.UserDataFrom, in.Change.Login.PasswordFrom = "", "env:REIMAGE_SECRET_ROOT_PASSWORD"
-		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, activities.ErrRefused, true)
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, in, attempt{}).err, api.ErrRefused, true)
 		assert.Contains(l, failed.Message(), "Ecs.0011: the password is too weak")
 	})
 }
@@ -209,7 +211,7 @@ func TestSubmitLookFails(t *testing.T) {
 		begun := time.Now()
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCloud, ""}, c.kinds())
 		assert.Equal(l, firstRetry, time.Since(begun))
 		assert.Equal(l, 1, l.changes())
 	})
@@ -223,7 +225,7 @@ func TestSubmitCountsFromTheLook(t *testing.T) {
 		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.HangBefore},
 	), func(l *lab) {
 		end := l.submit(attempt{})
-		failsWith(l, end.err, activities.ErrInDoubt, false)
+		failsWith(l, end.err, api.ErrInDoubt, false)
 		assert.Equal(l, l.acts.Profiles[0].Cloud.RequestTimeout(), end.took)
 	})
 }
@@ -235,7 +237,7 @@ func TestSubmitHandsBackToAnotherWorker(t *testing.T) {
 		stop := make(chan struct{})
 		l.after(35*time.Second, func() { close(stop) })
 		end := l.submit(attempt{number: 2, stop: stop})
-		failed := failsWith(l, end.err, activities.ErrWorkerStopping, false)
+		failed := failsWith(l, end.err, api.ErrWorkerStopping, false)
 		assert.Equal(l, time.Second, failed.NextRetryDelay())
 		assert.Equal(l, 35*time.Second, end.took)
 		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean, "nothing is proven by a wait that was cut short")
@@ -270,7 +272,7 @@ func TestSubmitCancelledInFlight(t *testing.T) {
 		defer cancel()
 		l.after(5*time.Second, cancel)
 		end := l.submit(attempt{ctx: ctx})
-		failsWith(l, end.err, activities.ErrInDoubt, false)
+		failsWith(l, end.err, api.ErrInDoubt, false)
 		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean)
 
 		next := l.submit(attempt{number: 2, details: end.last()})

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -153,7 +154,7 @@ func TestSubmitSettlesAgainAfterEachDoubt(t *testing.T) {
 		begun := time.Now()
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrInDoubt, activities.ErrInDoubt, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrInDoubt, api.ErrInDoubt, api.ErrInDoubt, ""}, c.kinds())
 		assert.Equal(l, 4, l.sent())
 		require.Len(l, l.writes(emulator.OpChangeOS), 1)
 		assert.GreaterOrEqual(l, l.writes(emulator.OpChangeOS)[0].Time.Sub(begun), 3*testTiming().Settle)
@@ -166,7 +167,7 @@ func TestSubmitTroubleWhileSettling(t *testing.T) {
 	inLab(t, withFaults(stopped(), trouble), func(l *lab) {
 		c := l.persistSubmit(attempt{number: 2})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCloud, ""}, c.kinds())
 		assert.GreaterOrEqual(l, c.took, testTiming().Settle, "the second attempt settles from the beginning")
 		assert.Equal(l, 1, l.changes())
 	})
@@ -190,7 +191,7 @@ func TestSubmitBusyAfterDoubt(t *testing.T) {
 				kinds := c.kinds()
 				require.Greater(l, len(kinds), 2)
 				for _, kind := range kinds[:len(kinds)-1] {
-					assert.Equal(l, activities.ErrInDoubt, kind)
+					assert.Equal(l, api.ErrInDoubt, kind)
 				}
 				assert.Contains(l, c.attempts[1].Error(), "was refused as busy: the request may have been delivered twice")
 				assert.Contains(l, c.result.Seen, "the system disk is no longer")
@@ -207,8 +208,8 @@ func TestSubmitRefusedAfterDoubt(t *testing.T) {
 		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0005"},
 	), func(l *lab) {
 		c := l.persistSubmit(attempt{})
-		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrInDoubt}, c.kinds())
-		failsWith(l, c.err, activities.ErrInDoubt, true)
+		assert.Equal(l, []string{api.ErrInDoubt, api.ErrInDoubt}, c.kinds())
+		failsWith(l, c.err, api.ErrInDoubt, true)
 	})
 }
 
@@ -219,8 +220,8 @@ func TestSubmitLateSignAfterDoubt(t *testing.T) {
 		emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 15 * time.Minute},
 	), func(l *lab) {
 		c := l.persistSubmit(attempt{})
-		assert.Equal(l, []string{activities.ErrInDoubt, activities.ErrThrottled, activities.ErrInDoubt}, c.kinds())
-		failsWith(l, c.err, activities.ErrInDoubt, true)
+		assert.Equal(l, []string{api.ErrInDoubt, api.ErrThrottled, api.ErrInDoubt}, c.kinds())
+		failsWith(l, c.err, api.ErrInDoubt, true)
 		assert.Equal(l, 1, l.changes())
 	})
 }
@@ -237,7 +238,7 @@ func TestSubmitAfterASettledDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {
 				l.update(change)
-				failsWith(l, l.submit(attempt{number: 3, details: progress(l, settled)}).err, activities.ErrInDoubt, true)
+				failsWith(l, l.submit(attempt{number: 3, details: progress(l, settled)}).err, api.ErrInDoubt, true)
 				assert.Zero(l, l.sent())
 			})
 		})
@@ -268,7 +269,7 @@ func TestSubmitCredentialsRevokedAfterDoubt(t *testing.T) {
 	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301", Times: 2}), func(l *lab) {
 		c := l.persistSubmit(attempt{number: 2})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrCredentials, activities.ErrCredentials, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCredentials, api.ErrCredentials, ""}, c.kinds())
 		assert.GreaterOrEqual(l, c.took, testTiming().Settle, "the doubt is left")
 		assert.Equal(l, 1, l.changes())
 	})
@@ -375,7 +376,7 @@ func TestSubmitRepeated(t *testing.T) {
 				in.Updated = l.server.Updated.UTC().Format(time.RFC3339)
 				c := persist(l, l.acts.SubmitChangeOS, in, attempt{})
 				require.NoError(l, c.err)
-				assert.Equal(l, []string{activities.ErrInDoubt, ""}, c.kinds())
+				assert.Equal(l, []string{api.ErrInDoubt, ""}, c.kinds())
 				assert.Contains(l, c.result.Seen, test.seen)
 				assert.Empty(l, c.result.JobID)
 				assert.Equal(l, 1, l.changes())
@@ -407,7 +408,7 @@ func TestSubmitBelievesNoOldView(t *testing.T) {
 	t.Run("one that stays is true", func(t *testing.T) {
 		inLab(t, running(), func(l *lab) {
 			end := l.submit(attempt{})
-			assert.Contains(l, failsWith(l, end.err, activities.ErrRefused, true).Message(), "is ACTIVE although it was stopped for the change")
+			assert.Contains(l, failsWith(l, end.err, api.ErrRefused, true).Message(), "is ACTIVE although it was stopped for the change")
 			assert.GreaterOrEqual(l, end.took, testTiming().Settle)
 			assert.Zero(l, l.sent())
 		})

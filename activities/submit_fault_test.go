@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 )
 
@@ -25,7 +25,7 @@ type submitFault struct {
 }
 
 func submitFaults() []submitFault {
-	doubt := []string{activities.ErrInDoubt, ""}
+	doubt := []string{api.ErrInDoubt, ""}
 	first := []string{""}
 	fault := func(kind emulator.FaultKind) emulator.Fault { return emulator.Fault{Kind: kind} }
 	return []submitFault{
@@ -40,16 +40,16 @@ func submitFaults() []submitFault {
 		{name: "accepted late", fault: emulator.Fault{Kind: emulator.AcceptLate, Delay: 29 * time.Second}, kinds: doubt, soonest: 29 * time.Second},
 		{
 			name: "throttled", fault: emulator.Fault{Kind: emulator.Throttle, RetryAfter: 7 * time.Second},
-			kinds: []string{activities.ErrThrottled, ""}, soonest: 7 * time.Second,
+			kinds: []string{api.ErrThrottled, ""}, soonest: 7 * time.Second,
 		},
-		{name: "throttled, window in the text", fault: fault(emulator.Throttle), kinds: []string{activities.ErrThrottled, ""}, soonest: time.Minute},
+		{name: "throttled, window in the text", fault: fault(emulator.Throttle), kinds: []string{api.ErrThrottled, ""}, soonest: time.Minute},
 		{
 			name: "throttled by the service", fault: fault(emulator.Throttle1503),
-			kinds: []string{activities.ErrThrottled, ""}, soonest: 20 * time.Second,
+			kinds: []string{api.ErrThrottled, ""}, soonest: 20 * time.Second,
 		},
 		{
 			name: "throttled by the service with 503", fault: emulator.Fault{Kind: emulator.Throttle1503, Status: 503},
-			kinds: []string{activities.ErrThrottled, ""}, soonest: 20 * time.Second,
+			kinds: []string{api.ErrThrottled, ""}, soonest: 20 * time.Second,
 		},
 		{name: "delivered twice", fault: fault(emulator.Repeat), kinds: doubt},
 		{name: "a copy arrives late", fault: emulator.Fault{Kind: emulator.RepeatLate, Delay: 20 * time.Second}, kinds: first},
@@ -68,27 +68,27 @@ func submitFaults() []submitFault {
 		},
 		{
 			name: "disk in backup", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0073"},
-			kinds: []string{activities.ErrNotReady, ""}, soonest: time.Minute,
+			kinds: []string{api.ErrNotReady, ""}, soonest: time.Minute,
 		},
 		{
 			name: "locked", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0605", Times: -1},
-			kinds: []string{activities.ErrRefused}, refused: true,
+			kinds: []string{api.ErrRefused}, refused: true,
 		},
 		{
 			name: "signature refused", fault: emulator.Fault{Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401, Times: -1},
-			kinds: []string{activities.ErrCredentials}, refused: true,
+			kinds: []string{api.ErrCredentials}, refused: true,
 		},
 		{
 			name: "a permission withdrawn", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0110", Status: 403, Times: -1},
-			kinds: []string{activities.ErrCredentials}, refused: true,
+			kinds: []string{api.ErrCredentials}, refused: true,
 		},
 		{
 			name: "an account restriction", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0067", Status: 403, Times: -1},
-			kinds: []string{activities.ErrRefused}, refused: true,
+			kinds: []string{api.ErrRefused}, refused: true,
 		},
 		{
 			name: "403 for a reason in no table", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.9999", Status: 403, Times: -1},
-			kinds: []string{activities.ErrRefused}, refused: true,
+			kinds: []string{api.ErrRefused}, refused: true,
 		},
 		{
 			name: "a step failed", fault: emulator.Fault{Kind: emulator.Refuse, Code: "Ecs.0202", Status: 400},
@@ -181,7 +181,7 @@ func TestSubmitByKilledWorkers(t *testing.T) {
 					assert.Equal(l, 1, l.changes())
 					if view == "shutoff" && test.fault.Kind == emulator.JobStuck {
 						// Stuck and invisible: only the cloud's "busy" tells, for as long as anybody asks.
-						failsWith(l, c.err, activities.ErrInDoubt, false)
+						failsWith(l, c.err, api.ErrInDoubt, false)
 						return
 					}
 					require.NoError(l, c.err)

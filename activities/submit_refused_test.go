@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -30,25 +31,25 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 	}{
 		"a code in no table": {
 			stopped(), []emulator.Fault{{Kind: emulator.Refuse, Code: "Ecs.0205", Status: 400, Message: "something on the way"}}, false,
-			activities.ErrRefused, "the cloud's text is not kept: it may repeat a secret; its support finds it by the request (request",
+			api.ErrRefused, "the cloud's text is not kept: it may repeat a secret; its support finds it by the request (request",
 		},
 		"a page of somebody else": {
 			stopped(), []emulator.Fault{{Kind: emulator.BadGatewayHTML, Status: 404}}, false,
-			activities.ErrRefused, "; and the server has stayed as it was for ",
+			api.ErrRefused, "; and the server has stayed as it was for ",
 		},
 		"carried out": {
 			stopped(), []emulator.Fault{{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}}, false,
-			activities.ErrInDoubt, "; but the cloud is rebuilding it",
+			api.ErrInDoubt, "; but the cloud is rebuilding it",
 		},
 		"carried out where nobody sees it": {
 			slowly, []emulator.Fault{{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}}, false,
-			activities.ErrInDoubt, "; but the cloud worked on it at ",
+			api.ErrInDoubt, "; but the cloud worked on it at ",
 		},
 		"carried out after a payment": {
 			stopped(), []emulator.Fault{
 				{Kind: emulator.RefuseAfter, Code: "Ecs.0205", Status: 400}, {Kind: emulator.JobStuck, Variant: emulator.VariantPendingPayment},
 			}, true,
-			activities.ErrInDoubt, "; but it shows nothing, but the change may wait for a payment",
+			api.ErrInDoubt, "; but it shows nothing, but the change may wait for a payment",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +74,7 @@ func TestSubmitRefusedWithoutProof(t *testing.T) {
 		t.Run("after a doubt "+code, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: code, Status: status}), func(l *lab) {
 				end := l.submit(attempt{number: 2})
-				assert.Contains(l, failsWith(l, end.err, activities.ErrInDoubt, true).Message(), code)
+				assert.Contains(l, failsWith(l, end.err, api.ErrInDoubt, true).Message(), code)
 				assert.Less(l, end.took, testTiming().Settle+testTiming().Poll, "the doubt stays: a second settle time may be more than an attempt has")
 			})
 		})
@@ -87,10 +88,10 @@ func TestSubmitGivesUp(t *testing.T) {
 		fault emulator.Fault
 		kind  string
 	}{
-		"throttled":              {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 2 * time.Minute}, activities.ErrGivenUp},
-		"no credentials to look": {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, activities.ErrCredentials},
-		"no permission to look":  {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, activities.ErrCredentials},
-		"somebody else works":    {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0073"}, activities.ErrGivenUp},
+		"throttled":              {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: 2 * time.Minute}, api.ErrGivenUp},
+		"no credentials to look": {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "APIGW.0301", Status: 401}, api.ErrCredentials},
+		"no permission to look":  {emulator.Fault{Op: emulator.OpServer, Kind: emulator.Refuse, Code: "Pdp.0001", Status: 403}, api.ErrCredentials},
+		"somebody else works":    {emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0073"}, api.ErrGivenUp},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fault := test.fault
@@ -117,7 +118,7 @@ func TestSubmitGivesUp(t *testing.T) {
 	t.Run("when the next attempt would be too late", func(t *testing.T) {
 		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: activities.SubmitPatience}
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
-			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-time.Second)}).err, activities.ErrGivenUp, true)
+			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-time.Second)}).err, api.ErrGivenUp, true)
 		})
 	})
 	t.Run("never after a doubt", func(t *testing.T) {
@@ -125,9 +126,9 @@ func TestSubmitGivesUp(t *testing.T) {
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
 			time.Sleep(time.Hour)
 			end := l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour), details: progress(l, activities.SubmitProgress{Clean: 8, Settled: true})})
-			failsWith(l, end.err, activities.ErrThrottled, false)
+			failsWith(l, end.err, api.ErrThrottled, false)
 			end = l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour)})
-			failsWith(l, end.err, activities.ErrThrottled, false)
+			failsWith(l, end.err, api.ErrThrottled, false)
 		})
 	})
 }
@@ -155,7 +156,7 @@ func TestSubmitToAServerThatIsNotFoundOnce(t *testing.T) {
 	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: "Ecs.0114", Status: 404}), func(l *lab) {
 		c := l.persistSubmit(attempt{})
 		require.NoError(l, c.err)
-		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCloud, ""}, c.kinds())
 		assert.Equal(l, 1, l.changes())
 	})
 }
@@ -189,7 +190,7 @@ func TestTroubleWithReadingDisksIsNoLostDisk(t *testing.T) {
 	t.Run("Ecs.0105", func(t *testing.T) {
 		inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpBlockDevice, Kind: emulator.Refuse, Code: "Ecs.0105", Status: 400, Times: -1}), func(l *lab) {
 			l.hideDisk()
-			failsWith(l, l.submit(attempt{}).err, activities.ErrForeignDisk, true)
+			failsWith(l, l.submit(attempt{}).err, api.ErrForeignDisk, true)
 		})
 	})
 	t.Run("Ecs.0105 once", func(t *testing.T) {
@@ -222,7 +223,7 @@ func TestKindOfARefusal(t *testing.T) {
 	} {
 		t.Run(code, func(t *testing.T) {
 			inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Refuse, Code: code, Status: 400}), func(l *lab) {
-				failed := failsWith(l, l.submit(attempt{}).err, activities.ErrRefused, true)
+				failed := failsWith(l, l.submit(attempt{}).err, api.ErrRefused, true)
 				var kind rollout.FailureKind
 				require.NoError(l, failed.Details(&kind))
 				assert.Equal(l, want, kind)

@@ -7,29 +7,22 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
-
-// SuspicionSignal tells a rollout that a server in flight may have failed. Its argument is a Suspicion.
-const SuspicionSignal = "server-suspected"
-
-// Suspicion names a server and says in words of our own what it shows.
-type Suspicion struct {
-	ServerID string `json:"server_id"`
-	Reason   string `json:"reason"`
-}
 
 // suspicionTries is how often a signal is tried, a second apart. A suspicion only holds starts, so it is not worth keeping
 // the verdict waiting.
 const suspicionTries = 5
 
 // suspect tells the rollout of the server, if there is one, that it may have failed. False asks for another try later.
-func (s site) suspect(ctx context.Context, ref RolloutRef, serverID, reason string) (delivered bool) {
+func (s site) suspect(ctx context.Context, ref api.RolloutRef, serverID, reason string) (delivered bool) {
 	if ref.WorkflowID == "" {
 		return true
 	}
 	for try := 1; ; try++ {
-		err := s.Temporal.SignalWorkflow(ctx, ref.WorkflowID, "", SuspicionSignal, Suspicion{serverID, reason})
+		err := s.Temporal.SignalWorkflow(ctx, ref.WorkflowID, "", api.SuspicionSignal, api.Suspicion{ServerID: serverID, Reason: reason})
 		if err == nil || isA[*serviceerror.NotFound](err) { // a rollout that has ended starts nothing
 			return true
 		}
@@ -41,7 +34,7 @@ func (s site) suspect(ctx context.Context, ref RolloutRef, serverID, reason stri
 }
 
 // suspicion says why the server may have failed, nothing if it does not look so.
-func (in VerifyServerInput) suspicion(server rollout.Observation) string {
+func suspicion(in contract.VerifyServerInput, server rollout.Observation) string {
 	switch {
 	case !server.Exists || server.Rebuilding():
 		return ""

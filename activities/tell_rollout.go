@@ -9,11 +9,9 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
-)
 
-// CredentialsSignal tells a rollout that the cloud refuses the workers' credentials to a server in flight, which waits
-// for them. Its argument is the refusal, a sentence that names the profile.
-const CredentialsSignal = "credentials-refused"
+	"github.com/reimage/reimage/api"
+)
 
 // tellEvery is how often a rollout is told: it may have been resumed too early.
 const tellEvery = time.Minute
@@ -44,10 +42,10 @@ func (t *tellRollout) ExecuteActivity(ctx context.Context, in *interceptor.Execu
 	result, err := t.Next.ExecuteActivity(ctx, in)
 	refused, ok := errors.AsType[*temporal.ApplicationError](err)
 	patience := int32(1)
-	if ok && refused.Type() == ErrSecret {
+	if ok && refused.Type() == api.ErrSecret {
 		patience = secretAttempts // another worker may have it
 	}
-	if ok && IsOfWorker(refused.Type()) && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > patience {
+	if ok && api.IsOfWorker(refused.Type()) && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > patience {
 		if err := t.tell(ctx, refused.Message()); err != nil {
 			activity.GetLogger(ctx).Warn("The missing secrets could not be reported to the rollout.", "Reason", err.Error())
 		}
@@ -72,7 +70,7 @@ func (t *TellRollout) tell(ctx context.Context, refusal string) error {
 			return nil
 		}
 	}
-	return client.SignalWorkflow(ctx, told, "", CredentialsSignal, refusal)
+	return client.SignalWorkflow(ctx, told, "", api.CredentialsSignal, refusal)
 }
 
 // due is true once in a while for each workflow.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/reimage/reimage/activities/contract"
 )
 
 // Timing says how often the activities look at the cloud and how long they distrust what they see.
@@ -29,9 +31,6 @@ func DefaultTiming() Timing {
 	}
 }
 
-// MaxSettle keeps the settle time within the time limit of one SubmitChangeOS attempt.
-const MaxSettle = 8 * time.Minute
-
 // SubmitPatience is how long SubmitChangeOS tries while nothing was accepted. It then says so, because the
 // end of the activity's time limit says nothing.
 const SubmitPatience = 20 * time.Minute
@@ -45,8 +44,8 @@ func (t Timing) Validate(requestTimeout time.Duration) error {
 	if shortest := requestTimeout + t.Lag; t.Settle < shortest {
 		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not be shorter than the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
 	}
-	if t.Settle > MaxSettle {
-		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, MaxSettle))
+	if t.Settle > contract.MaxSettle {
+		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, contract.MaxSettle))
 	}
 	return errors.Join(wrong...)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 )
 
 const requestTimeout = 30 * time.Second
@@ -31,8 +32,8 @@ func TestTimingValidate(t *testing.T) {
 		{"no settle time", func(t *activities.Timing) { t.Settle = 0 }, []string{"the settle time (0s)"}},
 		{"no lag", func(t *activities.Timing) { t.Lag, t.Settle = 0, requestTimeout }, nil},
 		{"negative lag", func(t *activities.Timing) { t.Lag = -time.Second }, []string{"the lag (-1s) not below"}},
-		{"longest settle time", func(t *activities.Timing) { t.Settle = activities.MaxSettle }, nil},
-		{"too long a settle time", func(t *activities.Timing) { t.Settle = activities.MaxSettle + 1 }, []string{"must not exceed 8m0s"}},
+		{"longest settle time", func(t *activities.Timing) { t.Settle = contract.MaxSettle }, nil},
+		{"too long a settle time", func(t *activities.Timing) { t.Settle = contract.MaxSettle + 1 }, []string{"must not exceed 8m0s"}},
 		{"no poll", func(t *activities.Timing) { t.Poll = 0 }, []string{"the poll interval (0s)"}},
 		{"no soft stop", func(t *activities.Timing) { t.SoftStop = 0 }, []string{"soft stop time (0s)"}},
 		{"everything at once", func(t *activities.Timing) { *t = activities.Timing{Lag: 9 * time.Minute, Settle: 9 * time.Minute} }, []string{"the poll interval", "must not be shorter than", "must not exceed"}},

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/api/workflow/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
 )
@@ -74,14 +75,14 @@ func (g *gathering) unfinished(ctx context.Context, plan rollout.Plan) error {
 		s := &g.Servers[i]
 		isMeant := isPlanned[s.ID] || isSkipped[s.ID] && s.Observation.ImageID == plan.Change.ImageID && s.Observation.Status == rollout.StatusShutoff
 		if isMeant && s.HeldBy == "" && (s.Prepaid || s.Observation.Status != rollout.StatusActive) {
-			ask[lockID(g.Project, s.ID)] = s
+			ask[api.ChangeOSID(g.Project, s.ID)] = s
 		}
 	}
 	if len(ask) == 0 {
 		return nil
 	}
 	runs := map[string][]*workflow.WorkflowExecutionInfo{}
-	project := LockIDPrefix + g.Project + "/"
+	project := api.ChangeOSIDPrefix + g.Project + "/"
 	err := list(ctx, g.Temporal, "WorkflowId STARTS_WITH '"+project+"'", func(run *workflow.WorkflowExecutionInfo) {
 		if lock := run.GetExecution().GetWorkflowId(); ask[lock] != nil {
 			runs[lock] = append(runs[lock], run)

@@ -22,10 +22,12 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // past is a Temporal that keeps runs of one workflow, the newest first.
@@ -95,13 +97,13 @@ func (p past) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ e
 }
 
 // taken is with what a SubmitChangeOS completed, without a job when the answer was lost.
-func taken(jobID string) *activities.SubmitChangeOSResult {
-	return &activities.SubmitChangeOSResult{JobID: jobID}
+func taken(jobID string) *contract.SubmitChangeOSResult {
+	return &contract.SubmitChangeOSResult{JobID: jobID}
 }
 
 // heard is with what a PollJob completed.
-func heard(end activities.JobEnd, status string) activities.PollJobResult {
-	return activities.PollJobResult{End: end, Status: status}
+func heard(end contract.JobEnd, status string) contract.PollJobResult {
+	return contract.PollJobResult{End: end, Status: status}
 }
 
 func endedAs(end rollout.ServerEnd) *rollout.ServerResult {
@@ -118,19 +120,19 @@ const lock = "changeos/p/s"
 // TestWhenAJobWasUnderWay: the cloud may have begun with it after the change was judged, and then only words know.
 func TestWhenAJobWasUnderWay(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
-	change := func(job activities.PollJobResult) pastruns.Run {
+	change := func(job contract.PollJobResult) pastruns.Run {
 		return pastruns.Run{ID: "a", Accepted: taken("job-1"), Job: job, Heard: at(1), Result: endedAs(rollout.FailedChanged)}
 	}
 	word := func(hour int, about, status string) pastruns.Run {
-		return pastruns.Run{ID: fmt.Sprint("word ", hour), Forgets: []string{"a"}, About: about, Job: heard(activities.JobOverdue, status), Heard: at(hour)}
+		return pastruns.Run{ID: fmt.Sprint("word ", hour), Forgets: []string{"a"}, About: about, Job: heard(contract.JobOverdue, status), Heard: at(hour)}
 	}
 	checked := func(of pastruns.Run) pastruns.Run { of.IsCheck = true; return of }
-	unpaid, terminated := heard(activities.JobOverdue, "PENDING_PAYMENT"), activities.PollJobResult{}
+	unpaid, terminated := heard(contract.JobOverdue, "PENDING_PAYMENT"), contract.PollJobResult{}
 	for name, test := range map[string]struct {
 		runs  []pastruns.Run
 		since time.Time
 	}{
-		"seen by its own workflow":        {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(heard(activities.JobOverdue, "RUNNING"))}, at(1)},
+		"seen by its own workflow":        {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(heard(contract.JobOverdue, "RUNNING"))}, at(1)},
 		"never":                           {[]pastruns.Run{change(unpaid)}, time.Time{}},
 		"by words, of which the first":    {[]pastruns.Run{word(5, "job-1", "RUNNING"), word(3, "job-1", "INIT"), word(2, "job-1", "PENDING_PAYMENT"), change(unpaid)}, at(3)},
 		"by a word after a termination":   {[]pastruns.Run{word(3, "job-1", "RUNNING"), change(terminated)}, at(3)},
@@ -148,9 +150,9 @@ func TestWhenAJobWasUnderWay(t *testing.T) {
 // TestSentTo: what may still come, by everything that the histories can hold of it.
 func TestSentTo(t *testing.T) {
 	ran := rollout.Observation{Exists: true, Status: rollout.StatusActive}
-	unfinished := pastruns.Run{ID: "unfinished", Before: ran, Accepted: taken("job-1"), Job: heard(activities.JobOverdue, ""), Result: endedAs(rollout.FailedChanged)}
+	unfinished := pastruns.Run{ID: "unfinished", Before: ran, Accepted: taken("job-1"), Job: heard(contract.JobOverdue, ""), Result: endedAs(rollout.FailedChanged)}
 	lost := pastruns.Run{ID: "lost", Accepted: taken(""), Result: endedAs(rollout.FailedChanged)}
-	done := pastruns.Run{ID: "done", Before: ran, Accepted: taken("job-2"), Job: heard(activities.JobSucceeded, ""), Result: endedAs(rollout.Done)}
+	done := pastruns.Run{ID: "done", Before: ran, Accepted: taken("job-2"), Job: heard(contract.JobSucceeded, ""), Result: endedAs(rollout.Done)}
 	forget := func(runs ...string) pastruns.Run {
 		return pastruns.Run{ID: "forget", Forgets: runs, Result: endedAs(rollout.FailedChanged)}
 	}
@@ -166,13 +168,13 @@ func TestSentTo(t *testing.T) {
 		"none":                                 {},
 		"not seen to its end":                  {[]pastruns.Run{unfinished}, []string{"unfinished job-1"}, false},
 		"done":                                 {[]pastruns.Run{done, unfinished}, nil, false},
-		"done, and its own job is open":        {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "") }), []string{"done job-2"}, false},
-		"done, and the cloud has forgotten":    {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobForgotten, "") }), []string{"done job-2"}, false},
-		"its job failed, and the disk is lost": {with(done, func(r *pastruns.Run) { r.Job, r.Result = heard(activities.JobFailed, ""), endedAs(rollout.FailedLost) }), nil, false},
+		"done, and its own job is open":        {with(done, func(r *pastruns.Run) { r.Job = heard(contract.JobOverdue, "") }), []string{"done job-2"}, false},
+		"done, and the cloud has forgotten":    {with(done, func(r *pastruns.Run) { r.Job = heard(contract.JobForgotten, "") }), []string{"done job-2"}, false},
+		"its job failed, and the disk is lost": {with(done, func(r *pastruns.Run) { r.Job, r.Result = heard(contract.JobFailed, ""), endedAs(rollout.FailedLost) }), nil, false},
 		"the disk is lost, its job is open":    {with(done, func(r *pastruns.Run) { r.Job, r.Result = heard("", ""), endedAs(rollout.FailedLost) }), []string{"done job-2"}, false},
-		"done, and its own order is unpaid":    {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "PENDING_PAYMENT") }), []string{"done job-2"}, false},
-		"done, and its own job is stuck":       {with(done, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "RUNNING") }), nil, false},
-		"not done, and its own job is stuck":   {with(unfinished, func(r *pastruns.Run) { r.Job = heard(activities.JobOverdue, "RUNNING") }), []string{"unfinished job-1"}, false},
+		"done, and its own order is unpaid":    {with(done, func(r *pastruns.Run) { r.Job = heard(contract.JobOverdue, "PENDING_PAYMENT") }), []string{"done job-2"}, false},
+		"done, and its own job is stuck":       {with(done, func(r *pastruns.Run) { r.Job = heard(contract.JobOverdue, "RUNNING") }), nil, false},
+		"not done, and its own job is stuck":   {with(unfinished, func(r *pastruns.Run) { r.Job = heard(contract.JobOverdue, "RUNNING") }), []string{"unfinished job-1"}, false},
 		"the answer was lost, and it was gone": {with(lost, func(r *pastruns.Run) { r.Result = endedAs(rollout.Vanished) }), []string{"lost ", "unfinished job-1"}, true},
 		"gone in the middle of the reading":    {[]pastruns.Run{{ID: "a", Submits: true, Err: serviceerror.NewNotFound("gone")}, unfinished}, []string{"a ", "unfinished job-1"}, true},
 		"terminated after its job":             {with(done, func(r *pastruns.Run) { r.Result = nil }), nil, false},
@@ -187,12 +189,12 @@ func TestSentTo(t *testing.T) {
 		"the answer was lost, after a done":    {[]pastruns.Run{lost, done, unfinished}, []string{"lost "}, true},
 		"the answer was lost, and the disk":    {with(lost, func(r *pastruns.Run) { r.Result = endedAs(rollout.FailedLost) }), []string{"lost ", "unfinished job-1"}, true},
 		"the answer was lost, and it came":     {[]pastruns.Run{{ID: "a", Accepted: taken(""), Result: endedAs(rollout.Done)}}, nil, true},
-		"a disk in the way of the submission":  {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrForeignDisk, true), Result: endedAs(rollout.FailedChanged)}, unfinished}, []string{"unfinished job-1"}, true},
-		"the same, and terminated":             {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrForeignDisk, true)}, unfinished}, []string{"unfinished job-1"}, true},
-		"its credentials were refused":         {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrCredentials, true)}, unfinished}, []string{"unfinished job-1"}, true},
-		"the same, but the time ran out":       {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrCredentials, false)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
-		"its submission ended in doubt":        {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrInDoubt, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
-		"the server was gone when it was sent": {[]pastruns.Run{{ID: "a", Failed: endedWith(activities.ErrVanished, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"a disk in the way of the submission":  {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrForeignDisk, true), Result: endedAs(rollout.FailedChanged)}, unfinished}, []string{"unfinished job-1"}, true},
+		"the same, and terminated":             {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrForeignDisk, true)}, unfinished}, []string{"unfinished job-1"}, true},
+		"its credentials were refused":         {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrCredentials, true)}, unfinished}, []string{"unfinished job-1"}, true},
+		"the same, but the time ran out":       {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrCredentials, false)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"its submission ended in doubt":        {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrInDoubt, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
+		"the server was gone when it was sent": {[]pastruns.Run{{ID: "a", Failed: endedWith(api.ErrVanished, true)}, unfinished}, []string{"a ", "unfinished job-1"}, true},
 		"refused by the cloud":                 {[]pastruns.Run{{ID: "a", Submits: true, Result: endedAs(rollout.FailedIntact)}, unfinished}, []string{"unfinished job-1"}, true},
 		"refused by the look, often":           {append(slices.Repeat([]pastruns.Run{{ID: "a", Result: endedAs(rollout.NotStarted)}}, 7), unfinished), []string{"unfinished job-1"}, true},
 		"somebody else's disk, nothing sent":   {[]pastruns.Run{{ID: "a", Stops: true, Result: endedAs(rollout.FailedChanged)}}, nil, true},
@@ -261,7 +263,7 @@ func unpaid(server emulator.Server) emulator.Options {
 
 // remembers has Temporal keep these runs of the lab's server.
 func (l *lab) remembers(runs ...pastruns.Run) {
-	l.acts.Temporal = past{lock: activities.LockIDPrefix + emulator.DefaultProjectID + "/" + l.server.ID, runs: runs}
+	l.acts.Temporal = past{lock: api.ChangeOSIDPrefix + emulator.DefaultProjectID + "/" + l.server.ID, runs: runs}
 }
 
 // was is the lab's server before it was changed, with that status.
@@ -282,10 +284,10 @@ func (l *lab) sentWith(jobID string) {
 	l.remembers(pastruns.Run{ID: "a", Accepted: taken(jobID), Before: l.was(rollout.StatusShutoff), Result: endedAs(rollout.FailedChanged)})
 }
 
-func (l *lab) lookAgain(change rollout.Change) activities.PreflightResult {
+func (l *lab) lookAgain(change rollout.Change) contract.PreflightResult {
 	l.Helper()
 	change.ImageID = l.target.ID
-	end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: change}, attempt{})
+	end := run(l, l.acts.Preflight, contract.PreflightInput{ServerID: l.server.ID, Change: change}, attempt{})
 	require.NoError(l, end.err)
 	return end.result
 }
@@ -374,7 +376,7 @@ func TestPreflightKeepsNoTextAboutAnEarlierChangeWithSecrets(t *testing.T) {
 				_, _ = w.Write([]byte(`{"error":{"code":"Ecs.0005","message":"adminPass Horse-7-battery"}}`))
 				return true
 			}
-			end := run(l, l.acts.Preflight, activities.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}}, attempt{})
+			end := run(l, l.acts.Preflight, contract.PreflightInput{ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}}, attempt{})
 			text := strings.Join(end.result.Refusals, "\n")
 			if end.err != nil {
 				text = end.err.Error()
@@ -391,7 +393,7 @@ func TestPreflightKeepsNoTextAboutAnEarlierChangeWithSecrets(t *testing.T) {
 func TestPreflightOfAServerThatAnEarlierChangeLeftStopped(t *testing.T) {
 	ran := func(change func(*pastruns.Run)) pastruns.Run {
 		run := pastruns.Run{
-			ID: "ran", Stops: true, Accepted: taken("job-1"), Job: heard(activities.JobFailed, ""),
+			ID: "ran", Stops: true, Accepted: taken("job-1"), Job: heard(contract.JobFailed, ""),
 			Before: rollout.Observation{Exists: true, Status: "ACTIVE"}, Result: endedAs(rollout.FailedIntact),
 		}
 		change(&run)
@@ -501,22 +503,22 @@ func TestPreflightOfALostAnswer(t *testing.T) {
 func TestDoctorFindsAnOpenOrder(t *testing.T) {
 	inLab(t, unpaid(emulator.Server{Name: "one", Status: "SHUTOFF"}), func(l *lab) {
 		job := l.sentBefore(rollout.StatusShutoff)
-		look := func() activities.Finding {
-			end := run(l, l.acts.Diagnose, activities.DiagnoseInput{ServerID: l.server.ID}, attempt{})
+		look := func() api.Finding {
+			end := run(l, l.acts.Diagnose, contract.DiagnoseInput{ServerID: l.server.ID}, attempt{})
 			require.NoError(l, end.err)
 			for _, found := range end.result.Findings {
-				if found.Check == activities.CheckServer {
+				if found.Check == api.CheckServer {
 					return found
 				}
 			}
-			return activities.Finding{}
+			return api.Finding{}
 		}
 		found := look()
-		assert.Equal(l, activities.CheckFailed, found.Verdict)
+		assert.Equal(l, api.CheckFailed, found.Verdict)
 		assert.Equal(l, fmt.Sprintf("one (%s) has an earlier change that may still come: its job %s is PENDING_PAYMENT", l.server.ID, job)+l.remedy(), found.Seen)
 		l.remembers(pastruns.Run{ID: "a", Running: true, Accepted: taken(job), Before: l.was(rollout.StatusShutoff)})
 		held := look()
-		assert.Equal(l, activities.CheckFailed, held.Verdict)
+		assert.Equal(l, api.CheckFailed, held.Verdict)
 		assert.Equal(l, fmt.Sprintf("one (%s) is held by a workflow that is under way: reimage server status %[1]s", l.server.ID), held.Seen)
 		l.remembers(pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
 		untold := look()
@@ -561,8 +563,8 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, unpaid(server), func(l *lab) {
-				asked := l.planOf("", func(s *spec.Spec) {
-					s.Select, s.Servers.Stopped = spec.Selection{IDs: []string{l.server.ID}}, spec.RuleChange
+				asked := l.planOf("", func(s *document.Spec) {
+					s.Select, s.Servers.Stopped = document.Selection{IDs: []string{l.server.ID}}, document.RuleChange
 				})
 				plan := l.plan(asked)
 				job := l.sentBefore(rollout.StatusActive)
@@ -576,7 +578,7 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 				assert.Contains(l, end.result.Problems[0], "1 server with an earlier change that may still come: one "+says)
 				assert.Contains(l, end.result.Problems[0], "reimage server forget "+l.server.ID+", or say servers.unfit: skip")
 
-				checked := run(l, l.acts.CheckPlan, activities.CheckPlanInput{Plan: plan}, attempt{})
+				checked := run(l, l.acts.CheckPlan, contract.CheckPlanInput{Plan: plan}, attempt{})
 				require.NoError(l, checked.err)
 				require.Len(l, checked.result.Drift, 1)
 				assert.Equal(l, "one has an earlier change that may still come: its job "+job+" is PENDING_PAYMENT"+l.remedy(), checked.result.Drift[0].What)
@@ -589,7 +591,7 @@ func TestPlansFindAnOpenOrder(t *testing.T) {
 	}
 	inLab(t, running(), func(l *lab) {
 		l.remembers(pastruns.Run{ID: "a", Err: errors.New("nobody asks")})
-		l.plan(l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }))
+		l.plan(l.planOf("", func(s *document.Spec) { s.Select = document.Selection{IDs: []string{l.server.ID}} }))
 	})
 }
 
@@ -599,7 +601,7 @@ func TestPlanTellsOfServersThatAreThereAndStopped(t *testing.T) {
 		l.update(func(s *emulator.Server) { s.ImageID = l.target.ID })
 		before := l.was(rollout.StatusActive)
 		l.remembers(pastruns.Run{ID: "a", Stops: true, Before: before, Result: endedAs(rollout.FailedIntact)})
-		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) { s.Select = spec.Selection{IDs: []string{l.server.ID}} }), attempt{})
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) { s.Select = document.Selection{IDs: []string{l.server.ID}} }), attempt{})
 		require.NoError(l, end.err)
 		require.NotNil(l, end.result.Plan, end.result.Problems)
 		require.Len(l, end.result.Plan.Skipped, 1)
@@ -646,15 +648,15 @@ func TestPlansAskTheListOnce(t *testing.T) {
 	}
 	inLab(t, emulator.Options{Fleet: servers}, func(l *lab) {
 		lists := 0
-		told := fleetPast{project: activities.LockIDPrefix + emulator.DefaultProjectID + "/", run: map[string]pastruns.Run{}, lists: &lists}
+		told := fleetPast{project: api.ChangeOSIDPrefix + emulator.DefaultProjectID + "/", run: map[string]pastruns.Run{}, lists: &lists}
 		for i, server := range l.cloud.Servers() {
 			lost := pastruns.Run{ID: fmt.Sprintf("run-%02d", i), Submits: true, Before: rollout.Observation{Fingerprint: rollout.Fingerprint{VolumeID: server.SystemVolumeID}}}
 			lost.Running = server.Name == "web-07"
 			told.run[told.project+server.ID] = lost
 		}
 		l.acts.Temporal = told
-		end := run(l, l.acts.MakePlan, l.planOf("", func(s *spec.Spec) {
-			s.Select, s.Servers.Stopped = spec.Selection{Names: []string{"web-*"}}, spec.RuleChange
+		end := run(l, l.acts.MakePlan, l.planOf("", func(s *document.Spec) {
+			s.Select, s.Servers.Stopped = document.Selection{Names: []string{"web-*"}}, document.RuleChange
 		}), attempt{})
 		require.NoError(l, end.err)
 		require.Len(l, end.result.Whole, 1)

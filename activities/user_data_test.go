@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 const userDataRef = "env:REIMAGE_SECRET_CLOUD_CONFIG"
@@ -31,7 +31,7 @@ func (l *lab) secrets(values map[string]string) {
 // TestUserDataIsPinnedByThePlan: the plan holds a digest of it, by which apply notices another content.
 func TestUserDataIsPinnedByThePlan(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		in := l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })
+		in := l.planOf(selectsWeb, func(s *document.Spec) { s.UserDataFrom = userDataRef })
 		plan := l.plan(in)
 		assert.Regexp(l, "^[0-9a-f]{32}$", plan.Change.UserDataDigest)
 		sum := sha256.Sum256([]byte(plantedUserData))
@@ -56,7 +56,7 @@ func TestUserDataIsPinnedByThePlan(t *testing.T) {
 // TestPinWithTheWorkersKey: without the key the digest cannot be computed, and a worker with another key reports that.
 func TestPinWithTheWorkersKey(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		in := l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })
+		in := l.planOf(selectsWeb, func(s *document.Spec) { s.UserDataFrom = userDataRef })
 		without := l.plan(in).Change.UserDataDigest
 		l.acts.Secrets.PinKey = ecs.NewSecret("0123456789abcdef0123456789abcdef")
 		plan := l.plan(in)
@@ -70,7 +70,7 @@ func TestPinWithTheWorkersKey(t *testing.T) {
 // TestPlanThatPinsNoUserData is one of a worker that knew no digests.
 func TestPlanThatPinsNoUserData(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef }))
+		plan := l.plan(l.planOf(selectsWeb, func(s *document.Spec) { s.UserDataFrom = userDataRef }))
 		plan.Change.UserDataDigest = ""
 		require.NoError(l, plan.Seal())
 		assert.Contains(l, l.drift(plan)[""], "does not pin the user data from "+userDataRef)
@@ -80,7 +80,7 @@ func TestPlanThatPinsNoUserData(t *testing.T) {
 // TestPasswordIsNotPinned: a digest would let it be guessed.
 func TestPasswordIsNotPinned(t *testing.T) {
 	inLab(t, fleetSized(12), func(l *lab) {
-		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" }))
+		plan := l.plan(l.planOf(selectsWeb, func(s *document.Spec) { s.Login.PasswordFrom = "env:REIMAGE_SECRET_ROOT_PASSWORD" }))
 		assert.Empty(l, plan.Change.UserDataDigest)
 		l.secrets(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "another-Pw-9"})
 		assert.Empty(l, l.drift(plan))
@@ -109,12 +109,12 @@ func TestPinnedUserDataAtTheServer(t *testing.T) {
 
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": "#!/bin/sh\necho another\n"})
 		says := "user data from " + userDataRef + ": its content is not what was planned (digest " + digest[:8]
-		handed := failsWith(l, l.preflight(in).err, activities.ErrSecret, false)
+		handed := failsWith(l, l.preflight(in).err, api.ErrSecret, false)
 		assert.Contains(l, handed.Message(), says, "another worker may hold the planned content")
 
 		submit := l.submission()
 		submit.Change.UserDataDigest = digest
-		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, activities.ErrSecret, false)
+		failed := failsWith(l, run(l, l.acts.SubmitChangeOS, submit, attempt{}).err, api.ErrSecret, false)
 		assert.Contains(l, failed.Message(), says)
 		assert.Contains(l, failed.Message(), "no change was sent")
 		assert.Zero(l, l.sent())
@@ -131,9 +131,9 @@ func TestNoWorkerHoldsThePlannedContent(t *testing.T) {
 		in := l.question()
 		in.Change.UserDataFrom, in.Change.UserDataDigest = userDataRef, strings.Repeat("0", 32)
 		end := run(l, l.acts.Preflight, in, attempt{number: 6})
-		failed := failsWith(l, end.err, activities.ErrSecret, true)
+		failed := failsWith(l, end.err, api.ErrSecret, true)
 		assert.Contains(l, failed.Message(), "put the planned content back, or plan again")
-		assert.True(l, activities.IsOfWorker(activities.ErrSecret))
+		assert.True(l, api.IsOfWorker(api.ErrSecret))
 		assert.Zero(l, l.sent())
 	})
 }
@@ -144,7 +144,7 @@ func TestEveryReasonBesideAnotherContent(t *testing.T) {
 		in := l.question()
 		in.Change.UserDataFrom, in.Change.UserDataDigest = userDataRef, strings.Repeat("0", 32)
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": strings.Repeat("x", 32<<10+1)})
-		refusals := failsWith(l, l.preflight(in).err, activities.ErrSecret, false).Message()
+		refusals := failsWith(l, l.preflight(in).err, api.ErrSecret, false).Message()
 		assert.Contains(l, refusals, "it has 32769 bytes")
 		assert.Contains(l, refusals, "its content is not what was planned (digest 00000000")
 	})
@@ -156,7 +156,7 @@ func TestUserDataThatNothingReads(t *testing.T) {
 	const says = "user data from " + userDataRef + " looks like base64 of a cloud-config"
 	inLab(t, fleetSized(12), func(l *lab) {
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": encoded})
-		plan := l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef }))
+		plan := l.plan(l.planOf(selectsWeb, func(s *document.Spec) { s.UserDataFrom = userDataRef }))
 		warnings := strings.Join(plan.Warnings, "\n")
 		assert.Contains(l, warnings, says)
 		l.showsNoSecret("the plan", warnings)
@@ -169,7 +169,7 @@ func TestUserDataThatNothingReads(t *testing.T) {
 		assert.Contains(l, strings.Join(looked.result.Notes, "\n"), says)
 
 		l.secrets(map[string]string{"REIMAGE_SECRET_CLOUD_CONFIG": plantedUserData})
-		assert.NotContains(l, strings.Join(l.plan(l.planOf(selectsWeb, func(s *spec.Spec) { s.UserDataFrom = userDataRef })).Warnings, "\n"), "user data from")
+		assert.NotContains(l, strings.Join(l.plan(l.planOf(selectsWeb, func(s *document.Spec) { s.UserDataFrom = userDataRef })).Warnings, "\n"), "user data from")
 		assert.Empty(l, l.preflight(in).result.Notes)
 	})
 	inLab(t, gallery(), func(l *lab) {

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -26,8 +27,8 @@ func (l *lab) verifyEnded(deadline time.Duration) course[rollout.Observation] {
 	return persist(l, l.acts.VerifyServer, in, attempt{})
 }
 
-func (l *lab) verification(deadline time.Duration) activities.VerifyServerInput {
-	return activities.VerifyServerInput{
+func (l *lab) verification(deadline time.Duration) contract.VerifyServerInput {
+	return contract.VerifyServerInput{
 		ServerID: l.server.ID, Change: rollout.Change{ImageID: l.target.ID}, Before: l.before(), Deadline: time.Now().Add(deadline),
 	}
 }
@@ -58,7 +59,7 @@ func TestVerifyWaitsForTheServerView(t *testing.T) {
 			options.Edition.RebuildView = view
 			inLab(t, options, func(l *lab) {
 				polled := l.poll(l.changing(), 8*time.Minute)
-				require.Equal(l, activities.JobSucceeded, polled.result.End)
+				require.Equal(l, contract.JobSucceeded, polled.result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, rollout.Done, l.judged(c.result, true))
@@ -83,7 +84,7 @@ func TestVerifyGivesEvidence(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			fail := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: test.variant}
 			inLab(t, withFaults(stopped(), fail), func(l *lab) {
-				require.Equal(l, activities.JobFailed, l.poll(l.changing(), 8*time.Minute).result.End)
+				require.Equal(l, contract.JobFailed, l.poll(l.changing(), 8*time.Minute).result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, test.end, l.judged(c.result, true))
@@ -193,7 +194,7 @@ func TestVerifyThroughTrouble(t *testing.T) {
 	inLab(t, withFaults(stopped(), trouble), func(l *lab) {
 		l.changing()
 		c := l.verify(8 * time.Minute)
-		assert.Equal(l, []string{activities.ErrCloud, ""}, c.kinds())
+		assert.Equal(l, []string{api.ErrCloud, ""}, c.kinds())
 		assert.Equal(l, rollout.Done, l.judged(c.result, false))
 	})
 }
@@ -203,6 +204,6 @@ func TestVerifyHandsBackToAnotherWorker(t *testing.T) {
 		stop := make(chan struct{})
 		l.after(5*time.Second, func() { close(stop) })
 		in := l.verification(time.Minute)
-		failsWith(l, run(l, l.acts.VerifyServer, in, attempt{stop: stop}).err, activities.ErrWorkerStopping, false)
+		failsWith(l, run(l, l.acts.VerifyServer, in, attempt{stop: stop}).err, api.ErrWorkerStopping, false)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
@@ -166,7 +167,7 @@ func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 					for _, server := range cloud.Servers() {
 						both.Go(func() {
 							end := s.follow(t, server.ID, cloud.Images())
-							assert.Equal(t, len(options.Faults) > 0, end == JobFailed, end)
+							assert.Equal(t, len(options.Faults) > 0, end == contract.JobFailed, end)
 							assert.Less(t, time.Since(begun)-shown-lead, test.within)
 						})
 					}
@@ -178,7 +179,7 @@ func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 }
 
 // follow changes the OS of a server and waits for the job.
-func (s site) follow(t *testing.T, serverID string, images []emulator.Image) JobEnd {
+func (s site) follow(t *testing.T, serverID string, images []emulator.Image) contract.JobEnd {
 	target := images[slices.IndexFunc(images, func(i emulator.Image) bool { return i.Name == emulator.TargetImageName })]
 	out := s.Cloud.ChangeOS(t.Context(), serverID, ecs.ChangeOSRequest{ImageID: target.ID})
 	if !assert.Equal(t, ecs.Accepted, out.Kind, out.Err) {
@@ -188,10 +189,10 @@ func (s site) follow(t *testing.T, serverID string, images []emulator.Image) Job
 	env := suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Hour)
 	env.RegisterActivity(s.PollJob)
-	ended, err := env.ExecuteActivity(s.PollJob, PollJobInput{
+	ended, err := env.ExecuteActivity(s.PollJob, contract.PollJobInput{
 		Project: s.Cloud.ProjectID(), JobID: out.JobID, ServerID: serverID, Deadline: time.Now().Add(30 * time.Minute),
 	})
-	var result PollJobResult
+	var result contract.PollJobResult
 	if assert.NoError(t, err) {
 		assert.NoError(t, ended.Get(&result))
 	}

@@ -13,14 +13,14 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
-	"github.com/reimage/reimage/workflows"
 )
 
 type applyOptions struct {
@@ -91,7 +91,7 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 	if err != nil {
 		return err
 	}
-	document, err := o.document(io, plan)
+	doc, err := o.document(io, plan)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func runApply(ctx context.Context, io streams, o applyOptions, path string) erro
 		return err
 	}
 	defer s.close()
-	if plan, err = s.current(ctx, io, o, path, plan, document); err != nil {
+	if plan, err = s.current(ctx, io, o, path, plan, doc); err != nil {
 		return err
 	}
 	if len(plan.Servers) == 0 {
@@ -135,14 +135,14 @@ func (o applyOptions) checkInput(path string) error {
 }
 
 // document is the rollout to plan anew from, if that is wanted. It has to be the one of the plan.
-func (o applyOptions) document(io streams, plan rollout.Plan) (document spec.Rollout, err error) {
+func (o applyOptions) document(io streams, plan rollout.Plan) (doc document.Rollout, err error) {
 	if !o.replan {
-		return document, nil
+		return doc, nil
 	}
-	if document, err = readDocument(io.in, o.file); err == nil && document.Metadata.Name != plan.Name {
-		err = fmt.Errorf("%s is rollout %s and the plan is of rollout %s", shownPath(o.file), document.Metadata.Name, plan.Name)
+	if doc, err = readDocument(io.in, o.file); err == nil && doc.Metadata.Name != plan.Name {
+		err = fmt.Errorf("%s is rollout %s and the plan is of rollout %s", shownPath(o.file), doc.Metadata.Name, plan.Name)
 	}
-	return document, err
+	return doc, err
 }
 
 // display keeps standard output for the result when that is JSON.
@@ -155,7 +155,7 @@ func (o applyOptions) display(io streams) display {
 
 // current is the plan to carry out: a new one with --replan, and otherwise the plan itself, which is refused
 // when its servers are no longer as they were.
-func (s *session) current(ctx context.Context, io streams, o applyOptions, path string, plan rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
+func (s *session) current(ctx context.Context, io streams, o applyOptions, path string, plan rollout.Plan, doc document.Rollout) (rollout.Plan, error) {
 	if len(plan.Servers) == 0 && !o.replan {
 		return plan, nil
 	}
@@ -163,12 +163,12 @@ func (s *session) current(ctx context.Context, io streams, o applyOptions, path 
 		return plan, err
 	}
 	if o.replan {
-		return s.replan(ctx, io, plan, document)
+		return s.replan(ctx, io, plan, doc)
 	}
-	checked, err := consult[workflows.CheckPlanResult](ctx, s, consultation{
-		id: workflows.PlanID(plan.Name, uuid.NewString()), summary: "check the plan of " + plan.Name, workflow: workflows.CheckPlanName,
+	checked, err := consult[api.CheckPlanResult](ctx, s, consultation{
+		id: api.PlanID(plan.Name, uuid.NewString()), summary: "check the plan of " + plan.Name, workflow: api.CheckPlanName,
 		timeout: planTimeout, says: io.err,
-	}, workflows.CheckPlanInput{Plan: plan})
+	}, api.CheckPlanInput{Plan: plan})
 	if err != nil {
 		return plan, fmt.Errorf("the plan of rollout %s could not be checked, nothing was started: %w", plan.Name, err)
 	}
@@ -210,8 +210,8 @@ func drifted(o applyOptions, path string, plan rollout.Plan, drift []rollout.Dri
 }
 
 // replan makes a new plan and shows in what it differs.
-func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, document spec.Rollout) (rollout.Plan, error) {
-	plan, err := s.plan(ctx, io.err, document)
+func (s *session) replan(ctx context.Context, io streams, old rollout.Plan, doc document.Rollout) (rollout.Plan, error) {
+	plan, err := s.plan(ctx, io.err, doc)
 	if err != nil {
 		return plan, err
 	}
@@ -285,7 +285,7 @@ func losses(plan rollout.Plan) string {
 
 // free refuses a name that a running rollout has. startRollout would too; this is before any question.
 func (s *session) free(ctx context.Context, name string) error {
-	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), "")
+	described, err := s.client.DescribeWorkflowExecution(ctx, api.RolloutID(name), "")
 	if err != nil {
 		if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
 			return nil
@@ -302,18 +302,18 @@ func (s *session) free(ctx context.Context, name string) error {
 func inUse(name, runID string) error {
 	word := progressview.Word(name)
 	return fmt.Errorf("the name is in use: rollout %s is running (workflow %s, run %s), and nothing was started. Watch it with: reimage watch %s; end it with: reimage abort %s; or give this one another name and plan again",
-		name, workflows.RolloutID(name), runID, word, word)
+		name, api.RolloutID(name), runID, word, word)
 }
 
 // startRollout begins the rollout. Its workflow id makes sure that no other one of its name runs.
 func (s *session) startRollout(ctx context.Context, plan rollout.Plan, by string) (*rolloutRun, error) {
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       workflows.RolloutID(plan.Name),
+		ID:                                       api.RolloutID(plan.Name),
 		TaskQueue:                                s.taskQueue,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("%s to %s", rollout.Count(len(plan.Servers), "server"), plan.ImageName),
-	}, workflows.RolloutName, workflows.RolloutInput{Plan: plan, StartedBy: by})
+	}, api.RolloutName, api.RolloutInput{Plan: plan, StartedBy: by})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return nil, inUse(plan.Name, started.RunId)
 	}

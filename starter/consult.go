@@ -16,10 +16,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
-	"github.com/reimage/reimage/workflows"
 )
 
 // consultation is a workflow that looks and touches nothing.
@@ -51,9 +49,9 @@ func consult[Result, Input any](ctx context.Context, s *session, c consultation,
 }
 
 // check has a worker look at the server.
-func (s *session) check(ctx context.Context, says io.Writer, in activities.PreflightInput) (activities.PreflightResult, error) {
-	found, err := consult[activities.PreflightResult](ctx, s, consultation{
-		id: workflows.CheckServerID(in.ServerID, uuid.NewString()), summary: "look at " + in.ServerID, workflow: workflows.CheckServerName,
+func (s *session) check(ctx context.Context, says io.Writer, in api.CheckServerInput) (api.CheckServerResult, error) {
+	found, err := consult[api.CheckServerResult](ctx, s, consultation{
+		id: api.CheckServerID(in.ServerID, uuid.NewString()), summary: "look at " + in.ServerID, workflow: api.CheckServerName,
 		timeout: checkTimeout, says: says,
 	}, in)
 	if err != nil {
@@ -127,7 +125,7 @@ func (s *session) keeps(ctx context.Context, run client.WorkflowRun) (lines []st
 		if failure != nil {
 			lines = append(lines, "a worker tries again after: "+failure.GetMessage())
 		}
-		var progress activities.ReadingProgress
+		var progress api.ReadingProgress
 		if details != nil {
 			_ = api.DataConverter().FromPayloads(details, &progress) // it is worth a word, and not an error
 		}

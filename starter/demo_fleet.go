@@ -16,8 +16,7 @@ import (
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/report"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
-	"github.com/reimage/reimage/workflows"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // The fleet of the demo: two of its servers fail, one with its old disk and one with a new one.
@@ -46,19 +45,19 @@ func demoFaults() []emulator.Fault {
 }
 
 // demoDocument is what an operator would write in rollout.yaml.
-func demoDocument() spec.Rollout {
+func demoDocument() document.Rollout {
 	tenth, quarter, all := rollout.Percent(1000), rollout.Percent(2500), rollout.Whole
-	return spec.Rollout{
-		APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: demoRollout, Reason: "a demonstration"},
-		Spec: spec.Spec{
-			Select: spec.Selection{Tags: []string{"role=web"}, Expect: spec.Expect{Count: new(demoServers)}},
-			Image:  spec.Image{Name: emulator.TargetImageName},
-			Waves: []spec.Wave{
-				{Name: "canary", UpTo: &tenth, Bake: spec.Duration(3 * time.Second)},
+	return document.Rollout{
+		APIVersion: document.APIVersion, Kind: document.Kind, Metadata: document.Metadata{Name: demoRollout, Reason: "a demonstration"},
+		Spec: document.Spec{
+			Select: document.Selection{Tags: []string{"role=web"}, Expect: document.Expect{Count: new(demoServers)}},
+			Image:  document.Image{Name: emulator.TargetImageName},
+			Waves: []document.Wave{
+				{Name: "canary", UpTo: &tenth, Bake: document.Duration(3 * time.Second)},
 				{Name: "early", UpTo: &quarter}, {Name: "rest", UpTo: &all},
 			},
-			InFlight: spec.Limit{Count: new(demoInFlight)},
-			Budget:   spec.Budget{Tolerate: spec.Limit{Count: new(2)}},
+			InFlight: document.Limit{Count: new(demoInFlight)},
+			Budget:   document.Budget{Tolerate: document.Limit{Count: new(2)}},
 		},
 	}
 }
@@ -234,7 +233,7 @@ func (d *demo) collectFleet(ctx context.Context, run *rolloutRun, plan rollout.P
 		if accepted > 1 {
 			e.AcceptedTwice++
 		}
-		events, err := d.events(ctx, workflows.ChangeOSID(plan.Project, planned.ID))
+		events, err := d.events(ctx, api.ChangeOSID(plan.Project, planned.ID))
 		if err != nil {
 			return e, err
 		}

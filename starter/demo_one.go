@@ -8,12 +8,10 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // oneServer is the demo of a single change.
@@ -35,7 +33,7 @@ func (d *oneServer) run(ctx context.Context) (evidence, error) {
 	}
 	s := &session{client: d.temporal.Client, taskQueue: api.TaskQueue}
 	change := rollout.Change{ImageID: d.image.ID, Login: rollout.Login{KeyPair: d.server.KeyName}}
-	found, err := s.check(ctx, d.story, activities.PreflightInput{ServerID: d.server.ID, Change: change})
+	found, err := s.check(ctx, d.story, api.CheckServerInput{ServerID: d.server.ID, Change: change})
 	if err != nil {
 		return evidence{}, err
 	}
@@ -76,10 +74,10 @@ func (d *oneServer) choose() error {
 func (d *oneServer) killWhileJobRuns(ctx context.Context, s *session) error {
 	for {
 		status, err := s.status(ctx, d.change.GetID(), d.change.GetRunID())
-		if err == nil && status.Now().Step == workflows.StepWait {
+		if err == nil && status.Now().Step == api.StepWait {
 			break
 		}
-		if err == nil && status.Now().Step == workflows.StepEnded {
+		if err == nil && status.Now().Step == api.StepEnded {
 			return errors.New("the change ended before the worker could be killed: lower --speed")
 		}
 		select {

@@ -8,7 +8,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -82,7 +82,7 @@ func (d *oneServer) readHistory(ctx context.Context, e *evidence) error {
 			return err
 		}
 		e.HistoryEvents++
-		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activities.PollJobName {
+		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == api.PollJobActivity {
 			polls[event.GetEventId()] = true
 		}
 		if started := event.GetActivityTaskStartedEventAttributes(); polls[started.GetScheduledEventId()] {

@@ -15,12 +15,11 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/internal/doctorview"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 type doctorOptions struct {
@@ -78,7 +77,7 @@ func runDoctor(ctx context.Context, io streams, o doctorOptions) error {
 	var failed []string
 	several := doctorview.SeveralWorkers(d.findings)
 	for _, f := range d.findings {
-		if f.Verdict == activities.CheckFailed {
+		if f.Verdict == api.CheckFailed {
 			failed = append(failed, safetext.Line(checkName(f, several)))
 		}
 	}
@@ -89,7 +88,7 @@ func runDoctor(ctx context.Context, io streams, o doctorOptions) error {
 }
 
 // checkName is a check, and with several workers the one that made it.
-func checkName(f activities.Finding, several bool) string {
+func checkName(f api.Finding, several bool) string {
 	if several && f.Worker != "" {
 		return f.Check + " of " + f.Worker
 	}
@@ -137,7 +136,7 @@ const (
 type doctor struct {
 	io       streams
 	options  doctorOptions
-	findings []activities.Finding
+	findings []api.Finding
 }
 
 func (d *doctor) examine(ctx context.Context) {
@@ -159,19 +158,19 @@ func (d *doctor) examine(ctx context.Context) {
 }
 
 func (d *doctor) ok(check, seen string) bool {
-	d.findings = append(d.findings, activities.Finding{Check: check, Verdict: activities.CheckOK, Seen: seen})
+	d.findings = append(d.findings, api.Finding{Check: check, Verdict: api.CheckOK, Seen: seen})
 	return true
 }
 
 func (d *doctor) failed(check string, err error, fix string) bool {
-	d.findings = append(d.findings, activities.Finding{Check: check, Verdict: activities.CheckFailed, Seen: err.Error(), Fix: fix})
+	d.findings = append(d.findings, api.Finding{Check: check, Verdict: api.CheckFailed, Seen: err.Error(), Fix: fix})
 	return false
 }
 
 // skipRest is for the checks that there is nobody to make.
 func (d *doctor) skipRest(because string) {
-	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, activities.DiagnosedChecks()...)[len(d.findings):] {
-		finding := activities.NotChecked(because)
+	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, api.DoctorChecks()...)[len(d.findings):] {
+		finding := api.NotChecked(because)
 		finding.Check = check
 		d.findings = append(d.findings, finding)
 	}
@@ -207,7 +206,7 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 		return d.failed(checkNamespace, fmt.Errorf("namespace %s: %w", name, err), "see whether TEMPORAL_API_KEY or the certificate may use that namespace")
 	}
 	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	finding := activities.Finding{Check: checkNamespace, Verdict: activities.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())}
+	finding := api.Finding{Check: checkNamespace, Verdict: api.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())}
 	if retention < orderLives { // no failure: whoever has no orders to pay is at no risk
 		finding.Seen += ", and an unpaid order lives for 14 days: when the history of its change is deleted before, nothing keeps reimage from sending a second change beside that order"
 		finding.Fix = "temporal operator namespace update --namespace " + name + " --retention 14d"
@@ -230,11 +229,11 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 		return d.failed(checkWorker, fmt.Errorf("no worker serves task queue %s", s.taskQueue), start)
 	}
 	workers, notListed := s.pollers(ctx, enums.TASK_QUEUE_TYPE_ACTIVITY)
-	id := workflows.DoctorID(uuid.NewString())
-	result, err := consult[activities.DiagnoseResult](ctx, s, consultation{
-		id: id, summary: "check what a worker needs", workflow: workflows.DoctorName,
+	id := api.DoctorID(uuid.NewString())
+	result, err := consult[api.DoctorResult](ctx, s, consultation{
+		id: id, summary: "check what a worker needs", workflow: api.DoctorName,
 		timeout: doctorTimeout, says: d.io.err,
-	}, activities.DiagnoseInput{
+	}, api.DoctorInput{
 		Profile: d.options.profile, ImageID: d.options.image, ServerID: d.options.server,
 		KeyPair: d.options.keyPair, KeyOwner: d.options.keyOwner,
 		Secrets: d.options.references(), Workers: workers,
@@ -244,8 +243,8 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 	}
 	d.ok(checkWorker, s.checkedBy(ctx, id, result.Findings))
 	if notListed != nil {
-		d.findings = append(d.findings, activities.Finding{
-			Check: checkWorker, Verdict: activities.CheckSkipped, Seen: "the workers could not be listed; one of them made the checks",
+		d.findings = append(d.findings, api.Finding{
+			Check: checkWorker, Verdict: api.CheckSkipped, Seen: "the workers could not be listed; one of them made the checks",
 		})
 	}
 	d.findings = append(d.findings, result.Findings...)
@@ -253,10 +252,10 @@ func (d *doctor) worker(ctx context.Context, s *session) bool {
 }
 
 // checkedBy says which workers have made the checks.
-func (s *session) checkedBy(ctx context.Context, doctorID string, findings []activities.Finding) string {
+func (s *session) checkedBy(ctx context.Context, doctorID string, findings []api.Finding) string {
 	var workers []string
 	for _, f := range findings {
-		if f.Worker != "" && f.Check != activities.CheckWorker {
+		if f.Worker != "" && f.Check != api.CheckWorker {
 			workers = append(workers, f.Worker)
 		}
 	}
@@ -300,7 +299,7 @@ func (s *session) servedBy(ctx context.Context, doctorID string) string {
 
 func (d *doctor) print() error {
 	if d.options.output == outputJSON {
-		return printJSON(d.io, activities.DiagnoseResult{Findings: d.findings})
+		return printJSON(d.io, api.DoctorResult{Findings: d.findings})
 	}
 	return doctorview.Print(d.io.out, d.findings)
 }

@@ -13,12 +13,12 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 )
 
 func TestDoctor(t *testing.T) {
 	f := newFleet(t, "patient", 1)
-	f.found = []activities.Finding{{Check: activities.CheckCloud, Verdict: activities.CheckOK, Seen: "it answers"}}
+	f.found = []api.Finding{{Check: api.CheckCloud, Verdict: api.CheckOK, Seen: "it answers"}}
 
 	ran := f.cli("doctor", "--task-queue", f.queue, "--profile", "edge", "--image", testImage, "--server", oldImage,
 		"--key-pair", "fleet-key", "--key-owner", "svc", "--secret", "env:REIMAGE_SECRET_ROOT", "--secret", "file:init.yaml")
@@ -31,8 +31,8 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, ran.out, "\n5 checks: 5 ok, 0 failed, 0 skipped\n")
 
 	f.found = append(f.found,
-		activities.Finding{Check: activities.CheckClock, Verdict: activities.CheckFailed, Seen: "20m ahead", Fix: "set it right"},
-		activities.Finding{Check: activities.CheckCredentials, Verdict: activities.CheckSkipped, Seen: "not checked"})
+		api.Finding{Check: api.CheckClock, Verdict: api.CheckFailed, Seen: "20m ahead", Fix: "set it right"},
+		api.Finding{Check: api.CheckCredentials, Verdict: api.CheckSkipped, Seen: "not checked"})
 	ran = f.cli("doctor", "--task-queue", f.queue)
 	assert.Equal(t, exitUsage, ran.code)
 	assert.Contains(t, ran.out, "FAILED   clock")
@@ -41,7 +41,7 @@ func TestDoctor(t *testing.T) {
 
 	ran = f.cli("doctor", "--task-queue", f.queue, "--output", "json")
 	assert.Equal(t, exitUsage, ran.code)
-	var printed activities.DiagnoseResult
+	var printed api.DoctorResult
 	require.NoError(t, json.Unmarshal([]byte(ran.out), &printed))
 	assert.Equal(t, f.found[1], printed.Findings[5])
 }
@@ -56,9 +56,9 @@ func TestDoctorOfTheRetention(t *testing.T) {
 		})
 		require.NoError(t, err)
 		t.Setenv("TEMPORAL_NAMESPACE", namespace)
-		var printed activities.DiagnoseResult
+		var printed api.DoctorResult
 		require.NoError(t, json.Unmarshal([]byte(f.cli("doctor", "--task-queue", f.queue, "--output", "json").out), &printed))
-		want := activities.Finding{Check: checkNamespace, Verdict: activities.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %dh", namespace, 24*days)}
+		want := api.Finding{Check: checkNamespace, Verdict: api.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %dh", namespace, 24*days)}
 		if days < 14 {
 			want.Seen += ", and an unpaid order lives for 14 days: when the history of its change is deleted before, nothing keeps reimage from sending a second change beside that order"
 			want.Fix = "temporal operator namespace update --namespace " + namespace + " --retention 14d"
@@ -70,23 +70,23 @@ func TestDoctorOfTheRetention(t *testing.T) {
 // TestDoctorWithoutHelp: whoever is missing is named, and every check that needs them is skipped and says so.
 func TestDoctorWithoutHelp(t *testing.T) {
 	f := newFleet(t, "alone", 1)
-	findings := func(ran ran) map[string]activities.Finding {
+	findings := func(ran ran) map[string]api.Finding {
 		t.Helper()
 		assert.Equal(t, exitUsage, ran.code)
 		assert.Equal(t, 1, strings.Count(ran.err, "\n"), ran.err)
-		var printed activities.DiagnoseResult
+		var printed api.DoctorResult
 		require.NoError(t, json.Unmarshal([]byte(ran.out), &printed))
-		found := map[string]activities.Finding{}
+		found := map[string]api.Finding{}
 		for _, finding := range printed.Findings {
 			found[finding.Check] = finding
 		}
-		assert.Len(t, found, 3+len(activities.DiagnosedChecks()))
+		assert.Len(t, found, 3+len(api.DoctorChecks()))
 		return found
 	}
-	skipped := func(found map[string]activities.Finding, because string, checks ...string) {
+	skipped := func(found map[string]api.Finding, because string, checks ...string) {
 		t.Helper()
-		for _, check := range append(checks, activities.DiagnosedChecks()...) {
-			assert.Equal(t, activities.Finding{Check: check, Verdict: activities.CheckSkipped, Seen: "not checked: first comes " + because}, found[check])
+		for _, check := range append(checks, api.DoctorChecks()...) {
+			assert.Equal(t, api.Finding{Check: check, Verdict: api.CheckSkipped, Seen: "not checked: first comes " + because}, found[check])
 		}
 	}
 
@@ -96,14 +96,14 @@ func TestDoctorWithoutHelp(t *testing.T) {
 	skipped(found, checkWorker)
 
 	found = findings(f.cli("doctor", "--task-queue", "nobody-"+f.queue, "--output", "json"))
-	assert.Equal(t, activities.CheckOK, found[checkNamespace].Verdict)
+	assert.Equal(t, api.CheckOK, found[checkNamespace].Verdict)
 	assert.Equal(t, "no worker serves task queue nobody-"+f.queue, found[checkWorker].Seen)
 	assert.Contains(t, found[checkWorker].Fix, "start reimage-worker")
 	skipped(found, checkWorker)
 
 	t.Setenv("TEMPORAL_NAMESPACE", "nowhere")
 	found = findings(f.cli("doctor", "--task-queue", f.queue, "--output", "json"))
-	assert.Equal(t, activities.CheckOK, found[checkTemporal].Verdict)
+	assert.Equal(t, api.CheckOK, found[checkTemporal].Verdict)
 	assert.Equal(t, "there is no namespace nowhere", found[checkNamespace].Seen)
 	assert.Contains(t, found[checkNamespace].Fix, "temporal operator namespace create --namespace nowhere")
 	skipped(found, checkNamespace, checkWorker)
@@ -132,7 +132,7 @@ func TestDoctorInterrupted(t *testing.T) {
 // TestChecksHaveNamesOfTheirOwn: findings are told apart by them.
 func TestChecksHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
-	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, activities.DiagnosedChecks()...) {
+	for _, check := range append([]string{checkTemporal, checkNamespace, checkWorker}, api.DoctorChecks()...) {
 		assert.False(t, seen[check], check)
 		seen[check] = true
 	}

@@ -23,7 +23,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
@@ -64,9 +64,9 @@ type fleet struct {
 
 	lock  sync.Mutex
 	ends  map[string]rollout.ServerEnd // servers that end at once, by name; the others wait for finish
-	made  workflows.PlanRolloutResult  // what PlanRollout answers
+	made  api.PlanRolloutResult        // what PlanRollout answers
 	drift []rollout.Drift              // what CheckPlan answers
-	found []activities.Finding         // what Doctor answers; none is a worker that cannot
+	found []api.Finding                // what Doctor answers; none is a worker that cannot
 	works worker.Worker
 }
 
@@ -109,11 +109,11 @@ func newFleet(t *testing.T, name string, servers int, edit ...func(*rollout.Plan
 
 func (f *fleet) work() {
 	f.works = worker.New(temporalServer.Client, f.queue, worker.Options{})
-	f.works.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.RolloutName})
-	f.works.RegisterWorkflowWithOptions(f.changeOS, workflow.RegisterOptions{Name: workflows.ChangeOSName})
-	f.works.RegisterWorkflowWithOptions(f.planRollout, workflow.RegisterOptions{Name: workflows.PlanRolloutName})
-	f.works.RegisterWorkflowWithOptions(f.checkPlan, workflow.RegisterOptions{Name: workflows.CheckPlanName})
-	f.works.RegisterWorkflowWithOptions(f.doctor, workflow.RegisterOptions{Name: workflows.DoctorName})
+	f.works.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: api.RolloutName})
+	f.works.RegisterWorkflowWithOptions(f.changeOS, workflow.RegisterOptions{Name: api.ChangeOSName})
+	f.works.RegisterWorkflowWithOptions(f.planRollout, workflow.RegisterOptions{Name: api.PlanRolloutName})
+	f.works.RegisterWorkflowWithOptions(f.checkPlan, workflow.RegisterOptions{Name: api.CheckPlanName})
+	f.works.RegisterWorkflowWithOptions(f.doctor, workflow.RegisterOptions{Name: api.DoctorName})
 	f.works.RegisterActivityWithOptions(func(context.Context) error { return nil }, activity.RegisterOptions{Name: "so that activities are polled for"})
 	require.NoError(f.t, f.works.Start())
 	f.t.Cleanup(func() { f.stopWorking() })
@@ -126,35 +126,35 @@ func (f *fleet) stopWorking() {
 	}
 }
 
-func (f *fleet) planRollout(workflow.Context, workflows.PlanRolloutInput) (workflows.PlanRolloutResult, error) {
+func (f *fleet) planRollout(workflow.Context, api.PlanRolloutInput) (api.PlanRolloutResult, error) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	return f.made, nil
 }
 
-func (f *fleet) checkPlan(workflow.Context, workflows.CheckPlanInput) (workflows.CheckPlanResult, error) {
+func (f *fleet) checkPlan(workflow.Context, api.CheckPlanInput) (api.CheckPlanResult, error) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	return workflows.CheckPlanResult{Drift: f.drift}, nil
+	return api.CheckPlanResult{Drift: f.drift}, nil
 }
 
-func (f *fleet) doctor(_ workflow.Context, in activities.DiagnoseInput) (activities.DiagnoseResult, error) {
+func (f *fleet) doctor(_ workflow.Context, in api.DoctorInput) (api.DoctorResult, error) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	if len(f.found) == 0 {
-		return activities.DiagnoseResult{}, temporal.NewNonRetryableApplicationError("out of order", "Trouble", nil)
+		return api.DoctorResult{}, temporal.NewNonRetryableApplicationError("out of order", "Trouble", nil)
 	}
-	asked := activities.Finding{Check: activities.CheckProfile, Verdict: activities.CheckOK, Seen: fmt.Sprintf("asked for %+v", in)}
-	return activities.DiagnoseResult{Findings: append([]activities.Finding{asked}, f.found...)}, nil
+	asked := api.Finding{Check: api.CheckProfile, Verdict: api.CheckOK, Seen: fmt.Sprintf("asked for %+v", in)}
+	return api.DoctorResult{Findings: append([]api.Finding{asked}, f.found...)}, nil
 }
 
 // finishSignal tells the stand-in for ChangeOS how the server ended.
 const finishSignal = "finish"
 
-func (f *fleet) changeOS(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+func (f *fleet) changeOS(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 	began := workflow.Now(ctx)
-	err := workflow.SetQueryHandler(ctx, workflows.StatusQuery, func() (workflows.Status, error) {
-		return workflows.Status{Steps: []workflows.StepAt{{Step: workflows.StepWait, At: began}}}, nil
+	err := workflow.SetQueryHandler(ctx, api.StatusQuery, func() (api.Status, error) {
+		return api.Status{Steps: []api.StepAt{{Step: api.StepWait, At: began}}}, nil
 	})
 	if err != nil {
 		return rollout.ServerResult{}, err
@@ -201,7 +201,7 @@ func (f *fleet) finish(name string, end rollout.ServerEnd) {
 	f.t.Helper()
 	for _, server := range f.plan.Servers {
 		if server.Name == name {
-			id := workflows.ChangeOSID(f.plan.Project, server.ID)
+			id := api.ChangeOSID(f.plan.Project, server.ID)
 			f.eventually(name+" is in flight", func() bool {
 				return temporalServer.Client.SignalWorkflow(f.t.Context(), id, "", finishSignal, end) == nil
 			})
@@ -213,8 +213,8 @@ func (f *fleet) finish(name string, end rollout.ServerEnd) {
 func (f *fleet) start() client.WorkflowRun {
 	f.t.Helper()
 	run, err := temporalServer.Client.ExecuteWorkflow(f.t.Context(), client.StartWorkflowOptions{
-		ID: workflows.RolloutID(f.plan.Name), TaskQueue: f.queue, WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-	}, workflows.RolloutName, workflows.RolloutInput{Plan: f.plan, StartedBy: "ina"})
+		ID: api.RolloutID(f.plan.Name), TaskQueue: f.queue, WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+	}, api.RolloutName, api.RolloutInput{Plan: f.plan, StartedBy: "ina"})
 	require.NoError(f.t, err)
 	f.t.Cleanup(func() { // so that no other test meets it
 		_ = temporalServer.Client.TerminateWorkflow(context.Background(), run.GetID(), "", "the test is over")
@@ -223,7 +223,7 @@ func (f *fleet) start() client.WorkflowRun {
 }
 
 func (f *fleet) progress() (p rollout.Progress) {
-	answer, err := temporalServer.Client.QueryWorkflow(f.t.Context(), workflows.RolloutID(f.plan.Name), "", workflows.ProgressQuery)
+	answer, err := temporalServer.Client.QueryWorkflow(f.t.Context(), api.RolloutID(f.plan.Name), "", api.ProgressQuery)
 	if err == nil {
 		require.NoError(f.t, answer.Get(&p))
 	}

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // outlooker finds out what may still come to failed servers whose change was not seen to its end: the rollout itself does
@@ -93,14 +93,14 @@ func (o *outlooker) of(ctx context.Context, p rollout.Progress, patience time.Du
 
 // outlook reads what the histories of a server tell of what may still come to it.
 func (r *rolloutRun) outlook(ctx context.Context, project, serverID string) (progressview.Outlook, error) {
-	lock := workflows.ChangeOSID(project, serverID)
+	lock := api.ChangeOSID(project, serverID)
 	earlier, err := activities.SentTo(ctx, r.session.client, lock, "")
 	if err != nil || earlier.Held {
 		return progressview.MayCome, err
 	}
 	if len(earlier.Open) > 0 {
 		// A word is refused while the cloud works on the job, but not for ever.
-		if since := earlier.Open[0].UnderWaySince; !since.IsZero() && time.Since(since) < workflows.StuckAfter {
+		if since := earlier.Open[0].UnderWaySince; !since.IsZero() && time.Since(since) < api.StuckAfter {
 			return progressview.UnderWay, nil
 		}
 		return progressview.MayCome, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.temporal.io/sdk/client"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
 )
@@ -166,7 +166,7 @@ func printResult(io streams, r rollout.ServerResult) {
 }
 
 // skipped is the result of a change that had nothing to do.
-func skipped(serverID string, found activities.PreflightResult) rollout.ServerResult {
+func skipped(serverID string, found api.CheckServerResult) rollout.ServerResult {
 	now := time.Now().UTC()
 	return rollout.ServerResult{
 		End: rollout.Skipped, Reason: "it is on the image already (--even-if-same-image changes it all the same)",

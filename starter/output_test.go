@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -63,7 +63,7 @@ func TestHostileTexts(t *testing.T) {
 	err := outputText.finished(streams{out: &out}, rollout.ServerResult{
 		End: rollout.Done, Name: hostile, Reason: hostile, Left: hostile, PowerTrouble: hostile, After: rollout.Observation{Exists: true, Status: hostile},
 	})
-	found := activities.PreflightResult{Name: hostile, ImageName: hostile, Notes: []string{hostile}, Refusals: []string{hostile, hostile}}
+	found := api.CheckServerResult{Name: hostile, ImageName: hostile, Notes: []string{hostile}, Refusals: []string{hostile, hostile}}
 	plan := rollout.Plan{Name: hostile, ImageName: hostile, Change: rollout.Change{ImageID: hostile}, Warnings: []string{hostile}}
 	for _, text := range []string{out.String(), err.Error(), loss("id", found), refusal(found).Error(), losses(plan)} {
 		assert.Contains(t, text, "web-07 reimage: all is well")
@@ -76,6 +76,6 @@ func TestHostileTexts(t *testing.T) {
 // TestLossCountsWhatIsKept with its noun.
 func TestLossCountsWhatIsKept(t *testing.T) {
 	for n, says := range map[int]string{0: "and 0 data disks\n", 1: "and 1 data disk\n", 2: "and 2 data disks\n"} {
-		assert.Contains(t, loss("2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11", activities.PreflightResult{DataDisks: n}), says)
+		assert.Contains(t, loss("2b1f0f1e-7f0c-4f5e-9a34-6c1d6f0a9e11", api.CheckServerResult{DataDisks: n}), says)
 	}
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
-	"github.com/reimage/reimage/workflows"
 )
 
 type planOptions struct {
@@ -70,7 +71,7 @@ func runPlan(ctx context.Context, io streams, o planOptions) error {
 
 // makePlan shows the plan, keeps it if that is wanted, and says what to do next.
 func makePlan(ctx context.Context, io streams, o planOptions) error {
-	document, err := readDocument(io.in, o.file)
+	doc, err := readDocument(io.in, o.file)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func makePlan(ctx context.Context, io streams, o planOptions) error {
 		return err
 	}
 	defer s.close()
-	plan, err := s.plan(ctx, io.err, document)
+	plan, err := s.plan(ctx, io.err, doc)
 	if err != nil {
 		return err
 	}
@@ -125,31 +126,31 @@ func taskQueueFlag(queue string) string {
 
 // readDocument reads a rollout and the files of servers that it names.
 // Of one from standard input their paths count from the working directory.
-func readDocument(in io.Reader, path string) (spec.Rollout, error) {
+func readDocument(in io.Reader, path string) (document.Rollout, error) {
 	content, err := readInput(in, path, rollout.MaxPlanSize) // it may be a plan
 	if err != nil {
-		return spec.Rollout{}, err
+		return document.Rollout{}, err
 	}
 	if looksLikePlan(content) {
-		return spec.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", shownPath(path), fileWord(path))
+		return document.Rollout{}, fmt.Errorf("%s is a plan already and not the rollout that one is made from; carry it out with: reimage apply %s", shownPath(path), fileWord(path))
 	}
-	document, err := spec.Parse(shownPath(path), content)
+	doc, err := spec.Parse(shownPath(path), content)
 	// What could be read of a wrong document may name files: their problems are listed in the same error.
-	if err := errors.Join(err, document.ReadFiles(filepath.Dir(path))); err != nil {
-		return document, fmt.Errorf("nothing was planned:\n%w", err)
+	if err := errors.Join(err, spec.ReadFiles(&doc, filepath.Dir(path))); err != nil {
+		return doc, fmt.Errorf("nothing was planned:\n%w", err)
 	}
-	return document, nil
+	return doc, nil
 }
 
 // planTimeout is for projects with many thousands of servers: each page of them is asked for.
 const planTimeout = 15 * time.Minute
 
 // plan has a worker look at the servers and make a plan. It touches nothing.
-func (s *session) plan(ctx context.Context, says io.Writer, document spec.Rollout) (rollout.Plan, error) {
-	name := document.Metadata.Name
-	result, err := consult[workflows.PlanRolloutResult](ctx, s, consultation{
-		id: workflows.PlanID(name, uuid.NewString()), summary: "plan " + name, workflow: workflows.PlanRolloutName, timeout: planTimeout, says: says,
-	}, workflows.PlanRolloutInput{Document: document})
+func (s *session) plan(ctx context.Context, says io.Writer, doc document.Rollout) (rollout.Plan, error) {
+	name := doc.Metadata.Name
+	result, err := consult[api.PlanRolloutResult](ctx, s, consultation{
+		id: api.PlanID(name, uuid.NewString()), summary: "plan " + name, workflow: api.PlanRolloutName, timeout: planTimeout, says: says,
+	}, api.PlanRolloutInput{Document: doc})
 	switch {
 	case err != nil:
 		return rollout.Plan{}, fmt.Errorf("rollout %s could not be planned, nothing was touched: %w", name, err)
@@ -167,7 +168,7 @@ func (s *session) plan(ctx context.Context, says io.Writer, document spec.Rollou
 // refusedPlan is the error of a rollout that cannot be planned.
 type refusedPlan struct {
 	name   string
-	result workflows.PlanRolloutResult
+	result api.PlanRolloutResult
 }
 
 // Error names ten servers for each problem at most.

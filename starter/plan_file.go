@@ -10,6 +10,7 @@ import (
 
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -69,8 +70,8 @@ func looksLikePlan(content []byte) bool {
 }
 
 func looksLikeDocument(content []byte) bool {
-	var document struct {
+	var doc struct {
 		Kind string `yaml:"kind"`
 	}
-	return len(content) <= spec.MaxSize && yaml.Unmarshal(content, &document) == nil && document.Kind == spec.Kind
+	return len(content) <= spec.MaxSize && yaml.Unmarshal(content, &doc) == nil && doc.Kind == document.Kind
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestPlan(t *testing.T) {
@@ -48,7 +48,7 @@ func TestPlan(t *testing.T) {
 // TestPlanRefused: every problem is named, and there is no plan.
 func TestPlanRefused(t *testing.T) {
 	f := newFleet(t, "impossible", 3)
-	f.made = workflows.PlanRolloutResult{Problems: []string{"no server matches web-*", "image x is not active"}}
+	f.made = api.PlanRolloutResult{Problems: []string{"no server matches web-*", "image x is not active"}}
 	out := filepath.Join(t.TempDir(), "plan.json")
 	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
 	assert.Equal(t, exitUsage, ran.code)
@@ -58,7 +58,7 @@ func TestPlanRefused(t *testing.T) {
 
 	// For programs, all servers are named.
 	for want, whole := range map[string][]string{"2 locked servers: web-1, web-2": {"2 locked servers: web-1, web-2"}, "2 locked servers: web-1 and 1 more": nil} {
-		f.made = workflows.PlanRolloutResult{Problems: []string{"2 locked servers: web-1 and 1 more"}, Whole: whole}
+		f.made = api.PlanRolloutResult{Problems: []string{"2 locked servers: web-1 and 1 more"}, Whole: whole}
 		ran = f.cli("plan", "-f", f.document(), "--output", "json", "--task-queue", f.queue)
 		assert.Equal(t, exitUsage, ran.code)
 		assert.Contains(t, ran.err, "2 locked servers: web-1 and 1 more")
@@ -71,14 +71,14 @@ func TestPlanRefused(t *testing.T) {
 		assert.Equal(t, []string{want}, refused.Problems)
 	}
 
-	f.made = workflows.PlanRolloutResult{Problems: []string{"image \x1b[2J\nx"}}
+	f.made = api.PlanRolloutResult{Problems: []string{"image \x1b[2J\nx"}}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "nothing was touched:\n  image [2J x\n")
 
-	f.made = workflows.PlanRolloutResult{}
+	f.made = api.PlanRolloutResult{}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "made no plan and did not say why")
 	edited := f.plan
 	edited.Caps.InFlight = 3
-	f.made = workflows.PlanRolloutResult{Plan: &edited}
+	f.made = api.PlanRolloutResult{Plan: &edited}
 	assert.Contains(t, f.cli("plan", "-f", f.document(), "--task-queue", f.queue).err, "do not fit together")
 
 	ran = f.cli("plan", "-f", f.file("rollout.yaml", "kind: [\n"), "--task-queue", f.queue)
@@ -165,7 +165,7 @@ func TestStandardInput(t *testing.T) {
 func TestPlanThatStays(t *testing.T) {
 	f := newFleet(t, "stays", 3)
 	out := f.planFile()
-	f.made = workflows.PlanRolloutResult{Problems: []string{"no server matches web-*"}}
+	f.made = api.PlanRolloutResult{Problems: []string{"no server matches web-*"}}
 	says := out + " still holds the plan of " + timestamp.Full(f.plan.MadeAt) + "\n"
 	ran := f.cli("plan", "-f", f.document(), "-o", out, "--task-queue", f.queue)
 	assert.Equal(t, exitUsage, ran.code)
@@ -201,7 +201,7 @@ func TestNothingToDo(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(f.cli("apply", out, "--task-queue", f.queue, "--output", "json").out), &p))
 	assert.Equal(t, rollout.Completed, p.End)
 	assert.Zero(t, p.Counts)
-	_, err := temporalServer.Client.DescribeWorkflowExecution(t.Context(), workflows.RolloutID("idle"), "")
+	_, err := temporalServer.Client.DescribeWorkflowExecution(t.Context(), api.RolloutID("idle"), "")
 	assert.Error(t, err, "nothing was started")
 }
 
@@ -252,13 +252,13 @@ func TestWriteFile(t *testing.T) {
 
 // nothingStarted is true while no rollout of that name has ever run.
 func (f *fleet) nothingStarted() bool {
-	_, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), workflows.RolloutID(f.plan.Name), "")
+	_, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), api.RolloutID(f.plan.Name), "")
 	return err != nil
 }
 
 // isRunning is true while the rollout's workflow has not closed.
 func (f *fleet) isRunning() bool {
-	described, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), workflows.RolloutID(f.plan.Name), "")
+	described, err := temporalServer.Client.DescribeWorkflowExecution(f.t.Context(), api.RolloutID(f.plan.Name), "")
 	return err == nil && described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 }
 

@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/report"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestReport asks a rollout of more servers than a page holds, while it runs and after it has ended.
 func TestReport(t *testing.T) {
-	const servers = workflows.MaxServersPage + 20
+	const servers = api.MaxServersPage + 20
 	f := newFleet(t, "reported", servers, func(p *rollout.Plan) {
 		p.Waves = []rollout.Wave{{Name: "canary", End: 1, Approval: true}, {Name: "rest", End: servers}}
 	})

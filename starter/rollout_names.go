@@ -9,13 +9,13 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout/spec"
-	"github.com/reimage/reimage/workflows"
 )
 
 // The visibility queries. A run that continued as new is not a rollout of its own.
 const (
-	allRollouts     = "WorkflowType = '" + workflows.RolloutName + "' AND WorkflowId STARTS_WITH '" + workflows.RolloutIDPrefix + "' AND ExecutionStatus != 'ContinuedAsNew'"
+	allRollouts     = "WorkflowType = '" + api.RolloutName + "' AND WorkflowId STARTS_WITH '" + api.RolloutIDPrefix + "' AND ExecutionStatus != 'ContinuedAsNew'"
 	runningRollouts = allRollouts + " AND ExecutionStatus = 'Running'"
 	endedRollouts   = allRollouts + " AND ExecutionStatus != 'Running'"
 )
@@ -42,7 +42,7 @@ func (s *session) executions(ctx context.Context, query string, most int) ([]*wo
 
 // nameOf is the name of the rollout that a workflow carries out.
 func nameOf(info *workflow.WorkflowExecutionInfo) string {
-	return strings.TrimPrefix(info.GetExecution().GetWorkflowId(), workflows.RolloutIDPrefix)
+	return strings.TrimPrefix(info.GetExecution().GetWorkflowId(), api.RolloutIDPrefix)
 }
 
 // mostNames bounds the names that are looked through for a near one, or offered as completions.

@@ -12,11 +12,11 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // rolloutRun is one rollout: the latest of its name, or the one whose last run was named.
@@ -36,11 +36,11 @@ const answerTimeout = 15 * time.Second
 // rollout finds the latest rollout of that name, or an earlier one by the id of its last run. An unknown name is an
 // error that lists near ones.
 func (s *session) rollout(ctx context.Context, name, runID string) (*rolloutRun, error) {
-	name = strings.TrimPrefix(name, workflows.RolloutIDPrefix)
+	name = strings.TrimPrefix(name, api.RolloutIDPrefix)
 	if name == "" {
 		return nil, errors.New("the name of the rollout is empty")
 	}
-	described, err := s.client.DescribeWorkflowExecution(ctx, workflows.RolloutID(name), runID)
+	described, err := s.client.DescribeWorkflowExecution(ctx, api.RolloutID(name), runID)
 	_, unknown := errors.AsType[*serviceerror.NotFound](err)
 	_, malformed := errors.AsType[*serviceerror.InvalidArgument](err)
 	switch {
@@ -68,7 +68,7 @@ func (s *session) rollout(ctx context.Context, name, runID string) (*rolloutRun,
 	return run, nil
 }
 
-func (r *rolloutRun) id() string { return workflows.RolloutID(r.name) }
+func (r *rolloutRun) id() string { return api.RolloutID(r.name) }
 
 // running is true until the workflow has closed.
 func (r *rolloutRun) running() bool { return r.closedAs == enums.WORKFLOW_EXECUTION_STATUS_RUNNING }
@@ -95,14 +95,14 @@ type noAnswer struct {
 func (n *noAnswer) Unwrap() error { return n.error }
 
 func (r *rolloutRun) progress(ctx context.Context) (rollout.Progress, error) {
-	return ask[rollout.Progress](ctx, r, workflows.ProgressQuery)
+	return ask[rollout.Progress](ctx, r, api.ProgressQuery)
 }
 
 // servers are all servers of the rollout, in the order of the plan.
 func (r *rolloutRun) servers(ctx context.Context) ([]rollout.ServerProgress, error) {
 	var all []rollout.ServerProgress
-	for page := (workflows.ServersPage{Limit: workflows.MaxServersPage}); ; {
-		answer, err := ask[workflows.ServersAnswer](ctx, r, workflows.ServersQuery, page)
+	for page := (api.ServersPage{Limit: api.MaxServersPage}); ; {
+		answer, err := ask[api.ServersAnswer](ctx, r, api.ServersQuery, page)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (r *rolloutRun) servers(ctx context.Context) ([]rollout.ServerProgress, err
 
 // log is everything that the rollout remembers of its log, or the latest of it from an older worker.
 func (r *rolloutRun) log(ctx context.Context, p rollout.Progress) ([]rollout.LogEntry, error) {
-	log, err := ask[[]rollout.LogEntry](ctx, r, workflows.LogQuery)
+	log, err := ask[[]rollout.LogEntry](ctx, r, api.LogQuery)
 	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); refused {
 		return p.Log, nil
 	}
@@ -218,8 +218,8 @@ func (r *rolloutRun) over(ctx context.Context) error {
 }
 
 // result waits for the end, which a closed workflow tells without a worker.
-func (r *rolloutRun) result(ctx context.Context) (workflows.RolloutResult, error) {
-	var result workflows.RolloutResult
+func (r *rolloutRun) result(ctx context.Context) (api.RolloutResult, error) {
+	var result api.RolloutResult
 	err := r.client.GetWorkflow(ctx, r.id(), r.runID).Get(ctx, &result)
 	return result, err
 }

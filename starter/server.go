@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 	"go.temporal.io/sdk/client"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
@@ -111,7 +110,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 	}
 	defer s.close()
 
-	found, err := s.check(ctx, io.err, activities.PreflightInput{
+	found, err := s.check(ctx, io.err, api.CheckServerInput{
 		Profile: o.profile, ServerID: serverID, Change: o.change,
 	})
 	if err != nil {
@@ -131,7 +130,7 @@ func runServer(ctx context.Context, io streams, o serverOptions, serverID string
 }
 
 // begin asks for consent and starts the change. Without a run there is nothing to wait for.
-func (s *session) begin(ctx context.Context, io streams, o serverOptions, serverID string, found activities.PreflightResult) (client.WorkflowRun, error) {
+func (s *session) begin(ctx context.Context, io streams, o serverOptions, serverID string, found api.CheckServerResult) (client.WorkflowRun, error) {
 	if err := s.requireFree(ctx, serverID, found); err != nil {
 		return nil, err
 	}
@@ -164,7 +163,7 @@ func validServerID(id string) error {
 }
 
 // refusal says everything that stands against the change.
-func refusal(found activities.PreflightResult) error {
+func refusal(found api.CheckServerResult) error {
 	if found.AlreadyThere || len(found.Refusals) == 0 {
 		return nil
 	}
@@ -172,7 +171,7 @@ func refusal(found activities.PreflightResult) error {
 }
 
 // loss names what will be lost and what is kept.
-func loss(serverID string, found activities.PreflightResult) string {
+func loss(serverID string, found api.CheckServerResult) string {
 	var text strings.Builder
 	safetext.Fprintf(&text, "%s (%s, %s)\n", found.Name, serverID, found.Before.Status)
 	safetext.Fprintf(&text, "  ! re-image (system disk lost): image %s -> %s\n", cmp.Or(found.PresentImageName, found.Before.ImageID), found.ImageName)

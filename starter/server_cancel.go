@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
-	"github.com/reimage/reimage/workflows"
 )
 
 func newServerCancelCommand(io streams) *cobra.Command {
@@ -67,27 +67,27 @@ func runServerCancel(ctx context.Context, io streams, taskQueue, serverID, reaso
 
 // statusSoon is the status, or none where no worker tells it at once. Then nobody knows whether it is too late, and to
 // ask for a cancel harms nothing: the change goes on meanwhile.
-func (s *session) statusSoon(ctx context.Context, workflowID, runID string) workflows.Status {
+func (s *session) statusSoon(ctx context.Context, workflowID, runID string) api.Status {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	status, err := s.status(ctx, workflowID, runID)
 	if err != nil {
-		return workflows.Status{}
+		return api.Status{}
 	}
 	return status
 }
 
 // tooLate says why a cancel would have no effect, "" when it may have one.
-func tooLate(status workflows.Status, serverID string) string {
+func tooLate(status api.Status, serverID string) string {
 	if status.AwaitsPayment() {
 		return fmt.Sprintf("the change of %s is submitted and begins when its order is paid. Cancel the order in the cloud's console; "+
 			"its job does not show that, so the change is judged at %s; then say so with: reimage server forget %s", safetext.Line(status.Name), atDeadline(status.Deadline), serverID)
 	}
 	now, why := status.Now(), ""
 	switch now.Step {
-	case workflows.StepSubmit, workflows.StepWait, workflows.StepProve:
+	case api.StepSubmit, api.StepWait, api.StepProve:
 		why = "has been submitted or is about to be, and the server is carried to its end"
-	case workflows.StepLeave, workflows.StepEnded:
+	case api.StepLeave, api.StepEnded:
 		why = "is over, and the server is only left as it should be"
 	default:
 		return ""

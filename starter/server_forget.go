@@ -15,10 +15,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 type serverForgetOptions struct {
@@ -113,7 +113,7 @@ func runServerForget(ctx context.Context, io streams, o serverForgetOptions, ser
 // word is what a human is about to say of a server.
 type word struct {
 	lockID string
-	in     activities.ForgetChangeInput
+	in     api.ForgetChangeInput
 	open   []activities.SentChange
 }
 
@@ -181,7 +181,7 @@ func (s *session) busyBy(ctx context.Context, lockID, serverID string) error {
 func (s *session) pendingWord(ctx context.Context, lockID string) string {
 	described, err := s.client.DescribeWorkflowExecution(ctx, lockID, "")
 	info := described.GetWorkflowExecutionInfo()
-	if err != nil || info.GetType().GetName() != workflows.ForgetChangeName || info.GetCloseTime() != nil {
+	if err != nil || info.GetType().GetName() != api.ForgetChangeName || info.GetCloseTime() != nil {
 		return ""
 	}
 	stands := "is being judged"
@@ -211,7 +211,7 @@ func (s *session) checkDismissals(ctx context.Context, io streams, o serverForge
 
 func (s *session) checkDismissal(ctx context.Context, io streams, w word) error {
 	serverID := w.in.Last.ServerID
-	run, err := s.startLocked(ctx, w, workflows.CheckDismissalName, "check whether it may be forgotten: ")
+	run, err := s.startLocked(ctx, w, api.CheckDismissalName, "check whether it may be forgotten: ")
 	if err == nil {
 		err = s.await(ctx, run, io.err, nil)
 	}
@@ -242,7 +242,7 @@ func (s *session) startLocked(ctx context.Context, w word, name, summary string)
 // forget notes that nothing comes of the changes any more, under the lock on their server.
 func (s *session) forget(ctx context.Context, io streams, output outputFormat, w word) error {
 	serverID := w.in.Last.ServerID
-	run, err := s.startLocked(ctx, w, workflows.ForgetChangeName, "forget ")
+	run, err := s.startLocked(ctx, w, api.ForgetChangeName, "forget ")
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return s.busyBy(ctx, w.lockID, serverID)
 	}

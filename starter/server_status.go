@@ -11,9 +11,9 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
-	"github.com/reimage/reimage/workflows"
 )
 
 type serverStatusOptions struct {
@@ -106,7 +106,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 // workflow id holds the project, which only workers know, so it is looked for by its end.
 func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", workflows.ChangeOSName, workflows.ForgetChangeName),
+		Query: fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.ForgetChangeName),
 	}
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)

@@ -18,13 +18,11 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // session is a connection to Temporal and the task queue on which the workers are met.
@@ -106,8 +104,8 @@ func (s *session) pollers(ctx context.Context, kind enums.TaskQueueType) ([]stri
 func bare(identity string) string { return strings.TrimRight(identity, "@") }
 
 // start begins the change of the very disk that was shown. The workflow id is the lock on the server.
-func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found activities.PreflightResult) (client.WorkflowRun, error) {
-	id, name := workflows.ChangeOSID(found.Project, serverID), safetext.Line(found.Name)
+func (s *session) start(ctx context.Context, serverID string, change rollout.Change, found api.CheckServerResult) (client.WorkflowRun, error) {
+	id, name := api.ChangeOSID(found.Project, serverID), safetext.Line(found.Name)
 	change.UserDataDigest = found.UserDataDigest // so that other user data is refused from here on
 	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       id,
@@ -115,7 +113,7 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("%s to %s", found.Name, found.ImageName),
-	}, workflows.ChangeOSName, workflows.ChangeOSInput{
+	}, api.ChangeOSName, api.ChangeOSInput{
 		Project: found.Project, ServerID: serverID, Change: change, Expect: &found.Before.Fingerprint, AsBefore: found.AsBefore,
 	})
 	if started, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
@@ -131,8 +129,8 @@ func (s *session) start(ctx context.Context, serverID string, change rollout.Cha
 }
 
 // requireFree fails when the server is being changed: what was found of it holds no longer.
-func (s *session) requireFree(ctx context.Context, serverID string, found activities.PreflightResult) error {
-	held, err := s.client.DescribeWorkflowExecution(ctx, workflows.ChangeOSID(found.Project, serverID), "")
+func (s *session) requireFree(ctx context.Context, serverID string, found api.CheckServerResult) error {
+	held, err := s.client.DescribeWorkflowExecution(ctx, api.ChangeOSID(found.Project, serverID), "")
 	switch _, unknown := errors.AsType[*serviceerror.NotFound](err); {
 	case unknown:
 		return nil
@@ -144,9 +142,9 @@ func (s *session) requireFree(ctx context.Context, serverID string, found activi
 	return nil
 }
 
-func busy(found activities.PreflightResult, serverID, runID string) error {
+func busy(found api.CheckServerResult, serverID, runID string) error {
 	return fmt.Errorf("%s (%s) is busy: workflow %s (run %s) is changing it already; watch it with: reimage server status %s --wait",
-		safetext.Line(found.Name), serverID, workflows.ChangeOSID(found.Project, serverID), runID, serverID)
+		safetext.Line(found.Name), serverID, api.ChangeOSID(found.Project, serverID), runID, serverID)
 }
 
 // unanswered is the error for a start of which nobody knows whether it happened.
@@ -251,7 +249,7 @@ func (s *session) showSteps(ctx context.Context, io streams, run client.Workflow
 // laterPatience is for workers that are asked about a change that has ended: its end is known without them.
 const laterPatience = 5 * time.Second
 
-func (s *session) stepsOf(ctx context.Context, run client.WorkflowRun, ended bool) (workflows.Status, error) {
+func (s *session) stepsOf(ctx context.Context, run client.WorkflowRun, ended bool) (api.Status, error) {
 	if ended {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, laterPatience)
@@ -261,14 +259,14 @@ func (s *session) stepsOf(ctx context.Context, run client.WorkflowRun, ended boo
 }
 
 // about adds what is worth knowing of a step.
-func about(step workflows.StepAt, status workflows.Status) string {
+func about(step api.StepAt, status api.Status) string {
 	var parts []string
 	switch {
-	case step.Step == workflows.StepEnded:
+	case step.Step == api.StepEnded:
 		parts = append(parts, string(status.End))
-	case step.Step == workflows.StepWait && status.AwaitsPayment():
+	case step.Step == api.StepWait && status.AwaitsPayment():
 		parts = append(parts, "job "+status.JobID+", which begins when its order is paid: pay it in the cloud's console, or cancel it there; the server is off meanwhile, and judged at "+atDeadline(status.Deadline))
-	case step.Step == workflows.StepWait:
+	case step.Step == api.StepWait:
 		parts = append(parts, "job "+status.JobID)
 	case status.CancelRequested && step == status.Now():
 		parts = append(parts, "cancel requested")
@@ -287,28 +285,28 @@ func atDeadline(at time.Time) string {
 	return timestamp.Full(at)
 }
 
-func (s *session) status(ctx context.Context, workflowID, runID string) (workflows.Status, error) {
-	var status workflows.Status
-	answer, err := s.client.QueryWorkflow(ctx, workflowID, runID, workflows.StatusQuery)
+func (s *session) status(ctx context.Context, workflowID, runID string) (api.Status, error) {
+	var status api.Status
+	answer, err := s.client.QueryWorkflow(ctx, workflowID, runID, api.StatusQuery)
 	if err == nil {
 		err = answer.Get(&status)
 	}
-	if err == nil && status.Now().Step != workflows.StepEnded {
+	if err == nil && status.Now().Step != api.StepEnded {
 		s.addPending(ctx, workflowID, runID, &status)
 	}
 	return status, err
 }
 
 // addPending adds what the activity under way has told Temporal last: the status of the job, and its trouble.
-func (s *session) addPending(ctx context.Context, workflowID, runID string, status *workflows.Status) {
+func (s *session) addPending(ctx context.Context, workflowID, runID string, status *api.Status) {
 	described, err := s.client.DescribeWorkflowExecution(ctx, workflowID, runID)
 	if err != nil {
 		return // it is worth a word, and not an error
 	}
 	for _, pending := range described.GetPendingActivities() {
 		status.Trouble = trouble(pending)
-		if pending.GetActivityType().GetName() == activities.PollJobName {
-			var progress activities.PollProgress
+		if pending.GetActivityType().GetName() == api.PollJobActivity {
+			var progress api.PollProgress
 			_ = api.DataConverter().FromPayloads(pending.GetHeartbeatDetails(), &progress) // as above
 			status.JobStatus = progress.Status
 		}
@@ -319,7 +317,7 @@ func (s *session) addPending(ctx context.Context, workflowID, runID string, stat
 // may be well; that a worker stopped is none.
 func trouble(pending *workflow.PendingActivityInfo) string {
 	failure := pending.GetLastFailure()
-	if pending.GetState() != enums.PENDING_ACTIVITY_STATE_SCHEDULED || failure.GetApplicationFailureInfo().GetType() == activities.ErrWorkerStopping {
+	if pending.GetState() != enums.PENDING_ACTIVITY_STATE_SCHEDULED || failure.GetApplicationFailureInfo().GetType() == api.ErrWorkerStopping {
 		return ""
 	}
 	return failure.GetMessage()
@@ -329,7 +327,7 @@ func trouble(pending *workflow.PendingActivityInfo) string {
 func (s *session) advice(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		switch app.Type() {
-		case activities.ErrCredentials, activities.ErrRefused, activities.ErrCloud:
+		case api.ErrCredentials, api.ErrRefused, api.ErrCloud:
 			return "; find out why with: reimage doctor" + taskQueueFlag(s.taskQueue)
 		}
 	}

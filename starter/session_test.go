@@ -12,8 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 
-	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/workflows"
+	"github.com/reimage/reimage/api"
 )
 
 // TestDeclined: only Temporal's own word is proof that nothing was started.
@@ -34,20 +33,20 @@ func TestDeclined(t *testing.T) {
 
 // TestTooLate: from the submission on a cancel has no effect, and before it nobody is told so.
 func TestTooLate(t *testing.T) {
-	for step, says := range map[workflows.Step]string{
-		"": "", workflows.StepLook: "", workflows.StepStop: "",
-		workflows.StepSubmit: "has been submitted or is about to be",
-		workflows.StepWait:   "(wait job j-1)",
-		workflows.StepProve:  "is carried to its end",
-		workflows.StepLeave:  "is over, and the server is only left as it should be",
-		workflows.StepEnded:  "is over",
+	for step, says := range map[api.Step]string{
+		"": "", api.StepLook: "", api.StepStop: "",
+		api.StepSubmit: "has been submitted or is about to be",
+		api.StepWait:   "(wait job j-1)",
+		api.StepProve:  "is carried to its end",
+		api.StepLeave:  "is over, and the server is only left as it should be",
+		api.StepEnded:  "is over",
 	} {
-		late := tooLate(workflows.Status{Name: "web-01", JobID: "j-1", Steps: []workflows.StepAt{{Step: step}}}, "s-1")
+		late := tooLate(api.Status{Name: "web-01", JobID: "j-1", Steps: []api.StepAt{{Step: step}}}, "s-1")
 		assert.Contains(t, late, says)
 		assert.Equal(t, says == "", late == "", step)
 	}
-	assert.Empty(t, tooLate(workflows.Status{}, "s-1"), "nobody answered")
-	unpaid := workflows.Status{Name: "web-01", JobID: "j-1", JobStatus: activities.JobAwaitsPayment, Deadline: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	assert.Empty(t, tooLate(api.Status{}, "s-1"), "nobody answered")
+	unpaid := api.Status{Name: "web-01", JobID: "j-1", JobStatus: api.JobAwaitsPayment, Deadline: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	assert.Equal(t, "the change of web-01 is submitted and begins when its order is paid. Cancel the order in the cloud's console; its job does not show that, "+
 		"so the change is judged at 2026-03-01T12:00:00Z; then say so with: reimage server forget s-1", tooLate(unpaid, "s-1"))
 }
@@ -58,12 +57,12 @@ func TestTrouble(t *testing.T) {
 		return &failure.Failure{Message: "HTTP 503", FailureInfo: &failure.Failure_ApplicationFailureInfo{ApplicationFailureInfo: &failure.ApplicationFailureInfo{Type: kind}}}
 	}
 	waits, works := enums.PENDING_ACTIVITY_STATE_SCHEDULED, enums.PENDING_ACTIVITY_STATE_STARTED
-	assert.Equal(t, "HTTP 503", trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(activities.ErrCloud)}))
-	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: works, LastFailure: failed(activities.ErrCloud)}), "the next attempt may be well")
-	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(activities.ErrWorkerStopping)}))
+	assert.Equal(t, "HTTP 503", trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(api.ErrCloud)}))
+	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: works, LastFailure: failed(api.ErrCloud)}), "the next attempt may be well")
+	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: waits, LastFailure: failed(api.ErrWorkerStopping)}))
 	assert.Empty(t, trouble(&workflow.PendingActivityInfo{State: waits}))
 
-	status := workflows.Status{Steps: []workflows.StepAt{{Step: workflows.StepLook}, {Step: workflows.StepWait}}, JobID: "j-1", Trouble: "HTTP 503"}
+	status := api.Status{Steps: []api.StepAt{{Step: api.StepLook}, {Step: api.StepWait}}, JobID: "j-1", Trouble: "HTTP 503"}
 	assert.Equal(t, "job j-1; tried again after: HTTP 503", about(status.Now(), status))
 	assert.Empty(t, about(status.Steps[0], status), "of an earlier step it says nothing")
 }

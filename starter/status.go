@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func newStatusCommand(io streams) *cobra.Command {
@@ -91,7 +91,7 @@ func (r *rolloutRun) print(ctx context.Context, io streams, output outputFormat,
 		style.Colours = screen.colours
 	}
 	if len(p.InFlight) > 0 {
-		view.Status = (&stepper{run: r, known: map[string]workflows.Status{}}).of(ctx, p)
+		view.Status = (&stepper{run: r, known: map[string]api.Status{}}).of(ctx, p)
 	}
 	for _, line := range progressview.Frame(view, style) {
 		if _, err := fmt.Fprintln(io.out, line); err != nil {

@@ -13,10 +13,10 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func newWatchCommand(io streams) *cobra.Command {
@@ -112,7 +112,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, outlooks := &stepper{run: r, known: map[string]workflows.Status{}}, newOutlooker(r.outlook)
+	steps, outlooks := &stepper{run: r, known: map[string]api.Status{}}, newOutlooker(r.outlook)
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, outlooks, <-ended)
@@ -154,7 +154,7 @@ func (r *rolloutRun) stoppedWatching() error {
 
 // end is how the workflow of a rollout closed.
 type end struct {
-	result workflows.RolloutResult
+	result api.RolloutResult
 	err    error
 }
 
@@ -202,7 +202,7 @@ func (r *rolloutRun) last(ctx context.Context, d display, outlooks *outlooker, e
 
 // fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result
 // tells, and nothing that may have changed since somebody last answered.
-func (r *rolloutRun) fromResult(result workflows.RolloutResult) rollout.Progress {
+func (r *rolloutRun) fromResult(result api.RolloutResult) rollout.Progress {
 	return rollout.Progress{
 		Name: r.name, ImageName: result.ImageName, Phase: rollout.PhaseEnded, End: result.End, Why: "ended: " + string(result.End),
 		Counts: result.Counts, Failed: result.Failed, Tolerated: result.Tolerated, StartedAt: result.StartedAt, EndedAt: result.EndedAt,
@@ -226,8 +226,8 @@ func (r *rolloutRun) broken(err error) error {
 // stepper finds out where the servers in flight are.
 type stepper struct {
 	run   *rolloutRun
-	known map[string]workflows.Status // by server id
-	from  int                         // whom to ask first
+	known map[string]api.Status // by server id
+	from  int                   // whom to ask first
 }
 
 const (
@@ -238,13 +238,13 @@ const (
 )
 
 // of asks some servers in flight, the next ones each time, and gives what is known of all.
-func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflows.Status {
+func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]api.Status {
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
 	var (
 		asked sync.WaitGroup
 		lock  sync.Mutex
-		now   = make(map[string]workflows.Status, len(p.InFlight))
+		now   = make(map[string]api.Status, len(p.InFlight))
 	)
 	for _, server := range p.InFlight {
 		if status, ok := s.known[server.ID]; ok {
@@ -254,7 +254,7 @@ func (s *stepper) of(ctx context.Context, p rollout.Progress) map[string]workflo
 	for i := range min(askedAtOnce, len(p.InFlight)) {
 		server := p.InFlight[(s.from+i)%len(p.InFlight)]
 		asked.Go(func() {
-			status, err := s.run.session.status(ctx, workflows.ChangeOSID(p.Project, server.ID), "")
+			status, err := s.run.session.status(ctx, api.ChangeOSID(p.Project, server.ID), "")
 			lock.Lock()
 			defer lock.Unlock()
 			if err == nil {

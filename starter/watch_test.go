@@ -17,9 +17,9 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestEndings holds the table of the help text for rollouts: a code never flatters.
@@ -282,7 +282,7 @@ func TestStepsTakeTurns(t *testing.T) {
 	f := newFleet(t, "many", 30, func(p *rollout.Plan) { p.Caps.InFlight, p.Waves = 30, []rollout.Wave{{Name: "all", End: 30}} })
 	f.start()
 	p := f.await("all are in flight", func(p rollout.Progress) bool { return len(p.InFlight) == 30 })
-	steps := &stepper{run: &rolloutRun{session: &session{client: temporalServer.Client}}, known: map[string]workflows.Status{}}
+	steps := &stepper{run: &rolloutRun{session: &session{client: temporalServer.Client}}, known: map[string]api.Status{}}
 	f.eventually("all steps are known", func() bool { return len(steps.of(t.Context(), p)) == 30 })
 	p.InFlight = p.InFlight[:3]
 	assert.Len(t, steps.of(t.Context(), p), 3, "who is no longer in flight is forgotten")

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/buildinfo"
 	"github.com/reimage/reimage/internal/connect"
 	"github.com/reimage/reimage/rollout"
@@ -86,10 +88,10 @@ const activitiesAtOnce = 8 * rollout.MaxInFlight
 
 // ownWorker takes nothing but what reimage doctor asks of this very process.
 func ownWorker(temporal client.Client, taskQueue string, acts *activities.Activities) worker.Worker {
-	own := worker.New(temporal, activities.WorkerQueue(taskQueue, acts.Secrets.Worker), worker.Options{
+	own := worker.New(temporal, contract.WorkerQueue(taskQueue, acts.Secrets.Worker), worker.Options{
 		Identity: acts.Secrets.Worker, DisableWorkflowWorker: true, DisableRegistrationAliasing: true, MaxConcurrentActivityTaskPollers: 1,
 	})
-	own.RegisterActivityWithOptions(acts.Diagnose, activity.RegisterOptions{Name: activities.DiagnoseName})
+	own.RegisterActivityWithOptions(acts.Diagnose, activity.RegisterOptions{Name: contract.Diagnose})
 	return own
 }
 
@@ -102,7 +104,7 @@ func serve(ctx context.Context, cfg config, logger *zap.Logger, temporal client.
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DisableRegistrationAliasing:      true,
-		Interceptors:                     []interceptor.WorkerInterceptor{&activities.TellRollout{Rollout: workflows.RolloutName}},
+		Interceptors:                     []interceptor.WorkerInterceptor{&activities.TellRollout{Rollout: api.RolloutName}},
 		// A rollout that continued as new waits for each server in flight in an activity, beside the activities
 		// that work on that server. With fewer places the waits could keep the work out.
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,

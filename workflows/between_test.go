@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/workflows"
+	"github.com/reimage/reimage/api"
 )
 
 // between stands between a rollout and Temporal. It does what the test environment cannot: workflows of other
@@ -34,7 +34,7 @@ type askedTimer struct {
 }
 
 func (b *between) InterceptWorkflow(ctx workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	if workflow.GetInfo(ctx).WorkflowType.Name != workflows.RolloutName {
+	if workflow.GetInfo(ctx).WorkflowType.Name != api.RolloutName {
 		return next
 	}
 	return &betweenInbound{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}, between: b}

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestCancelBeforeAnythingTouchesNothing(t *testing.T) {
@@ -20,7 +20,7 @@ func TestCancelBeforeAnythingTouchesNothing(t *testing.T) {
 
 			result := s.canceled()
 
-			assert.Subset(t, []string{activities.PreflightName}, s.started)
+			assert.Subset(t, []string{contract.Preflight}, s.started)
 			assert.Equal(t, rollout.NotStarted, result.End)
 			assert.Equal(t, "cancelled before anything was touched", result.Reason)
 			assert.Equal(t, serverID, result.ServerID)
@@ -32,10 +32,10 @@ func TestCancelBeforeAnythingTouchesNothing(t *testing.T) {
 
 func TestCancelBetweenTwoLooksIsObeyed(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(later(activities.ErrThrottled, "slow down", 2*time.Minute))
+	s.look.fails(later(api.ErrThrottled, "slow down", 2*time.Minute))
 	s.at(2*time.Minute, s.env.CancelWorkflow)
 	assert.Equal(t, rollout.NotStarted, s.canceled().End)
-	assert.Equal(t, []string{activities.PreflightName}, s.started)
+	assert.Equal(t, []string{contract.Preflight}, s.started)
 }
 
 func TestCancelDuringTheStopGivesThePowerBack(t *testing.T) {
@@ -45,7 +45,7 @@ func TestCancelDuringTheStopGivesThePowerBack(t *testing.T) {
 
 	result := s.canceled()
 
-	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName, activities.RestorePowerName}, s.started)
+	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded, contract.RestorePower}, s.started)
 	assert.Equal(t, backOn(false), s.leave.inputs, "the stop was seen to its end")
 	assert.Equal(t, curtain.Add(3*time.Minute), result.EndedAt, "a minute each for the look, the stop and the start")
 	assert.Equal(t, rollout.NotStarted, result.End)
@@ -59,7 +59,7 @@ func TestCancelDuringTheStopGivesThePowerBack(t *testing.T) {
 // seen to its end whatever it takes, and the cancel obeyed after it.
 func TestCancelDuringAStopThatIsTriedAgain(t *testing.T) {
 	s := newStage(t)
-	s.stop.failsFirst(passing(activities.ErrWorkerStopping, "handed back"), passing(activities.ErrCloud, "503"))
+	s.stop.failsFirst(passing(api.ErrWorkerStopping, "handed back"), passing(api.ErrCloud, "503"))
 	s.at(90*time.Second, s.env.CancelWorkflow)
 
 	assert.Equal(t, rollout.NotStarted, s.canceled().End)
@@ -71,7 +71,7 @@ func TestCancelDuringAStopThatIsTriedAgain(t *testing.T) {
 
 // TestCancelDuringAStopThatFails: nobody knows whether the server goes down yet.
 func TestCancelDuringAStopThatFails(t *testing.T) {
-	for _, kind := range []string{activities.ErrOverdue, activities.ErrRefused, activities.ErrForeignDisk, activities.ErrVanished} {
+	for _, kind := range []string{api.ErrOverdue, api.ErrRefused, api.ErrForeignDisk, api.ErrVanished} {
 		s := newStage(t)
 		s.stop.fails(final(kind, "no luck"))
 		s.at(90*time.Second, s.env.CancelWorkflow)
@@ -92,7 +92,7 @@ func TestCancelDuringTheStopLeavesAStoppedServerStopped(t *testing.T) {
 
 func TestPowerTroubleAfterACancelIsTold(t *testing.T) {
 	s := newStage(t)
-	s.leave.fails(final(activities.ErrRefused, "the zone is sold out"))
+	s.leave.fails(final(api.ErrRefused, "the zone is sold out"))
 	s.at(90*time.Second, s.env.CancelWorkflow)
 	result := s.canceled()
 	assert.Equal(t, rollout.NotStarted, result.End)
@@ -102,7 +102,7 @@ func TestPowerTroubleAfterACancelIsTold(t *testing.T) {
 // TestCancelWhileThePowerIsGivenBack does not leave the server off.
 func TestCancelWhileThePowerIsGivenBack(t *testing.T) {
 	s := newStage(t)
-	s.stop.fails(final(activities.ErrOverdue, "the guest ignores the shutdown"))
+	s.stop.fails(final(api.ErrOverdue, "the guest ignores the shutdown"))
 	s.at(150*time.Second, s.env.CancelWorkflow)
 
 	result := s.ended()
@@ -119,17 +119,17 @@ func TestCancelTooLateIsCarriedToTheEnd(t *testing.T) {
 	undisturbed.in.Change.Power = rollout.PowerOff
 	want := undisturbed.ended()
 	require.Equal(t, rollout.Done, want.End)
-	for step, when := range map[workflows.Step]time.Duration{
-		workflows.StepSubmit: 150 * time.Second,
-		workflows.StepWait:   210 * time.Second,
-		workflows.StepProve:  270 * time.Second,
-		workflows.StepLeave:  330 * time.Second,
+	for step, when := range map[api.Step]time.Duration{
+		api.StepSubmit: 150 * time.Second,
+		api.StepWait:   210 * time.Second,
+		api.StepProve:  270 * time.Second,
+		api.StepLeave:  330 * time.Second,
 	} {
 		t.Run(string(step), func(t *testing.T) {
 			s := newStage(t)
 			s.in.Change.Power = rollout.PowerOff
 			s.at(when, s.env.CancelWorkflow)
-			var after workflows.Status
+			var after api.Status
 			s.at(when+time.Second, func() { after = s.status() })
 
 			result := s.ended()
@@ -146,7 +146,7 @@ func TestCancelTooLateIsCarriedToTheEnd(t *testing.T) {
 // TestCancelWhileTheSubmitIsInDoubt must not leave the question open.
 func TestCancelWhileTheSubmitIsInDoubt(t *testing.T) {
 	s := newStage(t)
-	s.submit.failsFirst(later(activities.ErrInDoubt, "nobody knows", time.Minute))
+	s.submit.failsFirst(later(api.ErrInDoubt, "nobody knows", time.Minute))
 	s.at(200*time.Second, s.env.CancelWorkflow) // between the first attempt and the second
 	result := s.ended()
 	assert.Equal(t, rollout.Done, result.End)

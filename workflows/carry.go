@@ -3,9 +3,18 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/engine"
 )
+
+// RolloutRunInput is what a run of a Rollout workflow takes: what the rollout was started with, and the state that the run
+// before has handed over.
+type RolloutRunInput struct {
+	api.RolloutInput
+	// Carry is nil for the first run.
+	Carry *Carry `json:"carry,omitempty"`
+}
 
 // Carry is what one run of a Rollout workflow hands to the next.
 type Carry struct {
@@ -51,5 +60,5 @@ func (r *rolloutRun) continueAsNew(ctx, always workflow.Context) error {
 	r.publishRecall(always)
 	next := r.in
 	next.Carry = &Carry{State: r.engine.State(), Running: r.running, Recall: r.recall}
-	return workflow.NewContinueAsNewError(always, RolloutName, next)
+	return workflow.NewContinueAsNewError(always, api.RolloutName, next)
 }

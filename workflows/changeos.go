@@ -12,36 +12,17 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
-
-// ChangeOSInput asks for the change of one server.
-type ChangeOSInput struct {
-	Project  string         `json:"project"`
-	ServerID string         `json:"server_id"`
-	Change   rollout.Change `json:"change"`
-	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
-	Expect *rollout.Fingerprint `json:"expect,omitempty"`
-	// Earlier is the disk from before an earlier attempt whose change may have come after it was judged. A
-	// server that shows proof against it is done, and nothing is sent.
-	Earlier *rollout.Fingerprint `json:"earlier,omitempty"`
-	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
-	// at the look, or that from before an earlier change which has left the server stopped.
-	AsBefore string `json:"as_before,omitempty"`
-	// Rollout is the rollout that the server belongs to. It may take the server back until the change is submitted.
-	Rollout activities.RolloutRef `json:"rollout,omitzero"`
-}
-
-// act names the activities by their methods. It is never called through.
-var act *activities.Activities
 
 // ChangeOS replaces the system disk of one server by a new one made from an image.
 //
 // A cancel before the change is submitted gives the server its power back and ends the workflow as
 // canceled, with the result in the error's details. A cancel after that is too late: the old disk is
 // given up, so the change is carried to its end.
-func ChangeOS(ctx workflow.Context, in ChangeOSInput) (rollout.ServerResult, error) {
+func ChangeOS(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 	c, err := newChangeOS(ctx, in)
 	if err != nil {
 		return rollout.ServerResult{}, err
@@ -56,11 +37,11 @@ func ChangeOS(ctx workflow.Context, in ChangeOSInput) (rollout.ServerResult, err
 
 // changeOS is one server on its way.
 type changeOS struct {
-	in     ChangeOSInput
-	steps  []StepAt
+	in     api.ChangeOSInput
+	steps  []api.StepAt
 	result rollout.ServerResult
 	until  time.Time // when the server is judged, whatever its job says
-	job    activities.PollJobResult
+	job    contract.PollJobResult
 	ended  bool // nothing that was asked for can still be under way
 	// stopDoubt is true when a stop that nobody saw the end of may be under way: the server may go down yet.
 	stopDoubt bool
@@ -69,17 +50,17 @@ type changeOS struct {
 	// running is true when the server was taken back before it was stopped: it is left alone.
 	running bool
 	// reset is what the first run did, once an activity has refused to go on because the workflow was reset.
-	reset *activities.BeforeReset
+	reset *contract.BeforeReset
 	// rest is when the cloud had last worked on the server before the change was sent.
 	rest string
 	// mayAwaitPayment is true when the cloud may accept the change and wait for a payment before it begins.
 	mayAwaitPayment bool
 }
 
-func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
+func newChangeOS(ctx workflow.Context, in api.ChangeOSInput) (*changeOS, error) {
 	c := &changeOS{in: in, result: rollout.ServerResult{ServerID: in.ServerID, StartedAt: workflow.Now(ctx)}}
 	options := workflow.QueryHandlerOptions{Description: "The step the server is at, and its end once there is one."}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return c.status(ctx), nil }, options); err != nil {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, api.StatusQuery, func() (api.Status, error) { return c.status(ctx), nil }, options); err != nil {
 		return nil, err
 	}
 	if err := in.Change.ValidateForm(); err != nil {
@@ -91,14 +72,14 @@ func newChangeOS(ctx workflow.Context, in ChangeOSInput) (*changeOS, error) {
 	if !rollout.IsUUID(in.ServerID) {
 		return nil, invalidInput("server id %q is not a UUID (in lower case)", in.ServerID)
 	}
-	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != ChangeOSID(in.Project, in.ServerID) {
-		return nil, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, ChangeOSID(in.Project, in.ServerID))
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != api.ChangeOSID(in.Project, in.ServerID) {
+		return nil, invalidInput("the workflow id %q does not lock the server: it has to be %q", id, api.ChangeOSID(in.Project, in.ServerID))
 	}
 	return c, nil
 }
 
 func invalidInput(format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), activities.ErrInvalidInput, nil)
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), api.ErrInvalidInput, nil)
 }
 
 // run is the runbook of one server, or of one whose workflow was reset. Its only error is a cancel that was obeyed.
@@ -141,7 +122,7 @@ func (c *changeOS) change(ctx workflow.Context) {
 	}
 	c.until = workflow.Now(ctx).Add(deadline)
 	c.wait(ctx)
-	if c.job.End == activities.JobFailed && c.powerBefore() == rollout.StatusActive {
+	if c.job.End == contract.JobFailed && c.powerBefore() == rollout.StatusActive {
 		c.startAgain(ctx)
 	}
 	c.prove(ctx)
@@ -149,9 +130,9 @@ func (c *changeOS) change(ctx workflow.Context) {
 
 // look reads the server and refuses with every reason at once.
 func (c *changeOS) look(ctx workflow.Context) (goOn bool, err error) {
-	c.enter(ctx, StepLook)
-	var found activities.PreflightResult
-	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), act.Preflight, activities.PreflightInput{
+	c.enter(ctx, api.StepLook)
+	var found contract.PreflightResult
+	err = workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), contract.Preflight, contract.PreflightInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect, OriginalRunID: originalRunID(ctx),
 	}).Get(ctx, &found)
 	if c.noteReset(err) {
@@ -191,12 +172,12 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	if c.in.Change.WithStopServer {
 		return true, nil
 	}
-	c.enter(ctx, StepStop)
+	c.enter(ctx, api.StepStop)
 	// A stop that was begun is seen to its end, and a cancel obeyed after it: a server that is still going
 	// down looks as if it ran.
 	always, _ := workflow.NewDisconnectedContext(ctx)
-	var stopped activities.StopIfNeededResult
-	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), act.StopIfNeeded, activities.StopIfNeededInput{
+	var stopped contract.StopIfNeededResult
+	err = workflow.ExecuteActivity(stopOptions(always, "stop "+c.called()+" if it runs"), contract.StopIfNeeded, contract.StopIfNeededInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Disk: c.result.Before.VolumeID, AllowHard: c.in.Change.AllowHardStop,
 		Rollout: c.in.Rollout, OriginalRunID: originalRunID(ctx),
 	}).Get(always, &stopped)
@@ -204,7 +185,7 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 		return false, nil
 	}
 	c.stopDoubt, c.rest, c.touched = err != nil || stopped.Doubt, stopped.Updated, err != nil || stopped.Touched
-	if kind(err) == activities.ErrRecalled {
+	if kind(err) == api.ErrRecalled {
 		c.recalled(err)
 		c.running = !c.touched
 		return false, ctx.Err()
@@ -215,12 +196,12 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case kind(err) == activities.ErrVanished:
+	case kind(err) == api.ErrVanished:
 		c.end(rollout.Vanished, said(err))
-	case kind(err) == activities.ErrForeignDisk:
+	case kind(err) == api.ErrForeignDisk:
 		c.result.Foreign = true
 		c.end(rollout.FailedChanged, "somebody else changed it, nothing was sent: "+said(err))
-	case kind(err) == activities.ErrCredentials:
+	case kind(err) == api.ErrCredentials:
 		c.end(rollout.NotStarted, "it could not be stopped, its disk was not touched: "+said(err))
 		c.noteCredentials(err)
 	default:
@@ -244,7 +225,7 @@ func (c *changeOS) recalled(err error) {
 
 // noteCredentials tells what the worker lacks, credentials that the cloud accepts or a secret, from what is wrong with a server.
 func (c *changeOS) noteCredentials(err error) {
-	if activities.IsOfWorker(kind(err)) {
+	if api.IsOfWorker(kind(err)) {
 		c.result.CredentialsRefused = said(err)
 	}
 }
@@ -259,9 +240,9 @@ func (c *changeOS) cancelled(ctx workflow.Context) error {
 
 // submit asks the cloud for the change. It goes on unless nothing can have been accepted.
 func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
-	c.enter(ctx, StepSubmit)
-	var out activities.SubmitChangeOSResult
-	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), act.SubmitChangeOS, activities.SubmitChangeOSInput{
+	c.enter(ctx, api.StepSubmit)
+	var out contract.SubmitChangeOSResult
+	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), contract.SubmitChangeOS, contract.SubmitChangeOSInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
 		Updated: c.rest, MayAwaitPayment: c.mayAwaitPayment, Rollout: c.in.Rollout, Touched: c.touched, OriginalRunID: originalRunID(ctx),
 	}).Get(ctx, &out)
@@ -273,28 +254,28 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		return true
 	}
 	switch kind(err) {
-	case activities.ErrVanished:
+	case api.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return false
-	case activities.ErrCredentials, activities.ErrSecret:
+	case api.ErrCredentials, api.ErrSecret:
 		if tookTooLong(err) && since(ctx, credentialsDoubt) {
 			break
 		}
 		c.end(rollout.NotStarted, "no change was accepted, its disk was not touched: "+said(err))
 		c.noteCredentials(err)
 		return false
-	case activities.ErrRefused, activities.ErrInvalid:
+	case api.ErrRefused, api.ErrInvalid:
 		c.end(rollout.FailedIntact, "the change was refused, its disk was not touched: "+said(err))
 		c.result.Failure = failureKind(err)
 		return false
-	case activities.ErrRecalled:
+	case api.ErrRecalled:
 		c.recalled(err)
 		return false
-	case activities.ErrGivenUp:
+	case api.ErrGivenUp:
 		c.end(rollout.FailedIntact, "its disk was not touched: "+said(err))
 		return false
-	case activities.ErrForeignDisk, activities.ErrUnproven:
-		c.result.Foreign = kind(err) == activities.ErrForeignDisk
+	case api.ErrForeignDisk, api.ErrUnproven:
+		c.result.Foreign = kind(err) == api.ErrForeignDisk
 		c.ended, c.job.Reason = true, said(err)
 		return true
 	}
@@ -307,14 +288,14 @@ func (c *changeOS) wait(ctx workflow.Context) {
 	if c.result.JobID == "" {
 		return
 	}
-	c.enter(ctx, StepWait)
-	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), act.PollJob, activities.PollJobInput{
+	c.enter(ctx, api.StepWait)
+	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), contract.PollJob, contract.PollJobInput{
 		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: c.until, Rollout: c.in.Rollout,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
 	}
-	c.ended = c.job.End == activities.JobSucceeded || c.job.End == activities.JobFailed
+	c.ended = c.job.End == contract.JobSucceeded || c.job.End == contract.JobFailed
 }
 
 // foreignDisk is said of a server that no change of ours leaves with the disk it has.
@@ -322,9 +303,9 @@ const foreignDisk = "; somebody else gave it that disk"
 
 // prove judges the server by what it shows, whatever the job said.
 func (c *changeOS) prove(ctx workflow.Context) {
-	c.enter(ctx, StepProve)
+	c.enter(ctx, api.StepProve)
 	before := c.result.Before.Fingerprint
-	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), act.VerifyServer, activities.VerifyServerInput{
+	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "look for proof on "+c.called()), contract.VerifyServer, contract.VerifyServerInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: before, Ended: c.ended, Deadline: c.until,
 		Rollout: c.in.Rollout, WasInError: c.result.Before.Status == rollout.StatusError,
 	}).Get(ctx, &c.result.After)
@@ -357,11 +338,11 @@ func (c *changeOS) startAgain(ctx workflow.Context) {
 	restore := c.restoration(ctx)
 	restore.On, restore.Disk = true, c.result.Before.VolumeID
 	// The proof decides, and what did not work here is tried again after it.
-	_ = workflow.ExecuteActivity(startAgainOptions(ctx, "start "+c.called()+" again, whose job has failed"), act.RestorePower, restore).Get(ctx, nil)
+	_ = workflow.ExecuteActivity(startAgainOptions(ctx, "start "+c.called()+" again, whose job has failed"), contract.RestorePower, restore).Get(ctx, nil)
 }
 
-func (c *changeOS) restoration(ctx workflow.Context) activities.RestorePowerInput {
-	return activities.RestorePowerInput{
+func (c *changeOS) restoration(ctx workflow.Context) contract.RestorePowerInput {
+	return contract.RestorePowerInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, AllowHard: c.in.Change.AllowHardStop,
 		OriginalRunID: originalRunID(ctx),
 	}
@@ -393,15 +374,15 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	default:
 		return // what is left of the server is for a human to look at
 	}
-	c.enter(ctx, StepLeave)
-	var left activities.RestorePowerResult
+	c.enter(ctx, api.StepLeave)
+	var left contract.RestorePowerResult
 	give := func() error {
-		return workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), act.RestorePower, restore).Get(ctx, &left)
+		return workflow.ExecuteActivity(restoreOptions(ctx, "leave "+c.called()+" "+running(restore.On)), contract.RestorePower, restore).Get(ctx, &left)
 	}
 	err := give()
 	refused := c.result.CredentialsRefused != ""
 	for err != nil && !isFinal(err) && ctx.Err() == nil { // after a cancel, every further one would fail at once
-		refused = refused || kind(err) == activities.ErrCredentials
+		refused = refused || kind(err) == api.ErrCredentials
 		if !refused || !since(ctx, powerWaits) {
 			break
 		}
@@ -409,10 +390,10 @@ func (c *changeOS) leave(ctx workflow.Context) {
 	}
 	c.result.Foreign = c.result.Foreign || diskOf(err).Foreign(c.result.Before.Fingerprint, c.in.Change.ImageID)
 	switch {
-	case kind(err) == activities.ErrVanished:
+	case kind(err) == api.ErrVanished:
 		c.end(rollout.Vanished, said(err))
 		return
-	case kind(err) == activities.ErrForeignDisk && c.result.End == rollout.FailedIntact:
+	case kind(err) == api.ErrForeignDisk && c.result.End == rollout.FailedIntact:
 		c.end(rollout.FailedChanged, "it had its old system disk when it was judged, and has another one since: "+said(err))
 		if c.result.Foreign {
 			c.result.Reason += foreignDisk

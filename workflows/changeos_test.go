@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestServerIsChanged(t *testing.T) {
@@ -22,8 +22,8 @@ func TestServerIsChanged(t *testing.T) {
 	result := s.ended()
 
 	assert.Equal(t, []string{
-		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName,
-		activities.PollJobName, activities.VerifyServerName,
+		contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS,
+		contract.PollJob, contract.VerifyServer,
 	}, s.started, "the runbook, in order; a server that ran runs again by itself")
 	assert.Equal(t, rollout.ServerResult{
 		End: rollout.Done, Reason: "runs the image on a new system disk",
@@ -34,11 +34,11 @@ func TestServerIsChanged(t *testing.T) {
 
 	before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 	deadline := curtain.Add(3*time.Minute + 40*time.Minute)
-	assert.Equal(t, []activities.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
-	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
-	assert.Equal(t, []activities.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
-	assert.Equal(t, []activities.PollJobInput{{Project: project, JobID: jobID, ServerID: serverID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
-	assert.Equal(t, []activities.VerifyServerInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
+	assert.Equal(t, []contract.PreflightInput{{Project: project, ServerID: serverID, Change: s.in.Change, Expect: &before}}, s.look.inputs)
+	assert.Equal(t, []contract.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk, AllowHard: true}}, s.stop.inputs)
+	assert.Equal(t, []contract.SubmitChangeOSInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before}}, s.submit.inputs)
+	assert.Equal(t, []contract.PollJobInput{{Project: project, JobID: jobID, ServerID: serverID, Change: s.in.Change, Deadline: deadline}}, s.wait.inputs)
+	assert.Equal(t, []contract.VerifyServerInput{{Project: project, ServerID: serverID, Change: s.in.Change, Before: before, Ended: true, Deadline: deadline}}, s.prove.inputs)
 }
 
 // TestHardStopIsNotAllowedUnlessAsked: cutting the power can cost data on the disks that are kept.
@@ -46,7 +46,7 @@ func TestHardStopIsNotAllowedUnlessAsked(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
 	s.ended()
-	assert.Equal(t, []activities.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk}}, s.stop.inputs)
+	assert.Equal(t, []contract.StopIfNeededInput{{Project: project, ServerID: serverID, Change: s.in.Change, Disk: oldDisk}}, s.stop.inputs)
 	assert.Equal(t, leftOff(), s.leave.inputs)
 }
 
@@ -59,7 +59,7 @@ func TestPlatformStopSkipsOurStop(t *testing.T) {
 
 	assert.Equal(t, rollout.Done, result.End)
 	assert.Equal(t, []string{
-		activities.PreflightName, activities.SubmitChangeOSName, activities.PollJobName, activities.VerifyServerName,
+		contract.Preflight, contract.SubmitChangeOS, contract.PollJob, contract.VerifyServer,
 	}, s.started)
 	require.Len(t, s.submit.inputs, 1)
 	assert.True(t, s.submit.inputs[0].Change.WithStopServer)
@@ -69,7 +69,7 @@ func TestPlatformStopSkipsOurStop(t *testing.T) {
 func TestDeadlineCountsFromTheAcceptance(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Deadline = 0
-	s.submit.failsFirst(later(activities.ErrThrottled, "slow down", 5*time.Minute))
+	s.submit.failsFirst(later(api.ErrThrottled, "slow down", 5*time.Minute))
 
 	s.ended()
 
@@ -86,11 +86,11 @@ func TestInvalidInputTouchesNothing(t *testing.T) {
 		says  string
 	}{
 		"another server's lock": {
-			func(s *stage) { s.workflowID = workflows.ChangeOSID(project, newDisk) },
+			func(s *stage) { s.workflowID = api.ChangeOSID(project, newDisk) },
 			`has to be "changeos/` + project + "/" + serverID + `"`,
 		},
 		"another project's lock": {
-			func(s *stage) { s.workflowID = workflows.ChangeOSID("another", serverID) },
+			func(s *stage) { s.workflowID = api.ChangeOSID("another", serverID) },
 			`does not lock the server`,
 		},
 		"no lock at all": {
@@ -104,26 +104,26 @@ func TestInvalidInputTouchesNothing(t *testing.T) {
 		"malformed server id, rightly locked": {
 			func(s *stage) {
 				s.in.ServerID = "../servers"
-				s.workflowID = workflows.ChangeOSID(project, s.in.ServerID)
+				s.workflowID = api.ChangeOSID(project, s.in.ServerID)
 			},
 			`server id "../servers" is not a UUID`,
 		},
 		"another spelling of the lock": {
 			func(s *stage) {
 				s.in.ServerID = strings.ToUpper(serverID)
-				s.workflowID = workflows.ChangeOSID(project, s.in.ServerID)
+				s.workflowID = api.ChangeOSID(project, s.in.ServerID)
 			},
 			`is not a UUID (in lower case)`,
 		},
 		"a lock without a project": {
-			func(s *stage) { s.in.Project, s.workflowID = "", workflows.ChangeOSID("", serverID) },
+			func(s *stage) { s.in.Project, s.workflowID = "", api.ChangeOSID("", serverID) },
 			`there is no project`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			test.spoil(s)
-			s.execute(workflows.ChangeOSName, s.in)
+			s.execute(api.ChangeOSName, s.in)
 
 			failure := applicationError(t, s.env.GetWorkflowError())
 			assert.Equal(t, "InvalidInput", failure.Type())
@@ -138,6 +138,6 @@ func TestInvalidInputTouchesNothing(t *testing.T) {
 func TestSecretTypedInPlaceOfAReferenceIsNotRepeated(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Login.PasswordFrom = "hunter2:hunter2"
-	s.execute(workflows.ChangeOSName, s.in)
+	s.execute(api.ChangeOSName, s.in)
 	assert.NotContains(t, applicationError(t, s.env.GetWorkflowError()).Error(), "hunter2")
 }

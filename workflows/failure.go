@@ -5,7 +5,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -25,7 +25,7 @@ func isFinal(err error) bool {
 
 // diskOf is the disk that an activity has found in place of the one that was meant, as far as it tells.
 func diskOf(err error) (found rollout.Observation) {
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == activities.ErrForeignDisk && app.HasDetails() {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == api.ErrForeignDisk && app.HasDetails() {
 		_ = app.Details(&found.Fingerprint) // what does not tell is nobody's
 	}
 	return found
@@ -37,9 +37,9 @@ func failureKind(err error) (found rollout.FailureKind) {
 	switch {
 	case !ok:
 		return ""
-	case app.Type() == activities.ErrInvalid:
+	case app.Type() == api.ErrInvalid:
 		return rollout.FailureOfServer
-	case app.Type() == activities.ErrRefused && app.HasDetails():
+	case app.Type() == api.ErrRefused && app.HasDetails():
 		_ = app.Details(&found) // what does not tell is of no kind
 	}
 	return found

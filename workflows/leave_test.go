@@ -10,7 +10,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -20,7 +21,7 @@ func TestPowerOfAChangedServer(t *testing.T) {
 	for name, test := range map[string]struct {
 		was   string
 		asked rollout.Power
-		leave []activities.RestorePowerInput
+		leave []contract.RestorePowerInput
 	}{
 		"ran, nothing asked":         {rollout.StatusActive, "", nil},
 		"ran, as before":             {rollout.StatusActive, rollout.PowerAsBefore, nil},
@@ -54,14 +55,14 @@ func TestPowerTroubleIsToldAndChangesNothingElse(t *testing.T) {
 		end  rollout.ServerEnd
 	}{
 		"changed": {func(s *stage) { s.in.Change.Power = rollout.PowerOff }, rollout.Done},
-		"intact":  {func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }, rollout.FailedIntact},
+		"intact":  {func(s *stage) { s.submit.fails(final(api.ErrRefused, "no quota")) }, rollout.FailedIntact},
 	} {
 		t.Run(name, func(t *testing.T) {
 			smooth := newStage(t)
 			test.play(smooth)
 			s := newStage(t)
 			test.play(s)
-			s.leave.fails(final(activities.ErrOverdue, "the guest does not react"))
+			s.leave.fails(final(api.ErrOverdue, "the guest does not react"))
 
 			want, got := smooth.ended(), s.ended()
 
@@ -77,7 +78,7 @@ func TestPowerTroubleIsToldAndChangesNothingElse(t *testing.T) {
 // TestPowerWaitsForCredentials over a weekend, whatever the last trouble of a day was. What is no matter of credentials is
 // told after a day.
 func TestPowerWaitsForCredentials(t *testing.T) {
-	refused, silent := later(activities.ErrCredentials, "no such key", 4*time.Hour), later(activities.ErrCloud, "nobody answers", 4*time.Hour)
+	refused, silent := later(api.ErrCredentials, "no such key", 4*time.Hour), later(api.ErrCloud, "nobody answers", 4*time.Hour)
 	weekend := func(err error) []error { return slices.Repeat([]error{err}, 16) }
 	for name, test := range map[string]struct {
 		submit   error
@@ -85,11 +86,11 @@ func TestPowerWaitsForCredentials(t *testing.T) {
 		before   bool // the change of workflow code
 		waits    bool
 	}{
-		"refused credentials":         {final(activities.ErrCredentials, "no such key"), weekend(refused), false, true},
-		"refused only for the power":  {final(activities.ErrRefused, "no quota"), weekend(refused), false, true},
-		"then nobody answers":         {final(activities.ErrCredentials, "no such key"), weekend(silent), false, true},
-		"no cloud":                    {final(activities.ErrRefused, "no quota"), weekend(silent), false, false},
-		"begun before the change was": {final(activities.ErrCredentials, "no such key"), weekend(refused), true, false},
+		"refused credentials":         {final(api.ErrCredentials, "no such key"), weekend(refused), false, true},
+		"refused only for the power":  {final(api.ErrRefused, "no quota"), weekend(refused), false, true},
+		"then nobody answers":         {final(api.ErrCredentials, "no such key"), weekend(silent), false, true},
+		"no cloud":                    {final(api.ErrRefused, "no quota"), weekend(silent), false, false},
+		"begun before the change was": {final(api.ErrCredentials, "no such key"), weekend(refused), true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -121,7 +122,7 @@ func TestCancelEndsTheWaitForPower(t *testing.T) {
 	s.look.returns(came)
 	s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
 	s.in.Change.Power = rollout.PowerOff
-	s.leave.fails(later(activities.ErrCredentials, "no such key", 4*time.Hour))
+	s.leave.fails(later(api.ErrCredentials, "no such key", 4*time.Hour))
 	s.at(30*time.Hour, s.env.CancelWorkflow)
 
 	result := s.ended()
@@ -134,8 +135,8 @@ func TestCancelEndsTheWaitForPower(t *testing.T) {
 // TestPowerThatNeverComesForCredentials: what cannot pass is not tried for ever.
 func TestPowerThatNeverComesForCredentials(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrRefused, "no quota"))
-	s.leave.fails(final(activities.ErrCredentials, "the profile has no project"))
+	s.submit.fails(final(api.ErrRefused, "no quota"))
+	s.leave.fails(final(api.ErrCredentials, "the profile has no project"))
 	assert.Equal(t, "the profile has no project", s.ended().PowerTrouble)
 	assert.Len(t, s.leave.inputs, 1)
 }
@@ -143,7 +144,7 @@ func TestPowerThatNeverComesForCredentials(t *testing.T) {
 func TestPowerIsTriedAgain(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
-	s.leave.failsFirst(passing(activities.ErrNotSent, "no route"))
+	s.leave.failsFirst(passing(api.ErrNotSent, "no route"))
 	assert.Empty(t, s.ended().PowerTrouble)
 	assert.Len(t, s.leave.inputs, 2)
 }
@@ -171,7 +172,7 @@ func TestBrokenServerIsLeftAlone(t *testing.T) {
 func TestServerThatVanishesAtTheEnd(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
-	s.leave.fails(final(activities.ErrVanished, "server is gone"))
+	s.leave.fails(final(api.ErrVanished, "server is gone"))
 
 	result := s.ended()
 
@@ -182,9 +183,9 @@ func TestServerThatVanishesAtTheEnd(t *testing.T) {
 // TestServerThatHasAnotherDiskAtTheEnd is not called intact: the change came after it was judged.
 func TestServerThatHasAnotherDiskAtTheEnd(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrUnproven, "refused for a reason that is in no table"))
+	s.submit.fails(final(api.ErrUnproven, "refused for a reason that is in no table"))
 	s.prove.returns(untouched())
-	s.leave.fails(final(activities.ErrForeignDisk, "server web-07 has another system disk by now"))
+	s.leave.fails(final(api.ErrForeignDisk, "server web-07 has another system disk by now"))
 
 	result := s.ended()
 
@@ -210,10 +211,10 @@ func TestServerThatSomebodyGaveAnotherDiskAtTheEnd(t *testing.T) {
 			s := newStage(t)
 			s.in.Change.Power = rollout.PowerOff
 			if test.end == rollout.FailedIntact {
-				s.submit.fails(final(activities.ErrUnproven, "refused for a reason that is in no table"))
+				s.submit.fails(final(api.ErrUnproven, "refused for a reason that is in no table"))
 				s.prove.returns(untouched())
 			}
-			s.leave.fails(temporal.NewNonRetryableApplicationError("it has another system disk", activities.ErrForeignDisk, nil, test.has))
+			s.leave.fails(temporal.NewNonRetryableApplicationError("it has another system disk", api.ErrForeignDisk, nil, test.has))
 
 			result := s.ended()
 
@@ -237,12 +238,12 @@ func TestPowerAsBeforeAnEarlierAttempt(t *testing.T) {
 		look.AsBefore = rollout.StatusActive
 		s.look.returns(look)
 	}
-	refused := func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }
+	refused := func(s *stage) { s.submit.fails(final(api.ErrRefused, "no quota")) }
 	for name, test := range map[string]struct {
 		was, asBefore string
 		play          func(s *stage)
 		end           rollout.ServerEnd
-		leave         []activities.RestorePowerInput
+		leave         []contract.RestorePowerInput
 	}{
 		"ran, done":                      {rollout.StatusShutoff, rollout.StatusActive, func(*stage) {}, rollout.Done, nil},
 		"ran, failed intact":             {rollout.StatusShutoff, rollout.StatusActive, refused, rollout.FailedIntact, backOn(false)},

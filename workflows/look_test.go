@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestRefusedServerIsNotStarted(t *testing.T) {
@@ -20,7 +20,7 @@ func TestRefusedServerIsNotStarted(t *testing.T) {
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName}, s.started)
+	assert.Equal(t, []string{contract.Preflight}, s.started)
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.Equal(t, "web-07 is locked; image Ubuntu 26.04 needs a bigger disk", result.Reason)
 	assert.Equal(t, called, result.Name)
@@ -36,18 +36,18 @@ func TestServerOnTheImageIsSkipped(t *testing.T) {
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName}, s.started)
+	assert.Equal(t, []string{contract.Preflight}, s.started)
 	assert.Equal(t, rollout.Skipped, result.End)
 	assert.Equal(t, "it is on the image already", result.Reason)
 }
 
 func TestServerThatCannotBeLookedAtIsNotStarted(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(final(activities.ErrCredentials, "the cloud does not accept the key"))
+	s.look.fails(final(api.ErrCredentials, "the cloud does not accept the key"))
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName}, s.started, "asked once")
+	assert.Equal(t, []string{contract.Preflight}, s.started, "asked once")
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.Equal(t, "the server could not be looked at, nothing was touched: the cloud does not accept the key", result.Reason)
 	assert.Equal(t, "the cloud does not accept the key", result.CredentialsRefused)
@@ -60,7 +60,7 @@ func TestChangeThatCameLateIsDone(t *testing.T) {
 	for name, test := range map[string]struct {
 		power    rollout.Power
 		asBefore string
-		leave    []activities.RestorePowerInput
+		leave    []contract.RestorePowerInput
 	}{
 		"left running":             {rollout.PowerOn, "", nil},
 		"as before, when it ran":   {"", rollout.StatusActive, nil},
@@ -109,7 +109,7 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 			assert.Equal(t, rollout.NotStarted, result.End)
 			assert.Equal(t, "it is not as expected", result.Reason)
 			assert.Zero(t, result.After)
-			assert.Equal(t, []string{activities.PreflightName}, s.started)
+			assert.Equal(t, []string{contract.Preflight}, s.started)
 		})
 	}
 }
@@ -117,24 +117,24 @@ func TestOnlyProofMakesAChangeThatCameLate(t *testing.T) {
 // TestLookGivesUp on a cloud in trouble.
 func TestLookGivesUp(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(passing(activities.ErrCloud, "503"))
+	s.look.fails(passing(api.ErrCloud, "503"))
 
 	result := s.ended()
 
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.Contains(t, result.Reason, "503")
 	assert.Greater(t, len(s.started), 1, "it was tried again")
-	assert.Subset(t, []string{activities.PreflightName}, s.started)
+	assert.Subset(t, []string{contract.Preflight}, s.started)
 	assert.LessOrEqual(t, result.EndedAt.Sub(result.StartedAt), 30*time.Minute)
 }
 
 // TestCheckServerGivesUpWhileSomebodyIsWatching: after at most five minutes.
 func TestCheckServerGivesUpWhileSomebodyIsWatching(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(passing(activities.ErrCloud, "503"))
+	s.look.fails(passing(api.ErrCloud, "503"))
 	begun := s.env.Now()
 
-	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
+	s.execute(api.CheckServerName, contract.PreflightInput{ServerID: serverID, Change: s.in.Change})
 
 	assert.ErrorContains(t, s.env.GetWorkflowError(), "503")
 	assert.Greater(t, len(s.started), 1, "it was tried again")
@@ -147,26 +147,26 @@ func TestCheckServerPassesTheFindingsOn(t *testing.T) {
 	findings := found(rollout.StatusActive)
 	findings.Refusals, findings.Notes = []string{"it is locked"}, []string{"its image is gone"}
 	s.look.returns(findings)
-	asked := activities.PreflightInput{Project: project, ServerID: serverID, Change: s.in.Change}
+	asked := contract.PreflightInput{Project: project, ServerID: serverID, Change: s.in.Change}
 
-	s.execute(workflows.CheckServerName, asked)
+	s.execute(api.CheckServerName, asked)
 
 	assert.NoError(t, s.env.GetWorkflowError())
-	var got activities.PreflightResult
+	var got contract.PreflightResult
 	assert.NoError(t, s.env.GetWorkflowResult(&got))
 	assert.Equal(t, findings, got)
-	assert.Equal(t, []activities.PreflightInput{asked}, s.look.inputs)
-	assert.Equal(t, []string{activities.PreflightName}, s.started)
+	assert.Equal(t, []contract.PreflightInput{asked}, s.look.inputs)
+	assert.Equal(t, []string{contract.Preflight}, s.started)
 }
 
 func TestCheckServerPassesTheErrorOn(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(final(activities.ErrCredentials, "the cloud does not accept the key"))
+	s.look.fails(final(api.ErrCredentials, "the cloud does not accept the key"))
 
-	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
+	s.execute(api.CheckServerName, contract.PreflightInput{ServerID: serverID, Change: s.in.Change})
 
 	failure := applicationError(t, s.env.GetWorkflowError())
-	assert.Equal(t, activities.ErrCredentials, failure.Type())
+	assert.Equal(t, api.ErrCredentials, failure.Type())
 	assert.Equal(t, "the cloud does not accept the key", failure.Message())
 }
 
@@ -184,9 +184,9 @@ func TestUserDataIsPinnedByTheLook(t *testing.T) {
 			looked := found(rollout.StatusShutoff)
 			looked.UserDataDigest = test.looked
 			s.look.returns(looked)
-			s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff})
+			s.stop.returns(contract.StopIfNeededResult{Status: rollout.StatusShutoff})
 
-			s.execute(workflows.ChangeOSName, s.in)
+			s.execute(api.ChangeOSName, s.in)
 
 			require.NoError(t, s.env.GetWorkflowError())
 			require.Len(t, s.look.inputs, 1)

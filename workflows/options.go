@@ -6,7 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 )
 
 // This file is the table of every timeout and retry policy, with the reason for each.
@@ -109,7 +109,7 @@ func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 // attempt leaves them the time to say what they last saw. There is no limit on all attempts together: a
 // server that has given up its disk is not given up because nobody could be asked for a while.
 func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
-	const margin = activities.MaxUnrest + 4*time.Minute
+	const margin = contract.MaxUnrest + 4*time.Minute
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: deadline + margin,
 		HeartbeatTimeout:    heartbeat,

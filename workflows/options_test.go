@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -23,16 +25,16 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 	s.ended()
 
 	require.Equal(t, []string{
-		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName,
-		activities.PollJobName, activities.VerifyServerName, activities.RestorePowerName,
+		contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS,
+		contract.PollJob, contract.VerifyServer, contract.RestorePower,
 	}, s.options.names())
 	for _, asked := range s.options.asked {
 		options := asked.options
 		assert.Positive(t, options.StartToCloseTimeout, asked.name)
 		switch asked.name {
-		case activities.PollJobName, activities.VerifyServerName:
+		case contract.PollJob, contract.VerifyServer:
 			assert.Zero(t, options.ScheduleToCloseTimeout, "%s: a server without its disk is not given up because nobody could be asked", asked.name)
-		case activities.RestorePowerName:
+		case contract.RestorePower:
 			assert.Equal(t, 24*time.Hour, options.ScheduleToCloseTimeout, "%s: long enough for somebody to renew the credentials", asked.name)
 		default:
 			assert.GreaterOrEqual(t, options.ScheduleToCloseTimeout, options.StartToCloseTimeout, "%s: one attempt has to fit", asked.name)
@@ -45,7 +47,7 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 		assert.Less(t, len(options.Summary), 200, asked.name)
 		assert.Positive(t, options.HeartbeatTimeout, asked.name)
 		assert.LessOrEqual(t, options.HeartbeatTimeout, time.Minute, asked.name)
-		assert.Equal(t, asked.name != activities.PreflightName, options.WaitForCancellation, "%s: a cancel need not wait for what touches nothing", asked.name)
+		assert.Equal(t, asked.name != contract.Preflight, options.WaitForCancellation, "%s: a cancel need not wait for what touches nothing", asked.name)
 	}
 }
 
@@ -53,7 +55,7 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
 	s := newStage(t)
 	s.ended()
-	assert.Greater(t, s.options.of(t, activities.SubmitChangeOSName).StartToCloseTimeout, activities.MaxSettle+time.Minute)
+	assert.Greater(t, s.options.of(t, contract.SubmitChangeOS).StartToCloseTimeout, contract.MaxSettle+time.Minute)
 }
 
 // TestSubmitGivesUpByItself: the end of its time limit would be a doubt, so it says before that nothing was
@@ -61,7 +63,7 @@ func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
 func TestSubmitGivesUpByItself(t *testing.T) {
 	s := newStage(t)
 	s.ended()
-	assert.GreaterOrEqual(t, s.options.of(t, activities.SubmitChangeOSName).ScheduleToCloseTimeout, activities.SubmitPatience+activities.MaxSettle)
+	assert.GreaterOrEqual(t, s.options.of(t, contract.SubmitChangeOS).ScheduleToCloseTimeout, activities.SubmitPatience+contract.MaxSettle)
 }
 
 // TestWaitsOutlastTheDeadlineOfTheChange: the activity itself has to notice the deadline and tell what it saw.
@@ -71,9 +73,9 @@ func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
 			s := newStage(t)
 			s.in.Change.Deadline = deadline
 			s.ended()
-			for _, name := range []string{activities.PollJobName, activities.VerifyServerName} {
+			for _, name := range []string{contract.PollJob, contract.VerifyServer} {
 				options := s.options.of(t, name)
-				assert.Greater(t, options.StartToCloseTimeout, s.in.Change.WaitDeadline()+activities.MaxUnrest, name)
+				assert.Greater(t, options.StartToCloseTimeout, s.in.Change.WaitDeadline()+contract.MaxUnrest, name)
 			}
 		})
 	}
@@ -89,20 +91,20 @@ func TestOptionsOfARollout(t *testing.T) {
 	f.in.Carry.Running = f.in.Carry.Running[:1]
 	f.in.Carry.State.Servers[1].State = rollout.Pending
 	f.held = func(string) bool { return true }
-	f.env.OnActivity(activities.FindHolderName, mock.Anything, mock.Anything).Return(activities.FindHolderResult{Holder: holder}, nil)
-	f.env.OnActivity(activities.AwaitServerName, mock.Anything, mock.Anything).Return(
-		activities.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil)
+	f.env.OnActivity(contract.FindHolder, mock.Anything, mock.Anything).Return(contract.FindHolderResult{Holder: holder}, nil)
+	f.env.OnActivity(contract.AwaitServer, mock.Anything, mock.Anything).Return(
+		contract.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil)
 	f.run()
 
-	adopt := recorder.of(t, activities.AwaitServerName)
+	adopt := recorder.of(t, contract.AwaitServer)
 	assert.Zero(t, adopt.ScheduleToCloseTimeout, "a server in flight is not given up because Temporal was away")
-	assert.Greater(t, adopt.StartToCloseTimeout, f.plan.Change.WaitDeadline()+activities.MaxUnrest)
+	assert.Greater(t, adopt.StartToCloseTimeout, f.plan.Change.WaitDeadline()+contract.MaxUnrest)
 	assert.Positive(t, adopt.HeartbeatTimeout)
 	assert.LessOrEqual(t, adopt.HeartbeatTimeout, time.Minute, "a dead worker is noticed")
 	assert.Zero(t, adopt.RetryPolicy.MaximumAttempts)
 	assert.Equal(t, "wait for web-00", adopt.Summary)
 
-	ask := recorder.of(t, activities.FindHolderName)
+	ask := recorder.of(t, contract.FindHolder)
 	assert.Equal(t, time.Minute, ask.ScheduleToCloseTimeout, "a server that is busy is tried again after a minute")
 	assert.LessOrEqual(t, ask.StartToCloseTimeout, ask.ScheduleToCloseTimeout)
 	assert.Equal(t, "who holds the server", ask.Summary)
@@ -113,11 +115,11 @@ func TestSummariesNameTheServer(t *testing.T) {
 	s.in.Change.Power = rollout.PowerOff
 	s.ended()
 	for name, summary := range map[string]string{
-		activities.StopIfNeededName:   "stop web-07 if it runs",
-		activities.SubmitChangeOSName: "change the OS of web-07",
-		activities.PollJobName:        "wait for job " + jobID,
-		activities.VerifyServerName:   "look for proof on web-07",
-		activities.RestorePowerName:   "leave web-07 stopped",
+		contract.StopIfNeeded:   "stop web-07 if it runs",
+		contract.SubmitChangeOS: "change the OS of web-07",
+		contract.PollJob:        "wait for job " + jobID,
+		contract.VerifyServer:   "look for proof on web-07",
+		contract.RestorePower:   "leave web-07 stopped",
 	} {
 		assert.Equal(t, summary, s.options.of(t, name).Summary, name)
 	}
@@ -129,7 +131,7 @@ func TestServerWithoutNameIsCalledByItsID(t *testing.T) {
 	nameless.Name = ""
 	s.look.returns(nameless)
 	s.ended()
-	assert.Equal(t, "change the OS of "+serverID, s.options.of(t, activities.SubmitChangeOSName).Summary)
+	assert.Equal(t, "change the OS of "+serverID, s.options.of(t, contract.SubmitChangeOS).Summary)
 	assert.Contains(t, s.details(), "**"+serverID+"** to image")
 }
 
@@ -137,15 +139,15 @@ func TestServerWithoutNameIsCalledByItsID(t *testing.T) {
 func TestALookWaitsForItsTurn(t *testing.T) {
 	s := newStage(t)
 	s.ended()
-	options := s.options.of(t, activities.PreflightName)
+	options := s.options.of(t, contract.Preflight)
 	assert.Equal(t, 15*time.Minute, options.StartToCloseTimeout)
 	assert.Equal(t, 30*time.Minute, options.ScheduleToCloseTimeout)
 }
 
 func TestCheckServerReportsTroubleSoon(t *testing.T) {
 	s := newStage(t)
-	s.execute(workflows.CheckServerName, activities.PreflightInput{ServerID: serverID, Change: s.in.Change})
-	options := s.options.of(t, activities.PreflightName)
+	s.execute(api.CheckServerName, contract.PreflightInput{ServerID: serverID, Change: s.in.Change})
+	options := s.options.of(t, contract.Preflight)
 	assert.Equal(t, 5*time.Minute, options.ScheduleToCloseTimeout, "somebody is waiting at a prompt")
 }
 

@@ -11,17 +11,18 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 // TestServerDecidesWhateverTheJobSaid: the job's word is told with every end but a proven one.
 func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
-	jobs := map[string]activities.PollJobResult{
-		"succeeded": {End: activities.JobSucceeded},
-		"failed":    {End: activities.JobFailed, Reason: "Ecs.0021: no disk quota"},
-		"overdue":   {End: activities.JobOverdue, Reason: "the job is still RUNNING"},
-		"forgotten": {End: activities.JobForgotten, Reason: "the cloud no longer knows its job"},
+	jobs := map[string]contract.PollJobResult{
+		"succeeded": {End: contract.JobSucceeded},
+		"failed":    {End: contract.JobFailed, Reason: "Ecs.0021: no disk quota"},
+		"overdue":   {End: contract.JobOverdue, Reason: "the job is still RUNNING"},
+		"forgotten": {End: contract.JobForgotten, Reason: "the cloud no longer knows its job"},
 	}
 	ends := map[rollout.ServerEnd]rollout.Observation{
 		rollout.Done:          changed(),
@@ -40,7 +41,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				result := s.ended()
 
 				before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-				told := job.End == activities.JobSucceeded || job.End == activities.JobFailed
+				told := job.End == contract.JobSucceeded || job.End == contract.JobFailed
 				if end == rollout.FailedIntact && !told {
 					end = rollout.FailedChanged // nobody said that the change is over: it may still come
 				}
@@ -55,7 +56,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				assert.Equal(t, jobID, result.JobID)
 				assert.Equal(t, told, s.prove.inputs[0].Ended)
 				starts := s.leave.inputs
-				if job.End == activities.JobFailed {
+				if job.End == contract.JobFailed {
 					require.NotEmpty(t, starts, "a late copy of the request is refused by a server that runs")
 					assert.Equal(t, backOn(false)[0], starts[0])
 					starts = starts[1:]
@@ -74,7 +75,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 // a disk of a third, be it by a retry or a rollback.
 func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrInDoubt, "nobody knows"))
+	s.submit.fails(final(api.ErrInDoubt, "nobody knows"))
 	s.prove.returns(seen(rollout.StatusShutoff, "77777777-58c4-4a2b-9d0e-3f6b7c8d9e0f", newDisk))
 
 	result := s.ended()
@@ -84,7 +85,7 @@ func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
 	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF), and the change may still be under way; somebody else gave it that disk; submitting ended in doubt: nobody knows")
 
 	s = newStage(t)
-	s.submit.fails(final(activities.ErrInDoubt, "nobody knows"))
+	s.submit.fails(final(api.ErrInDoubt, "nobody knows"))
 	s.prove.returns(seen(rollout.StatusError, oldImage, newDisk))
 	assert.False(t, s.ended().Foreign, "a change that failed half way leaves it so")
 }
@@ -110,7 +111,7 @@ func TestEarlierChangeThatComesAfterTheLook(t *testing.T) {
 			halfWay.Before.VolumeID = newDisk
 			s.look.returns(halfWay)
 			s.in.Earlier = &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-			s.submit.fails(final(activities.ErrForeignDisk, "server web-07 was changed by somebody else"))
+			s.submit.fails(final(api.ErrForeignDisk, "server web-07 was changed by somebody else"))
 			s.prove.returns(test.after)
 
 			result := s.ended()
@@ -129,8 +130,8 @@ func TestJobThatCannotBeFollowedIsSettledByTheServer(t *testing.T) {
 		err  error
 		says string
 	}{
-		"refused":   {final(activities.ErrCredentials, "the key was revoked"), "its job could not be followed: the key was revoked"},
-		"timed out": {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(activities.ErrCloud, "503")), "its job could not be followed: it took too long; last trouble: 503"},
+		"refused":   {final(api.ErrCredentials, "the key was revoked"), "its job could not be followed: the key was revoked"},
+		"timed out": {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(api.ErrCloud, "503")), "its job could not be followed: it took too long; last trouble: 503"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -148,7 +149,7 @@ func TestJobThatCannotBeFollowedIsSettledByTheServer(t *testing.T) {
 func TestServerThatCannotBeLookedAtIsNeverCalledIntact(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
-	s.prove.fails(final(activities.ErrCredentials, "the key was revoked"))
+	s.prove.fails(final(api.ErrCredentials, "the key was revoked"))
 
 	result := s.ended()
 
@@ -160,9 +161,9 @@ func TestServerThatCannotBeLookedAtIsNeverCalledIntact(t *testing.T) {
 
 func TestReadsAreTriedAgain(t *testing.T) {
 	s := newStage(t)
-	s.look.failsFirst(passing(activities.ErrCloud, "503"))
-	s.wait.failsFirst(passing(activities.ErrCloud, "503"), passing(activities.ErrThrottled, "slow down"))
-	s.prove.failsFirst(passing(activities.ErrWorkerStopping, "handed back"))
+	s.look.failsFirst(passing(api.ErrCloud, "503"))
+	s.wait.failsFirst(passing(api.ErrCloud, "503"), passing(api.ErrThrottled, "slow down"))
+	s.prove.failsFirst(passing(api.ErrWorkerStopping, "handed back"))
 
 	result := s.ended()
 
@@ -176,7 +177,7 @@ func TestReadsAreTriedAgain(t *testing.T) {
 // TestWaitsDoNotGiveUp: a server that has given up its disk is not given up because for a day nobody could be asked.
 func TestWaitsDoNotGiveUp(t *testing.T) {
 	s := newStage(t)
-	day := slices.Repeat([]error{later(activities.ErrCredentials, "the key was revoked", 4*time.Hour)}, 6)
+	day := slices.Repeat([]error{later(api.ErrCredentials, "the key was revoked", 4*time.Hour)}, 6)
 	s.wait.failsFirst(day...)
 	s.prove.failsFirst(day...)
 
@@ -191,7 +192,7 @@ func TestWaitsDoNotGiveUp(t *testing.T) {
 // TestFailedJobStartsTheServerAtOnce: before the proof, which takes the settle time; and what runs by then is not started again.
 func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
 	s := newStage(t)
-	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(seen(rollout.StatusActive, oldImage, oldDisk))
 
 	result := s.ended()
@@ -200,7 +201,7 @@ func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
 	assert.Equal(t, rollout.StatusActive, result.Left)
 	assert.Equal(t, backOn(false), s.leave.inputs)
 	assert.Equal(t, []string{
-		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.PollJobName, activities.RestorePowerName, activities.VerifyServerName,
+		contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS, contract.PollJob, contract.RestorePower, contract.VerifyServer,
 	}, s.started)
 }
 
@@ -208,7 +209,7 @@ func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
 func TestFailedJobOfAStoppedServerStartsNothing(t *testing.T) {
 	s := newStage(t)
 	s.look.returns(found(rollout.StatusShutoff))
-	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(untouched())
 
 	assert.Equal(t, rollout.FailedIntact, s.ended().End)
@@ -218,9 +219,9 @@ func TestFailedJobOfAStoppedServerStartsNothing(t *testing.T) {
 // TestFailedJobWhoseServerCannotBeStarted is judged all the same, and the power is tried again after that.
 func TestFailedJobWhoseServerCannotBeStarted(t *testing.T) {
 	s := newStage(t)
-	s.wait.returns(activities.PollJobResult{End: activities.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(untouched())
-	s.leave.failsFirst(final(activities.ErrRefused, "the cloud could not start it"))
+	s.leave.failsFirst(final(api.ErrRefused, "the cloud could not start it"))
 
 	result := s.ended()
 

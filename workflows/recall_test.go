@@ -6,23 +6,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 func recalledBy(touched ...any) error {
-	return temporal.NewNonRetryableApplicationError("nothing was sent to server X: rollout/web was aborted", activities.ErrRecalled, nil, touched...)
+	return temporal.NewNonRetryableApplicationError("nothing was sent to server X: rollout/web was aborted", api.ErrRecalled, nil, touched...)
 }
 
 // TestServerRecalledBeforeItsStopIsLeftAlone: it runs still, and nothing is asked of the cloud any more.
 func TestServerRecalledBeforeItsStopIsLeftAlone(t *testing.T) {
 	s := newStage(t)
-	s.in.Rollout = activities.RolloutRef{WorkflowID: "rollout/web", FirstRunID: "first"}
+	s.in.Rollout = api.RolloutRef{WorkflowID: "rollout/web", FirstRunID: "first"}
 	s.stop.fails(recalledBy(false))
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started)
+	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded}, s.started)
 	assert.Equal(t, s.in.Rollout, s.stop.inputs[0].Rollout)
 	assert.Equal(t, rollout.NotStarted, result.End)
 	assert.True(t, result.Recalled)
@@ -49,7 +50,7 @@ func TestServerRecalledBeforeItsChangeGetsItsPowerBack(t *testing.T) {
 	for name, test := range map[string]struct {
 		status  string
 		touched bool
-		leave   []activities.RestorePowerInput
+		leave   []contract.RestorePowerInput
 	}{
 		"stopped for it":  {rollout.StatusActive, true, backOn(false)},
 		"stopped before":  {rollout.StatusShutoff, false, nil},
@@ -57,9 +58,9 @@ func TestServerRecalledBeforeItsChangeGetsItsPowerBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			s.in.Rollout = activities.RolloutRef{WorkflowID: "rollout/web"}
+			s.in.Rollout = api.RolloutRef{WorkflowID: "rollout/web"}
 			s.look.returns(found(test.status))
-			s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff, Touched: test.touched})
+			s.stop.returns(contract.StopIfNeededResult{Status: rollout.StatusShutoff, Touched: test.touched})
 			s.submit.fails(recalledBy())
 
 			result := s.ended()
@@ -79,7 +80,7 @@ func TestServerLeftOffByAnEarlierAttemptGetsItsPowerBack(t *testing.T) {
 	s := newStage(t)
 	s.in.AsBefore = rollout.StatusActive
 	s.look.returns(found(rollout.StatusShutoff))
-	s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff})
+	s.stop.returns(contract.StopIfNeededResult{Status: rollout.StatusShutoff})
 	s.submit.fails(recalledBy())
 	s.ended()
 	assert.Equal(t, backOn(false), s.leave.inputs)
@@ -88,7 +89,7 @@ func TestServerLeftOffByAnEarlierAttemptGetsItsPowerBack(t *testing.T) {
 // TestTheRolloutLearnsOfSuspicionsFromTheActivities that watch a change.
 func TestTheRolloutLearnsOfSuspicionsFromTheActivities(t *testing.T) {
 	s := newStage(t)
-	s.in.Rollout = activities.RolloutRef{WorkflowID: "rollout/web"}
+	s.in.Rollout = api.RolloutRef{WorkflowID: "rollout/web"}
 	s.look.returns(found(rollout.StatusError))
 	s.ended()
 	assert.Equal(t, s.in.Rollout, s.wait.inputs[0].Rollout)

@@ -3,16 +3,18 @@ package workflows
 import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/reimage/reimage/api"
 )
 
 // Register adds every workflow under its exact name.
 func Register(r worker.WorkflowRegistry) {
-	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: ChangeOSName})
-	r.RegisterWorkflowWithOptions(ForgetChange, workflow.RegisterOptions{Name: ForgetChangeName})
-	r.RegisterWorkflowWithOptions(CheckDismissal, workflow.RegisterOptions{Name: CheckDismissalName})
-	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: RolloutName})
-	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: PlanRolloutName})
-	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: CheckPlanName})
-	r.RegisterWorkflowWithOptions(CheckServer, workflow.RegisterOptions{Name: CheckServerName})
-	r.RegisterWorkflowWithOptions(Doctor, workflow.RegisterOptions{Name: DoctorName})
+	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: api.ChangeOSName})
+	r.RegisterWorkflowWithOptions(ForgetChange, workflow.RegisterOptions{Name: api.ForgetChangeName})
+	r.RegisterWorkflowWithOptions(CheckDismissal, workflow.RegisterOptions{Name: api.CheckDismissalName})
+	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: api.RolloutName})
+	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: api.PlanRolloutName})
+	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: api.CheckPlanName})
+	r.RegisterWorkflowWithOptions(CheckServer, workflow.RegisterOptions{Name: api.CheckServerName})
+	r.RegisterWorkflowWithOptions(Doctor, workflow.RegisterOptions{Name: api.DoctorName})
 }

@@ -8,7 +8,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -19,10 +20,10 @@ func originalRunID(ctx workflow.Context) string { return workflow.GetInfo(ctx).O
 // noteReset is true for the error of an activity that touches nothing because the workflow was reset.
 func (c *changeOS) noteReset(err error) bool {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if !ok || app.Type() != activities.ErrReset {
+	if !ok || app.Type() != api.ErrReset {
 		return false
 	}
-	c.reset = &activities.BeforeReset{}
+	c.reset = &contract.BeforeReset{}
 	if app.HasDetails() {
 		_ = app.Details(c.reset) // what cannot be read is not known
 	}
@@ -34,7 +35,7 @@ func (c *changeOS) noteReset(err error) bool {
 func (c *changeOS) doubtReset(ctx workflow.Context) {
 	claimsOldDisk := c.result.End == rollout.NotStarted || c.result.End == rollout.FailedIntact
 	if c.reset == nil && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {
-		c.reset = &activities.BeforeReset{}
+		c.reset = &contract.BeforeReset{}
 	}
 }
 
@@ -86,9 +87,9 @@ func (r *rolloutRun) pauseAfterReset(ctx, always workflow.Context) {
 	r.engine.WasReset(workflow.Now(ctx))
 	r.publishRecall(always)
 	r.show(ctx)
-	var found activities.FindStartedResult
+	var found contract.FindStartedResult
 	info := workflow.GetInfo(always)
-	err := workflow.ExecuteActivity(startedOptions(always), act.FindStarted, activities.FindStartedInput{
+	err := workflow.ExecuteActivity(startedOptions(always), contract.FindStarted, contract.FindStartedInput{
 		Project: r.in.Plan.Project, WorkflowID: info.WorkflowExecution.ID, Since: info.WorkflowStartTime, ServerIDs: r.serverIDs(),
 	}).Get(always, &found)
 	if err != nil {
@@ -113,7 +114,7 @@ func (r *rolloutRun) isFollowed(server int) bool {
 }
 
 // follow waits for a server that was started before the reset, whether or not it has ended by now.
-func (r *rolloutRun) follow(ctx workflow.Context, started activities.StartedServer) {
+func (r *rolloutRun) follow(ctx workflow.Context, started contract.StartedServer) {
 	for i, server := range r.in.Plan.Servers {
 		if server.ID != started.ServerID || !r.engine.Started(i, started.StartedAt, workflow.Now(ctx)) {
 			continue

@@ -7,33 +7,34 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 // resetAfter is what an activity says in a workflow that was reset.
-func resetAfter(before activities.BeforeReset) error {
-	return temporal.NewNonRetryableApplicationError("the workflow was reset", activities.ErrReset, nil, before)
+func resetAfter(before contract.BeforeReset) error {
+	return temporal.NewNonRetryableApplicationError("the workflow was reset", api.ErrReset, nil, before)
 }
 
 // TestReset: whichever activity finds out, nothing is sent, and the server decides how it ended.
 func TestReset(t *testing.T) {
-	looked := activities.BeforeReset{Known: true, Name: called, Before: found(rollout.StatusActive).Before, Touched: true}
+	looked := contract.BeforeReset{Known: true, Name: called, Before: found(rollout.StatusActive).Before, Touched: true}
 	sent, open, over := looked, looked, looked
 	sent.Submitted, open.Submitted, over.Submitted = true, true, true
 	open.JobID, over.JobID, over.JobOver = jobID, jobID, true
 	done := over
 	done.Result = &rollout.ServerResult{ServerID: serverID, End: rollout.Done, Reason: "runs the image on a new system disk", JobID: jobID}
 	for name, test := range map[string]struct {
-		before activities.BeforeReset
+		before contract.BeforeReset
 		shows  rollout.Observation
 		end    rollout.ServerEnd
 		waits  bool // for the job
 		starts bool
 		says   string
 	}{
-		"it had only looked":             {activities.BeforeReset{Known: true}, untouched(), rollout.NotStarted, false, false, "before the server was touched"},
-		"its history is gone":            {activities.BeforeReset{}, untouched(), rollout.FailedChanged, false, false, "whether its disk was touched cannot be found out"},
+		"it had only looked":             {contract.BeforeReset{Known: true}, untouched(), rollout.NotStarted, false, false, "before the server was touched"},
+		"its history is gone":            {contract.BeforeReset{}, untouched(), rollout.FailedChanged, false, false, "whether its disk was touched cannot be found out"},
 		"it had stopped the server":      {looked, untouched(), rollout.FailedIntact, false, true, "its workflow was reset, and nothing was sent since"},
 		"its answer was lost, it came":   {sent, changed(), rollout.Done, false, false, ""},
 		"its answer was lost":            {sent, untouched(), rollout.FailedChanged, false, false, "the change may still come"},
@@ -42,16 +43,16 @@ func TestReset(t *testing.T) {
 		"its job was over, and in ERROR": {over, seen(rollout.StatusError, oldImage, ""), rollout.FailedLost, false, false, ""},
 		"it was done":                    {done, untouched(), rollout.Done, false, false, "runs the image on a new system disk"},
 	} {
-		for _, step := range []string{activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName} {
+		for _, step := range []string{contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS} {
 			t.Run(name+", "+step, func(t *testing.T) {
 				s := newStage(t)
 				err := resetAfter(test.before)
 				switch step {
-				case activities.PreflightName:
+				case contract.Preflight:
 					s.look.fails(err)
-				case activities.StopIfNeededName:
+				case contract.StopIfNeeded:
 					s.stop.fails(err)
-				case activities.SubmitChangeOSName:
+				case contract.SubmitChangeOS:
 					s.submit.fails(err)
 				}
 				s.prove.returns(test.shows)
@@ -78,9 +79,9 @@ func TestReset(t *testing.T) {
 // TestResetWhosePowerIsNotProven: the report says that it was left alone.
 func TestResetWhosePowerIsNotProven(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(resetAfter(activities.BeforeReset{Known: true, Before: found(rollout.StatusActive).Before, Touched: true}))
+	s.look.fails(resetAfter(contract.BeforeReset{Known: true, Before: found(rollout.StatusActive).Before, Touched: true}))
 	s.prove.returns(untouched())
-	s.leave.fails(resetAfter(activities.BeforeReset{}))
+	s.leave.fails(resetAfter(contract.BeforeReset{}))
 	result := s.ended()
 	assert.Equal(t, rollout.FailedIntact, result.End)
 	require.Contains(t, result.PowerTrouble, "the workflow was reset")

@@ -5,7 +5,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/engine"
 )
@@ -15,17 +15,17 @@ import (
 //
 // A cancel is an abort: what is in flight is carried to its end, and nothing more is started. The servers'
 // workflows outlive this one whatever becomes of it, so that no server is left without its disk.
-func Rollout(ctx workflow.Context, in RolloutInput) (RolloutResult, error) {
+func Rollout(ctx workflow.Context, in RolloutRunInput) (api.RolloutResult, error) {
 	r, err := newRollout(ctx, in)
 	if err != nil {
-		return RolloutResult{}, err
+		return api.RolloutResult{}, err
 	}
 	return r.run(ctx)
 }
 
 // rolloutRun is one run of a rollout; several follow each other as continue-as-new.
 type rolloutRun struct {
-	in     RolloutInput
+	in     RolloutRunInput
 	engine *engine.Engine
 	// running are the servers whose workflow is known to run, starting how many are being started.
 	running  []Running
@@ -35,20 +35,20 @@ type rolloutRun struct {
 	// nudge wakes the loop when the engine has a new event.
 	nudge workflow.Channel
 	// rollout is what the servers' workflows know of this one, recall what its memo says.
-	rollout   activities.RolloutRef
+	rollout   api.RolloutRef
 	recall    rollout.Recall
 	alarm     alarm
 	cancelled bool // and heeded
 	reset     bool // and heeded
 }
 
-func newRollout(ctx workflow.Context, in RolloutInput) (*rolloutRun, error) {
+func newRollout(ctx workflow.Context, in RolloutRunInput) (*rolloutRun, error) {
 	r := &rolloutRun{in: in, nudge: workflow.NewBufferedChannel(ctx, 1)}
 	if err := r.validate(ctx); err != nil {
 		return nil, err
 	}
 	info := workflow.GetInfo(ctx)
-	r.rollout = activities.RolloutRef{WorkflowID: info.WorkflowExecution.ID, FirstRunID: info.FirstRunID}
+	r.rollout = api.RolloutRef{WorkflowID: info.WorkflowExecution.ID, FirstRunID: info.FirstRunID}
 	if in.Carry == nil {
 		r.engine = engine.New(in.Plan, in.StartedBy, workflow.Now(ctx))
 	} else {
@@ -67,8 +67,8 @@ func (r *rolloutRun) validate(ctx workflow.Context) error {
 	if plan.Version != rollout.PlanVersion {
 		return invalidInput("the plan has version %d and this worker carries out version %d", plan.Version, rollout.PlanVersion)
 	}
-	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != RolloutID(plan.Name) {
-		return invalidInput("the workflow id %q is not that of the rollout: it has to be %q", id, RolloutID(plan.Name))
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; id != api.RolloutID(plan.Name) {
+		return invalidInput("the workflow id %q is not that of the rollout: it has to be %q", id, api.RolloutID(plan.Name))
 	}
 	last := 0
 	for _, wave := range plan.Waves {
@@ -87,7 +87,7 @@ func (r *rolloutRun) validate(ctx workflow.Context) error {
 }
 
 // run is the story: adopt what the last run left in flight, then decide, act and wait until it is over.
-func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
+func (r *rolloutRun) run(ctx workflow.Context) (api.RolloutResult, error) {
 	// What was begun is finished, whoever cancels: only the abort itself listens to a cancel.
 	always, _ := workflow.NewDisconnectedContext(ctx)
 	if r.in.Carry != nil {
@@ -113,15 +113,15 @@ func (r *rolloutRun) run(ctx workflow.Context) (RolloutResult, error) {
 		case decision.Over:
 			return r.result(), nil
 		case r.full(ctx):
-			return RolloutResult{}, r.continueAsNew(ctx, always)
+			return api.RolloutResult{}, r.continueAsNew(ctx, always)
 		}
 		r.wait(ctx, always, decision.WakeAt)
 	}
 }
 
-func (r *rolloutRun) result() RolloutResult {
+func (r *rolloutRun) result() api.RolloutResult {
 	p := r.engine.Progress()
-	return RolloutResult{
+	return api.RolloutResult{
 		End: p.End, Counts: p.Counts, Failed: p.Failed, Tolerated: p.Tolerated, ImageName: p.ImageName, StartedAt: p.StartedAt, EndedAt: p.EndedAt,
 	}
 }
@@ -165,7 +165,7 @@ func (r *rolloutRun) heedCancel(ctx workflow.Context) {
 
 // hearOfCredentials pauses the rollout when a server in flight waits for credentials: it does not end meanwhile.
 func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, activities.CredentialsSignal)
+	signals := workflow.GetSignalChannel(ctx, api.CredentialsSignal)
 	for {
 		var refusal string
 		signals.Receive(ctx, &refusal)
@@ -178,9 +178,9 @@ func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
 
 // receiveSuspicions holds new starts while a server in flight may have failed: its verdict takes minutes.
 func (r *rolloutRun) receiveSuspicions(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, activities.SuspicionSignal)
+	signals := workflow.GetSignalChannel(ctx, api.SuspicionSignal)
 	for {
-		var suspicion activities.Suspicion
+		var suspicion api.Suspicion
 		signals.Receive(ctx, &suspicion)
 		r.engine.Suspected(suspicion.ServerID, suspicion.Reason, workflow.Now(ctx))
 		r.wake(ctx)
@@ -202,7 +202,7 @@ func (r *rolloutRun) publishRecall(ctx workflow.Context) {
 		return
 	}
 	r.recall = recall
-	if err := workflow.UpsertMemo(ctx, map[string]any{activities.RecallMemo: string(recall)}); err != nil {
+	if err := workflow.UpsertMemo(ctx, map[string]any{api.RecallMemo: string(recall)}); err != nil {
 		panic(err) // a text can always be written
 	}
 }

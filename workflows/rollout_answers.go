@@ -3,23 +3,24 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 // answer registers the queries and the commands before anything else happens.
 func (r *rolloutRun) answer(ctx workflow.Context) error {
 	progress := workflow.QueryHandlerOptions{Description: "What the rollout does, and which servers are in flight or have failed."}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (rollout.Progress, error) {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, api.ProgressQuery, func() (rollout.Progress, error) {
 		return r.engine.Progress(), nil
 	}, progress); err != nil {
 		return err
 	}
 	page := workflow.QueryHandlerOptions{Description: "A page of the servers, by their position in the plan."}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ServersQuery, r.page, page); err != nil {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, api.ServersQuery, r.page, page); err != nil {
 		return err
 	}
 	log := workflow.QueryHandlerOptions{Description: "Who did what, as far back as it is remembered."}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, LogQuery, func() ([]rollout.LogEntry, error) {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, api.LogQuery, func() ([]rollout.LogEntry, error) {
 		return r.engine.State().Log, nil
 	}, log); err != nil {
 		return err
@@ -32,11 +33,11 @@ func (r *rolloutRun) answer(ctx workflow.Context) error {
 	return nil
 }
 
-func (r *rolloutRun) page(page ServersPage) (ServersAnswer, error) {
+func (r *rolloutRun) page(page api.ServersPage) (api.ServersAnswer, error) {
 	n := len(r.in.Plan.Servers)
 	from := min(max(page.From, 0), n)
-	to := min(from+min(max(page.Limit, 1), MaxServersPage), n)
-	var answer ServersAnswer
+	to := min(from+min(max(page.Limit, 1), api.MaxServersPage), n)
+	var answer api.ServersAnswer
 	for i := from; i < to; i++ {
 		answer.Servers = append(answer.Servers, r.engine.Server(i))
 	}

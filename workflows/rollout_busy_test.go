@@ -9,21 +9,21 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 const holder = "held by rollout db since 2026-03-01T07:00:00Z"
 
 // heldUntil lets another rollout hold a server until a time after the start. It returns what FindHolder was asked.
-func (f *fleet) heldUntil(server int, until time.Duration) *[]activities.FindHolderInput {
-	id, asked := workflows.ChangeOSID(project, f.plan.Servers[server].ID), &[]activities.FindHolderInput{}
+func (f *fleet) heldUntil(server int, until time.Duration) *[]contract.FindHolderInput {
+	id, asked := api.ChangeOSID(project, f.plan.Servers[server].ID), &[]contract.FindHolderInput{}
 	f.held = func(other string) bool { return other == id && f.env.Now().Before(curtain.Add(until)) }
-	f.env.OnActivity(activities.FindHolderName, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.FindHolderInput) (activities.FindHolderResult, error) {
+	f.env.OnActivity(contract.FindHolder, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in contract.FindHolderInput) (contract.FindHolderResult, error) {
 			*asked = append(*asked, in)
-			return activities.FindHolderResult{Holder: holder}, nil
+			return contract.FindHolderResult{Holder: holder}, nil
 		})
 	return asked
 }
@@ -32,7 +32,7 @@ func (f *fleet) heldUntil(server int, until time.Duration) *[]activities.FindHol
 func (f *fleet) triedAt(server int) []time.Duration {
 	var times []time.Duration
 	for _, child := range f.children {
-		if child.options.WorkflowID == workflows.ChangeOSID(project, f.plan.Servers[server].ID) {
+		if child.options.WorkflowID == api.ChangeOSID(project, f.plan.Servers[server].ID) {
 			times = append(times, child.at.Sub(curtain))
 		}
 	}
@@ -57,7 +57,7 @@ func TestBusyServerIsTriedEachMinute(t *testing.T) {
 	assert.Equal(t, "busy: "+holder, server.Reason)
 	assert.Zero(t, server.Attempts)
 	require.Len(t, *asked, 4)
-	assert.Equal(t, workflows.ChangeOSID(project, f.plan.Servers[0].ID), (*asked)[0].WorkflowID)
+	assert.Equal(t, api.ChangeOSID(project, f.plan.Servers[0].ID), (*asked)[0].WorkflowID)
 	assert.Equal(t, rollout.Completed, result.End)
 	assert.Equal(t, curtain.Add(14*time.Minute), result.EndedAt)
 	assert.Equal(t, 1, f.server(0).Attempts)
@@ -67,9 +67,9 @@ func TestBusyServerIsTriedEachMinute(t *testing.T) {
 
 func (f *fleet) server(i int) rollout.ServerProgress {
 	f.t.Helper()
-	answer, err := f.env.QueryWorkflow(workflows.ServersQuery, workflows.ServersPage{From: i, Limit: 1})
+	answer, err := f.env.QueryWorkflow(api.ServersQuery, api.ServersPage{From: i, Limit: 1})
 	require.NoError(f.t, err)
-	var page workflows.ServersAnswer
+	var page api.ServersAnswer
 	require.NoError(f.t, answer.Get(&page))
 	return page.Servers[0]
 }
@@ -99,7 +99,7 @@ func TestBusyServerIsSkippedAfterThePatienceOfThePlan(t *testing.T) {
 func TestBusyServerOfAnUnknownHolder(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
 	f.held = func(string) bool { return true }
-	f.env.OnActivity(activities.FindHolderName, mock.Anything, mock.Anything).Return(activities.FindHolderResult{}, final("Surprise", "out of paper"))
+	f.env.OnActivity(contract.FindHolder, mock.Anything, mock.Anything).Return(contract.FindHolderResult{}, final("Surprise", "out of paper"))
 
 	result := f.result()
 

@@ -10,18 +10,18 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
 
 // handed is what this run hands to the next.
-func (f *fleet) handed() workflows.RolloutInput {
+func (f *fleet) handed() workflows.RolloutRunInput {
 	f.t.Helper()
 	f.run()
 	var handed *workflow.ContinueAsNewError
 	require.ErrorAs(f.t, f.env.GetWorkflowError(), &handed)
-	var next workflows.RolloutInput
+	var next workflows.RolloutRunInput
 	require.NoError(f.t, converter.GetDefaultDataConverter().FromPayloads(handed.Input, &next))
 	require.NotNil(f.t, next.Carry)
 	return next
@@ -46,8 +46,8 @@ func TestCancelDuringTheHandOverIsAnAbort(t *testing.T) {
 	second := newFleet(t, 4, 2, 4)
 	second.in = next
 	second.env.SetStartTime(curtain.Add(time.Minute))
-	second.env.OnActivity(activities.AwaitServerName, mock.Anything, mock.Anything).Return(
-		activities.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil)
+	second.env.OnActivity(contract.AwaitServer, mock.Anything, mock.Anything).Return(
+		contract.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil)
 	result := second.result()
 	assert.Equal(t, rollout.Aborted, result.End)
 	assert.Equal(t, rollout.Counts{Servers: 4, Done: 2, NotStarted: 2}, result.Counts)

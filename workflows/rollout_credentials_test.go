@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -49,8 +49,8 @@ func TestRefusedCredentialsPauseTheRollout(t *testing.T) {
 func TestSecretThatNoWorkerReadsPausesTheRollout(t *testing.T) {
 	const lacks = "password from file:root: the worker's secrets folder /s does not hold it (worker 4711@build-07)"
 	for name, fail := range map[string]func(*stage){
-		"look":   func(s *stage) { s.look.fails(final(activities.ErrSecret, lacks)) },
-		"submit": func(s *stage) { s.submit.fails(final(activities.ErrSecret, lacks)) },
+		"look":   func(s *stage) { s.look.fails(final(api.ErrSecret, lacks)) },
+		"submit": func(s *stage) { s.submit.fails(final(api.ErrSecret, lacks)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -69,12 +69,12 @@ func TestServersInFlightThatWaitForCredentialsPauseTheRollout(t *testing.T) {
 	f := newFleet(t, 4, 2, 4)
 	var paused rollout.Progress
 	for range 2 {
-		f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+		f.at(5*time.Minute, func() { f.env.SignalWorkflow(api.CredentialsSignal, "no such key") })
 	}
 	f.at(6*time.Minute, func() { paused = f.progress() })
 	f.at(time.Hour, func() {
 		assert.Equal(t, rollout.Counts{Servers: 4, Done: 2, Pending: 2}, f.progress().Counts, "nothing is started in a pause")
-		f.env.SignalWorkflow(activities.CredentialsSignal, "of before")
+		f.env.SignalWorkflow(api.CredentialsSignal, "of before")
 		f.tell(rollout.Command{Kind: rollout.Resume})
 	})
 
@@ -94,7 +94,7 @@ func TestAbortSaysThatServersWaitForCredentials(t *testing.T) {
 	f.at(2*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
 	f.at(3*time.Minute, look)
 	for range 2 {
-		f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+		f.at(5*time.Minute, func() { f.env.SignalWorkflow(api.CredentialsSignal, "no such key") })
 	}
 	f.at(6*time.Minute, look)
 
@@ -111,7 +111,7 @@ func TestAbortSaysThatServersWaitForCredentials(t *testing.T) {
 // TestAbortOfAPauseForCredentials says what was known in the pause.
 func TestAbortOfAPauseForCredentials(t *testing.T) {
 	f := newFleet(t, 4, 2, 4)
-	f.at(5*time.Minute, func() { f.env.SignalWorkflow(activities.CredentialsSignal, "no such key") })
+	f.at(5*time.Minute, func() { f.env.SignalWorkflow(api.CredentialsSignal, "no such key") })
 	var aborting rollout.Progress
 	f.at(6*time.Minute, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
 	f.at(7*time.Minute, func() { aborting = f.progress() })

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestAsBeforeIsThePlannedStatusFromTheSecondAttemptOn: by then the rollout itself may have stopped the server.
@@ -91,7 +91,7 @@ func TestServersOutliveTheirRollout(t *testing.T) {
 	require.Len(t, f.children, 2)
 	for i, child := range f.children {
 		assert.Equal(t, enumspb.PARENT_CLOSE_POLICY_ABANDON, child.options.ParentClosePolicy)
-		assert.Equal(t, workflows.ChangeOSID(project, f.plan.Servers[i].ID), child.options.WorkflowID, "the id is the lock")
+		assert.Equal(t, api.ChangeOSID(project, f.plan.Servers[i].ID), child.options.WorkflowID, "the id is the lock")
 		assert.Zero(t, child.options.WorkflowRunTimeout, "no clock cuts it off either")
 		assert.Zero(t, child.options.WorkflowExecutionTimeout)
 		assert.Nil(t, child.options.RetryPolicy, "a second run would destroy a second disk")

@@ -12,7 +12,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/engine"
 	"github.com/reimage/reimage/workflows"
@@ -88,12 +89,12 @@ func TestPowerAfterTheJudgement(t *testing.T) {
 }
 
 // looksFail makes every look at a server whose workflow left no result fail.
-func (f *fleet) looksFail() *[]activities.VerifyServerInput {
-	looks := &[]activities.VerifyServerInput{}
-	f.env.OnActivity(activities.VerifyServerName, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.VerifyServerInput) (rollout.Observation, error) {
+func (f *fleet) looksFail() *[]contract.VerifyServerInput {
+	looks := &[]contract.VerifyServerInput{}
+	f.env.OnActivity(contract.VerifyServer, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in contract.VerifyServerInput) (rollout.Observation, error) {
 			*looks = append(*looks, in)
-			return rollout.Observation{}, final(activities.ErrCredentials, "the key was revoked")
+			return rollout.Observation{}, final(api.ErrCredentials, "the key was revoked")
 		})
 	return looks
 }
@@ -103,7 +104,7 @@ func (f *fleet) looksFail() *[]activities.VerifyServerInput {
 func TestServerThatNobodyCanLookAtIsNeverDone(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
 	f.plan.Budget.OnBreach = rollout.BreachRollback
-	f.play = func(workflow.Context, workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.play = func(workflow.Context, api.ChangeOSInput) (rollout.ServerResult, error) {
 		return rollout.ServerResult{}, final("Surprise", "out of paper")
 	}
 	looks := f.looksFail()
@@ -118,7 +119,7 @@ func TestServerThatNobodyCanLookAtIsNeverDone(t *testing.T) {
 	assert.Zero(t, server.After, "nothing was seen")
 	assert.Len(t, f.orders, 1)
 	change := f.plan.Change
-	assert.Equal(t, []activities.VerifyServerInput{{
+	assert.Equal(t, []contract.VerifyServerInput{{
 		Project: project, ServerID: f.plan.Servers[0].ID, Change: change, Before: f.plan.Servers[0].Before, Deadline: curtain.Add(40 * time.Minute),
 	}}, *looks, "watched like one whose answer was lost")
 }
@@ -126,8 +127,8 @@ func TestServerThatNobodyCanLookAtIsNeverDone(t *testing.T) {
 // TestRefusedOrderIsLookedAtByNobody: a workflow that refuses its input has done nothing.
 func TestRefusedOrderIsLookedAtByNobody(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
-	f.play = func(workflow.Context, workflows.ChangeOSInput) (rollout.ServerResult, error) {
-		return rollout.ServerResult{}, final(activities.ErrInvalidInput, "there is no project")
+	f.play = func(workflow.Context, api.ChangeOSInput) (rollout.ServerResult, error) {
+		return rollout.ServerResult{}, final(api.ErrInvalidInput, "there is no project")
 	}
 	looks := f.looksFail()
 	f.abortLate()
@@ -144,8 +145,8 @@ func TestRefusedOrderIsLookedAtByNobody(t *testing.T) {
 func TestRealRefusalOfAnOrder(t *testing.T) {
 	s := newStage(t)
 	s.in.Project = ""
-	s.execute(workflows.ChangeOSName, s.in)
-	left, lost := activities.EndWithoutResult(s.env.GetWorkflowError())
+	s.execute(api.ChangeOSName, s.in)
+	left, lost := api.EndWithoutResult(s.env.GetWorkflowError())
 	require.NotNil(t, left, lost)
 	assert.Equal(t, rollout.NotStarted, left.End)
 	assert.Empty(t, s.started)
@@ -155,11 +156,11 @@ func TestRealRefusalOfAnOrder(t *testing.T) {
 func TestServerWhoseWaitFailsIsLookedAt(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
 	f.adopts(workflows.Running{Server: 0, RunID: "run", ImageID: newImage, Before: f.plan.Servers[0].Before})
-	f.env.OnActivity(activities.AwaitServerName, mock.Anything, mock.Anything).Return(activities.AwaitServerResult{},
-		temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(activities.ErrCloud, "Temporal is away")))
-	looks := []activities.VerifyServerInput{}
-	f.env.OnActivity(activities.VerifyServerName, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.VerifyServerInput) (rollout.Observation, error) {
+	f.env.OnActivity(contract.AwaitServer, mock.Anything, mock.Anything).Return(contract.AwaitServerResult{},
+		temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(api.ErrCloud, "Temporal is away")))
+	looks := []contract.VerifyServerInput{}
+	f.env.OnActivity(contract.VerifyServer, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in contract.VerifyServerInput) (rollout.Observation, error) {
 			looks = append(looks, in)
 			return untouched(), nil
 		})
@@ -221,11 +222,11 @@ func TestForeignDiskOfAServerWhoseWorkflowLeftNoResult(t *testing.T) {
 				f.env.OnGetVersion("foreign-look", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
 			}
 			f.plan.Budget.OnBreach = rollout.BreachRollback
-			f.play = func(workflow.Context, workflows.ChangeOSInput) (rollout.ServerResult, error) {
+			f.play = func(workflow.Context, api.ChangeOSInput) (rollout.ServerResult, error) {
 				return rollout.ServerResult{}, final("Surprise", "out of paper")
 			}
 			other := seen(rollout.StatusActive, "77777777-58c4-4a2b-9d0e-3f6b7c8d9e0f", newDisk)
-			f.env.OnActivity(activities.VerifyServerName, mock.Anything, mock.Anything).Return(other, nil)
+			f.env.OnActivity(contract.VerifyServer, mock.Anything, mock.Anything).Return(other, nil)
 
 			f.run()
 

@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // memo notes what the rollout writes into its memo, and when.
@@ -24,7 +23,7 @@ type memo struct {
 func (f *fleet) watchMemo() *memo {
 	m := &memo{fleet: f}
 	f.env.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
-		value, _ := args.Get(0).(map[string]any)[activities.RecallMemo].(string)
+		value, _ := args.Get(0).(map[string]any)[api.RecallMemo].(string)
 		m.values = append(m.values, rollout.Recall(value))
 		m.at = append(m.at, f.env.Now().Sub(curtain))
 	}).Return(nil)
@@ -40,7 +39,7 @@ func (m *memo) now() rollout.Recall {
 
 // recallable plays a server that is submitted eight minutes after its start, and asks its rollout every second until then.
 func (f *fleet) recallable(m *memo, submitted ...string) {
-	f.play = func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.play = func(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 		for range 8 * 60 {
 			if err := workflow.Sleep(ctx, time.Second); err != nil {
 				return rollout.ServerResult{}, err
@@ -118,7 +117,7 @@ func TestBreachRecalls(t *testing.T) {
 	m := f.watchMemo()
 	f.recallable(m)
 	recallable := f.play
-	f.play = func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.play = func(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 		if f.name(in.ServerID) == "web-00" {
 			return rollout.ServerResult{End: rollout.FailedIntact, Reason: "no luck"}, workflow.Sleep(ctx, time.Minute)
 		}
@@ -142,8 +141,8 @@ func TestSuspicionHoldsStarts(t *testing.T) {
 	f.recallable(m, "web-00", "web-01")
 	var held rollout.Progress
 	f.at(9*time.Minute, func() {
-		f.env.SignalWorkflow(activities.SuspicionSignal, activities.Suspicion{ServerID: f.plan.Servers[0].ID, Reason: "its job has failed"})
-		f.env.SignalWorkflow(activities.SuspicionSignal, activities.Suspicion{ServerID: "unknown", Reason: "its job has failed"})
+		f.env.SignalWorkflow(api.SuspicionSignal, api.Suspicion{ServerID: f.plan.Servers[0].ID, Reason: "its job has failed"})
+		f.env.SignalWorkflow(api.SuspicionSignal, api.Suspicion{ServerID: "unknown", Reason: "its job has failed"})
 	})
 	f.at(9*time.Minute+time.Second, func() { held = f.progress() })
 

@@ -9,7 +9,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/engine"
 )
@@ -20,7 +21,7 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer r.wake(ctx)
 		order := r.changeOf(start)
-		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), ChangeOSName, order)
+		child := workflow.ExecuteChildWorkflow(r.childOptions(ctx, start), api.ChangeOSName, order)
 		var execution workflow.Execution
 		if err := child.GetChildWorkflowExecution().Get(ctx, &execution); err != nil {
 			if r.isFollowed(start.Server) { // it was started before a reset
@@ -36,7 +37,7 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 		r.starting--
 		var result rollout.ServerResult
 		if err := child.Get(ctx, &result); err != nil {
-			left, lost := activities.EndWithoutResult(err)
+			left, lost := api.EndWithoutResult(err)
 			r.ended(ctx, running, left, lost)
 			return
 		}
@@ -45,9 +46,9 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 }
 
 // changeOf is the order for one server. A rollback is the same change with the image from before.
-func (r *rolloutRun) changeOf(start engine.Start) ChangeOSInput {
+func (r *rolloutRun) changeOf(start engine.Start) api.ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
-	in := ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect, Rollout: r.rollout}
+	in := api.ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect, Rollout: r.rollout}
 	was := server.Status
 	if server.LeftStopped && in.Change.Power == rollout.PowerAsBefore {
 		was = rollout.StatusActive // as the plan has said
@@ -77,7 +78,7 @@ func (r *rolloutRun) childOptions(ctx workflow.Context, start engine.Start) work
 		what = fmt.Sprintf("%s back to %s", server.Name, server.Before.ImageID)
 	}
 	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:        ChangeOSID(plan.Project, server.ID),
+		WorkflowID:        api.ChangeOSID(plan.Project, server.ID),
 		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:     what,
 	})
@@ -90,10 +91,10 @@ func (r *rolloutRun) notStarted(ctx workflow.Context, server int, err error) {
 		r.engine.Finished(server, engine.Outcome{End: rollout.NotStarted, Reason: "its workflow could not be started: " + said(err)}, workflow.Now(ctx))
 		return
 	}
-	holder := activities.FindHolderResult{Holder: "held by another workflow"}
+	holder := contract.FindHolderResult{Holder: "held by another workflow"}
 	// Whoever holds it, it is held: the name is a courtesy.
-	_ = workflow.ExecuteActivity(holderOptions(ctx), act.FindHolder, activities.FindHolderInput{
-		WorkflowID: ChangeOSID(r.in.Plan.Project, r.in.Plan.Servers[server].ID),
+	_ = workflow.ExecuteActivity(holderOptions(ctx), contract.FindHolder, contract.FindHolderInput{
+		WorkflowID: api.ChangeOSID(r.in.Plan.Project, r.in.Plan.Servers[server].ID),
 	}).Get(ctx, &holder)
 	r.engine.Busy(server, holder.Holder, workflow.Now(ctx))
 }
@@ -104,9 +105,9 @@ func (r *rolloutRun) adopt(ctx workflow.Context, running Running) {
 	server := r.in.Plan.Servers[running.Server]
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer r.wake(ctx)
-		var end activities.AwaitServerResult
-		err := workflow.ExecuteActivity(adoptOptions(ctx, r.in.Plan.Change.WaitDeadline(), "wait for "+server.Name), act.AwaitServer, activities.AwaitServerInput{
-			WorkflowID: ChangeOSID(r.in.Plan.Project, server.ID), RunID: running.RunID,
+		var end contract.AwaitServerResult
+		err := workflow.ExecuteActivity(adoptOptions(ctx, r.in.Plan.Change.WaitDeadline(), "wait for "+server.Name), contract.AwaitServer, contract.AwaitServerInput{
+			WorkflowID: api.ChangeOSID(r.in.Plan.Project, server.ID), RunID: running.RunID,
 		}).Get(ctx, &end)
 		if err != nil {
 			end.Lost = "its workflow could not be waited for: " + said(err)
@@ -188,7 +189,7 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 	change := r.in.Plan.Change
 	change.ImageID = running.ImageID
 	var seen rollout.Observation
-	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), act.VerifyServer, activities.VerifyServerInput{
+	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), contract.VerifyServer, contract.VerifyServerInput{
 		Project: r.in.Plan.Project, ServerID: server.ID, Change: change, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
 	}).Get(ctx, &seen)
 	if err != nil {

@@ -3,7 +3,8 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 )
 
 // fewServers is up to how many servers are read by their ids, with one request. More are read with the list of the project.
@@ -14,8 +15,8 @@ func (r *rolloutRun) readStates(ctx workflow.Context) {
 	r.reading = true
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer r.wake(ctx)
-		var states activities.ReadStatesResult
-		err := workflow.ExecuteActivity(statesOptions(ctx), act.ReadStates, activities.ReadStatesInput{
+		var states contract.ReadStatesResult
+		err := workflow.ExecuteActivity(statesOptions(ctx), contract.ReadStates, contract.ReadStatesInput{
 			Project: r.in.Plan.Project, ServerIDs: r.countedServers(),
 		}).Get(ctx, &states)
 		r.reading = false
@@ -26,7 +27,7 @@ func (r *rolloutRun) readStates(ctx workflow.Context) {
 				down[server.ID] = server.Status
 			}
 			r.engine.StatesRead(down, workflow.Now(ctx))
-		case kind(err) == activities.ErrCredentials:
+		case kind(err) == api.ErrCredentials:
 			r.engine.StatesRefused(said(err), workflow.Now(ctx))
 		default:
 			r.engine.StatesNotRead(said(err), workflow.Now(ctx))

@@ -12,19 +12,20 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 // reads lets the states be read: down says which servers are down, or why they cannot be read.
-func (f *fleet) reads(down func() ([]activities.DownServer, error)) *[]activities.ReadStatesInput {
-	asked := &[]activities.ReadStatesInput{}
+func (f *fleet) reads(down func() ([]contract.DownServer, error)) *[]contract.ReadStatesInput {
+	asked := &[]contract.ReadStatesInput{}
 	f.plan.Caps.CountOthers = true
-	f.env.OnActivity(activities.ReadStatesName, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.ReadStatesInput) (activities.ReadStatesResult, error) {
+	f.env.OnActivity(contract.ReadStates, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in contract.ReadStatesInput) (contract.ReadStatesResult, error) {
 			*asked = append(*asked, in)
 			found, err := down()
-			return activities.ReadStatesResult{Down: found}, err
+			return contract.ReadStatesResult{Down: found}, err
 		})
 	return asked
 }
@@ -43,9 +44,9 @@ func etcd(t *testing.T) *fleet {
 // TestAMemberThatIsDownHoldsItsGroup: nothing starts before it runs, the rollout says so, and then it goes on by itself.
 func TestAMemberThatIsDownHoldsItsGroup(t *testing.T) {
 	f := etcd(t)
-	asked := f.reads(func() ([]activities.DownServer, error) {
+	asked := f.reads(func() ([]contract.DownServer, error) {
 		if f.env.Now().Before(curtain.Add(5*time.Minute + 30*time.Second)) {
-			return []activities.DownServer{{ID: f.plan.Others[0].ID, Status: rollout.StatusShutoff}}, nil
+			return []contract.DownServer{{ID: f.plan.Others[0].ID, Status: rollout.StatusShutoff}}, nil
 		}
 		return nil, nil
 	})
@@ -60,22 +61,22 @@ func TestAMemberThatIsDownHoldsItsGroup(t *testing.T) {
 	assert.Equal(t, rollout.Completed, result.End)
 	assert.Equal(t, curtain.Add(26*time.Minute), result.EndedAt, "six minutes, and two servers one after the other")
 	require.Len(t, *asked, 7, "when the wave begins, and once a minute")
-	assert.Equal(t, activities.ReadStatesInput{Project: project, ServerIDs: []string{f.plan.Servers[0].ID, f.plan.Servers[1].ID, f.plan.Others[0].ID}}, (*asked)[0])
+	assert.Equal(t, contract.ReadStatesInput{Project: project, ServerIDs: []string{f.plan.Servers[0].ID, f.plan.Servers[1].ID, f.plan.Others[0].ID}}, (*asked)[0])
 }
 
 // TestStatesAreReadWhenEachWaveBegins, by the list of the project when the servers are many.
 func TestStatesAreReadWhenEachWaveBegins(t *testing.T) {
 	f := newFleet(t, 101, 101, 1, 101)
-	asked := f.reads(func() ([]activities.DownServer, error) { return nil, nil })
+	asked := f.reads(func() ([]contract.DownServer, error) { return nil, nil })
 	assert.Equal(t, rollout.Completed, f.result().End)
-	assert.Equal(t, []activities.ReadStatesInput{{Project: project}, {Project: project}}, *asked)
+	assert.Equal(t, []contract.ReadStatesInput{{Project: project}, {Project: project}}, *asked)
 }
 
 // TestStatesThatCannotBeRead hold the wave, and refused credentials pause the rollout.
 func TestStatesThatCannotBeRead(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
-	trouble := []error{final(activities.ErrRefused, "there is no such list"), final(activities.ErrCredentials, "no such key")}
-	asked := f.reads(func() ([]activities.DownServer, error) {
+	trouble := []error{final(api.ErrRefused, "there is no such list"), final(api.ErrCredentials, "no such key")}
+	asked := f.reads(func() ([]contract.DownServer, error) {
 		if len(trouble) == 0 {
 			return nil, nil
 		}
@@ -102,7 +103,7 @@ func TestStatesThatCannotBeRead(t *testing.T) {
 // TestAbortWhileStatesAreRead waits for no server.
 func TestAbortWhileStatesAreRead(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
-	f.reads(func() ([]activities.DownServer, error) { return nil, fmt.Errorf("a cloud that is away") })
+	f.reads(func() ([]contract.DownServer, error) { return nil, fmt.Errorf("a cloud that is away") })
 	f.at(10*time.Second, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
 	result := f.result()
 	assert.Equal(t, rollout.Aborted, result.End)
@@ -114,9 +115,9 @@ func TestOptionsOfTheReading(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
 	recorder := &optionsRecorder{}
 	f.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{f.between, recorder}})
-	f.reads(func() ([]activities.DownServer, error) { return nil, nil })
+	f.reads(func() ([]contract.DownServer, error) { return nil, nil })
 	f.run()
-	options := recorder.of(t, activities.ReadStatesName)
+	options := recorder.of(t, contract.ReadStates)
 	assert.Positive(t, options.HeartbeatTimeout)
 	assert.Equal(t, 10*time.Minute, options.ScheduleToCloseTimeout)
 	assert.Equal(t, "read which servers are down", options.Summary)
@@ -126,9 +127,9 @@ func TestOptionsOfTheReading(t *testing.T) {
 func TestAServerInErrorThatIsDoneHoldsNoSlot(t *testing.T) {
 	f := newFleet(t, 2, 1, 2)
 	f.plan.Servers[0].Status = rollout.StatusError
-	f.reads(func() ([]activities.DownServer, error) {
+	f.reads(func() ([]contract.DownServer, error) {
 		if f.env.Now().Before(curtain.Add(11 * time.Minute)) {
-			return []activities.DownServer{{ID: f.plan.Servers[0].ID, Status: rollout.StatusError}}, nil
+			return []contract.DownServer{{ID: f.plan.Servers[0].ID, Status: rollout.StatusError}}, nil
 		}
 		return nil, nil
 	})

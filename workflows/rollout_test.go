@@ -19,6 +19,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -29,12 +31,12 @@ type fleet struct {
 	t    *testing.T
 	env  *testsuite.TestWorkflowEnvironment
 	plan rollout.Plan
-	in   workflows.RolloutInput
+	in   workflows.RolloutRunInput
 	// ends are how servers end, by name; play replaces the workflow of all servers.
 	ends map[string]rollout.ServerResult
-	play func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error)
+	play func(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error)
 	// orders are what was asked for, in their order.
-	orders []workflows.ChangeOSInput
+	orders []api.ChangeOSInput
 	*between
 }
 
@@ -56,7 +58,7 @@ func newFleet(t *testing.T, servers, inFlight int, waveEnds ...int) *fleet {
 	for i, end := range waveEnds {
 		f.plan.Waves = append(f.plan.Waves, rollout.Wave{Name: fmt.Sprintf("wave-%d", i+1), End: end})
 	}
-	f.play = func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.play = func(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 		if err := workflow.Sleep(ctx, 10*time.Minute); err != nil {
 			return rollout.ServerResult{}, err
 		}
@@ -69,12 +71,12 @@ func newFleet(t *testing.T, servers, inFlight int, waveEnds ...int) *fleet {
 	f.env.SetStartTime(curtain)
 	f.env.SetTestTimeout(time.Minute)
 	f.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{f.between}})
-	f.env.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.RolloutName})
+	f.env.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: api.RolloutName})
 	// Not a mock: the environment tells of the start of a mocked workflow only when it has ended.
-	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in api.ChangeOSInput) (rollout.ServerResult, error) {
 		f.orders = append(f.orders, in)
 		return f.play(ctx, in)
-	}, workflow.RegisterOptions{Name: workflows.ChangeOSName})
+	}, workflow.RegisterOptions{Name: api.ChangeOSName})
 	(&activities.Activities{}).Register(f.env)
 	return f
 }
@@ -92,16 +94,16 @@ func (f *fleet) run() {
 	if f.in.StartedBy == "" {
 		f.in.StartedBy = "ann"
 	}
-	f.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.RolloutID(f.plan.Name)})
-	f.env.ExecuteWorkflow(workflows.RolloutName, f.in)
+	f.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: api.RolloutID(f.plan.Name)})
+	f.env.ExecuteWorkflow(api.RolloutName, f.in)
 	require.True(f.t, f.env.IsWorkflowCompleted())
 }
 
-func (f *fleet) result() workflows.RolloutResult {
+func (f *fleet) result() api.RolloutResult {
 	f.t.Helper()
 	f.run()
 	require.NoError(f.t, f.env.GetWorkflowError())
-	var result workflows.RolloutResult
+	var result api.RolloutResult
 	require.NoError(f.t, f.env.GetWorkflowResult(&result))
 	return result
 }
@@ -110,7 +112,7 @@ func (f *fleet) at(d time.Duration, do func()) { f.env.RegisterDelayedCallback(d
 
 func (f *fleet) progress() rollout.Progress {
 	f.t.Helper()
-	answer, err := f.env.QueryWorkflow(workflows.ProgressQuery)
+	answer, err := f.env.QueryWorkflow(api.ProgressQuery)
 	require.NoError(f.t, err)
 	var p rollout.Progress
 	require.NoError(f.t, answer.Get(&p))
@@ -152,9 +154,9 @@ func TestRolloutGoesWaveByWave(t *testing.T) {
 	assert.Equal(t, curtain.Add(30*time.Minute), result.EndedAt, "ten minutes for the canary, two windows of three")
 	assert.Equal(t, []string{"web-00"}, names(during.InFlight), "the canary alone")
 	require.Len(t, f.orders, 7)
-	assert.Equal(t, workflows.ChangeOSInput{
+	assert.Equal(t, api.ChangeOSInput{
 		Project: project, ServerID: f.plan.Servers[0].ID, Change: f.plan.Change, Expect: &f.plan.Servers[0].Before,
-		Rollout: activities.RolloutRef{WorkflowID: "rollout/web"},
+		Rollout: api.RolloutRef{WorkflowID: "rollout/web"},
 	}, f.orders[0])
 }
 
@@ -230,7 +232,7 @@ func TestRolloutContinuesWithoutDraining(t *testing.T) {
 	first.run()
 	var handed *workflow.ContinueAsNewError
 	require.ErrorAs(t, first.env.GetWorkflowError(), &handed)
-	var next workflows.RolloutInput
+	var next workflows.RolloutRunInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(handed.Input, &next))
 	require.NotNil(t, next.Carry)
 	var inFlight, running []int
@@ -248,15 +250,15 @@ func TestRolloutContinuesWithoutDraining(t *testing.T) {
 	second := newFleet(t, 4, 2, 4)
 	second.in = next
 	second.env.SetStartTime(curtain.Add(6 * time.Minute))
-	second.env.OnActivity(activities.AwaitServerName, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.AwaitServerInput) (activities.AwaitServerResult, error) {
+	second.env.OnActivity(contract.AwaitServer, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in contract.AwaitServerInput) (contract.AwaitServerResult, error) {
 			require.NotEmpty(t, in.RunID)
-			if in.WorkflowID == workflows.ChangeOSID(project, second.plan.Servers[2].ID) {
-				return activities.AwaitServerResult{Lost: "its workflow was terminated by hand"}, nil
+			if in.WorkflowID == api.ChangeOSID(project, second.plan.Servers[2].ID) {
+				return contract.AwaitServerResult{Lost: "its workflow was terminated by hand"}, nil
 			}
-			return activities.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil
+			return contract.AwaitServerResult{Result: &rollout.ServerResult{End: rollout.Done, After: changed()}}, nil
 		})
-	second.env.OnActivity(activities.VerifyServerName, mock.Anything, mock.Anything).Return(changed(), nil).Once()
+	second.env.OnActivity(contract.VerifyServer, mock.Anything, mock.Anything).Return(changed(), nil).Once()
 
 	result := second.result()
 
@@ -278,10 +280,10 @@ func TestServerWhoseWorkflowFailedIsLookedAt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, 1, 1, 1)
-			f.play = func(workflow.Context, workflows.ChangeOSInput) (rollout.ServerResult, error) {
+			f.play = func(workflow.Context, api.ChangeOSInput) (rollout.ServerResult, error) {
 				return rollout.ServerResult{}, temporal.NewNonRetryableApplicationError("out of paper", "Surprise", nil)
 			}
-			f.env.OnActivity(activities.VerifyServerName, mock.Anything, mock.Anything).Return(test.seen, nil).Once()
+			f.env.OnActivity(contract.VerifyServer, mock.Anything, mock.Anything).Return(test.seen, nil).Once()
 			f.at(time.Hour, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
 
 			f.run()
@@ -301,7 +303,7 @@ func TestServerWhoseWorkflowFailedIsLookedAt(t *testing.T) {
 // TestServerWhoseChangeWasCancelledAloneIsReadFromItsResult: somebody cancelled one server's workflow.
 func TestServerWhoseChangeWasCancelledAloneIsReadFromItsResult(t *testing.T) {
 	f := newFleet(t, 1, 1, 1)
-	f.play = func(workflow.Context, workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	f.play = func(workflow.Context, api.ChangeOSInput) (rollout.ServerResult, error) {
 		return rollout.ServerResult{}, temporal.NewCanceledError(rollout.ServerResult{End: rollout.NotStarted, Reason: "cancelled before its disk was touched"})
 	}
 	f.at(time.Hour, func() { f.tell(rollout.Command{Kind: rollout.Abort}) })
@@ -333,9 +335,9 @@ func TestRolloutPages(t *testing.T) {
 	f.run()
 	var all []string
 	for from := 0; ; {
-		answer, err := f.env.QueryWorkflow(workflows.ServersQuery, workflows.ServersPage{From: from, Limit: 2})
+		answer, err := f.env.QueryWorkflow(api.ServersQuery, api.ServersPage{From: from, Limit: 2})
 		require.NoError(t, err)
-		var page workflows.ServersAnswer
+		var page api.ServersAnswer
 		require.NoError(t, answer.Get(&page))
 		all = append(all, names(page.Servers)...)
 		if page.Next == 0 {
@@ -358,11 +360,11 @@ func TestRolloutRefusesWhatNoPlannerMakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, 3, 1, 1, 3)
-			id := workflows.RolloutID(f.plan.Name)
+			id := api.RolloutID(f.plan.Name)
 			spoil(f)
 			f.in.Plan, f.in.StartedBy = f.plan, "ann"
 			f.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
-			f.env.ExecuteWorkflow(workflows.RolloutName, f.in)
+			f.env.ExecuteWorkflow(api.RolloutName, f.in)
 			var app *temporal.ApplicationError
 			require.ErrorAs(t, f.env.GetWorkflowError(), &app)
 			assert.Equal(t, "InvalidInput", app.Type())

@@ -20,6 +20,8 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/workflows"
 )
@@ -43,16 +45,16 @@ var curtain = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 type stage struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
-	in  workflows.ChangeOSInput
+	in  api.ChangeOSInput
 	// workflowID is the id to start under. newStage sets the right one.
 	workflowID string
 
-	look   *role[activities.PreflightInput, activities.PreflightResult]
-	stop   *role[activities.StopIfNeededInput, activities.StopIfNeededResult]
-	submit *role[activities.SubmitChangeOSInput, activities.SubmitChangeOSResult]
-	wait   *role[activities.PollJobInput, activities.PollJobResult]
-	prove  *role[activities.VerifyServerInput, rollout.Observation]
-	leave  *role[activities.RestorePowerInput, activities.RestorePowerResult]
+	look   *role[contract.PreflightInput, contract.PreflightResult]
+	stop   *role[contract.StopIfNeededInput, contract.StopIfNeededResult]
+	submit *role[contract.SubmitChangeOSInput, contract.SubmitChangeOSResult]
+	wait   *role[contract.PollJobInput, contract.PollJobResult]
+	prove  *role[contract.VerifyServerInput, rollout.Observation]
+	leave  *role[contract.RestorePowerInput, contract.RestorePowerResult]
 
 	// started are the names of the activities as they began, one for every attempt.
 	started []string
@@ -66,18 +68,18 @@ func newStage(t *testing.T) *stage {
 	suite.SetLogger(silence{})
 	s := &stage{
 		t: t, env: suite.NewTestWorkflowEnvironment(), options: &optionsRecorder{},
-		in: workflows.ChangeOSInput{
+		in: api.ChangeOSInput{
 			Project: project, ServerID: serverID,
 			Change: rollout.Change{ImageID: newImage, Deadline: 40 * time.Minute},
 		},
-		workflowID: workflows.ChangeOSID(project, serverID),
+		workflowID: api.ChangeOSID(project, serverID),
 
-		look:   newRole[activities.PreflightInput](activities.PreflightName, found(rollout.StatusActive)),
-		stop:   newRole[activities.StopIfNeededInput](activities.StopIfNeededName, activities.StopIfNeededResult{Status: rollout.StatusShutoff}),
-		submit: newRole[activities.SubmitChangeOSInput](activities.SubmitChangeOSName, activities.SubmitChangeOSResult{JobID: jobID}),
-		wait:   newRole[activities.PollJobInput](activities.PollJobName, activities.PollJobResult{End: activities.JobSucceeded}),
-		prove:  newRole[activities.VerifyServerInput](activities.VerifyServerName, changed()),
-		leave:  newRole[activities.RestorePowerInput](activities.RestorePowerName, activities.RestorePowerResult{Status: "LEFT"}),
+		look:   newRole[contract.PreflightInput](contract.Preflight, found(rollout.StatusActive)),
+		stop:   newRole[contract.StopIfNeededInput](contract.StopIfNeeded, contract.StopIfNeededResult{Status: rollout.StatusShutoff}),
+		submit: newRole[contract.SubmitChangeOSInput](contract.SubmitChangeOS, contract.SubmitChangeOSResult{JobID: jobID}),
+		wait:   newRole[contract.PollJobInput](contract.PollJob, contract.PollJobResult{End: contract.JobSucceeded}),
+		prove:  newRole[contract.VerifyServerInput](contract.VerifyServer, changed()),
+		leave:  newRole[contract.RestorePowerInput](contract.RestorePower, contract.RestorePowerResult{Status: "LEFT"}),
 	}
 	s.env.SetStartTime(curtain)
 	s.env.SetTestTimeout(time.Minute) // only a test that hangs gets here, however slow the machine
@@ -117,7 +119,7 @@ func (s *stage) execute(workflow string, input any) {
 // ended runs ChangeOS to a result.
 func (s *stage) ended() rollout.ServerResult {
 	s.t.Helper()
-	s.execute(workflows.ChangeOSName, s.in)
+	s.execute(api.ChangeOSName, s.in)
 	require.NoError(s.t, s.env.GetWorkflowError())
 	var result rollout.ServerResult
 	require.NoError(s.t, s.env.GetWorkflowResult(&result))
@@ -127,7 +129,7 @@ func (s *stage) ended() rollout.ServerResult {
 // canceled runs ChangeOS to a cancel that was obeyed and reads the result from it.
 func (s *stage) canceled() rollout.ServerResult {
 	s.t.Helper()
-	s.execute(workflows.ChangeOSName, s.in)
+	s.execute(api.ChangeOSName, s.in)
 	err := s.env.GetWorkflowError()
 	require.True(s.t, temporal.IsCanceledError(err), "%v", err)
 	canceled, ok := errors.AsType[*temporal.CanceledError](err)
@@ -140,11 +142,11 @@ func (s *stage) canceled() rollout.ServerResult {
 // at does something at a simulated time after the start.
 func (s *stage) at(d time.Duration, do func()) { s.env.RegisterDelayedCallback(do, d) }
 
-func (s *stage) status() workflows.Status {
+func (s *stage) status() api.Status {
 	s.t.Helper()
-	answer, err := s.env.QueryWorkflow(workflows.StatusQuery)
+	answer, err := s.env.QueryWorkflow(api.StatusQuery)
 	require.NoError(s.t, err)
-	var status workflows.Status
+	var status api.Status
 	require.NoError(s.t, answer.Get(&status))
 	return status
 }
@@ -212,8 +214,8 @@ func (r *role[In, Out]) play(env *testsuite.TestWorkflowEnvironment) func(conver
 }
 
 // found is what Preflight says of a server that can be changed.
-func found(status string) activities.PreflightResult {
-	return activities.PreflightResult{
+func found(status string) contract.PreflightResult {
+	return contract.PreflightResult{
 		Project: project, Name: called, Before: seen(status, oldImage, oldDisk),
 		PresentImageName: "Ubuntu 24.04", ImageName: "Ubuntu 26.04", SystemDiskGB: 40, DataDisks: 1,
 	}
@@ -226,13 +228,13 @@ func seen(status, image, disk string) rollout.Observation {
 }
 
 // backOn gives a server that ran its power back. Unsettled is for one that may go down yet.
-func backOn(unsettled bool) []activities.RestorePowerInput {
-	return []activities.RestorePowerInput{{Project: project, ServerID: serverID, Disk: oldDisk, On: true, Unsettled: unsettled}}
+func backOn(unsettled bool) []contract.RestorePowerInput {
+	return []contract.RestorePowerInput{{Project: project, ServerID: serverID, Disk: oldDisk, On: true, Unsettled: unsettled}}
 }
 
 // leftOff stops a changed server, once its new system has set itself up.
-func leftOff() []activities.RestorePowerInput {
-	return []activities.RestorePowerInput{{Project: project, ServerID: serverID, Disk: newDisk, Unsettled: true}}
+func leftOff() []contract.RestorePowerInput {
+	return []contract.RestorePowerInput{{Project: project, ServerID: serverID, Disk: newDisk, Unsettled: true}}
 }
 
 // changed is a server with the proof that it was changed.

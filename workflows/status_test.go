@@ -7,18 +7,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestStatusAtEveryStep(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff
-	steps := []workflows.Step{
-		workflows.StepLook, workflows.StepStop, workflows.StepSubmit, workflows.StepWait, workflows.StepProve, workflows.StepLeave,
+	steps := []api.Step{
+		api.StepLook, api.StepStop, api.StepSubmit, api.StepWait, api.StepProve, api.StepLeave,
 	}
-	var seen []workflows.Status
+	var seen []api.Status
 	var details []string
 	for i := range steps {
 		s.at(time.Duration(i)*time.Minute+30*time.Second, func() {
@@ -28,15 +27,15 @@ func TestStatusAtEveryStep(t *testing.T) {
 	}
 	s.ended()
 	seen, details = append(seen, s.status()), append(details, s.details())
-	steps = append(steps, workflows.StepEnded)
+	steps = append(steps, api.StepEnded)
 
 	require.Len(t, seen, len(steps))
-	var so []workflows.StepAt
+	var so []api.StepAt
 	for i, step := range steps {
 		at := curtain.Add(time.Duration(i) * time.Minute)
-		so = append(so, workflows.StepAt{Step: step, At: at})
-		want := workflows.Status{Steps: so, ServerID: serverID}
-		if step != workflows.StepLook {
+		so = append(so, api.StepAt{Step: step, At: at})
+		want := api.Status{Steps: so, ServerID: serverID}
+		if step != api.StepLook {
 			want.Name = called
 		}
 		if i > 2 { // accepted
@@ -46,27 +45,27 @@ func TestStatusAtEveryStep(t *testing.T) {
 			want.End, want.Reason = rollout.Done, "runs the image on a new system disk"
 		}
 		assert.Equal(t, want, seen[i], step)
-		assert.Equal(t, workflows.StepAt{Step: step, At: at}, seen[i].Now())
+		assert.Equal(t, api.StepAt{Step: step, At: at}, seen[i].Now())
 		assert.Contains(t, details[i], "- "+at.Format(time.RFC3339)+" "+string(step)+"\n")
 	}
 }
 
 func TestStatusBeforeTheFirstStep(t *testing.T) {
-	assert.Zero(t, workflows.Status{}.Now())
+	assert.Zero(t, api.Status{}.Now())
 }
 
 func TestStatusTellsOfACancelThatWasObeyed(t *testing.T) {
 	s := newStage(t)
 	s.at(90*time.Second, s.env.CancelWorkflow)
-	var under, after workflows.Status
+	var under, after api.Status
 	s.at(100*time.Second, func() { under = s.status() })
 	s.at(130*time.Second, func() { after = s.status() })
 	s.canceled()
 	assert.True(t, under.CancelRequested)
-	assert.Equal(t, workflows.StepStop, under.Now().Step, "the stop is seen to its end")
-	assert.Equal(t, workflows.StepLeave, after.Now().Step, "its power is given back")
+	assert.Equal(t, api.StepStop, under.Now().Step, "the stop is seen to its end")
+	assert.Equal(t, api.StepLeave, after.Now().Step, "its power is given back")
 	assert.Equal(t, rollout.NotStarted, s.status().End)
-	assert.Equal(t, workflows.StepEnded, s.status().Now().Step)
+	assert.Equal(t, api.StepEnded, s.status().Now().Step)
 }
 
 // TestDetailsTellTheEnd: the Web UI shows them even to who has no command line.
@@ -76,8 +75,8 @@ func TestDetailsTellTheEnd(t *testing.T) {
 		says string
 	}{
 		"done":        {func(*stage) {}, "\n**done**: runs the image on a new system disk\n"},
-		"refused":     {func(s *stage) { s.submit.fails(final(activities.ErrRefused, "no quota")) }, "\n**failed-intact**: the change was refused, its disk was not touched: no quota\n"},
-		"not started": {func(s *stage) { s.look.fails(final(activities.ErrCredentials, "no key")) }, "\n**not-started**: the server could not be looked at, nothing was touched: no key\n"},
+		"refused":     {func(s *stage) { s.submit.fails(final(api.ErrRefused, "no quota")) }, "\n**failed-intact**: the change was refused, its disk was not touched: no quota\n"},
+		"not started": {func(s *stage) { s.look.fails(final(api.ErrCredentials, "no key")) }, "\n**not-started**: the server could not be looked at, nothing was touched: no key\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -98,6 +97,6 @@ func TestDetailsTellOfACancel(t *testing.T) {
 
 // TestLockIsOnTheServerInItsProject and on nothing else: names that operators see in lists and scripts.
 func TestLockIsOnTheServerInItsProject(t *testing.T) {
-	assert.Equal(t, "changeos/"+project+"/"+serverID, workflows.ChangeOSID(project, serverID))
-	assert.NotEqual(t, workflows.CheckServerID(serverID, "a"), workflows.CheckServerID(serverID, "b"), "looks do not lock")
+	assert.Equal(t, "changeos/"+project+"/"+serverID, api.ChangeOSID(project, serverID))
+	assert.NotEqual(t, api.CheckServerID(serverID, "a"), api.CheckServerID(serverID, "b"), "looks do not lock")
 }

@@ -5,7 +5,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -13,11 +14,11 @@ func TestServerThatCannotBeStoppedGetsItsPowerBack(t *testing.T) {
 	s := newStage(t)
 	s.in.Change.Power = rollout.PowerOff // asked for a changed server, and this one is not
 	s.in.Change.AllowHardStop = true
-	s.stop.fails(final(activities.ErrOverdue, "the guest ignores the shutdown"))
+	s.stop.fails(final(api.ErrOverdue, "the guest ignores the shutdown"))
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName, activities.RestorePowerName}, s.started)
+	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded, contract.RestorePower}, s.started)
 	want := backOn(true) // nobody saw how the stop ended
 	want[0].AllowHard = true
 	assert.Equal(t, want, s.leave.inputs)
@@ -29,7 +30,7 @@ func TestServerThatCannotBeStoppedGetsItsPowerBack(t *testing.T) {
 // TestStopThatCredentialsKeepOut is no failure of the server.
 func TestStopThatCredentialsKeepOut(t *testing.T) {
 	s := newStage(t)
-	s.stop.fails(final(activities.ErrCredentials, "no such key"))
+	s.stop.fails(final(api.ErrCredentials, "no such key"))
 
 	result := s.ended()
 
@@ -44,11 +45,11 @@ func TestServerThatDidNotRunIsNotStartedAfterAFailedStop(t *testing.T) {
 			s := newStage(t)
 			s.in.Change.Power = rollout.PowerOn // asked for a changed server, and this one is not
 			s.look.returns(found(status))
-			s.stop.fails(final(activities.ErrRefused, "the server is locked"))
+			s.stop.fails(final(api.ErrRefused, "the server is locked"))
 
 			result := s.ended()
 
-			assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started)
+			assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded}, s.started)
 			assert.Equal(t, rollout.FailedIntact, result.End)
 		})
 	}
@@ -57,11 +58,11 @@ func TestServerThatDidNotRunIsNotStartedAfterAFailedStop(t *testing.T) {
 // TestServerGoneAtTheStopIsNotCalledIntact: nobody knows whether its disk is still there.
 func TestServerGoneAtTheStopIsNotCalledIntact(t *testing.T) {
 	s := newStage(t)
-	s.stop.fails(final(activities.ErrVanished, "server web-07 is gone: the cloud no longer knows it"))
+	s.stop.fails(final(api.ErrVanished, "server web-07 is gone: the cloud no longer knows it"))
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started, "there is nothing to start")
+	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded}, s.started, "there is nothing to start")
 	assert.Equal(t, rollout.Vanished, result.End)
 	assert.Equal(t, "server web-07 is gone: the cloud no longer knows it", result.Reason)
 }
@@ -69,11 +70,11 @@ func TestServerGoneAtTheStopIsNotCalledIntact(t *testing.T) {
 // TestServerOfAnotherDiskIsLeftAlone: somebody else changed it after the look.
 func TestServerOfAnotherDiskIsLeftAlone(t *testing.T) {
 	s := newStage(t)
-	s.stop.fails(final(activities.ErrForeignDisk, "server web-07 has another system disk by now"))
+	s.stop.fails(final(api.ErrForeignDisk, "server web-07 has another system disk by now"))
 
 	result := s.ended()
 
-	assert.Equal(t, []string{activities.PreflightName, activities.StopIfNeededName}, s.started)
+	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded}, s.started)
 	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.Equal(t, "somebody else changed it, nothing was sent: server web-07 has another system disk by now", result.Reason)
 	assert.True(t, result.Foreign, "a rollout must not take that disk")
@@ -82,15 +83,15 @@ func TestServerOfAnotherDiskIsLeftAlone(t *testing.T) {
 // TestStopThatMayArriveYet: the server was seen stopped, and may be stopped again once it runs.
 func TestStopThatMayArriveYet(t *testing.T) {
 	s := newStage(t)
-	s.stop.returns(activities.StopIfNeededResult{Status: rollout.StatusShutoff, Doubt: true})
-	s.submit.fails(final(activities.ErrRefused, "the quota is used up"))
+	s.stop.returns(contract.StopIfNeededResult{Status: rollout.StatusShutoff, Doubt: true})
+	s.submit.fails(final(api.ErrRefused, "the quota is used up"))
 	assert.Equal(t, rollout.FailedIntact, s.ended().End)
 	assert.Equal(t, backOn(true), s.leave.inputs)
 }
 
 func TestTroubleAtTheStopIsTriedAgain(t *testing.T) {
 	s := newStage(t)
-	s.stop.failsFirst(passing(activities.ErrCloud, "503"), passing(activities.ErrWorkerStopping, "handed back"))
+	s.stop.failsFirst(passing(api.ErrCloud, "503"), passing(api.ErrWorkerStopping, "handed back"))
 
 	result := s.ended()
 

@@ -9,13 +9,14 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
 // TestRefusedChangeLeavesTheServerAsItWas: the closed list of errors that prove that nothing was accepted.
 func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
-	for _, kind := range []string{activities.ErrRefused, activities.ErrInvalid} {
+	for _, kind := range []string{api.ErrRefused, api.ErrInvalid} {
 		t.Run(kind, func(t *testing.T) {
 			s := newStage(t)
 			s.submit.fails(final(kind, "the quota is used up"))
@@ -23,7 +24,7 @@ func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
 			result := s.ended()
 
 			assert.Equal(t, []string{
-				activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName,
+				contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS, contract.RestorePower,
 			}, s.started, "sent once, and the power given back")
 			assert.Equal(t, backOn(false), s.leave.inputs)
 			assert.Equal(t, rollout.FailedIntact, result.End)
@@ -36,7 +37,7 @@ func TestRefusedChangeLeavesTheServerAsItWas(t *testing.T) {
 // TestChangeThatCredentialsKeepOut is no failure of the server, which gets its power back and waits.
 func TestChangeThatCredentialsKeepOut(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrCredentials, "no such key"))
+	s.submit.fails(final(api.ErrCredentials, "no such key"))
 
 	result := s.ended()
 
@@ -49,7 +50,7 @@ func TestChangeThatCredentialsKeepOut(t *testing.T) {
 // TestChangeThatWasGivenUpLeavesTheServerAsItWas: nothing was accepted, and that is known.
 func TestChangeThatWasGivenUpLeavesTheServerAsItWas(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrGivenUp, "nothing was accepted within 20m0s"))
+	s.submit.fails(final(api.ErrGivenUp, "nothing was accepted within 20m0s"))
 
 	result := s.ended()
 
@@ -69,7 +70,7 @@ func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 	} {
 		t.Run(string(end), func(t *testing.T) {
 			s := newStage(t)
-			s.submit.fails(final(activities.ErrUnproven, "HTTP 400 Ecs.0205"))
+			s.submit.fails(final(api.ErrUnproven, "HTTP 400 Ecs.0205"))
 			s.prove.returns(after)
 
 			result := s.ended()
@@ -91,20 +92,20 @@ func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
 func TestRefusedChangeDoesNotStartAServerThatWasStopped(t *testing.T) {
 	s := newStage(t)
 	s.look.returns(found(rollout.StatusShutoff))
-	s.submit.fails(final(activities.ErrRefused, "the quota is used up"))
+	s.submit.fails(final(api.ErrRefused, "the quota is used up"))
 	assert.Equal(t, rollout.FailedIntact, s.ended().End)
 	assert.Empty(t, s.leave.inputs)
 }
 
 func TestServerGoneAtTheSubmit(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrVanished, "server web-07 is gone"))
+	s.submit.fails(final(api.ErrVanished, "server web-07 is gone"))
 
 	result := s.ended()
 
 	assert.Equal(t, rollout.Vanished, result.End)
 	assert.Equal(t, "server web-07 is gone", result.Reason)
-	assert.Equal(t, activities.SubmitChangeOSName, s.started[len(s.started)-1], "there is nothing left to do")
+	assert.Equal(t, contract.SubmitChangeOS, s.started[len(s.started)-1], "there is nothing left to do")
 }
 
 // TestDoubtfulSubmitIsSettledByTheServer: when submitting ends without an answer, what the server shows
@@ -118,10 +119,10 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 		err   error
 		named string
 	}{
-		"in doubt":                        {final(activities.ErrInDoubt, "nobody knows"), "submitting ended in doubt: nobody knows"},
-		"took too long, in doubt":         {overdue(passing(activities.ErrInDoubt, "nobody knows")), "submitting ended in doubt: it took too long; last trouble: nobody knows"},
-		"took too long, throttled":        {overdue(passing(activities.ErrThrottled, "slow down")), "submitting ended in doubt: it took too long; last trouble: slow down"},
-		"took too long, credentials":      {overdue(passing(activities.ErrCredentials, "no such key")), "submitting ended in doubt: it took too long; last trouble: no such key"},
+		"in doubt":                        {final(api.ErrInDoubt, "nobody knows"), "submitting ended in doubt: nobody knows"},
+		"took too long, in doubt":         {overdue(passing(api.ErrInDoubt, "nobody knows")), "submitting ended in doubt: it took too long; last trouble: nobody knows"},
+		"took too long, throttled":        {overdue(passing(api.ErrThrottled, "slow down")), "submitting ended in doubt: it took too long; last trouble: slow down"},
+		"took too long, credentials":      {overdue(passing(api.ErrCredentials, "no such key")), "submitting ended in doubt: it took too long; last trouble: no such key"},
 		"took too long without a word":    {overdue(nil), "submitting ended in doubt: it took too long (ScheduleToClose)"},
 		"an error outside of the list":    {final("Surprise", "out of paper"), "submitting ended in doubt: out of paper"},
 		"the last worker stopped beating": {overdue(temporal.NewHeartbeatTimeoutError()), "submitting ended in doubt: it took too long; last trouble: it took too long (Heartbeat)"},
@@ -166,7 +167,7 @@ func TestDoubtfulSubmitIsSettledByTheServer(t *testing.T) {
 // what the server shows is no longer the disk from before.
 func TestForeignDiskIsNeverCalledIntact(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(activities.ErrForeignDisk, "server web-07 was changed by somebody else; nothing was sent"))
+	s.submit.fails(final(api.ErrForeignDisk, "server web-07 was changed by somebody else; nothing was sent"))
 	s.prove.returns(seen(rollout.StatusShutoff, oldImage, newDisk))
 
 	result := s.ended()
@@ -183,7 +184,7 @@ func TestForeignDiskIsNeverCalledIntact(t *testing.T) {
 // TestAcceptanceSeenOnTheServerHasNoJob: the answer was lost, so the server is watched in place of the job.
 func TestAcceptanceSeenOnTheServerHasNoJob(t *testing.T) {
 	s := newStage(t)
-	s.submit.returns(activities.SubmitChangeOSResult{Seen: "the cloud is rebuilding it"})
+	s.submit.returns(contract.SubmitChangeOSResult{Seen: "the cloud is rebuilding it"})
 
 	result := s.ended()
 
@@ -198,8 +199,8 @@ func TestAcceptanceSeenOnTheServerHasNoJob(t *testing.T) {
 // TestSubmitIsTriedAgainForWhatPasses, and each attempt is told the same fingerprint.
 func TestSubmitIsTriedAgainForWhatPasses(t *testing.T) {
 	for _, kind := range []string{
-		activities.ErrThrottled, activities.ErrNotSent, activities.ErrNotReady, activities.ErrCloud,
-		activities.ErrInDoubt, activities.ErrWorkerStopping,
+		api.ErrThrottled, api.ErrNotSent, api.ErrNotReady, api.ErrCloud,
+		api.ErrInDoubt, api.ErrWorkerStopping,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			s := newStage(t)
@@ -218,8 +219,8 @@ func TestSubmitIsTriedAgainForWhatPasses(t *testing.T) {
 // TestSubmitIsGivenUpAfterHalfAnHour with attempts of eight minutes, the longest that settling may take.
 func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
 	s := newStage(t)
-	s.submit.takes = activities.MaxSettle
-	s.submit.fails(passing(activities.ErrInDoubt, "nobody knows"))
+	s.submit.takes = contract.MaxSettle
+	s.submit.fails(passing(api.ErrInDoubt, "nobody knows"))
 	s.prove.returns(untouched())
 
 	result := s.ended()
@@ -232,12 +233,12 @@ func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
 // TestKindOfARefusal comes with its error: what to do next is decided by it, and never by text.
 func TestKindOfARefusal(t *testing.T) {
 	with := func(kind rollout.FailureKind) error {
-		return temporal.NewApplicationErrorWithOptions("no", activities.ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
+		return temporal.NewApplicationErrorWithOptions("no", api.ErrRefused, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{kind}})
 	}
 	for want, errs := range map[rollout.FailureKind][]error{
 		rollout.FailureOfChange: {with(rollout.FailureOfChange)},
-		rollout.FailureOfServer: {with(rollout.FailureOfServer), final(activities.ErrInvalid, "no")},
-		"":                      {final(activities.ErrRefused, "no"), final(activities.ErrGivenUp, "no")},
+		rollout.FailureOfServer: {with(rollout.FailureOfServer), final(api.ErrInvalid, "no")},
+		"":                      {final(api.ErrRefused, "no"), final(api.ErrGivenUp, "no")},
 	} {
 		for _, err := range errs {
 			s := newStage(t)
@@ -246,7 +247,7 @@ func TestKindOfARefusal(t *testing.T) {
 		}
 	}
 	s := newStage(t)
-	s.look.returns(activities.PreflightResult{Refusals: []string{"it is locked"}})
+	s.look.returns(contract.PreflightResult{Refusals: []string{"it is locked"}})
 	assert.Equal(t, rollout.FailureOfServer, s.ended().Failure)
 	s = newStage(t)
 	assert.Empty(t, s.ended().Failure)

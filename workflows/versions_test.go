@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -31,7 +31,7 @@ func TestRolloutOfBeforeCountsRefusedCredentials(t *testing.T) {
 func TestSubmitOfBeforeTakesRefusedCredentialsForARefusal(t *testing.T) {
 	s := newStage(t)
 	s.env.OnGetVersion("credentials-doubt", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
-	s.submit.fails(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(activities.ErrCredentials, "no such key")))
+	s.submit.fails(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, passing(api.ErrCredentials, "no such key")))
 
 	result := s.ended()
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/safetext"
 )
 
@@ -17,13 +17,13 @@ import (
 const width = 120
 
 // Print writes every finding, and how many there are of each kind.
-func Print(w io.Writer, findings []activities.Finding) error {
+func Print(w io.Writer, findings []api.Finding) error {
 	column := 0
 	for _, f := range findings {
 		column = max(column, utf8.RuneCountInString(f.Check))
 	}
 	var text strings.Builder
-	indent := strings.Repeat(" ", len(verdict(activities.CheckSkipped))+column+4)
+	indent := strings.Repeat(" ", len(verdict(api.CheckSkipped))+column+4)
 	worker, several := "", SeveralWorkers(findings)
 	for _, f := range findings {
 		if several && f.Worker != worker && f.Worker != "" {
@@ -36,13 +36,13 @@ func Print(w io.Writer, findings []activities.Finding) error {
 		}
 	}
 	fmt.Fprintf(&text, "\n%d checks: %d ok, %d failed, %d skipped\n", len(findings),
-		count(findings, activities.CheckOK), count(findings, activities.CheckFailed), count(findings, activities.CheckSkipped))
+		count(findings, api.CheckOK), count(findings, api.CheckFailed), count(findings, api.CheckSkipped))
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
 // SeveralWorkers is true when the findings are of more than one worker.
-func SeveralWorkers(findings []activities.Finding) bool {
+func SeveralWorkers(findings []api.Finding) bool {
 	first := ""
 	for _, f := range findings {
 		first = cmp.Or(first, f.Worker)
@@ -54,9 +54,9 @@ func SeveralWorkers(findings []activities.Finding) bool {
 }
 
 // verdict is as wide as its column. What failed stands out.
-func verdict(v activities.Verdict) string {
+func verdict(v api.Verdict) string {
 	word := safetext.Line(string(v))
-	if v == activities.CheckFailed {
+	if v == api.CheckFailed {
 		word = "FAILED"
 	}
 	return fmt.Sprintf("%-7s", word)
@@ -83,7 +83,7 @@ func wrapped(text, indent, hang string) string {
 	return out.String()
 }
 
-func count(findings []activities.Finding, v activities.Verdict) int {
+func count(findings []api.Finding, v api.Verdict) int {
 	n := 0
 	for _, f := range findings {
 		if f.Verdict == v {

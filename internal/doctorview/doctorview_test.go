@@ -12,24 +12,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/doctorview"
 )
 
-func ok(check, seen string) activities.Finding {
-	return activities.Finding{Check: check, Verdict: activities.CheckOK, Seen: seen}
+func ok(check, seen string) api.Finding {
+	return api.Finding{Check: check, Verdict: api.CheckOK, Seen: seen}
 }
 
-func skipped(check, seen string) activities.Finding {
-	return activities.Finding{Check: check, Verdict: activities.CheckSkipped, Seen: seen}
+func skipped(check, seen string) api.Finding {
+	return api.Finding{Check: check, Verdict: api.CheckSkipped, Seen: seen}
 }
 
-func of(worker string, f activities.Finding) activities.Finding {
+func of(worker string, f api.Finding) api.Finding {
 	f.Worker = worker
 	return f
 }
 
-func printed(t *testing.T, findings []activities.Finding) string {
+func printed(t *testing.T, findings []api.Finding) string {
 	t.Helper()
 	var out bytes.Buffer
 	require.NoError(t, doctorview.Print(&out, findings))
@@ -40,29 +40,29 @@ func printed(t *testing.T, findings []activities.Finding) string {
 func TestFindingsAsTheyAreShown(t *testing.T) {
 	refused := "list servers: HTTP 403 Pdp.0001: User: iam::0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80:user:svc-rollout is not authorized to perform: " +
 		"ecs:cloudServers:list on resource: * because no identity-based policy allows it (request 8d2e4f6a800e5f8a4c3b2d4e6f9a1b7c)"
-	for name, findings := range map[string][]activities.Finding{
+	for name, findings := range map[string][]api.Finding{
 		"well": {
 			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok("worker", "1 worker serves task queue reimage: 4711@build-07"),
-			ok(activities.CheckListServers, "permitted (ecs:cloudServers:list); the project has 24"),
-			skipped(activities.CheckImage, "not checked: name one with --image"),
+			ok(api.CheckListServers, "permitted (ecs:cloudServers:list); the project has 24"),
+			skipped(api.CheckImage, "not checked: name one with --image"),
 		},
 		"ill": {
-			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(activities.CheckCredentials, "the cloud accepts them"),
-			{Check: activities.CheckListServers, Verdict: activities.CheckFailed, Seen: refused, Fix: "the credentials need the action ecs:cloudServers:list in this project, and this is a remedy that does not fit into one line"},
-			{Check: activities.CheckServer, Verdict: activities.CheckFailed, Seen: "web-01\x1b[2J is locked\nby ORDER", Fix: "unlock it"},
-			skipped(activities.CheckChanges, "not checked: would change a server"),
+			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(api.CheckCredentials, "the cloud accepts them"),
+			{Check: api.CheckListServers, Verdict: api.CheckFailed, Seen: refused, Fix: "the credentials need the action ecs:cloudServers:list in this project, and this is a remedy that does not fit into one line"},
+			{Check: api.CheckServer, Verdict: api.CheckFailed, Seen: "web-01\x1b[2J is locked\nby ORDER", Fix: "unlock it"},
+			skipped(api.CheckChanges, "not checked: would change a server"),
 		},
 		"two workers": {
-			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(activities.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
-			of("4711@build-07", ok(activities.CheckSecrets, "this worker can read: file:init.yaml")),
-			of("4711@build-07", ok(activities.CheckProfile, "default: project 0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80, edition otc")),
-			of("4712@build-08", activities.Finding{Check: activities.CheckSecrets, Verdict: activities.CheckFailed, Seen: "file:init.yaml: the worker has no secrets folder (REIMAGE_SECRETS_DIR) (worker 4712@build-08)", Fix: "mend it on this worker and restart that"}),
-			of("4712@build-08", skipped(activities.CheckProfile, "not checked")),
-			activities.UnverifiedWorker("4713@build-09"),
+			ok("Temporal", "127.0.0.1:7233, server 1.29.1"), ok(api.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
+			of("4711@build-07", ok(api.CheckSecrets, "this worker can read: file:init.yaml")),
+			of("4711@build-07", ok(api.CheckProfile, "default: project 0e5f8a4c3b2d4e6f9a1b7c8d2e4f6a80, edition otc")),
+			of("4712@build-08", api.Finding{Check: api.CheckSecrets, Verdict: api.CheckFailed, Seen: "file:init.yaml: the worker has no secrets folder (REIMAGE_SECRETS_DIR) (worker 4712@build-08)", Fix: "mend it on this worker and restart that"}),
+			of("4712@build-08", skipped(api.CheckProfile, "not checked")),
+			api.UnverifiedWorker("4713@build-09"),
 		},
 		"one worker": {
-			ok(activities.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
-			of("4711@build-07", ok(activities.CheckSecrets, "this worker can read: file:init.yaml")),
+			ok(api.CheckWorker, "4711@build-07 has made these checks for task queue reimage"),
+			of("4711@build-07", ok(api.CheckSecrets, "this worker can read: file:init.yaml")),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestFindingsAsTheyAreShown(t *testing.T) {
 
 // TestPrintTellsOfAFullDisk instead of showing half of the findings as all of them.
 func TestPrintTellsOfAFullDisk(t *testing.T) {
-	assert.ErrorIs(t, doctorview.Print(full{}, []activities.Finding{ok("Temporal", "there")}), errFull)
+	assert.ErrorIs(t, doctorview.Print(full{}, []api.Finding{ok("Temporal", "there")}), errFull)
 }
 
 var errFull = errors.New("full")

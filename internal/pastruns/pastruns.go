@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 )
@@ -47,9 +47,9 @@ type Run struct {
 	// Failed is with what it failed. Nil for not.
 	Failed error
 	// Accepted is with what it completed. Nil for not.
-	Accepted *activities.SubmitChangeOSResult
+	Accepted *contract.SubmitChangeOSResult
 	// Job is with what PollJob completed, and Heard when. The zero value is for not.
-	Job   activities.PollJobResult
+	Job   contract.PollJobResult
 	Heard time.Time
 	// Result is how the run ended. Nil for without one.
 	Result    *rollout.ServerResult
@@ -85,18 +85,18 @@ func (r Run) History() client.HistoryEventIterator {
 		}})
 	}
 	if r.Stops {
-		all = append(all, activity(10, activities.StopIfNeededName, nil)...)
+		all = append(all, activity(10, contract.StopIfNeeded, nil)...)
 	}
 	switch {
 	case r.Accepted != nil:
-		all = append(all, activity(15, activities.SubmitChangeOSName, *r.Accepted)...)
+		all = append(all, activity(15, contract.SubmitChangeOS, *r.Accepted)...)
 	case r.Failed != nil:
-		all = append(append(all, activity(15, activities.SubmitChangeOSName, nil)...), failed(15, r.Failed))
+		all = append(append(all, activity(15, contract.SubmitChangeOS, nil)...), failed(15, r.Failed))
 	case r.Submits:
-		all = append(all, activity(15, activities.SubmitChangeOSName, nil)...)
+		all = append(all, activity(15, contract.SubmitChangeOS, nil)...)
 	}
 	if r.Job.End != "" {
-		heard := activity(20, activities.PollJobName, r.Job)
+		heard := activity(20, contract.PollJob, r.Job)
 		heard[1].EventTime = timestamppb.New(r.Heard)
 		all = append(all, heard...)
 	}
@@ -117,14 +117,14 @@ func Untold(err error) client.HistoryEventIterator { return &events{err: err} }
 // begun are the start and the look.
 func (r Run) begun() []*history.HistoryEvent {
 	if len(r.Forgets) > 0 {
-		name := activities.ForgetChangeName
+		name := api.ForgetChangeName
 		if r.IsCheck {
-			name = activities.CheckDismissalName
+			name = api.CheckDismissalName
 		}
-		return []*history.HistoryEvent{r.started(name, activities.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
+		return []*history.HistoryEvent{r.started(name, api.ForgetChangeInput{Runs: r.Forgets, JobID: r.About})}
 	}
-	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a workflows.ChangeOSInput
-	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, activities.PreflightName, activities.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)
+	input := map[string]any{"change": r.Change, "as_before": r.AsBefore} // what matters of a api.ChangeOSInput
+	return append([]*history.HistoryEvent{r.started("ChangeOS", input)}, activity(5, contract.Preflight, contract.PreflightResult{Name: r.Name, Before: r.Before, AsBefore: r.FoundAsBefore})...)
 }
 
 func (r Run) first() string { return cmp.Or(r.First, r.ID) }

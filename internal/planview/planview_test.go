@@ -15,8 +15,8 @@ import (
 
 	"github.com/reimage/reimage/internal/planview"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 const (
@@ -40,15 +40,15 @@ func inventory(n int) rollout.Inventory {
 	return inv
 }
 
-func document(edit func(*spec.Spec)) spec.Rollout {
-	doc := spec.Rollout{Metadata: spec.Metadata{Name: "web-noble"}, Spec: spec.Spec{
-		Select: spec.Selection{Names: []string{"*"}}, Image: spec.Image{ID: noble}, API: "v2",
+func documentOf(edit func(*document.Spec)) document.Rollout {
+	doc := document.Rollout{Metadata: document.Metadata{Name: "web-noble"}, Spec: document.Spec{
+		Select: document.Selection{Names: []string{"*"}}, Image: document.Image{ID: noble}, API: "v2",
 	}}
 	edit(&doc.Spec)
 	return doc
 }
 
-func plan(t *testing.T, doc spec.Rollout, inv rollout.Inventory) rollout.Plan {
+func plan(t *testing.T, doc document.Rollout, inv rollout.Inventory) rollout.Plan {
 	t.Helper()
 	made, err := planner.Make(doc, inv, time.Date(2026, 10, 10, 20, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
@@ -70,48 +70,48 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 		inv.Servers[7].Locked, inv.Servers[7].LockedBy = true, "ORDER"
 		inv.Servers[8].Observation.Status = rollout.StatusShutoff
 		inv.Servers[9].Observation.ImageID, inv.Servers[9].DiskGB = "99999999-0000-4000-8000-000000000000", 0
-		doc := document(func(s *spec.Spec) {
-			s.API, s.Login = "auto", spec.Login{KeyPair: "fleet-key"}
-			s.Servers.Locked = spec.RuleSkip
-			s.Waves = []spec.Wave{
-				{Name: "canary", Count: new(2), Bake: spec.Duration(30 * time.Minute), Approval: true},
-				{Name: "some", UpTo: new(rollout.Percent(2500)), Bake: spec.Duration(10 * time.Minute)},
+		doc := documentOf(func(s *document.Spec) {
+			s.API, s.Login = "auto", document.Login{KeyPair: "fleet-key"}
+			s.Servers.Locked = document.RuleSkip
+			s.Waves = []document.Wave{
+				{Name: "canary", Count: new(2), Bake: document.Duration(30 * time.Minute), Approval: true},
+				{Name: "some", UpTo: new(rollout.Percent(2500)), Bake: document.Duration(10 * time.Minute)},
 				{Name: "rest", UpTo: new(rollout.Whole)},
 			}
-			s.InFlight = spec.Limit{Count: new(6), Percent: new(rollout.Percent(2500))}
-			s.PerZone, s.PerGroup = spec.Limit{Count: new(2)}, spec.Group{Tag: "shard", Percent: new(rollout.Percent(2500))}
-			s.Budget = spec.Budget{Tolerate: spec.Limit{Count: new(3), Percent: new(rollout.Percent(1000))}, MinSample: 5, PerGroup: new(1), SlowStart: true}
-			s.Soak, s.Deadline = spec.Duration(2*time.Minute), spec.Duration(12*time.Hour)
+			s.InFlight = document.Limit{Count: new(6), Percent: new(rollout.Percent(2500))}
+			s.PerZone, s.PerGroup = document.Limit{Count: new(2)}, document.Group{Tag: "shard", Percent: new(rollout.Percent(2500))}
+			s.Budget = document.Budget{Tolerate: document.Limit{Count: new(3), Percent: new(rollout.Percent(1000))}, MinSample: 5, PerGroup: new(1), SlowStart: true}
+			s.Soak, s.Deadline = document.Duration(2*time.Minute), document.Duration(12*time.Hour)
 		})
 		doc.Metadata.Reason = "CVE-2026-1234"
 		return plan(t, doc, inv)
 	}
 	for name, made := range map[string]rollout.Plan{
 		"fleet":      fleet(),
-		"one-server": plan(t, document(func(*spec.Spec) {}), inventory(1)),
+		"one-server": plan(t, documentOf(func(*document.Spec) {}), inventory(1)),
 		"one-of-three-is-down": func() rollout.Plan {
 			inv := inventory(4)
 			inv.Servers[2].Observation.Status = rollout.StatusShutoff
 			inv.Servers[3].Observation.Status = rollout.StatusError
-			return plan(t, document(func(s *spec.Spec) {
+			return plan(t, documentOf(func(s *document.Spec) {
 				s.Select.Names = []string{"web-01", "web-02", "web-03"}
-				s.InFlight.Count, s.PerGroup = new(3), spec.Group{Tag: "shard", Count: new(1)}
+				s.InFlight.Count, s.PerGroup = new(3), document.Group{Tag: "shard", Count: new(1)}
 			}), inv)
 		}(),
 		"nothing-to-change": func() rollout.Plan {
 			inv := inventory(2)
 			inv.Servers[0].Observation.ImageID, inv.Servers[1].Observation.ImageID = noble, noble
-			return plan(t, document(func(*spec.Spec) {}), inv)
+			return plan(t, documentOf(func(*document.Spec) {}), inv)
 		}(),
 		"every-option": func() rollout.Plan {
 			inv := inventory(4)
 			inv.Servers[1].Name, inv.Servers[2].Name = "web-01", ""
-			return plan(t, document(func(s *spec.Spec) {
-				s.API, s.Login, s.Disk.EncryptWith, s.BYOL, s.AutoPay = "v1", spec.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}, "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", true, new(true)
-				s.Stop, s.Power, s.Servers.AlreadyThere = spec.Stop{AllowHard: true, Platform: true}, rollout.PowerOff, spec.RuleChange
-				s.Waves = []spec.Wave{{Name: "canary", Count: new(1)}, {Name: "none", UpTo: new(rollout.Percent(100))}, {Name: "rest", Count: new(3)}}
-				s.Budget = spec.Budget{Tolerate: spec.Limit{Percent: new(rollout.Percent(2500))}, MinSample: 2, OnBreach: rollout.BreachRollback, Admission: spec.AdmissionStrict}
-				s.Busy.Wait, s.ServerDeadline = new(spec.Duration(0)), spec.Duration(90*time.Minute)
+			return plan(t, documentOf(func(s *document.Spec) {
+				s.API, s.Login, s.Disk.EncryptWith, s.BYOL, s.AutoPay = "v1", document.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PASSWORD"}, "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", true, new(true)
+				s.Stop, s.Power, s.Servers.AlreadyThere = document.Stop{AllowHard: true, Platform: true}, rollout.PowerOff, document.RuleChange
+				s.Waves = []document.Wave{{Name: "canary", Count: new(1)}, {Name: "none", UpTo: new(rollout.Percent(100))}, {Name: "rest", Count: new(3)}}
+				s.Budget = document.Budget{Tolerate: document.Limit{Percent: new(rollout.Percent(2500))}, MinSample: 2, OnBreach: rollout.BreachRollback, Admission: document.AdmissionStrict}
+				s.Busy.Wait, s.ServerDeadline = new(document.Duration(0)), document.Duration(90*time.Minute)
 			}), inv)
 		}(),
 	} {
@@ -131,7 +131,7 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 // TestLongPlansAreShownWhole: every server has its line, and every disk that is lost its id.
 func TestLongPlansAreShownWhole(t *testing.T) {
 	inv := inventory(2000)
-	made := plan(t, document(func(*spec.Spec) {}), inv)
+	made := plan(t, documentOf(func(*document.Spec) {}), inv)
 	text := printed(t, made)
 	assert.Equal(t, 2000, strings.Count(text, planview.Verb))
 	for _, s := range made.Servers {
@@ -145,7 +145,7 @@ func TestLongPlansAreShownWhole(t *testing.T) {
 func TestTextOfOthersStaysInItsLine(t *testing.T) {
 	inv := inventory(2)
 	inv.Servers[0].Name = "web\n\x1b[2K\tdb\u202e"
-	made := plan(t, document(func(*spec.Spec) {}), inv)
+	made := plan(t, documentOf(func(*document.Spec) {}), inv)
 	made.Reason = "a\nb"
 	text := printed(t, made)
 	assert.Contains(t, text, "  web [2K db  ")
@@ -170,7 +170,7 @@ func TestTextOfOthersStaysInItsLine(t *testing.T) {
 
 // TestPrintTellsOfAFullDisk instead of showing half a plan as a whole one.
 func TestPrintTellsOfAFullDisk(t *testing.T) {
-	assert.ErrorIs(t, planview.Print(full{}, plan(t, document(func(*spec.Spec) {}), inventory(1))), errFull)
+	assert.ErrorIs(t, planview.Print(full{}, plan(t, documentOf(func(*document.Spec) {}), inventory(1))), errFull)
 }
 
 var errFull = errors.New("full")

@@ -7,10 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestChanges is what a log of a build server shows of a rollout, from the first look to the end.
@@ -123,11 +122,11 @@ func TestUnpaid(t *testing.T) {
 	server := p.InFlight[0]
 	before := progressview.View{Progress: p, Now: noon}
 	after := before
-	after.Status = map[string]workflows.Status{server.ID: {JobStatus: activities.JobAwaitsPayment}}
+	after.Status = map[string]api.Status{server.ID: {JobStatus: api.JobAwaitsPayment}}
 	line := "12:00:00Z  unpaid: " + server.Name + " (" + server.ID + ") begins when its order is paid: pay it in the cloud's console, or cancel it there"
 	assert.Equal(t, []string{line}, progressview.Unpaid(before, after))
 	assert.Empty(t, progressview.Unpaid(after, after))
 	assert.Empty(t, progressview.Unpaid(after, before))
-	after.Status[server.ID] = workflows.Status{JobStatus: activities.JobAwaitsPayment, Deadline: noon.Add(time.Hour)}
+	after.Status[server.ID] = api.Status{JobStatus: api.JobAwaitsPayment, Deadline: noon.Add(time.Hour)}
 	assert.Equal(t, []string{line + "; it is judged at 13:00:00Z"}, progressview.Unpaid(before, after))
 }

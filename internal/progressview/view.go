@@ -8,16 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/timestamp"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // View is what is shown.
 type View struct {
 	Progress rollout.Progress
 	// Status is where servers in flight are, by id, as far as they were asked.
-	Status map[string]workflows.Status
+	Status map[string]api.Status
 	// Outlook is what may still come of the changes of the Unseen, by id, as far as that was asked.
 	Outlook map[string]Outlook
 	// Now is the present time.

@@ -13,10 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/width"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/progressview"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -79,13 +78,13 @@ func running() rollout.Progress {
 	}
 }
 
-func statuses() map[string]workflows.Status {
-	at := func(step workflows.Step, ago time.Duration) []workflows.StepAt {
-		return []workflows.StepAt{{Step: workflows.StepLook, At: noon.Add(-time.Hour)}, {Step: step, At: noon.Add(-ago)}}
+func statuses() map[string]api.Status {
+	at := func(step api.Step, ago time.Duration) []api.StepAt {
+		return []api.StepAt{{Step: api.StepLook, At: noon.Add(-time.Hour)}, {Step: step, At: noon.Add(-ago)}}
 	}
-	return map[string]workflows.Status{
-		serverID(9):  {Steps: at(workflows.StepWait, 130*time.Second), JobStatus: activities.JobAwaitsPayment},
-		serverID(12): {Steps: at(workflows.StepStop, 20*time.Second)},
+	return map[string]api.Status{
+		serverID(9):  {Steps: at(api.StepWait, 130*time.Second), JobStatus: api.JobAwaitsPayment},
+		serverID(12): {Steps: at(api.StepStop, 20*time.Second)},
 	}
 }
 
@@ -414,7 +413,7 @@ func TestNextOfRefusedCredentials(t *testing.T) {
 func TestTroubleOfServersInFlight(t *testing.T) {
 	p := breached()
 	p.InFlight = []rollout.ServerProgress{{ID: serverID(1), Name: "web-01", State: rollout.InFlight, StartedAt: noon.Add(-time.Minute)}}
-	view := progressview.View{Progress: p, Now: noon, Status: map[string]workflows.Status{serverID(1): {Trouble: "HTTP 503"}}}
+	view := progressview.View{Progress: p, Now: noon, Status: map[string]api.Status{serverID(1): {Trouble: "HTTP 503"}}}
 	assert.Regexp(t, "web-01 .* tried again after: HTTP 503", strings.Join(progressview.Frame(view, progressview.Style{}), "\n"))
 }
 

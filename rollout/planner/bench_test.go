@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // bigFleet has n servers in three zones and groups of fifty, with ids as random as those of the cloud.
@@ -30,24 +30,24 @@ func bigFleet(n int) rollout.Inventory {
 }
 
 // bigDocument has twenty waves, caps of every kind, and a strict budget.
-func bigDocument() spec.Rollout {
-	return with(func(s *spec.Spec) {
+func bigDocument() document.Rollout {
+	return with(func(s *document.Spec) {
 		for i := 1; i <= 20; i++ {
-			s.Waves = append(s.Waves, spec.Wave{UpTo: new(rollout.Percent(i * 500)), Bake: spec.Duration(10 * time.Minute)})
+			s.Waves = append(s.Waves, document.Wave{UpTo: new(rollout.Percent(i * 500)), Bake: document.Duration(10 * time.Minute)})
 		}
-		s.InFlight, s.PerZone = spec.Limit{Count: new(200)}, spec.Limit{Percent: new(rollout.Percent(500))}
-		s.PerGroup = spec.Group{Tag: "shard", Percent: new(rollout.Percent(1000))}
-		s.Budget = spec.Budget{Tolerate: spec.Limit{Percent: new(rollout.Percent(100))}, MinSample: 50, PerGroup: new(2), SlowStart: true}
+		s.InFlight, s.PerZone = document.Limit{Count: new(200)}, document.Limit{Percent: new(rollout.Percent(500))}
+		s.PerGroup = document.Group{Tag: "shard", Percent: new(rollout.Percent(1000))}
+		s.Budget = document.Budget{Tolerate: document.Limit{Percent: new(rollout.Percent(100))}, MinSample: 50, PerGroup: new(2), SlowStart: true}
 	})
 }
 
 // BenchmarkMake plans 10,000 servers. The goal is well under 2 seconds: docs/rollout.md.
 func BenchmarkMake(b *testing.B) {
 	serial := bigDocument()
-	serial.Spec.InFlight, serial.Spec.PerGroup.Percent, serial.Spec.PerGroup.Count = spec.Limit{Count: new(1)}, nil, new(1)
+	serial.Spec.InFlight, serial.Spec.PerGroup.Percent, serial.Spec.PerGroup.Count = document.Limit{Count: new(1)}, nil, new(1)
 	oneZone := bigDocument()
-	oneZone.Spec.Order, oneZone.Spec.Waves = spec.OrderName, nil
-	for name, doc := range map[string]spec.Rollout{"20 waves": bigDocument(), "one at a time": serial, "one wave by name": oneZone} {
+	oneZone.Spec.Order, oneZone.Spec.Waves = document.OrderName, nil
+	for name, doc := range map[string]document.Rollout{"20 waves": bigDocument(), "one at a time": serial, "one wave by name": oneZone} {
 		b.Run(name, func(b *testing.B) {
 			inv := bigFleet(10_000)
 			var plan rollout.Plan

@@ -2,7 +2,7 @@ package planner
 
 import (
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // setBudget resolves how many failures are tolerated.
@@ -10,7 +10,7 @@ func (p *planner) setBudget() {
 	b, tolerate := p.spec.Budget, p.spec.Budget.Tolerate
 	budget := rollout.Budget{
 		Count: tolerate.Count, MinSample: b.MinSample, PerGroup: b.PerGroup, OnBreach: b.OnBreach,
-		Strict: b.Admission == spec.AdmissionStrict, SlowStart: b.SlowStart,
+		Strict: b.Admission == document.AdmissionStrict, SlowStart: b.SlowStart,
 	}
 	if tolerate.Percent != nil {
 		budget.Share = new(tolerate.Percent.Floor(len(p.chosen)))

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // setCaps resolves how many servers may be out of service at a time.
@@ -21,11 +21,11 @@ func (p *planner) setCaps() {
 		p.plan.Caps.InFlight = rollout.MaxInFlight
 		p.warning("%d servers in flight is more than one rollout can have: the cap is %d", asked, rollout.MaxInFlight)
 	}
-	if s.PerZone != (spec.Limit{}) {
+	if s.PerZone != (document.Limit{}) {
 		p.plan.Caps.Zones = p.capsBy(s.PerZone, zoneOf, func(s rollout.OtherServer) string { return s.Zone })
 	}
 	// A budget by group goes by this list too. Then, without a cap, a group may be out of service whole.
-	if p.grouped() && (p.groupLimit() != (spec.Limit{}) || s.Budget.PerGroup != nil) {
+	if p.grouped() && (p.groupLimit() != (document.Limit{}) || s.Budget.PerGroup != nil) {
 		p.plan.Caps.Groups = p.capsBy(p.groupLimit(), groupOf, func(s rollout.OtherServer) string { return s.Group })
 	}
 }
@@ -35,7 +35,7 @@ func groupOf(s rollout.PlannedServer) string { return s.Group }
 
 // limit is the smaller one of count and share of n, at least 1 and no more than the servers that can count:
 // docs/rollout.md#rounding.
-func limit(l spec.Limit, n, counted int) int {
+func limit(l document.Limit, n, counted int) int {
 	most := counted
 	if l.Count != nil {
 		most = min(most, *l.Count)
@@ -47,7 +47,7 @@ func limit(l spec.Limit, n, counted int) int {
 }
 
 // capsBy are the caps of the parts that key names, of the planned servers in each.
-func (p *planner) capsBy(l spec.Limit, key func(rollout.PlannedServer) string, otherKey func(rollout.OtherServer) string) []rollout.GroupCap {
+func (p *planner) capsBy(l document.Limit, key func(rollout.PlannedServer) string, otherKey func(rollout.OtherServer) string) []rollout.GroupCap {
 	servers, others := map[string]int{}, map[string]int{}
 	for _, s := range p.plan.Servers {
 		servers[key(s)]++
@@ -64,8 +64,8 @@ func (p *planner) capsBy(l spec.Limit, key func(rollout.PlannedServer) string, o
 
 func (p *planner) grouped() bool { return p.spec.PerGroup.Tag != "" || p.spec.PerGroup.ServerGroup }
 
-func (p *planner) groupLimit() spec.Limit {
-	return spec.Limit{Count: p.spec.PerGroup.Count, Percent: p.spec.PerGroup.Percent}
+func (p *planner) groupLimit() document.Limit {
+	return document.Limit{Count: p.spec.PerGroup.Count, Percent: p.spec.PerGroup.Percent}
 }
 
 // group is the group that caps and budgets count the server in: the value of the tag, or the first of its
@@ -107,7 +107,7 @@ func (p *planner) warnOfGroups() {
 			p.warning("%s in several server groups, counted in the first by id only: %s", rollout.Count(len(several), "server"), p.names(several))
 		}
 	}
-	if p.groupLimit() == (spec.Limit{}) {
+	if p.groupLimit() == (document.Limit{}) {
 		return
 	}
 	var whole []string

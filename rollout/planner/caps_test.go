@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -30,7 +31,7 @@ func TestInFlight(t *testing.T) {
 		{24, new(5), "10%", 2}, {24, new(2), "50%", 2}, {24, new(12), "50%", 12},
 		{600, nil, "100%", 500}, {600, new(501), "", 500},
 	} {
-		doc := with(func(s *spec.Spec) {
+		doc := with(func(s *document.Spec) {
 			s.InFlight.Count = c.count
 			if c.percent != "" {
 				s.InFlight.Percent = percent(t, c.percent)
@@ -45,10 +46,10 @@ func TestCapsByZoneAndGroup(t *testing.T) {
 	inv.Servers[10].Tags = nil
 	inv.Servers[9].Tags = []string{"shard"}
 	inv.Servers[8].Observation.ImageID = noble // skipped: counted nowhere
-	plan := mustMake(t, with(func(s *spec.Spec) {
+	plan := mustMake(t, with(func(s *document.Spec) {
 		s.InFlight.Count = new(6)
-		s.PerZone = spec.Limit{Percent: percent(t, "50%"), Count: new(2)}
-		s.PerGroup = spec.Group{Tag: "shard", Percent: percent(t, "30%")}
+		s.PerZone = document.Limit{Percent: percent(t, "50%"), Count: new(2)}
+		s.PerGroup = document.Group{Tag: "shard", Percent: percent(t, "30%")}
 	}), inv)
 	assert.Equal(t, []rollout.GroupCap{{Name: "eu-1a", Servers: 4, Cap: 2}, {Name: "eu-1b", Servers: 4, Cap: 2}, {Name: "eu-1c", Servers: 2, Cap: 1}}, plan.Caps.Zones)
 	assert.Equal(t, []rollout.GroupCap{{Name: "", Servers: 2, Cap: 1}, {Name: "1", Servers: 4, Cap: 1}, {Name: "2", Servers: 4, Cap: 1}}, plan.Caps.Groups)
@@ -62,7 +63,7 @@ func TestCapsByZoneAndGroup(t *testing.T) {
 
 // TestNoCapsWithoutBeingAskedFor: servers belong to no group then.
 func TestNoCapsWithoutBeingAskedFor(t *testing.T) {
-	plan := mustMake(t, document(), fleet(11))
+	plan := mustMake(t, documentOf(), fleet(11))
 	assert.Empty(t, plan.Caps.Zones)
 	assert.Empty(t, plan.Caps.Groups)
 	assert.Empty(t, plan.Servers[0].Group)
@@ -71,7 +72,7 @@ func TestNoCapsWithoutBeingAskedFor(t *testing.T) {
 // TestGroupOfOne has a cap of one: there is no smaller.
 func TestGroupOfOne(t *testing.T) {
 	inv := fleet(5)
-	plan := mustMake(t, with(func(s *spec.Spec) { s.PerGroup = spec.Group{Tag: "shard", Count: new(1)} }), inv)
+	plan := mustMake(t, with(func(s *document.Spec) { s.PerGroup = document.Group{Tag: "shard", Count: new(1)} }), inv)
 	assert.Equal(t, []rollout.GroupCap{{Name: "1", Servers: 4, Cap: 1}, {Name: "2", Servers: 1, Cap: 1}}, plan.Caps.Groups)
 	assert.Empty(t, plan.Warnings, "a group of one cannot be spared")
 }
@@ -81,8 +82,8 @@ func TestServerGroups(t *testing.T) {
 	inv.Servers[0].Groups = []string{"g2", "g1"}
 	inv.Servers[1].Groups = []string{"g2"}
 	inv.Servers[2].Groups = []string{"g2"}
-	plan := mustMake(t, with(func(s *spec.Spec) {
-		s.PerGroup = spec.Group{ServerGroup: true, Count: new(2)}
+	plan := mustMake(t, with(func(s *document.Spec) {
+		s.PerGroup = document.Group{ServerGroup: true, Count: new(2)}
 		s.InFlight.Count = new(2)
 	}), inv)
 	assert.Equal(t, []rollout.GroupCap{{Name: "", Servers: 1, Cap: 1}, {Name: "g1", Servers: 1, Cap: 1}, {Name: "g2", Servers: 2, Cap: 2}}, plan.Caps.Groups)
@@ -93,7 +94,7 @@ func TestServerGroups(t *testing.T) {
 
 // TestBudgetByGroupNeedsTheGroups, also without a cap on them: then the cap holds nothing back.
 func TestBudgetByGroupNeedsTheGroups(t *testing.T) {
-	plan := mustMake(t, with(func(s *spec.Spec) { s.PerGroup.Tag, s.Budget.PerGroup = "shard", new(1) }), fleet(6))
+	plan := mustMake(t, with(func(s *document.Spec) { s.PerGroup.Tag, s.Budget.PerGroup = "shard", new(1) }), fleet(6))
 	assert.Equal(t, []rollout.GroupCap{{Name: "1", Servers: 4, Cap: 4}, {Name: "2", Servers: 2, Cap: 2}}, plan.Caps.Groups)
 	assert.Equal(t, 1, *plan.Budget.PerGroup)
 }
@@ -101,7 +102,7 @@ func TestBudgetByGroupNeedsTheGroups(t *testing.T) {
 func TestServersWithoutAZone(t *testing.T) {
 	inv := fleet(3)
 	inv.Servers[2].Zone = ""
-	plan := mustMake(t, with(func(s *spec.Spec) { s.PerZone.Count = new(1) }), inv)
+	plan := mustMake(t, with(func(s *document.Spec) { s.PerZone.Count = new(1) }), inv)
 	assert.Equal(t, []rollout.GroupCap{{Name: "", Servers: 1, Cap: 1}, {Name: "eu-1a", Servers: 1, Cap: 1}, {Name: "eu-1b", Servers: 1, Cap: 1}}, plan.Caps.Zones)
 	assert.Contains(t, plan.Warnings, "1 server without a zone, counted as a zone of their own: web-03")
 }
@@ -109,28 +110,28 @@ func TestServersWithoutAZone(t *testing.T) {
 func TestBudget(t *testing.T) {
 	for _, c := range []struct {
 		n     int
-		spec  spec.Budget
+		spec  document.Budget
 		want  rollout.Budget
 		warns string
 	}{
-		{24, spec.Budget{}, rollout.Budget{Count: new(0), OnBreach: rollout.BreachPause}, ""},
-		{24, spec.Budget{Tolerate: spec.Limit{Count: new(0)}, OnBreach: rollout.BreachAbort}, rollout.Budget{Count: new(0), OnBreach: rollout.BreachAbort}, ""},
-		{24, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "10%")}}, rollout.Budget{Share: new(2), OnBreach: rollout.BreachPause}, ""},
-		{100, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "29%")}}, rollout.Budget{Share: new(29), OnBreach: rollout.BreachPause}, "29 failures tolerated and 4 in flight"},
-		{9, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "10%")}}, rollout.Budget{Share: new(0), OnBreach: rollout.BreachPause}, "tolerate 10% of 9 servers is none: the first failure counts as a breach"},
-		{9, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "0%")}}, rollout.Budget{Share: new(0), OnBreach: rollout.BreachPause}, ""},
+		{24, document.Budget{}, rollout.Budget{Count: new(0), OnBreach: rollout.BreachPause}, ""},
+		{24, document.Budget{Tolerate: document.Limit{Count: new(0)}, OnBreach: rollout.BreachAbort}, rollout.Budget{Count: new(0), OnBreach: rollout.BreachAbort}, ""},
+		{24, document.Budget{Tolerate: document.Limit{Percent: percent(t, "10%")}}, rollout.Budget{Share: new(2), OnBreach: rollout.BreachPause}, ""},
+		{100, document.Budget{Tolerate: document.Limit{Percent: percent(t, "29%")}}, rollout.Budget{Share: new(29), OnBreach: rollout.BreachPause}, "29 failures tolerated and 4 in flight"},
+		{9, document.Budget{Tolerate: document.Limit{Percent: percent(t, "10%")}}, rollout.Budget{Share: new(0), OnBreach: rollout.BreachPause}, "tolerate 10% of 9 servers is none: the first failure counts as a breach"},
+		{9, document.Budget{Tolerate: document.Limit{Percent: percent(t, "0%")}}, rollout.Budget{Share: new(0), OnBreach: rollout.BreachPause}, ""},
 		{
-			24, spec.Budget{Tolerate: spec.Limit{Count: new(3), Percent: percent(t, "10%")}, MinSample: 10, PerGroup: new(1), Admission: spec.AdmissionStrict, SlowStart: true},
+			24, document.Budget{Tolerate: document.Limit{Count: new(3), Percent: percent(t, "10%")}, MinSample: 10, PerGroup: new(1), Admission: document.AdmissionStrict, SlowStart: true},
 			rollout.Budget{Count: new(3), Share: new(2), MinSample: 10, PerGroup: new(1), OnBreach: rollout.BreachPause, Strict: true, SlowStart: true},
 			"strict admission with 2 failures tolerated changes 3 at a time, fewer than the 4 in flight",
 		},
-		{24, spec.Budget{Tolerate: spec.Limit{Count: new(4)}}, rollout.Budget{Count: new(4), OnBreach: rollout.BreachPause}, "4 failures tolerated and 4 in flight: failed servers that are out of service can hold every slot"},
-		{24, spec.Budget{Tolerate: spec.Limit{Count: new(24)}}, rollout.Budget{Count: new(24), OnBreach: rollout.BreachPause}, "24 failures tolerated among 24 servers: there is no budget, every server may fail"},
-		{24, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "10%")}, MinSample: 25}, rollout.Budget{Share: new(2), MinSample: 25, OnBreach: rollout.BreachPause}, "minSample is 25 of 24 servers, so the percentage of failures never counts"},
-		{24, spec.Budget{Tolerate: spec.Limit{Percent: percent(t, "10%")}, MinSample: 4}, rollout.Budget{Share: new(2), MinSample: 4, OnBreach: rollout.BreachPause}, "4 failures tolerated and 4 in flight"},
+		{24, document.Budget{Tolerate: document.Limit{Count: new(4)}}, rollout.Budget{Count: new(4), OnBreach: rollout.BreachPause}, "4 failures tolerated and 4 in flight: failed servers that are out of service can hold every slot"},
+		{24, document.Budget{Tolerate: document.Limit{Count: new(24)}}, rollout.Budget{Count: new(24), OnBreach: rollout.BreachPause}, "24 failures tolerated among 24 servers: there is no budget, every server may fail"},
+		{24, document.Budget{Tolerate: document.Limit{Percent: percent(t, "10%")}, MinSample: 25}, rollout.Budget{Share: new(2), MinSample: 25, OnBreach: rollout.BreachPause}, "minSample is 25 of 24 servers, so the percentage of failures never counts"},
+		{24, document.Budget{Tolerate: document.Limit{Percent: percent(t, "10%")}, MinSample: 4}, rollout.Budget{Share: new(2), MinSample: 4, OnBreach: rollout.BreachPause}, "4 failures tolerated and 4 in flight"},
 	} {
-		doc := with(func(s *spec.Spec) {
-			s.Waves = []spec.Wave{{Count: new(1)}, {UpTo: new(rollout.Whole)}}
+		doc := with(func(s *document.Spec) {
+			s.Waves = []document.Wave{{Count: new(1)}, {UpTo: new(rollout.Whole)}}
 			s.Budget, s.InFlight.Count, s.PerGroup.Tag = c.spec, new(4), "shard"
 		})
 		plan := mustMake(t, doc, fleet(c.n))
@@ -148,10 +149,10 @@ func TestWarnings(t *testing.T) {
 	inv := fleet(12)
 	inv.Images[0].Status = "deleted"
 	inv.Servers[0].Observation.ImageID = noble2
-	plan := mustMake(t, with(func(s *spec.Spec) {
+	plan := mustMake(t, with(func(s *document.Spec) {
 		s.API, s.InFlight.Count, s.Stop.Platform = "", new(12), true
 		s.Budget.OnBreach, s.Login.PasswordFrom = rollout.BreachRollback, "env:REIMAGE_SECRET_PW"
-		s.Deadline, s.Soak = spec.Duration(5*time.Minute), spec.Duration(time.Minute)
+		s.Deadline, s.Soak = document.Duration(5*time.Minute), document.Duration(time.Minute)
 	}), inv)
 	assert.Equal(t, []string{
 		"there is one wave of all 12 servers: a small first wave would show a bad image on a few",
@@ -164,8 +165,8 @@ func TestWarnings(t *testing.T) {
 		"the present image of 1 server is gone, so firmware and architecture were not compared: web-01",
 		"stop.platform gives up a fence against a change that arrives twice: docs/never-twice.md",
 	}, plan.Warnings)
-	assert.Empty(t, mustMake(t, document(), fleet(10)).Warnings, "a careful document of ten servers")
-	plan = mustMake(t, with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), fleet(3))
+	assert.Empty(t, mustMake(t, documentOf(), fleet(10)).Warnings, "a careful document of ten servers")
+	plan = mustMake(t, with(func(s *document.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), fleet(3))
 	assert.Equal(t, []string{"rolling back makes new disks from the previous images: it brings back the image, not what was on the lost disks"}, plan.Warnings)
 }
 
@@ -174,10 +175,10 @@ func TestRollbackThatWouldBeRefused(t *testing.T) {
 	const windows, otherKey = "image windows-2022 (" + noble2 + ") is a Windows image", "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
 	const noWindows, noPassword = "the API of edition huaweicloud changes no server to Windows (docs/editions.md)", "which keeps no password: nobody could log in; give a password or a key pair"
 	huaweicloud := rollout.Edition{Name: "huaweicloud", NoWindows: true}
-	key := func(s *spec.Spec) { s.Login.KeyPair = "k" }
+	key := func(s *document.Spec) { s.Login.KeyPair = "k" }
 	for name, c := range map[string]struct {
 		previous rollout.InventoryImage
-		spec     func(*spec.Spec)
+		spec     func(*document.Spec)
 		edition  rollout.Edition
 		want     string // after the servers, "" for no such warning
 	}{
@@ -187,7 +188,7 @@ func TestRollbackThatWouldBeRefused(t *testing.T) {
 		"to Windows for both reasons":        {rollout.InventoryImage{OSType: "Windows"}, nil, huaweicloud, windows + ": " + noWindows + "; " + windows + ", " + noPassword},
 		"to Linux":                           {rollout.InventoryImage{OSType: "Linux"}, nil, huaweicloud, ""},
 		"to an image with another key": {
-			rollout.InventoryImage{Encrypted: true, EncryptionKeyID: noble}, func(s *spec.Spec) { s.Disk.EncryptWith = otherKey }, rollout.Edition{},
+			rollout.InventoryImage{Encrypted: true, EncryptionKeyID: noble}, func(s *document.Spec) { s.Disk.EncryptWith = otherKey }, rollout.Edition{},
 			"image windows-2022 (" + noble2 + ") is encrypted with key " + noble + ", and so are its disks: key " + otherKey + " cannot be theirs; name none",
 		},
 	} {
@@ -196,7 +197,7 @@ func TestRollbackThatWouldBeRefused(t *testing.T) {
 			inv := fleet(5)
 			inv.Images, inv.Edition = append(inv.Images, c.previous), c.edition
 			inv.Servers[1].Observation.ImageID, inv.Servers[3].Observation.ImageID = noble2, noble2
-			doc := with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback })
+			doc := with(func(s *document.Spec) { s.Budget.OnBreach = rollout.BreachRollback })
 			if c.spec != nil {
 				c.spec(&doc.Spec)
 			}
@@ -234,36 +235,39 @@ func TestEstimate(t *testing.T) {
 	const server = 6 * time.Minute
 	for name, c := range map[string]struct {
 		n    int
-		edit func(*spec.Spec)
+		edit func(*document.Spec)
 		want time.Duration
 	}{
-		"one by one":       {24, func(*spec.Spec) {}, 24 * server},
-		"five at a time":   {24, func(s *spec.Spec) { s.InFlight.Count = new(5) }, 5 * server},
-		"all at once":      {24, func(s *spec.Spec) { s.InFlight.Count = new(24) }, server},
-		"soak holds slots": {4, func(s *spec.Spec) { s.InFlight.Count = new(2); s.Soak = spec.Duration(4 * time.Minute) }, 2 * 10 * time.Minute},
-		"waves are barriers, empty ones nothing": {5, func(s *spec.Spec) {
+		"one by one":       {24, func(*document.Spec) {}, 24 * server},
+		"five at a time":   {24, func(s *document.Spec) { s.InFlight.Count = new(5) }, 5 * server},
+		"all at once":      {24, func(s *document.Spec) { s.InFlight.Count = new(24) }, server},
+		"soak holds slots": {4, func(s *document.Spec) { s.InFlight.Count = new(2); s.Soak = document.Duration(4 * time.Minute) }, 2 * 10 * time.Minute},
+		"waves are barriers, empty ones nothing": {5, func(s *document.Spec) {
 			s.InFlight.Count = new(4)
-			s.Waves = []spec.Wave{{Count: new(1), Bake: spec.Duration(time.Hour)}, {Count: new(0), Bake: spec.Duration(time.Hour)}, {UpTo: new(rollout.Whole), Bake: spec.Duration(time.Minute)}}
+			s.Waves = []document.Wave{{Count: new(1), Bake: document.Duration(time.Hour)}, {Count: new(0), Bake: document.Duration(time.Hour)}, {UpTo: new(rollout.Whole), Bake: document.Duration(time.Minute)}}
 		}, server + time.Hour + server + time.Minute},
-		"zones":  {9, func(s *spec.Spec) { s.InFlight.Count = new(9); s.PerZone.Count = new(1) }, 3 * server},
-		"groups": {9, func(s *spec.Spec) { s.InFlight.Count = new(9); s.PerGroup = spec.Group{Tag: "shard", Count: new(1)} }, 4 * server},
-		"a blocked one lets pass": {8, func(s *spec.Spec) {
-			s.InFlight.Count = new(2)
-			s.PerGroup = spec.Group{Tag: "shard", Count: new(1)}
-			s.Order = spec.OrderName
+		"zones": {9, func(s *document.Spec) { s.InFlight.Count = new(9); s.PerZone.Count = new(1) }, 3 * server},
+		"groups": {9, func(s *document.Spec) {
+			s.InFlight.Count = new(9)
+			s.PerGroup = document.Group{Tag: "shard", Count: new(1)}
 		}, 4 * server},
-		"slow start: 1, 2, 4, 8": {15, func(s *spec.Spec) { s.InFlight.Count = new(15); s.Budget.SlowStart = true }, 4 * server},
-		"slow start up to 3":     {12, func(s *spec.Spec) { s.InFlight.Count = new(3); s.Budget.SlowStart = true }, 5 * server},
-		"strict": {12, func(s *spec.Spec) {
+		"a blocked one lets pass": {8, func(s *document.Spec) {
+			s.InFlight.Count = new(2)
+			s.PerGroup = document.Group{Tag: "shard", Count: new(1)}
+			s.Order = document.OrderName
+		}, 4 * server},
+		"slow start: 1, 2, 4, 8": {15, func(s *document.Spec) { s.InFlight.Count = new(15); s.Budget.SlowStart = true }, 4 * server},
+		"slow start up to 3":     {12, func(s *document.Spec) { s.InFlight.Count = new(3); s.Budget.SlowStart = true }, 5 * server},
+		"strict": {12, func(s *document.Spec) {
 			s.InFlight.Count = new(12)
-			s.Budget.Admission = spec.AdmissionStrict
+			s.Budget.Admission = document.AdmissionStrict
 			s.Budget.Tolerate.Count = new(2)
 		}, 4 * server},
-		"strict lets go of the budget before the soak": {3, func(s *spec.Spec) {
-			s.InFlight.Count, s.Soak, s.Budget.Admission = new(3), spec.Duration(time.Hour), spec.AdmissionStrict
+		"strict lets go of the budget before the soak": {3, func(s *document.Spec) {
+			s.InFlight.Count, s.Soak, s.Budget.Admission = new(3), document.Duration(time.Hour), document.AdmissionStrict
 		}, 3*server + time.Hour},
-		"strict by group": {8, func(s *spec.Spec) {
-			s.InFlight.Count, s.Budget.Admission, s.Budget.Tolerate.Count = new(8), spec.AdmissionStrict, new(8)
+		"strict by group": {8, func(s *document.Spec) {
+			s.InFlight.Count, s.Budget.Admission, s.Budget.Tolerate.Count = new(8), document.AdmissionStrict, new(8)
 			s.PerGroup.Tag, s.Budget.PerGroup = "shard", new(1)
 		}, 2 * server},
 	} {
@@ -275,8 +279,8 @@ func TestEstimate(t *testing.T) {
 
 // TestTooManyServers: a plan that no workflow could carry is no plan, and a cap that Temporal does not stand is lowered.
 func TestTooManyServers(t *testing.T) {
-	assert.Contains(t, problems(t, document(), fleet(rollout.MaxServers+1)),
+	assert.Contains(t, problems(t, documentOf(), fleet(rollout.MaxServers+1)),
 		"15001 servers are more than the 15000 of one rollout: select fewer, and make several rollouts of them")
-	plan := mustMake(t, with(func(s *spec.Spec) { s.InFlight.Count = new(600) }), fleet(600))
+	plan := mustMake(t, with(func(s *document.Spec) { s.InFlight.Count = new(600) }), fleet(600))
 	assert.Contains(t, plan.Warnings, "600 servers in flight is more than one rollout can have: the cap is 500")
 }

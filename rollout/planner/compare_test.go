@@ -8,16 +8,16 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // TestCompare names what joins, what leaves and why, and what is not the same any more.
 func TestCompare(t *testing.T) {
-	skipLocked := func(s *spec.Spec) {
-		s.Servers.Locked, s.InFlight.Percent, s.PerZone.Percent = spec.RuleSkip, percent(t, "40%"), percent(t, "50%")
-		s.Waves = []spec.Wave{{Name: "canary", Count: new(2)}, {Name: "rest", UpTo: new(rollout.Whole)}}
-		s.Order = spec.OrderName
+	skipLocked := func(s *document.Spec) {
+		s.Servers.Locked, s.InFlight.Percent, s.PerZone.Percent = document.RuleSkip, percent(t, "40%"), percent(t, "50%")
+		s.Waves = []document.Wave{{Name: "canary", Count: new(2)}, {Name: "rest", UpTo: new(rollout.Whole)}}
+		s.Order = document.OrderName
 	}
 	before := fleet(6)
 	before.Servers[5].Locked = true
@@ -34,13 +34,13 @@ func TestCompare(t *testing.T) {
 	}, planner.Compare(mustMake(t, with(skipLocked), before), mustMake(t, with(skipLocked), after)))
 
 	old := mustMake(t, with(skipLocked), fleet(6))
-	later := mustMake(t, with(func(s *spec.Spec) {
+	later := mustMake(t, with(func(s *document.Spec) {
 		skipLocked(s)
-		s.Waves = []spec.Wave{{Name: "canary", Count: new(3), Bake: spec.Duration(time.Minute), Approval: true}, {Name: "all", UpTo: new(rollout.Whole)}}
-		s.InFlight, s.PerZone = spec.Limit{Count: new(4)}, spec.Limit{Count: new(2)}
-		s.Budget = spec.Budget{Tolerate: spec.Limit{Count: new(1)}, OnBreach: rollout.BreachAbort}
+		s.Waves = []document.Wave{{Name: "canary", Count: new(3), Bake: document.Duration(time.Minute), Approval: true}, {Name: "all", UpTo: new(rollout.Whole)}}
+		s.InFlight, s.PerZone = document.Limit{Count: new(4)}, document.Limit{Count: new(2)}
+		s.Budget = document.Budget{Tolerate: document.Limit{Count: new(1)}, OnBreach: rollout.BreachAbort}
 		s.Login.KeyPair = "fleet-key"
-		s.Deadline = spec.Duration(time.Hour)
+		s.Deadline = document.Duration(time.Hour)
 	}), fleet(6))
 	assert.Equal(t, strings.TrimSpace(`
 ~ web-03 wave rest -> canary
@@ -62,7 +62,7 @@ func TestCompare(t *testing.T) {
 
 // TestCompareOfUserData: the reference is the same, and what is behind it is not.
 func TestCompareOfUserData(t *testing.T) {
-	reads := func(s *spec.Spec) { s.UserDataFrom = "file:init.yaml" }
+	reads := func(s *document.Spec) { s.UserDataFrom = "file:init.yaml" }
 	before, after := fleet(3), fleet(3)
 	before.UserData.Digest, after.UserData.Digest = "1f0e", "2a1b"
 	old, later := mustMake(t, with(reads), before), mustMake(t, with(reads), after)
@@ -74,8 +74,8 @@ func TestCompareOfUserData(t *testing.T) {
 func TestCompareOfOrders(t *testing.T) {
 	inv := fleet(3)
 	inv.Servers[0].ID, inv.Servers[2].ID = inv.Servers[2].ID, inv.Servers[0].ID
-	byName := mustMake(t, with(func(s *spec.Spec) { s.Order = spec.OrderName }), inv)
-	byID := mustMake(t, with(func(s *spec.Spec) { s.Order = spec.OrderID }), inv)
+	byName := mustMake(t, with(func(s *document.Spec) { s.Order = document.OrderName }), inv)
+	byID := mustMake(t, with(func(s *document.Spec) { s.Order = document.OrderID }), inv)
 	assert.Equal(t, []string{"~ the order of the servers is another"}, planner.Compare(byName, byID))
 	swapped := byName
 	swapped.Waves = []rollout.Wave{{Name: "a", End: 0}, {Name: "b", End: 3}}

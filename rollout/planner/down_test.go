@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // etcd are three servers of one group, of which the last one has the status.
@@ -22,9 +22,9 @@ func etcd(status string) rollout.Inventory {
 	return inv
 }
 
-func oneOfEach(s *spec.Spec) {
+func oneOfEach(s *document.Spec) {
 	s.InFlight.Count = new(3)
-	s.PerGroup = spec.Group{Tag: "cluster", Count: new(1)}
+	s.PerGroup = document.Group{Tag: "cluster", Count: new(1)}
 }
 
 // TestDownComesFirst in its wave, and the plan warns that it stays down when it is stopped again.
@@ -34,9 +34,9 @@ func TestDownComesFirst(t *testing.T) {
 	assert.True(t, plan.Caps.CountOthers)
 	assert.Equal(t, []string{"no room in group etcd (at most 1) for web-01, web-02, because of servers that are down: web-03 (SHUTOFF, stopped again after its change): start or repair these, raise the cap, or set countOthers: false"}, plan.Warnings)
 
-	for name, edit := range map[string]func(*spec.Spec){
-		"power: on": func(s *spec.Spec) { oneOfEach(s); s.Power = rollout.PowerOn },
-		"two slots": func(s *spec.Spec) { oneOfEach(s); s.PerGroup.Count = new(2) },
+	for name, edit := range map[string]func(*document.Spec){
+		"power: on": func(s *document.Spec) { oneOfEach(s); s.Power = rollout.PowerOn },
+		"two slots": func(s *document.Spec) { oneOfEach(s); s.PerGroup.Count = new(2) },
 	} {
 		plan = mustMake(t, with(edit), etcd(rollout.StatusShutoff))
 		assert.Equal(t, []string{"web-03", "web-01", "web-02"}, names(plan.Servers), name)
@@ -45,16 +45,16 @@ func TestDownComesFirst(t *testing.T) {
 	left := etcd(rollout.StatusShutoff)
 	left.Servers[2].LeftStopped = true
 	assert.NotContains(t, strings.Join(mustMake(t, with(oneOfEach), left).Warnings, ""), "no room", "it is left running")
-	failed := with(func(s *spec.Spec) { oneOfEach(s); s.Servers.Error = spec.RuleChange })
+	failed := with(func(s *document.Spec) { oneOfEach(s); s.Servers.Error = document.RuleChange })
 	assert.Empty(t, mustMake(t, failed, etcd(rollout.StatusError)).Warnings, "its change mends it")
 }
 
 // TestDownInALaterWave holds the slot that a running server of an earlier wave needs.
 func TestDownInALaterWave(t *testing.T) {
-	doc := with(func(s *spec.Spec) {
+	doc := with(func(s *document.Spec) {
 		oneOfEach(s)
 		s.Power = rollout.PowerOn
-		s.Waves = []spec.Wave{{Name: "canary", Count: new(1)}, {Name: "rest", UpTo: new(rollout.Whole)}}
+		s.Waves = []document.Wave{{Name: "canary", Count: new(1)}, {Name: "rest", UpTo: new(rollout.Whole)}}
 	})
 	plan := mustMake(t, doc, etcd(rollout.StatusShutoff))
 	assert.Equal(t, []string{"web-01", "web-03", "web-02"}, names(plan.Servers))
@@ -63,10 +63,10 @@ func TestDownInALaterWave(t *testing.T) {
 
 // TestMembersThatAreNotSelected count in their group, and skipped servers of the selection in every cap.
 func TestMembersThatAreNotSelected(t *testing.T) {
-	doc := with(func(s *spec.Spec) {
+	doc := with(func(s *document.Spec) {
 		oneOfEach(s)
-		s.Select = spec.Selection{Names: []string{"web-01", "web-02"}}
-		s.Servers.Stopped = spec.RuleSkip
+		s.Select = document.Selection{Names: []string{"web-01", "web-02"}}
+		s.Servers.Stopped = document.RuleSkip
 	})
 	inv := etcd(rollout.StatusShutoff)
 	stranger := inv.Servers[2]
@@ -94,7 +94,7 @@ func TestMembersThatAreNotSelected(t *testing.T) {
 
 // TestBudgetByGroupHoldsNothingBack, also when other members of the group are down.
 func TestBudgetByGroupHoldsNothingBack(t *testing.T) {
-	plan := mustMake(t, with(func(s *spec.Spec) {
+	plan := mustMake(t, with(func(s *document.Spec) {
 		s.PerGroup.Tag, s.Budget.PerGroup = "cluster", new(0)
 		s.Select.Names = []string{"web-01", "web-02"}
 	}), etcd(rollout.StatusShutoff))
@@ -105,10 +105,10 @@ func TestBudgetByGroupHoldsNothingBack(t *testing.T) {
 // TestAllOutOfServiceAtOnce is a problem of all caps together.
 func TestAllOutOfServiceAtOnce(t *testing.T) {
 	all := "all 3 servers may be out of service at once"
-	three := func(s *spec.Spec) { s.InFlight.Count = new(3) }
+	three := func(s *document.Spec) { s.InFlight.Count = new(3) }
 	assert.Contains(t, mustMake(t, with(three), fleet(3)).Warnings, all)
 	assert.NotContains(t, mustMake(t, with(oneOfEach), etcd(rollout.StatusActive)).Warnings, all, "one of the group at a time")
-	zones := with(func(s *spec.Spec) { three(s); s.PerZone.Count = new(1) })
+	zones := with(func(s *document.Spec) { three(s); s.PerZone.Count = new(1) })
 	assert.Contains(t, mustMake(t, zones, fleet(3)).Warnings, all, "one of each zone is all of them")
 	inv := fleet(3)
 	inv.Servers[1].Zone = inv.Servers[0].Zone

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 func TestDriftOfServers(t *testing.T) {
@@ -40,7 +40,7 @@ func TestDriftOfServers(t *testing.T) {
 		"a new one":     {func(inv *rollout.Inventory) { inv.Servers = append(inv.Servers, fleet(9).Servers[8]) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, inv := mustMake(t, document(), fleet(3)), fleet(3)
+			plan, inv := mustMake(t, documentOf(), fleet(3)), fleet(3)
 			c.edit(&inv)
 			var want []rollout.Drift
 			if c.what != "" {
@@ -55,12 +55,12 @@ func TestDriftOfServers(t *testing.T) {
 func TestServerPlannedInErrorDoesNotDrift(t *testing.T) {
 	inv := fleet(3)
 	inv.Servers[1].Observation.Status = rollout.StatusError
-	plan := mustMake(t, with(func(s *spec.Spec) { s.Servers.Error = spec.RuleChange }), inv)
+	plan := mustMake(t, with(func(s *document.Spec) { s.Servers.Error = document.RuleChange }), inv)
 	assert.Empty(t, planner.Drift(plan, inv))
 }
 
 func TestDriftOfImage(t *testing.T) {
-	plan, inv := mustMake(t, document(), fleet(3)), fleet(3)
+	plan, inv := mustMake(t, documentOf(), fleet(3)), fleet(3)
 	inv.Images[1].Status = "deactivated"
 	assert.Equal(t, []rollout.Drift{{Name: "ubuntu-24.04", What: "image ubuntu-24.04 (" + noble + ") has status deactivated and must be active"}}, planner.Drift(plan, inv))
 	inv.Images, inv.Servers = inv.Images[:1], inv.Servers[:2]
@@ -72,7 +72,7 @@ func TestDriftOfImage(t *testing.T) {
 
 // Whoever runs the worker may have named another edition since the plan was made.
 func TestDriftOfEdition(t *testing.T) {
-	plan, inv := mustMake(t, with(func(s *spec.Spec) { s.Login = spec.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PW"} }), fleet(3)), fleet(3)
+	plan, inv := mustMake(t, with(func(s *document.Spec) { s.Login = document.Login{PasswordFrom: "env:REIMAGE_SECRET_ROOT_PW"} }), fleet(3)), fleet(3)
 	inv.Edition = rollout.Edition{Name: "otc", NoAdminPass: true}
 	assert.Equal(t, []rollout.Drift{{
 		Name: "ubuntu-24.04",

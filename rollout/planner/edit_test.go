@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // fullPlan is a plan in which every field has a value.
@@ -22,15 +22,15 @@ func fullPlan(t *testing.T) rollout.Plan {
 	inv := fleet(6)
 	inv.Servers[1].Locked = true
 	inv.UserData.Digest = "1f0e5c2b7a9d4e3f8b6a0c1d2e3f4a5b"
-	doc := with(func(s *spec.Spec) {
+	doc := with(func(s *document.Spec) {
 		s.API, s.BYOL, s.AutoPay, s.UserDataFrom, s.Disk.EncryptWith = "v2", true, new(true), "file:init.yaml", uuid(5, 5)
-		s.Login = spec.Login{KeyPair: "k", KeyOwner: "me"}
-		s.Stop = spec.Stop{AllowHard: true, Platform: true}
-		s.Servers = spec.States{Locked: spec.RuleSkip, AlreadyThere: spec.RuleChange}
-		s.Waves = []spec.Wave{{Name: "canary", Count: new(1), Bake: spec.Duration(time.Minute), Approval: true}, {UpTo: new(rollout.Whole)}}
+		s.Login = document.Login{KeyPair: "k", KeyOwner: "me"}
+		s.Stop = document.Stop{AllowHard: true, Platform: true}
+		s.Servers = document.States{Locked: document.RuleSkip, AlreadyThere: document.RuleChange}
+		s.Waves = []document.Wave{{Name: "canary", Count: new(1), Bake: document.Duration(time.Minute), Approval: true}, {UpTo: new(rollout.Whole)}}
 		s.PerZone.Count, s.PerGroup.Tag, s.PerGroup.Count, s.InFlight.Count = new(1), "shard", new(1), new(2)
-		s.Budget = spec.Budget{Tolerate: spec.Limit{Count: new(1), Percent: percent(t, "50%")}, MinSample: 2, PerGroup: new(1), Admission: spec.AdmissionStrict, SlowStart: true}
-		s.Soak, s.Deadline = spec.Duration(time.Minute), spec.Duration(48*time.Hour)
+		s.Budget = document.Budget{Tolerate: document.Limit{Count: new(1), Percent: percent(t, "50%")}, MinSample: 2, PerGroup: new(1), Admission: document.AdmissionStrict, SlowStart: true}
+		s.Soak, s.Deadline = document.Duration(time.Minute), document.Duration(48*time.Hour)
 	})
 	doc.Metadata.Reason = "CVE-2026-1"
 	return mustMake(t, doc, inv)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // objection is a reason against changing a server.
@@ -84,7 +84,7 @@ func (s state) sentence() sentence {
 }
 
 // rule is what the document says to do about the state.
-func (p *planner) rule(s state) spec.StateRule {
+func (p *planner) rule(s state) document.StateRule {
 	rules := p.spec.Servers
 	switch s {
 	case alreadyThere:
@@ -107,7 +107,7 @@ func (p *planner) sortOut() {
 		objections := p.objections(s)
 		var skip []string
 		for _, o := range objections {
-			if p.rule(o.state) == spec.RuleSkip {
+			if p.rule(o.state) == document.RuleSkip {
 				skip = append(skip, o.state.sentence().one+o.detail)
 			}
 		}
@@ -121,7 +121,7 @@ func (p *planner) sortOut() {
 		}
 		p.chosen = append(p.chosen, s)
 		for _, o := range objections {
-			if p.rule(o.state) == spec.RuleRefuse {
+			if p.rule(o.state) == document.RuleRefuse {
 				r := &refused[o.state]
 				r.ids, r.names, r.details = append(r.ids, s.ID), append(r.names, p.called(s)), append(r.details, o.detail)
 			}

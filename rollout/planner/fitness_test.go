@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // unfitness is a way in which a server, or the image for it, does not fit.
@@ -91,11 +91,11 @@ func TestUnfitServers(t *testing.T) {
 			if c.image != nil {
 				c.image(&inv.Images[1])
 			}
-			found := problems(t, document(), inv)
+			found := problems(t, documentOf(), inv)
 			require.Len(t, found, 1)
 			assert.Contains(t, found[0], c.refuse)
 
-			plan := mustMake(t, with(func(s *spec.Spec) { s.Servers.Unfit = spec.RuleSkip }), inv)
+			plan := mustMake(t, with(func(s *document.Spec) { s.Servers.Unfit = document.RuleSkip }), inv)
 			require.Len(t, plan.Skipped, 1)
 			assert.Equal(t, inv.Servers[1].ID, plan.Skipped[0].ID)
 			assert.Contains(t, plan.Skipped[0].Reason, c.says)
@@ -110,7 +110,7 @@ func TestEqualReasonsAreSaidOnce(t *testing.T) {
 	inv.Images[1].ARM = true
 	assert.Equal(t, []string{
 		"12 servers of another processor architecture than the image (x86, the image is for ARM): web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more; choose an image for it, or say servers.unfit: skip",
-	}, problems(t, document(), inv))
+	}, problems(t, documentOf(), inv))
 
 	inv = fleet(3)
 	inv.Servers[0].DiskGB, inv.Servers[1].DiskGB = 18, 19
@@ -119,7 +119,7 @@ func TestEqualReasonsAreSaidOnce(t *testing.T) {
 	assert.Equal(t, []string{
 		"2 locked servers: web-02 by ORDER, web-03 by ORDER; unlock first, reimage never does, or say servers.locked: skip",
 		"2 servers with too small a system disk: web-01 (18 GB, the image needs 20 GB), web-02 (19 GB, the image needs 20 GB); enlarge the disk or choose a smaller image, or say servers.unfit: skip",
-	}, problems(t, document(), inv))
+	}, problems(t, documentOf(), inv))
 }
 
 // TestWhatFits although it is at the limit, or not known.
@@ -132,16 +132,16 @@ func TestWhatFits(t *testing.T) {
 	inv.Servers[3].Prepaid = true
 	inv.Servers[4].Observation.Status = rollout.StatusShutoff
 	inv.Images[0].Firmware, inv.Images[1].VirtEnv = "bios", ""
-	plan := mustMake(t, document(), inv)
+	plan := mustMake(t, documentOf(), inv)
 	assert.Len(t, plan.Servers, 6)
 	assert.Contains(t, plan.Warnings, "the present image of 1 server is gone, so firmware and architecture were not compared: web-03")
 	assert.Contains(t, plan.Warnings, "which image 1 server runs is not shown, so firmware and architecture were not compared: web-06")
-	rolls := mustMake(t, with(func(s *spec.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), inv)
+	rolls := mustMake(t, with(func(s *document.Spec) { s.Budget.OnBreach = rollout.BreachRollback }), inv)
 	assert.Contains(t, rolls.Warnings, "1 server cannot be rolled back (web-06): which image it runs is not shown")
 	assert.Contains(t, plan.Warnings, "1 server paid by the year or month may wait until somebody pays a price difference, without autoPay: web-04")
-	assert.NotContains(t, strings.Join(mustMake(t, with(func(s *spec.Spec) { s.AutoPay = new(true) }), inv).Warnings, "\n"), "price difference")
+	assert.NotContains(t, strings.Join(mustMake(t, with(func(s *document.Spec) { s.AutoPay = new(true) }), inv).Warnings, "\n"), "price difference")
 	inv.Images[1].Type = "shared"
-	assert.Contains(t, mustMake(t, document(), inv).Warnings, "a shared image for 1 server paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: web-04")
+	assert.Contains(t, mustMake(t, documentOf(), inv).Warnings, "a shared image for 1 server paid by the year or month: the documents forbid marketplace images only, the error itself (Ecs.0510) says more: web-04")
 }
 
 // TestStateRules: what the document says about a state is done, and by default the careful thing.
@@ -168,35 +168,35 @@ func TestStateRules(t *testing.T) {
 	}
 	for _, c := range []struct {
 		state string
-		rules spec.States
+		rules document.States
 		want  string
 		says  string
 	}{
-		{"there", spec.States{}, skipped, "runs the image already"},
-		{"there", spec.States{AlreadyThere: spec.RuleSkip}, skipped, "runs the image already"},
-		{"there", spec.States{AlreadyThere: spec.RuleChange}, changed, ""},
-		{"stopped", spec.States{}, changed, ""},
-		{"stopped", spec.States{Stopped: spec.RuleChange}, changed, ""},
-		{"stopped", spec.States{Stopped: spec.RuleSkip}, skipped, "is stopped"},
-		{"stopped", spec.States{Stopped: spec.RuleRefuse}, refused, "1 stopped server: web-02; start first, or say servers.stopped: change or skip"},
-		{"locked", spec.States{}, refused, "1 locked server: web-02 by ORDER; unlock first, reimage never does, or say servers.locked: skip"},
-		{"locked", spec.States{Locked: spec.RuleSkip}, skipped, "is locked by ORDER"},
-		{"error", spec.States{}, refused, "1 server in ERROR: web-02; look what happened"},
-		{"error", spec.States{Error: spec.RuleSkip}, skipped, "is in ERROR"},
-		{"error", spec.States{Error: spec.RuleChange}, changed, ""},
-		{"locked, in ERROR", spec.States{Locked: spec.RuleSkip}, skipped, "is locked"},
-		{"locked, in ERROR", spec.States{Locked: spec.RuleSkip, Error: spec.RuleSkip}, skipped, "is locked; is in ERROR"},
-		{"locked, in ERROR", spec.States{Error: spec.RuleChange}, refused, "1 locked server: web-02;"},
-		{"locked, there", spec.States{}, skipped, "runs the image already"},
-		{"locked, there", spec.States{AlreadyThere: spec.RuleChange}, refused, "1 locked server"},
-		{"there, in ERROR", spec.States{}, refused, "1 server in ERROR"},
-		{"there, without a disk", spec.States{}, refused, "1 server without a system disk"},
-		{"there, being rebuilt", spec.States{}, refused, "1 busy server"},
+		{"there", document.States{}, skipped, "runs the image already"},
+		{"there", document.States{AlreadyThere: document.RuleSkip}, skipped, "runs the image already"},
+		{"there", document.States{AlreadyThere: document.RuleChange}, changed, ""},
+		{"stopped", document.States{}, changed, ""},
+		{"stopped", document.States{Stopped: document.RuleChange}, changed, ""},
+		{"stopped", document.States{Stopped: document.RuleSkip}, skipped, "is stopped"},
+		{"stopped", document.States{Stopped: document.RuleRefuse}, refused, "1 stopped server: web-02; start first, or say servers.stopped: change or skip"},
+		{"locked", document.States{}, refused, "1 locked server: web-02 by ORDER; unlock first, reimage never does, or say servers.locked: skip"},
+		{"locked", document.States{Locked: document.RuleSkip}, skipped, "is locked by ORDER"},
+		{"error", document.States{}, refused, "1 server in ERROR: web-02; look what happened"},
+		{"error", document.States{Error: document.RuleSkip}, skipped, "is in ERROR"},
+		{"error", document.States{Error: document.RuleChange}, changed, ""},
+		{"locked, in ERROR", document.States{Locked: document.RuleSkip}, skipped, "is locked"},
+		{"locked, in ERROR", document.States{Locked: document.RuleSkip, Error: document.RuleSkip}, skipped, "is locked; is in ERROR"},
+		{"locked, in ERROR", document.States{Error: document.RuleChange}, refused, "1 locked server: web-02;"},
+		{"locked, there", document.States{}, skipped, "runs the image already"},
+		{"locked, there", document.States{AlreadyThere: document.RuleChange}, refused, "1 locked server"},
+		{"there, in ERROR", document.States{}, refused, "1 server in ERROR"},
+		{"there, without a disk", document.States{}, refused, "1 server without a system disk"},
+		{"there, being rebuilt", document.States{}, refused, "1 busy server"},
 	} {
 		t.Run(fmt.Sprintf("%s %v", c.state, c.rules), func(t *testing.T) {
 			inv := fleet(3)
 			states[c.state](&inv.Servers[1])
-			doc := with(func(s *spec.Spec) { s.Servers = c.rules })
+			doc := with(func(s *document.Spec) { s.Servers = c.rules })
 			switch c.want {
 			case refused:
 				found := problems(t, doc, inv)
@@ -225,10 +225,10 @@ func TestProblemsComeAllAtOnce(t *testing.T) {
 		inv.Servers[i].Spot = true
 	}
 	inv.Images[1].Status, inv.Images[1].VirtEnv = "queued", "Ironic"
-	doc := with(func(s *spec.Spec) {
+	doc := with(func(s *document.Spec) {
 		s.Select.IDs, s.Select.Expect.Max = []string{uuid(9, 9)}, new(20)
-		s.Waves = []spec.Wave{{Count: new(1)}}
-		s.Login = spec.Login{KeyPair: "k", PasswordFrom: "env:REIMAGE_SECRET_P"}
+		s.Waves = []document.Wave{{Count: new(1)}}
+		s.Login = document.Login{KeyPair: "k", PasswordFrom: "env:REIMAGE_SECRET_P"}
 	})
 	found := problems(t, doc, inv)
 	require.Len(t, found, 8, "%s", strings.Join(found, "\n"))

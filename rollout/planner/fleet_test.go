@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // The images of the tests.
@@ -49,17 +49,17 @@ func fleet(n int) rollout.Inventory {
 }
 
 // document selects every server named web-* and changes one after the other.
-func document() spec.Rollout {
-	return spec.Rollout{
-		APIVersion: spec.APIVersion, Kind: spec.Kind,
-		Metadata: spec.Metadata{Name: "web-noble"},
-		Spec:     spec.Spec{Select: spec.Selection{Names: []string{"web-*"}}, Image: spec.Image{ID: noble}, API: "v2"},
+func documentOf() document.Rollout {
+	return document.Rollout{
+		APIVersion: document.APIVersion, Kind: document.Kind,
+		Metadata: document.Metadata{Name: "web-noble"},
+		Spec:     document.Spec{Select: document.Selection{Names: []string{"web-*"}}, Image: document.Image{ID: noble}, API: "v2"},
 	}
 }
 
 // with is the document after a change.
-func with(edit func(*spec.Spec)) spec.Rollout {
-	doc := document()
+func with(edit func(*document.Spec)) document.Rollout {
+	doc := documentOf()
 	edit(&doc.Spec)
 	return doc
 }
@@ -71,7 +71,7 @@ func percent(t testing.TB, text string) *rollout.Percent {
 	return &p
 }
 
-func mustMake(t testing.TB, doc spec.Rollout, inv rollout.Inventory) rollout.Plan {
+func mustMake(t testing.TB, doc document.Rollout, inv rollout.Inventory) rollout.Plan {
 	t.Helper()
 	plan, err := planner.Make(doc, inv, madeAt)
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func mustMake(t testing.TB, doc spec.Rollout, inv rollout.Inventory) rollout.Pla
 }
 
 // problems are what Make says against a plan.
-func problems(t testing.TB, doc spec.Rollout, inv rollout.Inventory) []string {
+func problems(t testing.TB, doc document.Rollout, inv rollout.Inventory) []string {
 	t.Helper()
 	plan, err := planner.Make(doc, inv, madeAt)
 	var found planner.Problems

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 func imagesByID(images []rollout.InventoryImage) map[string]rollout.InventoryImage {
@@ -83,7 +83,7 @@ func (p *planner) describeChange() {
 // proves that an image holds Cloud-Init (docs/editions.md#which-api), so the plan never chooses in silence.
 func (p *planner) settleAPI() {
 	switch {
-	case p.spec.API != spec.APIAuto:
+	case p.spec.API != document.APIAuto:
 	case p.edition.V2Only:
 		p.whyAPI = fmt.Sprintf("api v2: the API of edition %s has no other version", p.edition.Name)
 	case p.image.NoInjection:

@@ -5,16 +5,16 @@ import (
 	"slices"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // lineUp puts the chosen servers into the order in which they are started, as the plan shows them. Every
 // order is total: it does not depend on the order in which the cloud lists servers.
 func (p *planner) lineUp() {
 	switch p.spec.Order {
-	case spec.OrderID:
+	case document.OrderID:
 		slices.SortFunc(p.chosen, byID)
-	case spec.OrderName:
+	case document.OrderName:
 		slices.SortFunc(p.chosen, byName)
 	default:
 		p.chosen = interleave(p.chosen)

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // Problems are all the reasons why there is no plan. It is the only error of Make that an operator can do something
@@ -27,7 +27,7 @@ func (p Problems) Error() string {
 // Make plans a rollout of a valid document, whose files have been read into its ids and names. Its error
 // is Problems; what it returns beside them is no plan, but says what was to be changed and on which servers, for whoever
 // looks for more problems. When every selected server is skipped there is still a plan: one that changes nothing.
-func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
+func Make(doc document.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan, error) {
 	p := planner{spec: doc.WithDefaults().Spec, edition: inv.Edition, images: imagesByID(inv.Images), unproven: inv.Unproven, userData: inv.UserData}
 	p.plan = rollout.Plan{
 		Version: rollout.PlanVersion, Name: doc.Metadata.Name, Reason: doc.Metadata.Reason,
@@ -65,7 +65,7 @@ func Make(doc spec.Rollout, inv rollout.Inventory, now time.Time) (rollout.Plan,
 
 // planner carries a plan in the making. Each step adds its part, and its problems.
 type planner struct {
-	spec    spec.Spec // with every default filled in
+	spec    document.Spec // with every default filled in
 	edition rollout.Edition
 	// userData is what was found behind the reference to user data.
 	userData rollout.InventoryUserData

@@ -11,31 +11,31 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/planner"
-	"github.com/reimage/reimage/rollout/spec"
 )
 
 // drawLimit is a limit that may be given as a count, a share, both or not at all.
-func drawLimit(t *rapid.T, label string) spec.Limit {
-	return spec.Limit{
+func drawLimit(t *rapid.T, label string) document.Limit {
+	return document.Limit{
 		Count:   rapid.Ptr(rapid.IntRange(1, 50), true).Draw(t, label+" count"),
 		Percent: rapid.Ptr(rapid.Custom(func(t *rapid.T) rollout.Percent { return rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "points")) }), true).Draw(t, label+" percent"),
 	}
 }
 
-func drawDocument(t *rapid.T) spec.Rollout {
-	rule := func(label string, rules ...spec.StateRule) spec.StateRule {
+func drawDocument(t *rapid.T) document.Rollout {
+	rule := func(label string, rules ...document.StateRule) document.StateRule {
 		return rapid.SampledFrom(rules).Draw(t, label)
 	}
-	doc := with(func(s *spec.Spec) {
+	doc := with(func(s *document.Spec) {
 		s.Select.Exclude.Tags = rapid.SampledFrom([][]string{nil, {"shard=1"}}).Draw(t, "exclude")
-		s.Servers = spec.States{
-			AlreadyThere: rule("there", "", spec.RuleSkip, spec.RuleChange), Stopped: rule("stopped", "", spec.RuleChange, spec.RuleSkip),
-			Locked: spec.RuleSkip, Error: rule("error", spec.RuleSkip, spec.RuleChange), Unfit: spec.RuleSkip,
+		s.Servers = document.States{
+			AlreadyThere: rule("there", "", document.RuleSkip, document.RuleChange), Stopped: rule("stopped", "", document.RuleChange, document.RuleSkip),
+			Locked: document.RuleSkip, Error: rule("error", document.RuleSkip, document.RuleChange), Unfit: document.RuleSkip,
 		}
-		s.Order = rapid.SampledFrom([]spec.Order{"", spec.OrderZones, spec.OrderName, spec.OrderID}).Draw(t, "order")
+		s.Order = rapid.SampledFrom([]document.Order{"", document.OrderZones, document.OrderName, document.OrderID}).Draw(t, "order")
 		for range rapid.IntRange(0, 4).Draw(t, "waves") {
-			w := spec.Wave{Bake: spec.Duration(rapid.IntRange(0, 3).Draw(t, "bake")) * spec.Duration(time.Minute), Approval: rapid.Bool().Draw(t, "approval")}
+			w := document.Wave{Bake: document.Duration(rapid.IntRange(0, 3).Draw(t, "bake")) * document.Duration(time.Minute), Approval: rapid.Bool().Draw(t, "approval")}
 			switch share := rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "share")); rapid.IntRange(0, 2).Draw(t, "kind") {
 			case 0:
 				w.Count = new(rapid.IntRange(1, 20).Draw(t, "count"))
@@ -47,17 +47,17 @@ func drawDocument(t *rapid.T) spec.Rollout {
 			s.Waves = append(s.Waves, w)
 		}
 		if len(s.Waves) > 0 {
-			s.Waves = append(s.Waves, spec.Wave{UpTo: new(rollout.Whole)})
+			s.Waves = append(s.Waves, document.Wave{UpTo: new(rollout.Whole)})
 		}
 		s.InFlight, s.PerZone = drawLimit(t, "in flight"), drawLimit(t, "zone")
 		group := drawLimit(t, "group")
-		s.PerGroup = spec.Group{Tag: "shard", Count: group.Count, Percent: group.Percent}
-		s.Budget = spec.Budget{
+		s.PerGroup = document.Group{Tag: "shard", Count: group.Count, Percent: group.Percent}
+		s.Budget = document.Budget{
 			Tolerate: drawLimit(t, "tolerate"), MinSample: rapid.IntRange(0, 20).Draw(t, "sample"), PerGroup: rapid.Ptr(rapid.IntRange(0, 3), true).Draw(t, "budget by group"),
-			Admission: rapid.SampledFrom([]spec.Admission{spec.AdmissionReactive, spec.AdmissionStrict}).Draw(t, "admission"), SlowStart: rapid.Bool().Draw(t, "slow"),
+			Admission: rapid.SampledFrom([]document.Admission{document.AdmissionReactive, document.AdmissionStrict}).Draw(t, "admission"), SlowStart: rapid.Bool().Draw(t, "slow"),
 		}
 		s.CountOthers = rapid.Ptr(rapid.Bool(), true).Draw(t, "count others")
-		s.Soak = spec.Duration(rapid.IntRange(0, 9).Draw(t, "soak")) * spec.Duration(time.Minute)
+		s.Soak = document.Duration(rapid.IntRange(0, 9).Draw(t, "soak")) * document.Duration(time.Minute)
 	})
 	return doc
 }
@@ -78,7 +78,7 @@ func drawInventory(t *rapid.T) rollout.Inventory {
 }
 
 // drawPlan is a plan, and what it was made of; drawings without one are passed over.
-func drawPlan(t *rapid.T) (rollout.Plan, spec.Rollout, rollout.Inventory) {
+func drawPlan(t *rapid.T) (rollout.Plan, document.Rollout, rollout.Inventory) {
 	doc, inv := drawDocument(t), drawInventory(t)
 	plan, err := planner.Make(doc, inv, madeAt)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestEstimateIsWithinItsBounds(t *testing.T) {
 func TestAnyOrderOfTheInventoryGivesTheSamePlan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		doc, inv := drawDocument(t), drawInventory(t)
-		doc.Spec.Servers.Unfit = rapid.SampledFrom([]spec.StateRule{spec.RuleSkip, spec.RuleRefuse}).Draw(t, "unfit")
+		doc.Spec.Servers.Unfit = rapid.SampledFrom([]document.StateRule{document.RuleSkip, document.RuleRefuse}).Draw(t, "unfit")
 		plan, err := planner.Make(doc, inv, madeAt)
 		inv.Servers = rapid.Permutation(inv.Servers).Draw(t, "order of servers")
 		inv.Images = rapid.Permutation(inv.Images).Draw(t, "order of images")

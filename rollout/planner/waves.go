@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // cutWaves turns the waves of the document into numbers of servers. The last has to reach them all.
@@ -30,7 +30,7 @@ func (p *planner) cutWaves() {
 
 // waveEnd is where a wave ends that begins at begin, of n servers: docs/rollout.md#rounding. A wave never
 // ends before it begins: then it is empty.
-func waveEnd(w spec.Wave, begin, n int) int {
+func waveEnd(w document.Wave, begin, n int) int {
 	switch {
 	case w.Count != nil:
 		return min(n, begin+*w.Count)

@@ -9,48 +9,48 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
-func byCount(n int) spec.Wave { return spec.Wave{Count: &n} }
-func byPercent(t *testing.T, text string) spec.Wave {
-	return spec.Wave{Percent: percent(t, text)}
+func byCount(n int) document.Wave { return document.Wave{Count: &n} }
+func byPercent(t *testing.T, text string) document.Wave {
+	return document.Wave{Percent: percent(t, text)}
 }
-func upTo(t *testing.T, text string) spec.Wave { return spec.Wave{UpTo: percent(t, text)} }
+func upTo(t *testing.T, text string) document.Wave { return document.Wave{UpTo: percent(t, text)} }
 
 // TestWaveEnds: shares round up, counts stop at what is left, and the last wave reaches everybody.
 func TestWaveEnds(t *testing.T) {
 	all := upTo(t, "100%")
 	for _, c := range []struct {
 		n     int
-		waves []spec.Wave
+		waves []document.Wave
 		want  []int
 	}{
 		{24, nil, []int{24}},
-		{1, []spec.Wave{upTo(t, "1%"), all}, []int{1, 1}},
-		{1, []spec.Wave{upTo(t, "50%"), all}, []int{1, 1}},
-		{1, []spec.Wave{upTo(t, "99%")}, []int{1}}, // rounded up it reaches everybody
-		{2, []spec.Wave{upTo(t, "60%"), all}, []int{2, 2}},
-		{3, []spec.Wave{upTo(t, "25%"), upTo(t, "50%"), all}, []int{1, 2, 3}},
-		{9, []spec.Wave{upTo(t, "10%"), all}, []int{1, 9}},
-		{10, []spec.Wave{upTo(t, "10%"), all}, []int{1, 10}},
-		{10, []spec.Wave{upTo(t, "10.0%"), all}, []int{1, 10}},
-		{100, []spec.Wave{upTo(t, "9.99%"), all}, []int{10, 100}},
-		{1000, []spec.Wave{upTo(t, "9.99%"), upTo(t, "10%"), all}, []int{100, 100, 1000}},
-		{1001, []spec.Wave{upTo(t, "9.99%"), upTo(t, "10%"), all}, []int{100, 101, 1001}},
-		{100, []spec.Wave{upTo(t, "29%"), upTo(t, "57%"), upTo(t, "58%"), all}, []int{29, 57, 58, 100}}, // where floats lose one
-		{90, []spec.Wave{upTo(t, "70%"), all}, []int{63, 90}},
-		{3, []spec.Wave{byPercent(t, "33%"), byPercent(t, "33%"), byPercent(t, "33%")}, []int{1, 2, 3}},
-		{10, []spec.Wave{byPercent(t, "33%"), byPercent(t, "33%"), byPercent(t, "33%")}, []int{4, 8, 10}},
-		{10, []spec.Wave{byCount(2), byCount(3), all}, []int{2, 5, 10}},
-		{10, []spec.Wave{byCount(2), byCount(100)}, []int{2, 10}},
-		{3, []spec.Wave{byCount(3), all}, []int{3, 3}},
-		{3, []spec.Wave{byCount(7), all}, []int{3, 3}},
-		{20, []spec.Wave{byCount(5), upTo(t, "10%"), all}, []int{5, 5, 20}}, // never back
-		{20, []spec.Wave{upTo(t, "50%"), upTo(t, "25%"), all}, []int{10, 10, 20}},
+		{1, []document.Wave{upTo(t, "1%"), all}, []int{1, 1}},
+		{1, []document.Wave{upTo(t, "50%"), all}, []int{1, 1}},
+		{1, []document.Wave{upTo(t, "99%")}, []int{1}}, // rounded up it reaches everybody
+		{2, []document.Wave{upTo(t, "60%"), all}, []int{2, 2}},
+		{3, []document.Wave{upTo(t, "25%"), upTo(t, "50%"), all}, []int{1, 2, 3}},
+		{9, []document.Wave{upTo(t, "10%"), all}, []int{1, 9}},
+		{10, []document.Wave{upTo(t, "10%"), all}, []int{1, 10}},
+		{10, []document.Wave{upTo(t, "10.0%"), all}, []int{1, 10}},
+		{100, []document.Wave{upTo(t, "9.99%"), all}, []int{10, 100}},
+		{1000, []document.Wave{upTo(t, "9.99%"), upTo(t, "10%"), all}, []int{100, 100, 1000}},
+		{1001, []document.Wave{upTo(t, "9.99%"), upTo(t, "10%"), all}, []int{100, 101, 1001}},
+		{100, []document.Wave{upTo(t, "29%"), upTo(t, "57%"), upTo(t, "58%"), all}, []int{29, 57, 58, 100}}, // where floats lose one
+		{90, []document.Wave{upTo(t, "70%"), all}, []int{63, 90}},
+		{3, []document.Wave{byPercent(t, "33%"), byPercent(t, "33%"), byPercent(t, "33%")}, []int{1, 2, 3}},
+		{10, []document.Wave{byPercent(t, "33%"), byPercent(t, "33%"), byPercent(t, "33%")}, []int{4, 8, 10}},
+		{10, []document.Wave{byCount(2), byCount(3), all}, []int{2, 5, 10}},
+		{10, []document.Wave{byCount(2), byCount(100)}, []int{2, 10}},
+		{3, []document.Wave{byCount(3), all}, []int{3, 3}},
+		{3, []document.Wave{byCount(7), all}, []int{3, 3}},
+		{20, []document.Wave{byCount(5), upTo(t, "10%"), all}, []int{5, 5, 20}}, // never back
+		{20, []document.Wave{upTo(t, "50%"), upTo(t, "25%"), all}, []int{10, 10, 20}},
 	} {
 		t.Run(fmt.Sprintf("%d into %v", c.n, c.want), func(t *testing.T) {
-			plan := mustMake(t, with(func(s *spec.Spec) { s.Waves = c.waves }), fleet(c.n))
+			plan := mustMake(t, with(func(s *document.Spec) { s.Waves = c.waves }), fleet(c.n))
 			assert.Equal(t, c.want, ends(plan))
 		})
 	}
@@ -61,20 +61,20 @@ func TestWavesThatDoNotReachEverybody(t *testing.T) {
 	third := byPercent(t, "33%")
 	assert.Equal(t,
 		[]string{"the waves come to 99 of 100 servers and leave out 1: web-97; let the last wave be upTo: 100%"},
-		problems(t, with(func(s *spec.Spec) { s.Waves = []spec.Wave{third, third, third} }), fleet(100)),
+		problems(t, with(func(s *document.Spec) { s.Waves = []document.Wave{third, third, third} }), fleet(100)),
 	)
-	found := problems(t, with(func(s *spec.Spec) { s.Waves = []spec.Wave{byCount(1)}; s.Order = spec.OrderName }), fleet(24))
+	found := problems(t, with(func(s *document.Spec) { s.Waves = []document.Wave{byCount(1)}; s.Order = document.OrderName }), fleet(24))
 	require.Len(t, found, 1)
 	assert.Contains(t, found[0], "the waves come to 1 of 24 servers and leave out 23: web-02, web-03,")
 	assert.Contains(t, found[0], "web-11 and 13 more;", "ten are named")
 }
 
 func TestWavesKeepNamesBakesAndApprovals(t *testing.T) {
-	plan := mustMake(t, with(func(s *spec.Spec) {
-		s.Waves = []spec.Wave{
-			{Name: "canary", Count: new(2), Bake: spec.Duration(30 * time.Minute), Approval: true},
+	plan := mustMake(t, with(func(s *document.Spec) {
+		s.Waves = []document.Wave{
+			{Name: "canary", Count: new(2), Bake: document.Duration(30 * time.Minute), Approval: true},
 			{Count: new(3)},
-			{UpTo: new(rollout.Whole), Bake: spec.Duration(time.Hour)},
+			{UpTo: new(rollout.Whole), Bake: document.Duration(time.Hour)},
 		}
 	}), fleet(9))
 	assert.Equal(t, []rollout.Wave{
@@ -85,8 +85,8 @@ func TestWavesKeepNamesBakesAndApprovals(t *testing.T) {
 }
 
 func TestEmptyWavesStayWithAWarning(t *testing.T) {
-	plan := mustMake(t, with(func(s *spec.Spec) {
-		s.Waves = []spec.Wave{
+	plan := mustMake(t, with(func(s *document.Spec) {
+		s.Waves = []document.Wave{
 			{Name: "canary", Count: new(3), Approval: true}, {Name: "some", UpTo: percent(t, "50%"), Approval: true}, {Name: "rest", UpTo: new(rollout.Whole)},
 		}
 	}), fleet(3))
@@ -105,28 +105,28 @@ func TestWavesSpanZones(t *testing.T) {
 	for i, zone := range []string{"b", "b", "b", "b", "a", "a", "c"} {
 		inv.Servers[i].Zone = zone
 	}
-	for order, want := range map[spec.Order][]string{
-		"":              {"web-05", "web-01", "web-07", "web-06", "web-02", "web-03", "web-04"},
-		spec.OrderZones: {"web-05", "web-01", "web-07", "web-06", "web-02", "web-03", "web-04"},
-		spec.OrderName:  {"web-01", "web-02", "web-03", "web-04", "web-05", "web-06", "web-07"},
+	for order, want := range map[document.Order][]string{
+		"":                  {"web-05", "web-01", "web-07", "web-06", "web-02", "web-03", "web-04"},
+		document.OrderZones: {"web-05", "web-01", "web-07", "web-06", "web-02", "web-03", "web-04"},
+		document.OrderName:  {"web-01", "web-02", "web-03", "web-04", "web-05", "web-06", "web-07"},
 	} {
-		plan := mustMake(t, with(func(s *spec.Spec) { s.Order = order }), inv)
+		plan := mustMake(t, with(func(s *document.Spec) { s.Order = order }), inv)
 		assert.Equal(t, want, names(plan.Servers), "order %q", order)
 	}
 	inv.Servers[0].ID, inv.Servers[6].ID = inv.Servers[6].ID, inv.Servers[0].ID
-	plan := mustMake(t, with(func(s *spec.Spec) { s.Order = spec.OrderID }), inv)
+	plan := mustMake(t, with(func(s *document.Spec) { s.Order = document.OrderID }), inv)
 	assert.Equal(t, []string{"web-07", "web-02", "web-03", "web-04", "web-05", "web-06", "web-01"}, names(plan.Servers))
 }
 
 // TestServersOfOneNameAreOrderedByID within every order.
 func TestServersOfOneNameAreOrderedByID(t *testing.T) {
-	for _, order := range []spec.Order{spec.OrderZones, spec.OrderName, spec.OrderID} {
+	for _, order := range []document.Order{document.OrderZones, document.OrderName, document.OrderID} {
 		inv := fleet(3)
 		for i := range inv.Servers {
 			inv.Servers[i].Name, inv.Servers[i].Zone = "web", "a"
 		}
 		inv.Servers[0], inv.Servers[2] = inv.Servers[2], inv.Servers[0]
-		plan := mustMake(t, with(func(s *spec.Spec) { s.Select.Names = []string{"web"}; s.Order = order }), inv)
+		plan := mustMake(t, with(func(s *document.Spec) { s.Select.Names = []string{"web"}; s.Order = order }), inv)
 		for i, s := range plan.Servers {
 			assert.Equal(t, uuid(1, i+1), s.ID, "order %s", order)
 		}

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // decoder reads a YAML tree into the types of a document. The yaml tags are the only list of the fields.
@@ -31,13 +32,13 @@ const noValue = "has no value: give one or leave the field out"
 type place struct{ line, column int }
 
 // decode reads the tree into a document and checks it against the rules.
-func decode(root *yaml.Node, doc *Rollout) Problems {
+func decode(root *yaml.Node, doc *document.Rollout) Problems {
 	d := &decoder{
 		at:     map[string]place{"": {root.Line, root.Column}},
 		failed: make(map[string]bool), holding: make(map[string]bool),
 	}
 	d.value(root, reflect.ValueOf(doc).Elem(), "")
-	for _, problem := range doc.check() {
+	for _, problem := range check(*doc) {
 		if !d.failedToRead(problem) {
 			problem.dependsOn = nil
 			problem.Line, problem.Column = d.near(problem.Path)

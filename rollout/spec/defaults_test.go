@@ -10,29 +10,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
 func TestDefaults(t *testing.T) {
 	doc := parse(t, minimal)
 	full := doc.WithDefaults()
-	assert.Equal(t, spec.Spec{
+	assert.Equal(t, document.Spec{
 		Select: doc.Spec.Select, Image: doc.Spec.Image,
 		API: "auto",
-		Servers: spec.States{
-			AlreadyThere: spec.RuleSkip, Stopped: spec.RuleChange, Locked: spec.RuleRefuse, Error: spec.RuleRefuse, Unfit: spec.RuleRefuse,
+		Servers: document.States{
+			AlreadyThere: document.RuleSkip, Stopped: document.RuleChange, Locked: document.RuleRefuse, Error: document.RuleRefuse, Unfit: document.RuleRefuse,
 		},
 		Power:    rollout.PowerAsBefore,
-		Order:    spec.OrderZones,
-		Waves:    []spec.Wave{{Name: "all", UpTo: new(rollout.Whole)}},
-		InFlight: spec.Limit{Count: new(1)}, CountOthers: new(true),
-		Budget: spec.Budget{
-			Tolerate: spec.Limit{Count: new(0)}, OnBreach: rollout.BreachPause, Admission: spec.AdmissionReactive,
+		Order:    document.OrderZones,
+		Waves:    []document.Wave{{Name: "all", UpTo: new(rollout.Whole)}},
+		InFlight: document.Limit{Count: new(1)}, CountOthers: new(true),
+		Budget: document.Budget{
+			Tolerate: document.Limit{Count: new(0)}, OnBreach: rollout.BreachPause, Admission: document.AdmissionReactive,
 		},
-		Busy:           spec.Busy{Wait: new(spec.Duration(30 * time.Minute))},
-		ServerDeadline: spec.Duration(time.Hour),
+		Busy:           document.Busy{Wait: new(document.Duration(30 * time.Minute))},
+		ServerDeadline: document.Duration(time.Hour),
 	}, full.Spec)
-	assert.NoError(t, full.Validate())
+	assert.NoError(t, spec.Validate(full))
 	assert.Equal(t, full, full.WithDefaults(), "filling in twice changes nothing")
 	assert.Equal(t, parse(t, minimal), doc, "the document itself stays")
 }
@@ -67,10 +68,10 @@ func TestGivenIsKept(t *testing.T) {
 `)
 	full := doc.WithDefaults().Spec
 	assert.Equal(t, "v1", full.API)
-	assert.Equal(t, spec.Limit{Percent: new(rollout.Percent(1000))}, full.InFlight)
-	assert.Equal(t, spec.Limit{Percent: new(rollout.Percent(0))}, full.Budget.Tolerate)
-	assert.Equal(t, spec.Duration(0), *full.Busy.Wait)
-	assert.Equal(t, spec.RuleSkip, full.Servers.Locked)
+	assert.Equal(t, document.Limit{Percent: new(rollout.Percent(1000))}, full.InFlight)
+	assert.Equal(t, document.Limit{Percent: new(rollout.Percent(0))}, full.Budget.Tolerate)
+	assert.Equal(t, document.Duration(0), *full.Busy.Wait)
+	assert.Equal(t, document.RuleSkip, full.Servers.Locked)
 	assert.Equal(t, rollout.PowerOff, full.Power)
 	assert.Equal(t, rollout.BreachAbort, full.Budget.OnBreach)
 	assert.Equal(t, 2*time.Hour, full.ServerDeadline.Std())

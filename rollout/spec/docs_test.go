@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/spec"
 )
 
 const manual = "../../docs/rollout.md"
@@ -23,7 +24,7 @@ func TestManualParses(t *testing.T) {
 		}
 		doc := parse(t, text)
 		assert.Empty(t, schemaFaults(t, text))
-		assert.NoError(t, doc.WithDefaults().Validate())
+		assert.NoError(t, spec.Validate(doc.WithDefaults()))
 	}
 }
 

@@ -5,12 +5,12 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // fieldPaths are the paths of all fields of a document that hold a value of their own, with waves[] for
 // what is in a list.
-func fieldPaths() []string { return pathsOf(reflect.TypeFor[spec.Rollout](), "") }
+func fieldPaths() []string { return pathsOf(reflect.TypeFor[document.Rollout](), "") }
 
 func pathsOf(t reflect.Type, path string) []string {
 	if t.Kind() == reflect.Pointer {

@@ -11,12 +11,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // ReadFiles reads the files of the selection and of its exclusion, moves what they name into ids and
 // names, and clears the fields. Paths count from dir, the folder of the document. A name with * or ? in a
 // file is a pattern, as it is in the document. The error is Problems, and then nothing is changed.
-func (r *Rollout) ReadFiles(dir string) error {
+func ReadFiles(r *document.Rollout, dir string) error {
 	read := *r
 	selection, problems := &read.Spec.Select, Problems(nil)
 	ids, names, found := readServers(dir, "spec.select.file", selection.File)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -18,46 +19,46 @@ const (
 )
 
 // withFiles writes files into a folder and reads them into a document that selects by both.
-func withFiles(t *testing.T, servers, spared string) (spec.Rollout, string, error) {
+func withFiles(t *testing.T, servers, spared string) (document.Rollout, string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "servers.txt"), []byte(servers), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "spared.txt"), []byte(spared), 0o600))
 	doc := parse(t, strings.Replace(minimal, "{tags: [role=web]}", "{ids: ["+serverA+"], names: [web-1], file: servers.txt, exclude: {names: [db-*], file: spared.txt}}", 1))
-	return doc, dir, doc.ReadFiles(dir)
+	return doc, dir, spec.ReadFiles(&doc, dir)
 }
 
 func TestReadFiles(t *testing.T) {
 	doc, _, err := withFiles(t, "\ufeff# web servers\r\nweb-1\r\n\r\n  "+strings.ToUpper(serverB)+"\t# moved\r\nweb-?#all\nweb-1\nwéb", "")
 	require.NoError(t, err)
-	assert.Equal(t, spec.Selection{
+	assert.Equal(t, document.Selection{
 		IDs: []string{serverA, serverB}, Names: []string{"web-1", "web-1", "web-?", "web-1", "wéb"},
-		Exclude: spec.Exclusion{Names: []string{"db-*"}},
+		Exclude: document.Exclusion{Names: []string{"db-*"}},
 	}, doc.Spec.Select, "an empty list of exclusions excludes nothing")
-	assert.NoError(t, doc.Validate())
+	assert.NoError(t, spec.Validate(doc))
 
 	doc, _, err = withFiles(t, "web 5 (old)\t# moved\n", " db * \n")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"web-1", "web 5 (old)"}, doc.Spec.Select.Names)
 	assert.Equal(t, []string{"db-*", "db *"}, doc.Spec.Select.Exclude.Names)
-	assert.NoError(t, doc.Validate())
+	assert.NoError(t, spec.Validate(doc))
 
 	doc, _, err = withFiles(t, "web-2", serverA+"\nweb-17\n")
 	require.NoError(t, err)
-	assert.Equal(t, spec.Exclusion{IDs: []string{serverA}, Names: []string{"db-*", "web-17"}}, doc.Spec.Select.Exclude)
+	assert.Equal(t, document.Exclusion{IDs: []string{serverA}, Names: []string{"db-*", "web-17"}}, doc.Spec.Select.Exclude)
 }
 
 func TestReadFilesByAbsolutePath(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "servers")
 	require.NoError(t, os.WriteFile(file, []byte("web-1"), 0o600))
 	doc := parse(t, strings.Replace(minimal, "tags: [role=web]", "file: "+file, 1))
-	require.NoError(t, doc.ReadFiles("/nowhere"))
-	assert.Equal(t, spec.Selection{Names: []string{"web-1"}}, doc.Spec.Select)
+	require.NoError(t, spec.ReadFiles(&doc, "/nowhere"))
+	assert.Equal(t, document.Selection{Names: []string{"web-1"}}, doc.Spec.Select)
 }
 
 func TestReadFilesWithoutAny(t *testing.T) {
 	doc := parse(t, minimal)
-	require.NoError(t, doc.ReadFiles("/nowhere"))
+	require.NoError(t, spec.ReadFiles(&doc, "/nowhere"))
 	assert.Equal(t, parse(t, minimal), doc)
 }
 
@@ -79,13 +80,13 @@ DIR/spared.txt:1:1: "\"db\"" is not the name of a server: names hold no '"'; pat
 	_, dir, err = withFiles(t, "web-1", strings.Repeat("#", spec.MaxSize+1))
 	assert.EqualError(t, err, dir+"/spared.txt: spec.select.exclude.file: the file has more than 1048576 bytes")
 
-	err = doc.ReadFiles("/nowhere")
+	err = spec.ReadFiles(&doc, "/nowhere")
 	assert.EqualError(t, err, `/nowhere/servers.txt: spec.select.file: the file cannot be read: no such file or directory
 /nowhere/spared.txt: spec.select.exclude.file: the file cannot be read: no such file or directory`)
 	dir = t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "servers.txt"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "spared.txt"), nil, 0o600))
-	assert.EqualError(t, doc.ReadFiles(dir), dir+"/servers.txt: spec.select.file: the file cannot be read: is a directory")
+	assert.EqualError(t, spec.ReadFiles(&doc, dir), dir+"/servers.txt: spec.select.file: the file cannot be read: is a directory")
 }
 
 // TestListsAreNotShared: what is read never grows into the lists of a copy of the document.
@@ -96,13 +97,13 @@ func TestListsAreNotShared(t *testing.T) {
 	doc.Spec.Select.Names = make([]string, 1, 8)
 	doc.Spec.Select.Names[0] = "web-1"
 	other := doc
-	require.NoError(t, doc.ReadFiles(dir))
+	require.NoError(t, spec.ReadFiles(&doc, dir))
 	assert.Equal(t, []string{"web-1", ""}, other.Spec.Select.Names[:2])
 }
 
 func TestFilesOfTheExample(t *testing.T) {
 	doc := parse(t, string(read(t, example)))
-	require.NoError(t, doc.ReadFiles(filepath.Dir(example)))
+	require.NoError(t, spec.ReadFiles(&doc, filepath.Dir(example)))
 	assert.Contains(t, doc.Spec.Select.Names, "web-legacy-2")
 	assert.Contains(t, doc.Spec.Select.Exclude.Names, "web-17")
 }

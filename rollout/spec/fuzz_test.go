@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/internal/allocs"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -34,7 +35,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Replace(minimal, "noble", "\"\\e[2J\"", 1)))
 	f.Add([]byte("\"\\e[2J\\u202e\": 1\n*\u202e"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		var doc spec.Rollout
+		var doc document.Rollout
 		var err error
 		assert.LessOrEqual(t, allocs.Of(func() { doc, err = spec.Parse("fuzz.yaml", content) }), uint64(1<<20+1024*len(content)))
 		if err != nil {
@@ -49,10 +50,10 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		require.NoError(t, doc.Validate())
+		require.NoError(t, spec.Validate(doc))
 		checkRewritten(t, doc)
 		full := doc.WithDefaults()
-		require.NoError(t, full.Validate())
+		require.NoError(t, spec.Validate(full))
 		checkRewritten(t, full)
 		if doc.Spec.Image.ID != "" {
 			require.NoError(t, full.Spec.Change(doc.Spec.Image.ID).Validate())

@@ -7,15 +7,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
 // checkJSON sends a document to a worker and back, and reads it as a document too: JSON is YAML.
-func checkJSON(t *testing.T, doc spec.Rollout) {
+func checkJSON(t *testing.T, doc document.Rollout) {
 	t.Helper()
 	asJSON, err := json.Marshal(doc)
 	require.NoError(t, err)
-	var received spec.Rollout
+	var received document.Rollout
 	require.NoError(t, json.Unmarshal(asJSON, &received))
 	require.Equal(t, doc, received, string(asJSON))
 	again, err := spec.Parse("rewritten", asJSON)

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // MaxSize is the largest document, and the largest file of servers, in bytes.
@@ -21,13 +23,13 @@ const MaxSize = 1 << 20
 //
 // A document is plain YAML: one per file, no aliases, nothing left without a value, no field twice. What
 // is left out stays zero: see WithDefaults.
-func Parse(file string, content []byte) (Rollout, error) {
+func Parse(file string, content []byte) (document.Rollout, error) {
 	root, problem := readTree(content)
 	if problem != nil {
 		problem.File = file
-		return Rollout{}, Problems{*problem}
+		return document.Rollout{}, Problems{*problem}
 	}
-	var doc Rollout
+	var doc document.Rollout
 	problems := decode(root, &doc)
 	for i := range problems {
 		problems[i].File = file
@@ -49,7 +51,7 @@ func readTree(content []byte) (*yaml.Node, *Problem) {
 		return nil, syntaxProblem(content, err)
 	}
 	if isEmpty(root) {
-		return nil, &Problem{Line: 1, Column: 1, Message: "the file is empty: a rollout begins with apiVersion: " + APIVersion}
+		return nil, &Problem{Line: 1, Column: 1, Message: "the file is empty: a rollout begins with apiVersion: " + document.APIVersion}
 	}
 	for isEmpty(second) { // files that were put together may end in ---
 		second = yaml.Node{}

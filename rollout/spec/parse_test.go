@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -34,7 +36,7 @@ func read(t *testing.T, file string) []byte {
 	return content
 }
 
-func parse(t *testing.T, text string) spec.Rollout {
+func parse(t *testing.T, text string) document.Rollout {
 	t.Helper()
 	doc, err := spec.Parse("test.yaml", []byte(text))
 	require.NoError(t, err)
@@ -77,9 +79,9 @@ func TestProblems(t *testing.T) {
 
 func TestMinimal(t *testing.T) {
 	doc := parse(t, minimal)
-	assert.Equal(t, spec.Rollout{
-		APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: "web"},
-		Spec: spec.Spec{Select: spec.Selection{Tags: []string{"role=web"}}, Image: spec.Image{Name: "noble"}},
+	assert.Equal(t, document.Rollout{
+		APIVersion: document.APIVersion, Kind: document.Kind, Metadata: document.Metadata{Name: "web"},
+		Spec: document.Spec{Select: document.Selection{Tags: []string{"role=web"}}, Image: document.Image{Name: "noble"}},
 	}, doc)
 }
 
@@ -88,8 +90,8 @@ func TestExample(t *testing.T) {
 	content := read(t, example)
 	doc := parse(t, string(content))
 	assert.Equal(t, rollout.Percent(1000), *doc.Spec.Waves[1].UpTo)
-	assert.Equal(t, []spec.Wave{{Name: "canary", Count: new(1), Bake: duration(t, "30m"), Approval: true}}, doc.Spec.Waves[:1])
-	assert.Equal(t, spec.Limit{Count: new(20), Percent: new(rollout.Percent(1000))}, doc.Spec.InFlight)
+	assert.Equal(t, []document.Wave{{Name: "canary", Count: new(1), Bake: document.Duration(30 * time.Minute), Approval: true}}, doc.Spec.Waves[:1])
+	assert.Equal(t, document.Limit{Count: new(20), Percent: new(rollout.Percent(1000))}, doc.Spec.InFlight)
 	assert.Equal(t, false, *doc.Spec.AutoPay)
 	apart := []string{"spec.image.id", "spec.login.passwordFrom", "spec.perGroup.serverGroup", "spec.perGroup.percent", "spec.perZone.count", "spec.select.expect.count"}
 	for _, field := range fieldPaths() {
@@ -107,7 +109,7 @@ func TestRewritten(t *testing.T) {
 	}
 }
 
-func checkRewritten(t *testing.T, doc spec.Rollout) {
+func checkRewritten(t *testing.T, doc document.Rollout) {
 	t.Helper()
 	asYAML, err := yaml.Marshal(doc)
 	require.NoError(t, err)

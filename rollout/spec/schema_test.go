@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -65,7 +66,7 @@ type generator struct {
 func generate(t *testing.T) schema {
 	t.Helper()
 	g := generator{comments: readComments(t), patterns: patterns(), defs: make(map[string]schema)}
-	root := g.object(reflect.TypeFor[spec.Rollout]())
+	root := g.object(reflect.TypeFor[document.Rollout]())
 	root.Schema = "https://json-schema.org/draft/2020-12/schema"
 	root.Title = "The specification of a rollout of reimage"
 	root.Defs = g.defs
@@ -74,7 +75,7 @@ func generate(t *testing.T) schema {
 
 func readComments(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "spec.go", nil, parser.ParseComments)
+	file, err := parser.ParseFile(token.NewFileSet(), "../document/document.go", nil, parser.ParseComments)
 	require.NoError(t, err)
 	comments := make(map[string]string)
 	one := func(group *ast.CommentGroup) string { return strings.Join(strings.Fields(group.Text()), " ") }
@@ -256,7 +257,7 @@ func TestPatterns(t *testing.T) {
 		assert.Equal(t, err == nil, match("Percent", text), text)
 	}
 	for _, text := range []string{"0", "0s", "90s", "1.5h", "3d", "1d12h", "1h30m5s", "500ms", "1ns", "d", "5", "1.5d", "1h1d", "1 h", "", "1w"} {
-		_, err := spec.ParseDuration(text)
+		_, err := document.ParseDuration(text)
 		assert.Equal(t, err == nil, match("Duration", text), text)
 	}
 	for _, text := range []string{"env:X", "env:REIMAGE_SECRET_X", "env:PATH", "file:a/b", "env:", "file", "vault:x", "hunter2"} {

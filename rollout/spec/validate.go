@@ -8,11 +8,14 @@ import (
 	"time"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // Validate names everything that is wrong with a document, whether it was parsed or put together. The
 // error is Problems, without files and lines.
-func (r Rollout) Validate() error { return r.check().err() }
+func Validate(r document.Rollout) error { return check(r).err() }
+
+const day = 24 * time.Hour
 
 // checker collects what is wrong. The rules go through the document in the order of its fields.
 type checker struct{ problems Problems }
@@ -37,14 +40,14 @@ func within(path string, fields ...string) []string {
 	return paths
 }
 
-func (r Rollout) check() Problems {
+func check(r document.Rollout) Problems {
 	c := &checker{}
 	c.words(reflect.ValueOf(r), "")
 	if r.APIVersion == "" {
-		c.reject("apiVersion", "is missing: write apiVersion: %s", APIVersion)
+		c.reject("apiVersion", "is missing: write apiVersion: %s", document.APIVersion)
 	}
 	if r.Kind == "" {
-		c.reject("kind", "is missing: write kind: %s", Kind)
+		c.reject("kind", "is missing: write kind: %s", document.Kind)
 	}
 	if r.Metadata.Name == "" {
 		c.reject("metadata.name", "is missing: every command calls the rollout by its name")
@@ -71,7 +74,7 @@ func (c *checker) words(value reflect.Value, path string) {
 			field = field.Elem()
 		}
 		switch typed := field.Interface().(type) {
-		case Duration:
+		case document.Duration:
 			if typed < 0 {
 				c.reject(at, "%s is negative", typed)
 			}
@@ -100,7 +103,7 @@ func (c *checker) words(value reflect.Value, path string) {
 	}
 }
 
-func (c *checker) selection(s Selection) {
+func (c *checker) selection(s document.Selection) {
 	const path = "spec.select"
 	if len(s.IDs) == 0 && len(s.Names) == 0 && len(s.Tags) == 0 && s.File == "" {
 		c.rejectFields(path, within(path, "ids", "names", "tags", "file"), "nothing is selected: give ids, names, tags or a file")
@@ -143,7 +146,7 @@ func (c *checker) atLeast(path string, n *int, least int) {
 	}
 }
 
-func (c *checker) image(i Image) {
+func (c *checker) image(i document.Image) {
 	switch {
 	case i.ID == "" && i.Name == "":
 		c.reject("spec.image", "no image is given: give its id or its name")
@@ -154,7 +157,7 @@ func (c *checker) image(i Image) {
 
 // change checks what is done to a server by the rules of rollout.Change: first what each field says, so
 // that its problems have its place, then all of them together.
-func (c *checker) change(s Spec) {
+func (c *checker) change(s document.Spec) {
 	const fit = "00000000-0000-0000-0000-000000000000" // in the place of an image that is not known yet
 	id := s.Image.ID
 	if id == "" {
@@ -203,7 +206,7 @@ func messages(err error) []string {
 	return all
 }
 
-func (c *checker) times(s Spec) {
+func (c *checker) times(s document.Spec) {
 	if s.Busy.Wait != nil {
 		c.atMost("spec.busy.wait", *s.Busy.Wait, 7*day)
 	}
@@ -211,9 +214,9 @@ func (c *checker) times(s Spec) {
 	c.atMost("spec.deadline", s.Deadline, 365*day)
 }
 
-func (c *checker) atMost(path string, d Duration, most time.Duration) {
+func (c *checker) atMost(path string, d document.Duration, most time.Duration) {
 	if d.Std() > most {
-		c.reject(path, "%s is more than %s", d, Duration(most))
+		c.reject(path, "%s is more than %s", d, document.Duration(most))
 	}
 }
 

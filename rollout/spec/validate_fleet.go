@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 const (
@@ -15,7 +16,7 @@ const (
 
 // waves checks each wave, and that they rise and reach all servers as far as that can be told without
 // knowing how many there are.
-func (c *checker) waves(waves []Wave) {
+func (c *checker) waves(waves []document.Wave) {
 	const path = "spec.waves"
 	if len(waves) > maxWaves {
 		c.reject(path, "there are %d waves, more than %d", len(waves), maxWaves)
@@ -26,7 +27,7 @@ func (c *checker) waves(waves []Wave) {
 	names := make(map[string]int)
 	for i, wave := range waves {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		if name := waveName(wave, i); names[name] > 0 {
+		if name := document.WaveName(wave, i); names[name] > 0 {
 			c.reject(at+".name", "%s is the name of wave %d already", quote(name), names[name])
 		} else {
 			names[name] = i + 1
@@ -62,14 +63,14 @@ func (c *checker) waves(waves []Wave) {
 }
 
 // sizesOf are the fields that say how many servers the waves have.
-func sizesOf(path string, waves []Wave) (fields []string) {
+func sizesOf(path string, waves []document.Wave) (fields []string) {
 	for i := range waves {
 		fields = append(fields, within(fmt.Sprintf("%s[%d]", path, i), "count", "percent", "upTo")...)
 	}
 	return fields
 }
 
-func (c *checker) wave(path string, wave Wave) {
+func (c *checker) wave(path string, wave document.Wave) {
 	if name := wave.Name; len(name) > maxWaveName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
 		c.reject(path+".name", "%s is longer than %d bytes, or has blanks at its ends or line breaks", quote(name), maxWaveName)
 	}
@@ -77,7 +78,7 @@ func (c *checker) wave(path string, wave Wave) {
 }
 
 // oneSize checks that a wave says in exactly one way how many servers it has, and more than none.
-func (c *checker) oneSize(path string, wave Wave) bool {
+func (c *checker) oneSize(path string, wave document.Wave) bool {
 	before := len(c.problems)
 	sizes := 0
 	if wave.Count != nil {
@@ -105,28 +106,20 @@ func (c *checker) oneSize(path string, wave Wave) bool {
 	return len(c.problems) == before
 }
 
-// waveName is the name of the wave at a position, given or not.
-func waveName(wave Wave, i int) string {
-	if wave.Name != "" {
-		return wave.Name
-	}
-	return fmt.Sprintf("wave-%d", i+1)
-}
-
-func (c *checker) caps(s Spec) {
+func (c *checker) caps(s document.Spec) {
 	c.limit("spec.inFlight", s.InFlight)
 	c.limit("spec.perZone", s.PerZone)
 	g, path := s.PerGroup, "spec.perGroup"
-	limit := Limit{Count: g.Count, Percent: g.Percent}
+	limit := document.Limit{Count: g.Count, Percent: g.Percent}
 	c.limit(path, limit)
 	switch {
-	case g == (Group{}):
+	case g == (document.Group{}):
 		return
 	case g.Tag == "" && !g.ServerGroup:
 		c.rejectFields(path, within(path, "tag", "serverGroup"), "does not say what a group is: give tag or serverGroup: true")
 	case g.Tag != "" && g.ServerGroup:
 		c.rejectFields(path, within(path, "tag", "serverGroup"), "tag and serverGroup exclude each other: give one")
-	case limit == (Limit{}) && s.Budget.PerGroup == nil:
+	case limit == (document.Limit{}) && s.Budget.PerGroup == nil:
 		c.rejectFields(path, append(within(path, "count", "percent"), "spec.budget.perGroup"), "names groups and nothing that counts by them: give count, percent or budget.perGroup")
 	}
 	if strings.ContainsAny(g.Tag, "= \t\n") {
@@ -135,7 +128,7 @@ func (c *checker) caps(s Spec) {
 }
 
 // limit checks a cap. Caps of zero are refused: whoever wants nothing to start pauses.
-func (c *checker) limit(path string, l Limit) {
+func (c *checker) limit(path string, l document.Limit) {
 	const pause = "starts nothing: the least is 1; to hold a rollout, pause it"
 	if l.Count != nil && *l.Count < 1 {
 		c.reject(path+".count", "a cap of %d "+pause, *l.Count)
@@ -145,7 +138,7 @@ func (c *checker) limit(path string, l Limit) {
 	}
 }
 
-func (c *checker) budget(b Budget, groups Group) {
+func (c *checker) budget(b document.Budget, groups document.Group) {
 	const path = "spec.budget"
 	c.atLeast(path+".tolerate.count", b.Tolerate.Count, 0)
 	switch {

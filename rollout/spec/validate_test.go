@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/document"
 	"github.com/reimage/reimage/rollout/spec"
 )
 
@@ -64,16 +65,16 @@ func TestNames(t *testing.T) {
 // TestValidate finds in a document that was put together what Parse cannot have let through.
 func TestValidate(t *testing.T) {
 	doc := parse(t, minimal+"  waves: [{upTo: 50%}, {upTo: 100%}]\n")
-	require.NoError(t, doc.Validate())
+	require.NoError(t, spec.Validate(doc))
 	doc.Kind = ""
 	doc.Spec.Soak = -1
-	doc.Spec.Busy.Wait = new(spec.Duration(-1))
+	doc.Spec.Busy.Wait = new(document.Duration(-1))
 	doc.Spec.PerZone.Percent = new(rollout.Percent(10001))
 	doc.Spec.Budget.Tolerate.Percent = new(rollout.Percent(-100))
 	doc.Spec.Budget.MinSample = -1
 	doc.Spec.Select.Names = []string{""}
 	doc.Spec.Waves[1].UpTo = new(rollout.Percent(20000))
-	assert.EqualError(t, doc.Validate(), `spec.waves[1].upTo: 200% is not between 0% and 100%
+	assert.EqualError(t, spec.Validate(doc), `spec.waves[1].upTo: 200% is not between 0% and 100%
 spec.perZone.percent: 100.01% is not between 0% and 100%
 spec.budget.tolerate.percent: -1% is not between 0% and 100%
 spec.busy.wait: -1ns is negative
@@ -81,6 +82,6 @@ spec.soak: -1ns is negative
 kind: is missing: write kind: Rollout
 spec.select.names[0]: a name is empty
 spec.budget.minSample: -1 is less than 0`)
-	doc.Spec.Waves = make([]spec.Wave, 101)
-	assert.ErrorContains(t, doc.Validate(), "spec.waves: there are 101 waves, more than 100")
+	doc.Spec.Waves = make([]document.Wave, 101)
+	assert.ErrorContains(t, spec.Validate(doc), "spec.waves: there are 101 waves, more than 100")
 }

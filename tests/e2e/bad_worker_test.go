@@ -6,10 +6,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 const rootPassword = "env:REIMAGE_SECRET_ROOT_PASSWORD"
@@ -30,7 +30,7 @@ func TestAWorkerWithoutTheSecretCostsNoServer(t *testing.T) {
 	bad := lab.StartWorker(nil)
 	lab.StartWorker(map[string]string{"REIMAGE_SECRET_ROOT_PASSWORD": "Pl4nted-Passw0rd"})
 	plan := withPassword(lab, "one-bad-worker", 3)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	last := lab.Await(run, "its end, or a pause with nothing in flight", func(p rollout.Progress) bool {
 		return p.Phase == rollout.PhaseEnded || p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
 	})
@@ -55,7 +55,7 @@ func TestASecretThatNoWorkerHasPausesTheRollout(t *testing.T) {
 	lab := machine.NewLab(t, emulator.Options{Servers: 4})
 	bad := lab.StartWorker(nil)
 	plan := withPassword(lab, "no-secret", 2)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
 		return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
 	})

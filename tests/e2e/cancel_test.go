@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestCancelBeforeSubmit gives the server its power back, once it is down.
@@ -46,7 +46,7 @@ func TestCancelAfterSubmit(t *testing.T) {
 	before := lab.Server("ACTIVE")
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	lab.AwaitStep(run, workflows.StepWait)
+	lab.AwaitStep(run, api.StepWait)
 	refused := machine.CLI(t, "server", "cancel", before.ID, "--task-queue", lab.Queue)
 	assert.Equal(t, 1, refused.Code)
 	assert.Contains(t, refused.ErrOut, "too late, nothing more can be cancelled: the change of "+before.Name+" has been submitted or is about to be")

@@ -12,8 +12,7 @@ import (
 
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/rollout/spec"
-	"github.com/reimage/reimage/workflows"
+	"github.com/reimage/reimage/rollout/document"
 )
 
 // TestPlanAsAChildOfAnotherProgram: a workflow of another program, on a worker of its own, has a plan made that is large enough
@@ -23,20 +22,20 @@ func TestPlanAsAChildOfAnotherProgram(t *testing.T) {
 	const servers = 400
 	lab := machine.NewLab(t, emulator.Options{Servers: servers})
 	lab.StartWorker(nil)
-	document := spec.Rollout{APIVersion: spec.APIVersion, Kind: spec.Kind, Metadata: spec.Metadata{Name: "as-a-child"}}
-	document.Spec.Select.Names = []string{"*"}
-	document.Spec.Image.ID = lab.OtherImage(lab.Server("ACTIVE")).ID
-	document.Spec.Servers = spec.States{Unfit: spec.RuleSkip, Locked: spec.RuleSkip, Error: spec.RuleSkip}
+	doc := document.Rollout{APIVersion: document.APIVersion, Kind: document.Kind, Metadata: document.Metadata{Name: "as-a-child"}}
+	doc.Spec.Select.Names = []string{"*"}
+	doc.Spec.Image.ID = lab.OtherImage(lab.Server("ACTIVE")).ID
+	doc.Spec.Servers = document.States{Unfit: document.RuleSkip, Locked: document.RuleSkip, Error: document.RuleSkip}
 
 	theirs, err := client.Dial(client.Options{HostPort: lab.Temporal.Address, DataConverter: api.DataConverter()})
 	require.NoError(t, err)
 	defer theirs.Close()
 	queue := "theirs-" + lab.Queue
 	w := worker.New(theirs, queue, worker.Options{})
-	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.PlanRolloutInput) (int, error) {
+	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, in api.PlanRolloutInput) (int, error) {
 		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{TaskQueue: lab.Queue})
-		var planned workflows.PlanRolloutResult
-		err := workflow.ExecuteChildWorkflow(ctx, workflows.PlanRolloutName, in).Get(ctx, &planned)
+		var planned api.PlanRolloutResult
+		err := workflow.ExecuteChildWorkflow(ctx, api.PlanRolloutName, in).Get(ctx, &planned)
 		if err != nil || planned.Plan == nil {
 			return 0, err
 		}
@@ -45,7 +44,7 @@ func TestPlanAsAChildOfAnotherProgram(t *testing.T) {
 	require.NoError(t, w.Start())
 	defer w.Stop()
 
-	run, err := theirs.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue}, "Theirs", workflows.PlanRolloutInput{Document: document})
+	run, err := theirs.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue}, "Theirs", api.PlanRolloutInput{Document: doc})
 	require.NoError(t, err)
 	var planned int
 	require.NoError(t, run.Get(t.Context(), &planned))
@@ -55,7 +54,7 @@ func TestPlanAsAChildOfAnotherProgram(t *testing.T) {
 	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
 		if child := event.GetChildWorkflowExecutionCompletedEventAttributes(); child != nil {
 			completed = true
-			var plan workflows.PlanRolloutResult
+			var plan api.PlanRolloutResult
 			err := converter.GetDefaultDataConverter().FromPayloads(child.GetResult(), &plan)
 			assert.ErrorContains(t, err, "encoding is not supported", "otherwise this test proves nothing")
 		}

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/report"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestCommandsFromTheCommandLine gives a rollout every command that steers it but approve, which the walk of an
@@ -125,5 +125,5 @@ func apply(t *testing.T, lab *harness.Lab, plan rollout.Plan) client.WorkflowRun
 	path := filepath.Join(t.TempDir(), "plan.json")
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	require.Equal(t, 0, machine.CLI(t, "apply", path, "--yes", "--detach", "--by", "ina", "--task-queue", lab.Queue).Code)
-	return lab.Temporal.Client.GetWorkflow(t.Context(), workflows.RolloutID(plan.Name), "")
+	return lab.Temporal.Client.GetWorkflow(t.Context(), api.RolloutID(plan.Name), "")
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // wire is the line between the command line and Temporal. It can lose every answer, and be cut for good.
@@ -95,7 +95,7 @@ func change(t *testing.T, lab *harness.Lab, flags ...string) onTheWay {
 	args := append([]string{"server", before.ID, "--image", image.ID, "--task-queue", lab.Queue}, flags...)
 	return onTheWay{
 		Command: machine.Command(t, args...), before: before, image: image,
-		run: machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""),
+		run: machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, before.ID), ""),
 	}
 }
 
@@ -106,7 +106,7 @@ func TestInterruptedWhileWatching(t *testing.T) {
 	lab.StartWorker(nil)
 	c := change(t, lab, "--yes")
 	c.Start()
-	lab.AwaitStep(c.run, workflows.StepWait)
+	lab.AwaitStep(c.run, api.StepWait)
 
 	c.Interrupt()
 	ran := c.Wait()
@@ -123,7 +123,7 @@ func TestConnectionLostWhileWatching(t *testing.T) {
 	line := newWire(t)
 	c := change(t, lab, "--yes")
 	c.Env("TEMPORAL_ADDRESS", line.address()).Start()
-	lab.AwaitStep(c.run, workflows.StepWait)
+	lab.AwaitStep(c.run, api.StepWait)
 
 	line.cut()
 	ran := c.Wait()

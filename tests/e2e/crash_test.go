@@ -6,10 +6,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // requireDoneOnce is what every crash has to end in: the new image, on a new disk, asked for once.
@@ -26,7 +26,7 @@ func requireDoneOnce(t *testing.T, lab *harness.Lab, before emulator.Server, ima
 // TestWorkerKilled kills the worker with SIGKILL in every step that may take long.
 func TestWorkerKilled(t *testing.T) {
 	t.Parallel()
-	for _, step := range []workflows.Step{workflows.StepStop, workflows.StepWait} {
+	for _, step := range []api.Step{api.StepStop, api.StepWait} {
 		t.Run(string(step), func(t *testing.T) {
 			t.Parallel()
 			lab := machine.NewLab(t, emulator.Options{Speed: 8})
@@ -77,7 +77,7 @@ func TestWorkerHandsOver(t *testing.T) {
 	before := lab.Server("ACTIVE")
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	lab.AwaitStep(run, workflows.StepWait)
+	lab.AwaitStep(run, api.StepWait)
 
 	require.NoError(t, worker.Stop())
 	lab.StartWorker(nil)

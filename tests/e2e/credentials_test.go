@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestRevokedCredentialsPauseARollout: the cloud refuses the key while every slot is taken by a server that is half
@@ -22,7 +22,7 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	lab := machine.NewLab(t, emulator.Options{Servers: 8})
 	lab.StartWorker(nil)
 	plan := lab.Plan("revoked", 2, 8)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	lab.Eventually("two changes under way", func() bool {
 		return lab.Accepted(plan.Servers[0].ID)+lab.Accepted(plan.Servers[1].ID) == 2
 	})
@@ -59,7 +59,7 @@ func TestWithdrawnPermissionPausesARollout(t *testing.T) {
 	lab := machine.NewLab(t, emulator.Options{Servers: 8})
 	lab.StartWorker(nil)
 	plan := lab.Plan("withdrawn", 2, 8)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	lab.Eventually("two changes under way", func() bool {
 		return lab.Accepted(plan.Servers[0].ID)+lab.Accepted(plan.Servers[1].ID) == 2
 	})
@@ -103,7 +103,7 @@ func TestWrongSettingsAreMendedOnTheWorker(t *testing.T) {
 			maps.Copy(env, wrongly)
 			wrong := lab.StartWorker(env)
 			plan := lab.Plan("mended-"+name, 4, 4)
-			run := lab.Roll(workflows.RolloutInput{Plan: plan})
+			run := lab.Roll(api.RolloutInput{Plan: plan})
 			paused := lab.Await(run, "a pause with nothing in flight", func(p rollout.Progress) bool {
 				return p.Phase == rollout.PhasePaused && p.Counts.InFlight == 0
 			})
@@ -150,7 +150,7 @@ func TestRolloutOutlivesItsCredentials(t *testing.T) {
 			env["HUAWEICLOUD_SDK_AK"], env["HUAWEICLOUD_SDK_SK"] = "", ""
 			lab.StartWorker(env)
 			plan := lab.Plan("by-"+name, 1, 4)
-			run := lab.Roll(workflows.RolloutInput{Plan: plan})
+			run := lab.Roll(api.RolloutInput{Plan: plan})
 			result := lab.Rolled(run)
 			assert.Equal(t, rollout.Completed, result.End)
 			assert.Equal(t, rollout.Counts{Servers: 4, Done: 4}, result.Counts)

@@ -19,28 +19,28 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // diagnosed is what reimage doctor found.
-func diagnosed(t *testing.T, lab *harness.Lab, code int, args ...string) []activities.Finding {
+func diagnosed(t *testing.T, lab *harness.Lab, code int, args ...string) []api.Finding {
 	t.Helper()
 	ran := machine.CLI(t, append([]string{"doctor", "--output", "json", "--task-queue", lab.Queue}, args...)...)
 	require.Equal(t, code, ran.Code)
 	assert.NotContains(t, ran.Out, emulator.DefaultSecretKey)
-	var result activities.DiagnoseResult
+	var result contract.DiagnoseResult
 	require.NoError(t, json.Unmarshal([]byte(ran.Out), &result))
 	return result.Findings
 }
 
 // doctored is what reimage doctor found with one worker, by check.
-func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[string]activities.Finding {
+func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[string]api.Finding {
 	t.Helper()
-	found := map[string]activities.Finding{}
+	found := map[string]api.Finding{}
 	for _, finding := range diagnosed(t, lab, code, args...) {
 		found[finding.Check] = finding
 	}
@@ -48,13 +48,13 @@ func doctored(t *testing.T, lab *harness.Lab, code int, args ...string) map[stri
 }
 
 // ofWorker is what a worker found in a check, or the finding that it was not asked.
-func ofWorker(findings []activities.Finding, worker *stack.Worker, check string) activities.Finding {
+func ofWorker(findings []api.Finding, worker *stack.Worker, check string) api.Finding {
 	for _, finding := range findings {
 		if strings.HasPrefix(finding.Worker, strconv.Itoa(worker.PID())+"@") && finding.Check == check {
 			return finding
 		}
 	}
-	return activities.Finding{}
+	return api.Finding{}
 }
 
 // awaitPollers until Temporal has seen that each of the workers asks for work.
@@ -76,7 +76,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, emulator.Options{})
 	found := doctored(t, lab, 1)
-	assert.Equal(t, activities.CheckFailed, found["worker"].Verdict)
+	assert.Equal(t, api.CheckFailed, found["worker"].Verdict)
 	assert.Contains(t, found["worker"].Fix, "start reimage-worker")
 
 	one, other := lab.StartWorker(nil), lab.StartWorker(nil)
@@ -102,7 +102,7 @@ func TestDoctor(t *testing.T) {
 	var runs []*workflow.WorkflowExecutionInfo
 	lab.Eventually("the run is listed", func() bool {
 		listed, err := lab.Temporal.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: "WorkflowType = '" + workflows.DoctorName + "' AND TaskQueue = '" + lab.Queue + "'",
+			Query: "WorkflowType = '" + api.DoctorName + "' AND TaskQueue = '" + lab.Queue + "'",
 		})
 		require.NoError(t, err)
 		runs = listed.GetExecutions()
@@ -129,21 +129,21 @@ func TestDoctorLooksAtTheSecretsOfEveryWorker(t *testing.T) {
 	assert.Regexp(t, fmt.Sprintf(`1 of 35 checks failed: secrets of %d@\S+\n`, bad.PID()), ran.ErrOut)
 	assert.NotContains(t, ran.Out+ran.ErrOut, "Pl4nted")
 	findings := diagnosed(t, lab, 1, args...)
-	failed := ofWorker(findings, bad, activities.CheckSecrets)
-	assert.Equal(t, activities.CheckFailed, failed.Verdict)
+	failed := ofWorker(findings, bad, api.CheckSecrets)
+	assert.Equal(t, api.CheckFailed, failed.Verdict)
 	assert.Regexp(t, fmt.Sprintf(`^%s: the worker's environment does not hold it \(worker %d@\S+\)$`, rootPassword, bad.PID()), failed.Seen)
 	assert.Contains(t, failed.Fix, "mend it on this worker and restart that")
-	read := ofWorker(findings, good, activities.CheckSecrets)
-	assert.Equal(t, activities.CheckOK, read.Verdict)
+	read := ofWorker(findings, good, api.CheckSecrets)
+	assert.Equal(t, api.CheckOK, read.Verdict)
 	assert.Equal(t, "this worker can read: "+rootPassword+", file:init.yaml", read.Seen)
-	assert.Equal(t, activities.CheckOK, ofWorker(findings, bad, activities.CheckCredentials).Verdict)
+	assert.Equal(t, api.CheckOK, ofWorker(findings, bad, api.CheckCredentials).Verdict)
 
 	require.NoError(t, bad.Kill())
 	findings = diagnosed(t, lab, 0, args...)
-	gone := ofWorker(findings, bad, activities.CheckWorker)
-	assert.Equal(t, activities.CheckSkipped, gone.Verdict)
+	gone := ofWorker(findings, bad, api.CheckWorker)
+	assert.Equal(t, api.CheckSkipped, gone.Verdict)
 	assert.Regexp(t, fmt.Sprintf(`^unverified: %d@\S+ has not made the checks`, bad.PID()), gone.Seen)
-	assert.Equal(t, activities.CheckOK, ofWorker(findings, good, activities.CheckSecrets).Verdict)
+	assert.Equal(t, api.CheckOK, ofWorker(findings, good, api.CheckSecrets).Verdict)
 }
 
 // asUser are the settings of a worker that signs in, to a project of that name.
@@ -180,21 +180,21 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 		plan  string
 	}{
 		"wrong key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_SK": "not-the-secret-key-of-anybody-at-all"},
-			activities.CheckCredentials, "access key of HUAWEICLOUD_SDK_AK: ", "the secret key is not that of the access key", ""},
+			api.CheckCredentials, "access key of HUAWEICLOUD_SDK_AK: ", "the secret key is not that of the access key", ""},
 		"wrong password": {emulator.Options{}, asUser("not-the-password-of-anybody", emulator.DefaultProjectName),
-			activities.CheckCredentials, "user of OS_USERNAME: ", "check the user, password and account", ""},
+			api.CheckCredentials, "user of OS_USERNAME: ", "check the user, password and account", ""},
 		"wrong project name of a user": {emulator.Options{}, asUser(emulator.DefaultPassword, "nowhere"),
-			activities.CheckProject, `in project "nowhere"`, `check that project "nowhere" is one of this cloud and region that the user may use`, ""},
+			api.CheckProject, `in project "nowhere"`, `check that project "nowhere" is one of this cloud and region that the user may use`, ""},
 		"wrong project name of a key": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "", "HW_PROJECT_NAME": "nowhere"},
-			activities.CheckProject, `look up project "nowhere"`, "check the name and the region, or set the id of the project", ""},
+			api.CheckProject, `look up project "nowhere"`, "check the name and the region, or set the id of the project", ""},
 		"wrong project": {emulator.Options{}, map[string]string{"HUAWEICLOUD_SDK_PROJECT_ID": "6af1c92eaf7e471fb35c82eecd4b7b5d"},
-			activities.CheckProject, "Ecs.0023", "the project is not that of the credentials: check its id, and the region", ""},
+			api.CheckProject, "Ecs.0023", "the project is not that of the credentials: check its id, and the region", ""},
 		"wrong region": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpAny, Kind: emulator.Refuse, Code: "APIGW.0101", Status: 404, Times: -1}}}, nil,
-			activities.CheckCloud, "APIGW.0101", "check the region, and the domain or endpoint", ""},
+			api.CheckCloud, "APIGW.0101", "check the region, and the domain or endpoint", ""},
 		"missing permission": {emulator.Options{Faults: []emulator.Fault{{Op: emulator.OpServers, Kind: emulator.Refuse, Code: "Pdp.0001", Times: -1}}}, nil,
-			activities.CheckListServers, "Pdp.0001", "the credentials need the action ecs:cloudServers:list in this project", ""},
+			api.CheckListServers, "Pdp.0001", "the credentials need the action ecs:cloudServers:list in this project", ""},
 		"skewed clock": {emulator.Options{Skew: 20 * time.Minute}, nil,
-			activities.CheckClock, "behind the cloud's", "set the clock of the worker's machine right", "behind the cloud's: set it right there"},
+			api.CheckClock, "behind the cloud's", "set the clock of the worker's machine right", "behind the cloud's: set it right there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,7 +204,7 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 			lab.StartWorker(env)
 			found := doctored(t, lab, 1)
 			for check, finding := range found {
-				assert.Equal(t, check == test.check, finding.Verdict == activities.CheckFailed, "%s: %s", check, finding.Seen)
+				assert.Equal(t, check == test.check, finding.Verdict == api.CheckFailed, "%s: %s", check, finding.Seen)
 			}
 			assert.Contains(t, found[test.check].Seen, test.seen)
 			assert.Contains(t, found[test.check].Fix, test.fix)
@@ -217,7 +217,7 @@ func TestDoctorAndPlanNameWhatIsSetUpWrong(t *testing.T) {
 				says = test.plan
 			}
 			assert.Contains(t, ran.ErrOut, says)
-			if test.check != activities.CheckListServers { // a plan names by itself every permission that is missing
+			if test.check != api.CheckListServers { // a plan names by itself every permission that is missing
 				assert.Contains(t, ran.ErrOut, "; find out why with: reimage doctor --task-queue "+lab.Queue)
 			}
 			assert.NotContains(t, ran.ErrOut, "not-the-")
@@ -273,7 +273,7 @@ func TestOneProfileIsSetUpWrong(t *testing.T) {
 		}
 	}
 	lab.StartWorker(env)
-	assert.Equal(t, activities.CheckFailed, doctored(t, lab, 1, "--profile", "web")[activities.CheckCredentials].Verdict)
+	assert.Equal(t, api.CheckFailed, doctored(t, lab, 1, "--profile", "web")[api.CheckCredentials].Verdict)
 	doctored(t, lab, 0, "--profile", "edge")
 	assert.Equal(t, 1, lab.Cloud.Ledger().Requests["POST /v3/auth/tokens"])
 }

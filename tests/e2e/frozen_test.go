@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestFrozenWorker freezes a worker when it has decided to send the request and before it can: while the
@@ -37,7 +37,7 @@ func TestFrozenWorker(t *testing.T) {
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
 
 	<-cloud.connecting
-	lab.AwaitStep(run, workflows.StepSubmit)
+	lab.AwaitStep(run, api.StepSubmit)
 	require.NoError(t, frozen.Signal(syscall.SIGSTOP))
 	lab.Eventually("it stands still", frozen.Stopped)
 	line.cut()

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestPlanOfAServerThatARolloutHolds: the cloud shows nothing yet of what is going to happen to it, but Temporal does.
@@ -24,7 +24,7 @@ func TestPlanOfAServerThatARolloutHolds(t *testing.T) {
 	held, free := running.Servers[:1], running.Servers[1:]
 	gate := newGate(t, lab, held)
 	lab.StartWorker(gate.worker())
-	run := lab.Roll(workflows.RolloutInput{Plan: running})
+	run := lab.Roll(api.RolloutInput{Plan: running})
 	awaitInFlight(lab, run, held)
 
 	document := filepath.Join(t.TempDir(), "rollout.yaml")

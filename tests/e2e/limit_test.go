@@ -11,9 +11,9 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestStepsPerSecondOfAllWorkers: two workers with a limit of two steps a second keep to it together. Twenty steps are
@@ -31,7 +31,7 @@ func TestStepsPerSecondOfAllWorkers(t *testing.T) {
 	for i := range steps {
 		run, err := lab.Temporal.Client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 			ID: fmt.Sprintf("%s/%d", lab.Queue, i), TaskQueue: lab.Queue,
-		}, workflows.DoctorName, activities.DiagnoseInput{})
+		}, api.DoctorName, contract.DiagnoseInput{})
 		require.NoError(t, err)
 		runs = append(runs, run)
 	}

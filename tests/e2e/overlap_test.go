@@ -9,10 +9,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestRolloutsThatMeet lets two rollouts want the same servers at the same time, each in its turn the one that comes
@@ -36,9 +36,9 @@ func TestRolloutsThatMeet(t *testing.T) {
 			gate := newGate(t, lab, one.Servers)
 			lab.StartWorker(gate.worker())
 
-			first := lab.Roll(workflows.RolloutInput{Plan: one})
+			first := lab.Roll(api.RolloutInput{Plan: one})
 			awaitInFlight(lab, first, ones)
-			second := lab.Roll(workflows.RolloutInput{Plan: two})
+			second := lab.Roll(api.RolloutInput{Plan: two})
 			awaitInFlight(lab, second, twos)
 			for _, server := range servers(t, lab, second)[:3] {
 				assert.Equal(t, rollout.Busy, server.State, server.Name)
@@ -108,7 +108,7 @@ func awaitInFlight(lab *harness.Lab, run client.WorkflowRun, want []rollout.Plan
 
 // holds is true while the rollout's own workflow changes the server.
 func holds(lab *harness.Lab, run client.WorkflowRun, project, server string) bool {
-	description, err := lab.Temporal.Client.DescribeWorkflowExecution(lab.T.Context(), workflows.ChangeOSID(project, server), "")
+	description, err := lab.Temporal.Client.DescribeWorkflowExecution(lab.T.Context(), api.ChangeOSID(project, server), "")
 	info := description.GetWorkflowExecutionInfo()
 	return err == nil && info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING && info.GetParentExecution().GetWorkflowId() == run.GetID()
 }
@@ -116,9 +116,9 @@ func holds(lab *harness.Lab, run client.WorkflowRun, project, server string) boo
 // servers are the servers of a rollout, in the order of its plan.
 func servers(t *testing.T, lab *harness.Lab, run client.WorkflowRun) []rollout.ServerProgress {
 	t.Helper()
-	answer, err := lab.Temporal.Client.QueryWorkflow(t.Context(), run.GetID(), "", workflows.ServersQuery, workflows.ServersPage{Limit: workflows.MaxServersPage})
+	answer, err := lab.Temporal.Client.QueryWorkflow(t.Context(), run.GetID(), "", api.ServersQuery, api.ServersPage{Limit: api.MaxServersPage})
 	require.NoError(t, err)
-	var page workflows.ServersAnswer
+	var page api.ServersAnswer
 	require.NoError(t, answer.Get(&page))
 	return page.Servers
 }

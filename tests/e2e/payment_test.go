@@ -15,10 +15,10 @@ import (
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestStatusTellsOfAPayment: an order that waits for one looks like any other wait, and only a human can end it.
@@ -29,7 +29,7 @@ func TestStatusTellsOfAPayment(t *testing.T) {
 	}})
 	lab.StartWorker(nil)
 	plan := lab.Plan("unpaid", 1, 1)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	server := plan.Servers[0]
 	watch := machine.Command(t, "watch", "unpaid") // as a build log
 	watch.Start()
@@ -78,7 +78,7 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	for _, write := range lab.Cloud.Ledger().Servers[before.ID].Writes {
 		assert.NotEqual(t, emulator.OpStart, write.Op, "nothing else is asked of a server with an open order")
 	}
-	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 
 	ran, _ = run(change...)
 	assert.Equal(t, 1, ran.Code)
@@ -98,14 +98,14 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	assert.Equal(t, 1, asked.Code)
 	assert.Contains(t, asked.ErrOut, "Type yes if nothing more comes of them (an unpaid order: it is cancelled)", "nothing stands against it")
 	assert.Contains(t, asked.ErrOut, "no consent was given")
-	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 	ran, _ = run(change...)
 	assert.Contains(t, ran.ErrOut, "has an earlier change that may still come", "a check dismisses nothing")
 	ran, forgotten := run("forget", before.ID, "--by", "ina", "--comment", "order 4711 is cancelled")
 	assert.Equal(t, 0, ran.Code)
 	assert.Equal(t, rollout.FailedChanged, forgotten.End, "what was seen of it stays")
 	assert.Equal(t, "nothing more comes of its change, says ina (order 4711 is cancelled)", forgotten.Reason)
-	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 	assert.Contains(t, machine.CLI(t, "server", "status", before.ID, "--task-queue", lab.Queue).Out, "says ina")
 	ran = machine.CLI(t, "server", "forget", before.ID, "--yes", "--by", "ina", "--output", "json", "--task-queue", lab.Queue)
 	assert.Equal(t, 1, ran.Code)
@@ -132,7 +132,7 @@ func TestRetryOfAnOpenOrder(t *testing.T) {
 	plan.Change.Deadline = 10 * time.Second
 	require.NoError(t, plan.Seal())
 	server := plan.Servers[0]
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	paused := func(attempt int) rollout.ServerProgress {
 		t.Helper()
 		p := lab.Await(run, "it has failed and pauses", func(p rollout.Progress) bool {
@@ -184,8 +184,8 @@ func TestRolloutThatWaitsForTheHolder(t *testing.T) {
 	server, change := plan.Servers[0], plan.Change
 	change.Deadline = 10 * time.Second
 	alone := lab.Start(server.ID, change)
-	lab.AwaitStep(alone, workflows.StepWait)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	lab.AwaitStep(alone, api.StepWait)
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 
 	assert.Equal(t, rollout.FailedChanged, lab.Result(alone).End)
 	failed := lab.Await(run, "the server is refused", func(p rollout.Progress) bool { return p.Failed == 1 }).Failures[0]
@@ -206,7 +206,7 @@ func TestResetBehindAnOpenOrder(t *testing.T) {
 			require.NoError(t, lab.Cloud.Update(server.ID, func(s *emulator.Server) { s.ChargingMode = "1" }))
 			image := lab.OtherImage(server).ID
 			first := lab.Start(server.ID, rollout.Change{ImageID: image, Deadline: 20 * time.Second, AutoPay: new(true)})
-			lab.AwaitStep(first, workflows.StepWait)
+			lab.AwaitStep(first, api.StepWait)
 			again := lab.Result(resetTo(t, first, finished))
 			assert.Equal(t, rollout.FailedChanged, again.End)
 			assert.Contains(t, again.Reason, "PENDING_PAYMENT")

@@ -12,10 +12,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 var (
@@ -33,7 +33,7 @@ func TestAbortRecallsWhatWasNotSubmitted(t *testing.T) {
 	n := *recallServers
 	lab := recallLab(t, n, 30*time.Second, *recallCalls)
 	plan := lab.Plan("abort-recalls", n, n)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	half := func() bool { return countWrites(lab, emulator.OpChangeOS, time.Time{}) >= n/2 }
 	require.Eventually(t, half, harness.Patience, 500*time.Millisecond, "half of the changes were accepted")
 
@@ -61,7 +61,7 @@ func TestAFailureHoldsAndThenRecalls(t *testing.T) {
 	t.Parallel()
 	const n = 20
 	lab := recallLab(t, n, 3*time.Second, "5", emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, Times: 1})
-	run := lab.Roll(workflows.RolloutInput{Plan: lab.Plan("failure-recalls", n, n)})
+	run := lab.Roll(api.RolloutInput{Plan: lab.Plan("failure-recalls", n, n)})
 	paused := lab.Await(run, "the pause", func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused && len(p.InFlight) == 0 })
 
 	var suspected time.Time
@@ -147,7 +147,7 @@ func commandAccepted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, kin
 }
 
 // requireUntouchedOrDone holds every server against the report: done with one change, or as before and with its power.
-func requireUntouchedOrDone(t *testing.T, lab *harness.Lab, result workflows.RolloutResult, before []rollout.PlannedServer) {
+func requireUntouchedOrDone(t *testing.T, lab *harness.Lab, result api.RolloutResult, before []rollout.PlannedServer) {
 	t.Helper()
 	changed, n := 0, len(before)
 	for _, planned := range before {

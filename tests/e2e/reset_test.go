@@ -13,11 +13,11 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // unseen is a cloud that shows nothing of a change for most of its time, and is slow enough for that to mislead.
@@ -34,7 +34,7 @@ func TestWorkflowReset(t *testing.T) {
 	before := lab.Server("SHUTOFF")
 	image := lab.OtherImage(before)
 	run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-	lab.AwaitStep(run, workflows.StepWait)
+	lab.AwaitStep(run, api.StepWait)
 
 	again := resetToSubmit(t, lab, run)
 
@@ -75,7 +75,7 @@ func TestWorkflowResetToItsBeginning(t *testing.T) {
 		before := lab.Server("ACTIVE")
 		image := lab.OtherImage(before)
 		run := lab.Start(before.ID, rollout.Change{ImageID: image.ID})
-		lab.AwaitStep(run, workflows.StepWait)
+		lab.AwaitStep(run, api.StepWait)
 
 		again := resetTo(t, run, finished(t, lab, run, 0))
 
@@ -91,7 +91,7 @@ func TestWorkflowResetAndCancelled(t *testing.T) {
 	worker := lab.StartWorker(nil)
 	before := lab.Server("ACTIVE")
 	run := lab.Start(before.ID, rollout.Change{ImageID: lab.OtherImage(before).ID})
-	lab.AwaitStep(run, workflows.StepWait)
+	lab.AwaitStep(run, api.StepWait)
 	require.NoError(t, worker.Kill())
 
 	again := resetTo(t, run, finished(t, lab, run, 0))
@@ -109,7 +109,7 @@ func resetToSubmit(t *testing.T, lab *harness.Lab, run client.WorkflowRun) clien
 	t.Helper()
 	var decided int64 // the workflow task that asked for the submit
 	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
-		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activities.SubmitChangeOSName {
+		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == contract.SubmitChangeOS {
 			decided = event.GetActivityTaskScheduledEventAttributes().GetWorkflowTaskCompletedEventId()
 		}
 	}
@@ -263,32 +263,32 @@ func TestActivityReset(t *testing.T) {
 		described, err := machine.Temporal.Client.DescribeWorkflowExecution(t.Context(), run.GetID(), run.GetRunID())
 		require.NoError(t, err)
 		pending := described.GetPendingActivities()
-		return len(pending) == 1 && pending[0].GetActivityType().GetName() == activities.SubmitChangeOSName &&
+		return len(pending) == 1 && pending[0].GetActivityType().GetName() == contract.SubmitChangeOS &&
 			pending[0].GetAttempt() == 2 && pending[0].GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED
 	})
 
 	_, err := machine.Temporal.Client.WorkflowService().ResetActivity(t.Context(), &workflowservice.ResetActivityRequest{
 		Namespace: client.DefaultNamespace, Execution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
-		Activity: &workflowservice.ResetActivityRequest_Type{Type: activities.SubmitChangeOSName},
+		Activity: &workflowservice.ResetActivityRequest_Type{Type: contract.SubmitChangeOS},
 	})
 	require.NoError(t, err)
 
 	requireDoneOnce(t, lab, before, image, lab.Result(run))
-	var answered activities.SubmitChangeOSResult
+	var answered contract.SubmitChangeOSResult
 	submitted(t, lab, run, &answered)
 	assert.NotEmpty(t, answered.Seen, "the first request was found out")
 	lab.Replay(run)
 }
 
 // submitted reads what the last submit of a run was answered.
-func submitted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, answered *activities.SubmitChangeOSResult) {
+func submitted(t *testing.T, lab *harness.Lab, run client.WorkflowRun, answered *contract.SubmitChangeOSResult) {
 	t.Helper()
 	var scheduled int64
 	for _, event := range lab.History(t.Context(), t, run).GetEvents() {
 		switch event.GetEventType() {
 		case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 			started := event.GetActivityTaskScheduledEventAttributes()
-			if started.GetActivityType().GetName() == activities.SubmitChangeOSName {
+			if started.GetActivityType().GetName() == contract.SubmitChangeOS {
 				scheduled = event.GetEventId()
 			}
 		case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // resetRollout is a rollout of four servers, the first of which fails intact, that was reset to its first task once two had
@@ -23,7 +23,7 @@ func resetRollout(t *testing.T, name string) (*harness.Lab, rollout.Plan, client
 	require.NoError(t, plan.Seal())
 	require.NoError(t, lab.Cloud.AddFault(emulator.Fault{Op: "changeos", Kind: "job_fail", Variant: "intact", Server: plan.Servers[0].ID}))
 	lab.StartWorker(nil)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	lab.Eventually("the third is being changed", func() bool { return lab.Accepted(plan.Servers[2].ID) == 1 })
 	return lab, plan, resetTo(t, run, finished(t, lab, run, 0))
 }

@@ -10,10 +10,10 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // requireFleetChangedOnce looks at the truth: every planned server runs the image, from one accepted change.
@@ -35,7 +35,7 @@ func TestRolloutInWaves(t *testing.T) {
 	lab.StartWorker(nil)
 	plan := lab.Plan("in-waves", 4, 1, 4, 12)
 	mostOut := lab.WatchOutOfService()
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 
 	result := lab.Rolled(run)
 	assert.Equal(t, rollout.Completed, result.End)
@@ -56,7 +56,7 @@ func TestRolloutContinuesAsNewWithServersInFlight(t *testing.T) {
 	plan.Budget.Count = ptr(1)
 	plan.Change.Deadline = 20 * time.Second // how long a server is watched whose workflow is gone
 	require.NoError(t, plan.Seal())
-	run := lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: 60})
+	run := lab.Roll(api.RolloutInput{Plan: plan, HistoryLimit: 60})
 
 	first := run.GetRunID() // waiting for the end moves run on to later runs
 	var victim string
@@ -74,7 +74,7 @@ func TestRolloutContinuesAsNewWithServersInFlight(t *testing.T) {
 		for _, server := range progress.InFlight {
 			if server.StartedAt.Before(execution.GetStartTime().AsTime()) {
 				victim = server.ID
-				err := lab.Temporal.Client.TerminateWorkflow(t.Context(), workflows.ChangeOSID(plan.Project, victim), "", "by hand")
+				err := lab.Temporal.Client.TerminateWorkflow(t.Context(), api.ChangeOSID(plan.Project, victim), "", "by hand")
 				return err == nil // it may have ended a moment ago
 			}
 		}
@@ -105,7 +105,7 @@ func TestRolloutPausesAfterAFailedCanary(t *testing.T) {
 	canary := plan.Servers[0]
 	lab.Cloud.AddFault(emulator.Fault{Op: "changeos", Kind: "job_fail", Variant: "intact", Times: 1, Server: canary.ID})
 	mostOut := lab.WatchOutOfService()
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 
 	paused := lab.Await(run, "the pause after the canary", func(p rollout.Progress) bool {
 		return p.Phase == rollout.PhasePaused && len(p.InFlight) == 0
@@ -144,7 +144,7 @@ func TestRolloutAborted(t *testing.T) {
 	through, held := plan.Servers[:2], plan.Servers[2:]
 	gate := newGate(t, lab, held)
 	lab.StartWorker(gate.worker())
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	awaitInFlight(lab, run, held[:4])
 
 	_, err := lab.Tell(run, rollout.Command{Kind: rollout.Abort, Comment: "wrong image"})
@@ -200,7 +200,7 @@ func TestRolloutOutlivesItsWorkers(t *testing.T) {
 	lab := machine.NewLab(t, emulator.Options{Servers: 18})
 	worker := lab.StartWorker(nil)
 	plan := lab.Plan("outlives", 6, 2, 18)
-	run := lab.Roll(workflows.RolloutInput{Plan: plan})
+	run := lab.Roll(api.RolloutInput{Plan: plan})
 	for _, done := range []int{1, 6, 11} {
 		lab.Await(run, "progress", func(p rollout.Progress) bool { return p.Counts.Done >= done && len(p.InFlight) > 0 })
 		require.NoError(t, worker.Kill())

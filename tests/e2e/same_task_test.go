@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestAlarmAndFailureInOneTask: the end of a soak frees a slot and a failure exhausts the budget, and the rollout
@@ -27,7 +27,7 @@ func TestAlarmAndFailureInOneTask(t *testing.T) {
 			require.NoError(t, plan.Seal())
 			s := newStubs(t, lab, plan)
 			served := s.serve()
-			s.run = lab.Roll(workflows.RolloutInput{Plan: plan})
+			s.run = lab.Roll(api.RolloutInput{Plan: plan})
 			s.await(enums.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, 2)
 			s.end(0, s.done())
 			s.await(enums.EVENT_TYPE_TIMER_STARTED, 1)

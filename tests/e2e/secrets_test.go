@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestSecretsStayWithTheWorker plants a password and user data, and has a cloud repeat both in every spelling: in refusals, in pages of
@@ -50,7 +50,7 @@ func TestSecretsStayWithTheWorker(t *testing.T) {
 			change.ImageID = plan.Change.ImageID
 			plan.Change = change
 			require.NoError(t, plan.Seal())
-			result := lab.Rolled(lab.Roll(workflows.RolloutInput{Plan: plan}))
+			result := lab.Rolled(lab.Roll(api.RolloutInput{Plan: plan}))
 			require.Equal(t, rollout.CompletedWithFailures, result.End)
 			assert.Positive(t, result.Counts.Done, "those whose answer was a page")
 

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestServerCommand changes a running server from the command line and looks at the evidence.
@@ -37,7 +37,7 @@ func TestServerCommand(t *testing.T) {
 	assert.Equal(t, before.DataVolumeIDs, after.DataVolumeIDs, "data disks stay")
 	assert.Equal(t, "ACTIVE", after.Status)
 	assert.Equal(t, 1, lab.Accepted(before.ID))
-	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
+	lab.Replay(machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, before.ID), ""))
 
 	again := machine.CLI(t, "server", before.ID, "--image", image.ID, "--key-pair", before.KeyName, "--yes", "--task-queue", lab.Queue)
 	assert.Equal(t, 0, again.Code)
@@ -76,8 +76,8 @@ func TestDetachStatusAndLock(t *testing.T) {
 	args := []string{"server", server.ID, "--image", lab.OtherImage(server).ID, "--yes", "--task-queue", lab.Queue}
 
 	require.Equal(t, 0, machine.CLI(t, append(args, "--detach")...).Code)
-	run := machine.Temporal.Client.GetWorkflow(t.Context(), workflows.ChangeOSID(emulator.DefaultProjectID, server.ID), "")
-	lab.AwaitStep(run, workflows.StepStop)
+	run := machine.Temporal.Client.GetWorkflow(t.Context(), api.ChangeOSID(emulator.DefaultProjectID, server.ID), "")
+	lab.AwaitStep(run, api.StepStop)
 
 	second := machine.CLI(t, args...)
 	assert.Equal(t, 1, second.Code)

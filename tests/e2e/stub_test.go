@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
 	"github.com/reimage/reimage/workflows"
@@ -30,11 +31,11 @@ const endSignal = "end"
 func newStubs(t *testing.T, lab *harness.Lab, plan rollout.Plan) *stubs {
 	t.Helper()
 	servers := worker.New(lab.Temporal.Client, lab.Queue+"-servers", worker.Options{DisableRegistrationAliasing: true})
-	servers.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ workflows.ChangeOSInput) (rollout.ServerResult, error) {
+	servers.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ api.ChangeOSInput) (rollout.ServerResult, error) {
 		var result rollout.ServerResult
 		workflow.GetSignalChannel(ctx, endSignal).Receive(ctx, &result)
 		return result, nil
-	}, workflow.RegisterOptions{Name: workflows.ChangeOSName})
+	}, workflow.RegisterOptions{Name: api.ChangeOSName})
 	require.NoError(t, servers.Start())
 	t.Cleanup(servers.Stop)
 	return &stubs{lab: lab, plan: plan}
@@ -46,7 +47,7 @@ func (s *stubs) serve() worker.Worker {
 	w := worker.New(s.lab.Temporal.Client, s.lab.Queue, worker.Options{
 		DisableRegistrationAliasing: true, Interceptors: []interceptor.WorkerInterceptor{&toTheirQueue{queue: s.lab.Queue + "-servers"}},
 	})
-	w.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.RolloutName})
+	w.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: api.RolloutName})
 	require.NoError(s.lab.T, w.Start())
 	return w
 }
@@ -54,7 +55,7 @@ func (s *stubs) serve() worker.Worker {
 // end ends a server.
 func (s *stubs) end(server int, result rollout.ServerResult) {
 	s.lab.T.Helper()
-	id := workflows.ChangeOSID(s.plan.Project, s.plan.Servers[server].ID)
+	id := api.ChangeOSID(s.plan.Project, s.plan.Servers[server].ID)
 	require.NoError(s.lab.T, s.lab.Temporal.Client.SignalWorkflow(s.lab.T.Context(), id, "", endSignal, result))
 }
 

@@ -7,11 +7,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/faults/real"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // TestRolloutOutlivesItsTemporalServer kills the Temporal server in the middle of a wave, at the worst moment: a worker
@@ -41,7 +41,7 @@ func TestRolloutOutlivesItsTemporalServer(t *testing.T) {
 			gate, killed := newGate(t, lab, held), make(chan error, 1)
 			gate.beforeChange = func() { killed <- temporal.Kill() }
 			worker := lab.StartWorker(gate.worker())
-			run := lab.Roll(workflows.RolloutInput{Plan: plan})
+			run := lab.Roll(api.RolloutInput{Plan: plan})
 
 			require.NoError(t, <-killed)
 			lab.Eventually("the cloud has made the change meanwhile", func() bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -20,13 +20,13 @@ import (
 func TestAWorkerCutOffWhileItSettles(t *testing.T) {
 	comesToNothing(t, []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.LagStart, Delay: 90 * time.Second, Times: 2}},
 		Crash{At: Point{requestWritten, "changeos"}, Nth: 1, Blow: Kill},
-		Crash{At: Point{attemptBeats, activities.SubmitChangeOSName}, Nth: 4, Blow: CutOff, For: 10 * time.Minute})
+		Crash{At: Point{attemptBeats, contract.SubmitChangeOS}, Nth: 4, Blow: CutOff, For: 10 * time.Minute})
 }
 
 // TestAFrozenWorkerDoesNotWriteLate: the first worker has decided to send, and freezes before it compares the clock.
 // When it thaws, the change that its successor sent has come to nothing, so that one sent late would be accepted.
 func TestAFrozenWorkerDoesNotWriteLate(t *testing.T) {
-	comesToNothing(t, nil, Crash{At: Point{requestDecided, activities.SubmitChangeOSName}, Nth: 1, Blow: Freeze, For: 4 * time.Minute})
+	comesToNothing(t, nil, Crash{At: Point{requestDecided, contract.SubmitChangeOS}, Nth: 1, Blow: Freeze, For: 4 * time.Minute})
 }
 
 // comesToNothing changes one server, whose change fails at once. The second one would, too.

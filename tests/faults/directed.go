@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 )
@@ -33,14 +33,14 @@ func directed(c Crash) Schedule {
 		s.Cloud.Faults = append(s.Cloud.Faults, emulator.Fault{Op: op, Kind: kind, After: after})
 	}
 	switch c.At {
-	case Point{requestDialled, activities.PollJobName}: // the connections that there are have to break
+	case Point{requestDialled, contract.PollJob}: // the connections that there are have to break
 		fault(emulator.OpJob, emulator.DropBefore, 0)
-	case Point{requestDialled, activities.VerifyServerName}:
+	case Point{requestDialled, contract.VerifyServer}:
 		s.Cloud.Fleet[0].Status = rollout.StatusShutoff // looked at three times before it is changed
 		fault(emulator.OpServer, emulator.DropBefore, 3)
 	}
 	switch c.At.What {
-	case "start", activities.RestorePowerName: // the change comes to nothing
+	case "start", contract.RestorePower: // the change comes to nothing
 		fault(emulator.OpChangeOS, emulator.JobFail, 0)
 	case "servers": // two of them are looked at together
 		s.Cloud.Fleet = append(s.Cloud.Fleet, emulator.Server{Name: "web-02", Status: rollout.StatusActive})

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // Deed is something that is done by hand beside the rollout.
@@ -85,12 +85,12 @@ func (w *world) due(is func(Hand) bool) (all []Hand) {
 
 func (w *world) do(hand Hand) {
 	var p rollout.Progress
-	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
+	if err := w.query(api.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded {
 		return
 	}
 	if hand.Server == "" {
 		w.done(Cancel, "", Touch{})
-		w.env.CancelWorkflowByID(workflows.RolloutID(w.plan.Name), "")
+		w.env.CancelWorkflowByID(api.RolloutID(w.plan.Name), "")
 		w.saw(Event{At: w.env.Now(), What: Commanded, Command: rollout.Command{Kind: rollout.Abort, By: "a cancel"}})
 		return
 	}
@@ -111,7 +111,7 @@ func (w *world) touch(deed Deed, server emulator.Server) bool {
 	idle, err := server.TaskState == "", errCannot
 	switch {
 	case deed == Cancel && slices.Contains(w.inFlight(), server.ID):
-		w.env.CancelWorkflowByID(workflows.ChangeOSID(w.plan.Project, server.ID), "")
+		w.env.CancelWorkflowByID(api.ChangeOSID(w.plan.Project, server.ID), "")
 		err = nil
 	case deed == PowerOff && idle && server.Status == rollout.StatusActive:
 		err = w.cloud.Update(server.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff })

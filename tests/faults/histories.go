@@ -16,10 +16,10 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // histories are what Temporal keeps of the workflows that lock servers: the environment keeps nothing of them.
@@ -66,9 +66,9 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 		input = in.Args[0]
 	}
 	switch of := input.(type) {
-	case workflows.ChangeOSInput:
+	case api.ChangeOSInput:
 		run.Change, run.AsBefore = of.Change, of.AsBefore
-	case activities.ForgetChangeInput:
+	case api.ForgetChangeInput:
 		run.Forgets = of.Runs
 	default:
 		return i.Next.ExecuteWorkflow(ctx, in)
@@ -80,7 +80,7 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 		run.Running = false
 		if result, ok := answer.(rollout.ServerResult); ok && err == nil {
 			run.Result = &result
-		} else if result, _ := activities.EndWithoutResult(err); result != nil {
+		} else if result, _ := api.EndWithoutResult(err); result != nil {
 			run.Result, run.Cancelled = result, true
 		}
 	})
@@ -90,17 +90,17 @@ func (i *inbound) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteW
 // noteActivity notes what of an activity tells what was sent: that it was scheduled, and with what it completed.
 func (h *histories) noteActivity(ctx workflow.Context, name string, future workflow.Future) {
 	switch name {
-	case activities.PreflightName:
-		completes(h, ctx, future, func(run *pastruns.Run, found activities.PreflightResult) {
+	case contract.Preflight:
+		completes(h, ctx, future, func(run *pastruns.Run, found contract.PreflightResult) {
 			run.Name, run.Before = found.Name, found.Before
 		})
-	case activities.StopIfNeededName, activities.RestorePowerName:
+	case contract.StopIfNeeded, contract.RestorePower:
 		h.note(ctx, func(run *pastruns.Run) { run.Stops = true })
-	case activities.SubmitChangeOSName:
+	case contract.SubmitChangeOS:
 		h.note(ctx, func(run *pastruns.Run) { run.Submits = true })
-		completes(h, ctx, future, func(run *pastruns.Run, accepted activities.SubmitChangeOSResult) { run.Accepted = &accepted })
-	case activities.PollJobName:
-		completes(h, ctx, future, func(run *pastruns.Run, job activities.PollJobResult) { run.Job, run.Heard = job, time.Now() })
+		completes(h, ctx, future, func(run *pastruns.Run, accepted contract.SubmitChangeOSResult) { run.Accepted = &accepted })
+	case contract.PollJob:
+		completes(h, ctx, future, func(run *pastruns.Run, job contract.PollJobResult) { run.Job, run.Heard = job, time.Now() })
 	}
 }
 
@@ -118,7 +118,7 @@ func (t asked) DescribeWorkflowExecution(ctx context.Context, workflowID, runID 
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
-	if workflowID == workflows.RolloutID(t.world.plan.Name) {
+	if workflowID == api.RolloutID(t.world.plan.Name) {
 		return t.world.describeRollout()
 	}
 	for _, run := range t.world.histories.of(workflowID) {
@@ -138,7 +138,7 @@ func (w *world) describeRollout() (*workflowservice.DescribeWorkflowExecutionRes
 		return nil, err
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
-		Status: enums.WORKFLOW_EXECUTION_STATUS_RUNNING, Memo: &commonpb.Memo{Fields: map[string]*commonpb.Payload{activities.RecallMemo: recall}},
+		Status: enums.WORKFLOW_EXECUTION_STATUS_RUNNING, Memo: &commonpb.Memo{Fields: map[string]*commonpb.Payload{api.RecallMemo: recall}},
 	}}, nil
 }
 
@@ -149,7 +149,7 @@ func (t asked) ListWorkflow(ctx context.Context, request *workflowservice.ListWo
 	}
 	var listed []*workflowpb.WorkflowExecutionInfo
 	for _, server := range t.world.plan.Servers {
-		id := workflows.ChangeOSID(t.world.plan.Project, server.ID)
+		id := api.ChangeOSID(t.world.plan.Project, server.ID)
 		if request.GetQuery() != "WorkflowId = '"+id+"'" {
 			continue
 		}

@@ -111,9 +111,9 @@ func mutants() []mutant {
 			`case o.Fingerprint == before && !ended:`, `case false:`,
 		},
 		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "seen, err := s.settle(ctx)\n\tswitch told", "seen, err := \"\", error(nil)\n\tswitch told"},
-		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (in.atRest(server)`, `case in.Ended || settled && (in.atRest(server)`},
+		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (atRest(in, server)`, `case in.Ended || settled && (atRest(in, server)`},
 		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
-		{"a server fails for a secret that its worker lacks", faults.NoCause, changeOS, `if activities.IsOfWorker(kind(err)) {`, `if kind(err) == activities.ErrCredentials {`},
+		{"a server fails for a secret that its worker lacks", faults.NoCause, changeOS, `if api.IsOfWorker(kind(err)) {`, `if kind(err) == api.ErrCredentials {`},
 		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},
 		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
 		{"a retry is not carried out", faults.NoCause, commands, `server.State == rollout.Ended {`, `server.Accepted {`},
@@ -124,8 +124,8 @@ func mutants() []mutant {
 		{"the text of a job is kept", faults.Leak, "activities/profiles.go", `if change.HasSecrets() {`, `if change.ImageID == "" {`},
 		// Leaves servers as asked.
 		{
-			"power is never given back, and the report says so", faults.Power, changeOS, "\tc.enter(ctx, StepLeave)\n",
-			"\tif c.enter(ctx, StepLeave); c.result.End != \"\" {\n\t\tc.result.PowerTrouble = \"it was not tried\"\n\t\treturn\n\t}\n",
+			"power is never given back, and the report says so", faults.Power, changeOS, "\tc.enter(ctx, api.StepLeave)\n",
+			"\tif c.enter(ctx, api.StepLeave); c.result.End != \"\" {\n\t\tc.result.PowerTrouble = \"it was not tried\"\n\t\treturn\n\t}\n",
 		},
 		{"a rollback leaves servers stopped", faults.Power, server, `= server.Before.ImageID, true, rollout.PowerOn`, `= server.Before.ImageID, true, rollout.PowerOff`},
 	}

@@ -7,8 +7,8 @@ import (
 
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // operator is the human of a schedule. It looks at the rollout now and then, helps where one is needed, and now and
@@ -61,7 +61,7 @@ func (o *operator) act(w *world) {
 		o.draws = rand.New(rand.NewPCG(o.seed, 1))
 	}
 	var p rollout.Progress
-	if err := w.query(workflows.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded || w.wordsOnTheirWay() {
+	if err := w.query(api.ProgressQuery, &p); err != nil || p.Phase == rollout.PhaseEnded || w.wordsOnTheirWay() {
 		return
 	}
 	for i := 0; i < len(o.whims); i++ {
@@ -104,8 +104,8 @@ func (o *operator) help(w *world, p rollout.Progress) {
 
 // makeRoom helps a rollout that waits for servers that are down: it starts them by hand, or skips what waits for them.
 func (o *operator) makeRoom(w *world) bool {
-	var page workflows.ServersAnswer
-	if err := w.query(workflows.ServersQuery, &page, workflows.ServersPage{Limit: workflows.MaxServersPage}); err != nil {
+	var page api.ServersAnswer
+	if err := w.query(api.ServersQuery, &page, api.ServersPage{Limit: api.MaxServersPage}); err != nil {
 		return false
 	}
 	if o.draws.Float64() < 0.8 && w.startDown(page.Servers) {
@@ -127,7 +127,7 @@ func (o *operator) makeRoom(w *world) bool {
 func (o *operator) tell(w *world, c rollout.Command) {
 	c.By = "the operator"
 	o.told++
-	_ = w.env.UpdateWorkflowByID(workflows.RolloutID(w.plan.Name), string(c.Kind), strconv.Itoa(o.told), &testsuite.TestUpdateCallback{
+	_ = w.env.UpdateWorkflowByID(api.RolloutID(w.plan.Name), string(c.Kind), strconv.Itoa(o.told), &testsuite.TestUpdateCallback{
 		OnReject: func(error) {}, OnAccept: func() {}, OnComplete: func(any, error) {},
 	}, c) // one that comes too late is refused, which is as good
 }

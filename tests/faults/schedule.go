@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
@@ -56,14 +56,14 @@ const (
 func Points() []Point {
 	var all []Point
 	for _, what := range []string{
-		activities.PreflightName, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.PollJobName,
-		activities.VerifyServerName, activities.RestorePowerName,
+		contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS, contract.PollJob,
+		contract.VerifyServer, contract.RestorePower,
 	} {
 		for _, when := range []string{attemptBegins, attemptBeats, attemptBeaten, attemptReturned, requestDialled} {
 			all = append(all, Point{when, what})
 		}
 	}
-	for _, what := range []string{activities.StopIfNeededName, activities.SubmitChangeOSName, activities.RestorePowerName} {
+	for _, what := range []string{contract.StopIfNeeded, contract.SubmitChangeOS, contract.RestorePower} {
 		for _, when := range []string{attemptAsks, attemptAnswered, requestDecided} {
 			all = append(all, Point{when, what})
 		}
@@ -255,12 +255,12 @@ func (d draw) trap(fleet []emulator.Server) (faults []emulator.Fault, crashes []
 	switch {
 	case d.chance(0.3):
 		crashes = append(crashes, Crash{
-			At:     pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, activities.SubmitChangeOSName}),
+			At:     pick(d, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptReturned, contract.SubmitChangeOS}),
 			Server: victim.Name, Nth: 1, Blow: Kill, Down: d.between(0, 20*time.Second),
 		})
 	case d.chance(0.3): // it wakes up beside a successor, whose change has come to nothing
 		crashes = append(crashes, Crash{
-			At:     pick(d, Point{attemptBeaten, activities.SubmitChangeOSName}, Point{requestDecided, activities.SubmitChangeOSName}),
+			At:     pick(d, Point{attemptBeaten, contract.SubmitChangeOS}, Point{requestDecided, contract.SubmitChangeOS}),
 			Server: victim.Name, Nth: 1, Blow: Freeze, For: d.between(150*time.Second, 6*time.Minute),
 		})
 	case d.chance(0.3):
@@ -364,7 +364,7 @@ func (d draw) hands(fleet []emulator.Server) (all []Hand) {
 			hand.Server = fleet[d.IntN(len(fleet))].Name
 		}
 		if hand.Deed != Cancel && d.chance(0.5) {
-			hand.After, hand.Before = 0, pick(d, activities.StopIfNeededName, activities.SubmitChangeOSName, activities.VerifyServerName, activities.RestorePowerName)
+			hand.After, hand.Before = 0, pick(d, contract.StopIfNeeded, contract.SubmitChangeOS, contract.VerifyServer, contract.RestorePower)
 		}
 		all = append(all, hand)
 	}
@@ -376,9 +376,9 @@ func (d draw) crash(fleet []emulator.Server) Crash {
 	c := Crash{At: points[d.IntN(len(points))], Nth: 1 + d.few(4), Blow: pick(d, Kill, Kill, Freeze, Stop, CutOff), Down: d.between(0, 40*time.Second)}
 	if d.chance(0.5) { // where it matters most
 		c.At = pick(d,
-			Point{requestWritten, "changeos"}, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptBegins, activities.SubmitChangeOSName},
-			Point{attemptBeats, activities.SubmitChangeOSName}, Point{attemptReturned, activities.SubmitChangeOSName}, Point{requestDialled, activities.SubmitChangeOSName},
-			Point{attemptAsks, activities.SubmitChangeOSName}, Point{attemptAnswered, activities.SubmitChangeOSName})
+			Point{requestWritten, "changeos"}, Point{requestSent, "changeos"}, Point{requestAnswered, "changeos"}, Point{attemptBegins, contract.SubmitChangeOS},
+			Point{attemptBeats, contract.SubmitChangeOS}, Point{attemptReturned, contract.SubmitChangeOS}, Point{requestDialled, contract.SubmitChangeOS},
+			Point{attemptAsks, contract.SubmitChangeOS}, Point{attemptAnswered, contract.SubmitChangeOS})
 	}
 	switch c.At.What {
 	case "servers": // a list is nobody's

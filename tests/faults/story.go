@@ -11,10 +11,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // Event is something that was seen of a rollout from outside: between its workflow and those of its servers, between
@@ -81,14 +81,14 @@ func (w *world) look(at time.Time) {
 
 // ExecuteChildWorkflow notes which servers are started, and when.
 func (u *unlimited) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
-	if name != workflows.ChangeOSName {
+	if name != api.ChangeOSName {
 		return u.Next.ExecuteChildWorkflow(ctx, name, args...)
 	}
 	// When somebody else cancels it, the environment ends it at once if nobody waits for it, which Temporal does not.
 	options := workflow.GetChildWorkflowOptions(ctx)
 	options.WaitForCancellation = true
 	child := u.Next.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), name, args...)
-	order := args[0].(workflows.ChangeOSInput)
+	order := args[0].(api.ChangeOSInput)
 	u.world.look(workflow.Now(ctx))
 	u.world.saw(Event{At: workflow.Now(ctx), What: Started, Server: order.ServerID, Back: order.Change.ImageID != u.world.plan.Change.ImageID})
 	return &heard{child, u.world, order.ServerID}
@@ -106,7 +106,7 @@ func (h *heard) Get(ctx workflow.Context, into any) error {
 	e := Event{At: workflow.Now(ctx), What: Heard, Server: h.server}
 	if err == nil {
 		e.Result = *into.(*rollout.ServerResult)
-	} else if left, _ := activities.EndWithoutResult(err); left != nil {
+	} else if left, _ := api.EndWithoutResult(err); left != nil {
 		e.Result = *left
 	}
 	h.world.saw(e)
@@ -123,14 +123,14 @@ func (f *statesFuture) Get(ctx workflow.Context, into any) error {
 	err := f.Future.Get(ctx, into)
 	e := Event{At: workflow.Now(ctx), What: Read}
 	if err == nil {
-		for _, server := range into.(*activities.ReadStatesResult).Down {
+		for _, server := range into.(*contract.ReadStatesResult).Down {
 			e.Down = append(e.Down, server.ID)
 		}
 		f.world.saw(e)
 		return nil
 	}
 	failure, ok := errors.AsType[*temporal.ApplicationError](err)
-	if e.Refused = ok && failure.Type() == activities.ErrCredentials; e.Refused {
+	if e.Refused = ok && failure.Type() == api.ErrCredentials; e.Refused {
 		f.world.saw(e)
 	}
 	return err
@@ -139,15 +139,15 @@ func (f *statesFuture) Get(ctx workflow.Context, into any) error {
 // UpsertMemo notes what the rollout takes back: Temporal has it from then on.
 func (u *unlimited) UpsertMemo(ctx workflow.Context, memo map[string]any) error {
 	u.world.mu.Lock()
-	u.world.recall, _ = memo[activities.RecallMemo].(string)
+	u.world.recall, _ = memo[api.RecallMemo].(string)
 	u.world.mu.Unlock()
 	return u.Next.UpsertMemo(ctx, memo)
 }
 
 // HandleSignal notes the suspicions that are sent to the rollout.
 func (i *inbound) HandleSignal(ctx workflow.Context, in *interceptor.HandleSignalInput) error {
-	var suspicion activities.Suspicion
-	if in.SignalName == activities.SuspicionSignal && converter.GetDefaultDataConverter().FromPayloads(in.Arg, &suspicion) == nil {
+	var suspicion api.Suspicion
+	if in.SignalName == api.SuspicionSignal && converter.GetDefaultDataConverter().FromPayloads(in.Arg, &suspicion) == nil {
 		i.world.saw(Event{At: workflow.Now(ctx), What: Suspected, Server: suspicion.ServerID})
 	}
 	return i.Next.HandleSignal(ctx, in)
@@ -160,7 +160,7 @@ func (t asked) SignalWorkflow(ctx context.Context, _, _, _ string, arg any) erro
 	}
 	t.world.mu.Lock()
 	defer t.world.mu.Unlock()
-	t.world.suspicions = append(t.world.suspicions, arg.(activities.Suspicion))
+	t.world.suspicions = append(t.world.suspicions, arg.(api.Suspicion))
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (w *world) tellSuspicions() {
 	w.suspicions = nil
 	w.mu.Unlock()
 	for _, s := range all {
-		_ = w.env.SignalWorkflowByID(workflows.RolloutID(w.plan.Name), activities.SuspicionSignal, s) // one that has ended needs none
+		_ = w.env.SignalWorkflowByID(api.RolloutID(w.plan.Name), api.SuspicionSignal, s) // one that has ended needs none
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 const wordSignal = "word"
@@ -23,10 +23,10 @@ func (w *world) takeWords(ctx workflow.Context) func(workflow.Context) error {
 	var failed error
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
-			var in activities.ForgetChangeInput
+			var in api.ForgetChangeInput
 			workflow.GetSignalChannel(ctx, wordSignal).Receive(ctx, &in)
-			ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.ChangeOSID(in.Project, in.Last.ServerID)})
-			err := workflow.ExecuteChildWorkflow(ctx, workflows.ForgetChangeName, in).Get(ctx, nil)
+			ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: api.ChangeOSID(in.Project, in.Last.ServerID)})
+			err := workflow.ExecuteChildWorkflow(ctx, api.ForgetChangeName, in).Get(ctx, nil)
 			w.mu.Lock()
 			w.words--
 			switch refusal, refused := errors.AsType[*temporal.ApplicationError](err); {
@@ -58,7 +58,7 @@ func (w *world) wordsOnTheirWay() bool {
 func (w *world) forget(failed rollout.ServerProgress) bool {
 	job := w.cloud.OpenChange(failed.ID)
 	works := job != "" && w.cloud.CancelOrder(job) != nil
-	earlier, err := activities.SentTo(context.Background(), asked{w}, workflows.ChangeOSID(w.plan.Project, failed.ID), "")
+	earlier, err := activities.SentTo(context.Background(), asked{w}, api.ChangeOSID(w.plan.Project, failed.ID), "")
 	if err != nil || len(earlier.Open) == 0 {
 		return false
 	}

@@ -24,6 +24,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/internal/spelling"
@@ -71,7 +73,7 @@ type world struct {
 	outcome   Outcome
 	recall    string // what the rollout's memo says that it takes back
 	// suspicions are on their way to the rollout.
-	suspicions []activities.Suspicion
+	suspicions []api.Suspicion
 }
 
 // Outcome is what became of a schedule.
@@ -177,12 +179,12 @@ func (w *world) play() (why stuck) {
 	w.env.RegisterActivityWithOptions(func(context.Context) error { <-over; return nil }, activity.RegisterOptions{Name: clockName})
 	// The environment skips time in which no activity runs, but the cloud and the activities live by simulated
 	// time. So one activity runs from the beginning to the end.
-	w.env.ExecuteWorkflow(func(ctx workflow.Context) (workflows.RolloutResult, error) {
+	w.env.ExecuteWorkflow(func(ctx workflow.Context) (api.RolloutResult, error) {
 		clock := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * tooLong}), clockName)
-		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.RolloutID(w.plan.Name), WaitForCancellation: true})
+		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: api.RolloutID(w.plan.Name), WaitForCancellation: true})
 		words := w.takeWords(ctx)
-		var result workflows.RolloutResult
-		child := workflow.ExecuteChildWorkflow(ctx, workflows.RolloutName, workflows.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
+		var result api.RolloutResult
+		child := workflow.ExecuteChildWorkflow(ctx, api.RolloutName, api.RolloutInput{Plan: w.plan, StartedBy: "the campaign"})
 		err := child.Get(ctx, &result)
 		if w.did(Cancel) { // an activity that nobody waits for any more may wait to be tried again
 			err = errors.Join(err, workflow.Sleep(ctx, time.Hour))
@@ -208,7 +210,7 @@ func (w *world) everyTick() {
 		return
 	}
 	var p rollout.Progress
-	err := w.query(workflows.ProgressQuery, &p)
+	err := w.query(api.ProgressQuery, &p)
 	w.tellLog(p)
 	panic(stuck(fmt.Sprintf("stuck: the rollout is %s after %s: %s (accepts %v; in flight %v; %v)", p.Phase, tooLong, p.Why, p.Accepts, p.InFlight, err)))
 }
@@ -248,11 +250,11 @@ func (w *world) judge() error {
 		Plan: w.plan, Story: story, Ledger: ledger, Truth: map[string]emulator.Server{},
 		Faults: w.schedule.Cloud.Faults, Touched: touched, Blown: blows > 0, GaveUp: w.operator.gaveUp, Leaks: leaks,
 	}
-	var page workflows.ServersAnswer
-	if err := w.query(workflows.ProgressQuery, &a.Progress); err != nil {
+	var page api.ServersAnswer
+	if err := w.query(api.ProgressQuery, &a.Progress); err != nil {
 		return err
 	}
-	if err := w.query(workflows.ServersQuery, &page, workflows.ServersPage{Limit: workflows.MaxServersPage}); err != nil {
+	if err := w.query(api.ServersQuery, &page, api.ServersPage{Limit: api.MaxServersPage}); err != nil {
 		return err
 	}
 	a.Servers = page.Servers
@@ -302,7 +304,7 @@ func (w *world) tellLog(p rollout.Progress) {
 }
 
 func (w *world) query(name string, into any, args ...any) error {
-	answer, err := w.env.QueryWorkflowByID(workflows.RolloutID(w.plan.Name), name, args...)
+	answer, err := w.env.QueryWorkflowByID(api.RolloutID(w.plan.Name), name, args...)
 	if err != nil {
 		return err
 	}
@@ -501,7 +503,7 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 	}
 	future := u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
 	u.world.histories.noteActivity(ctx, name, future)
-	if name == activities.ReadStatesName {
+	if name == contract.ReadStates {
 		return &statesFuture{future, u.world}
 	}
 	return future
@@ -517,18 +519,18 @@ func (w *world) limits(runID, activity string) workflow.ActivityOptions {
 
 // register registers the activities so that each attempt runs on the process that it was given to.
 func (w *world) register() {
-	on(w, activities.PreflightName, (*activities.Activities).Preflight)
-	on(w, activities.StopIfNeededName, (*activities.Activities).StopIfNeeded)
-	on(w, activities.SubmitChangeOSName, (*activities.Activities).SubmitChangeOS)
-	on(w, activities.PollJobName, w.pollJob)
-	on(w, activities.VerifyServerName, (*activities.Activities).VerifyServer)
-	on(w, activities.RestorePowerName, (*activities.Activities).RestorePower)
-	on(w, activities.ReadStatesName, (*activities.Activities).ReadStates)
+	on(w, contract.Preflight, (*activities.Activities).Preflight)
+	on(w, contract.StopIfNeeded, (*activities.Activities).StopIfNeeded)
+	on(w, contract.SubmitChangeOS, (*activities.Activities).SubmitChangeOS)
+	on(w, contract.PollJob, w.pollJob)
+	on(w, contract.VerifyServer, (*activities.Activities).VerifyServer)
+	on(w, contract.RestorePower, (*activities.Activities).RestorePower)
+	on(w, contract.ReadStates, (*activities.Activities).ReadStates)
 }
 
-func (w *world) pollJob(acts *activities.Activities, ctx context.Context, in activities.PollJobInput) (activities.PollJobResult, error) {
+func (w *world) pollJob(acts *activities.Activities, ctx context.Context, in contract.PollJobInput) (contract.PollJobResult, error) {
 	result, err := acts.PollJob(ctx, in)
-	if result.End == activities.JobSucceeded {
+	if result.End == contract.JobSucceeded {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.noticed[in.ServerID] = time.Now()

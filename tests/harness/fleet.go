@@ -9,9 +9,9 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
-	"github.com/reimage/reimage/workflows"
 )
 
 // Plan plans all servers of the lab's cloud in waves that end at the given numbers, some servers in flight at
@@ -41,14 +41,14 @@ func (l *Lab) Plan(name string, inFlight int, waveEnds ...int) rollout.Plan {
 }
 
 // Roll starts a rollout without the command line.
-func (l *Lab) Roll(in workflows.RolloutInput) client.WorkflowRun {
+func (l *Lab) Roll(in api.RolloutInput) client.WorkflowRun {
 	l.T.Helper()
 	in.StartedBy = "the test"
 	run, err := l.Temporal.Client.ExecuteWorkflow(l.T.Context(), client.StartWorkflowOptions{
-		ID:                       workflows.RolloutID(in.Plan.Name),
+		ID:                       api.RolloutID(in.Plan.Name),
 		TaskQueue:                l.Queue,
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-	}, workflows.RolloutName, in)
+	}, api.RolloutName, in)
 	require.NoError(l.T, err)
 	return run
 }
@@ -56,7 +56,7 @@ func (l *Lab) Roll(in workflows.RolloutInput) client.WorkflowRun {
 // Progress asks a rollout how it is getting on. The answer is empty while no worker answers.
 func (l *Lab) Progress(run client.WorkflowRun) rollout.Progress {
 	var progress rollout.Progress
-	answer, err := l.Temporal.Client.QueryWorkflow(l.T.Context(), run.GetID(), "", workflows.ProgressQuery)
+	answer, err := l.Temporal.Client.QueryWorkflow(l.T.Context(), run.GetID(), "", api.ProgressQuery)
 	if err == nil {
 		require.NoError(l.T, answer.Get(&progress))
 	}
@@ -95,9 +95,9 @@ func (l *Lab) Tell(run client.WorkflowRun, command rollout.Command) (string, err
 }
 
 // Rolled waits for the end of a rollout.
-func (l *Lab) Rolled(run client.WorkflowRun) workflows.RolloutResult {
+func (l *Lab) Rolled(run client.WorkflowRun) api.RolloutResult {
 	l.T.Helper()
-	var result workflows.RolloutResult
+	var result api.RolloutResult
 	require.NoError(l.T, run.Get(l.T.Context(), &result))
 	return result
 }

@@ -157,10 +157,10 @@ func (l *Lab) OtherImage(server emulator.Server) emulator.Image {
 func (l *Lab) Start(serverID string, change rollout.Change) client.WorkflowRun {
 	l.T.Helper()
 	run, err := l.Temporal.Client.ExecuteWorkflow(l.T.Context(), client.StartWorkflowOptions{
-		ID:                       workflows.ChangeOSID(emulator.DefaultProjectID, serverID),
+		ID:                       api.ChangeOSID(emulator.DefaultProjectID, serverID),
 		TaskQueue:                l.Queue,
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-	}, workflows.ChangeOSName, workflows.ChangeOSInput{Project: emulator.DefaultProjectID, ServerID: serverID, Change: change})
+	}, api.ChangeOSName, api.ChangeOSInput{Project: emulator.DefaultProjectID, ServerID: serverID, Change: change})
 	require.NoError(l.T, err)
 	return run
 }
@@ -183,14 +183,14 @@ func (l *Lab) Eventually(what string, holds func() bool) {
 }
 
 // AwaitStep waits until a change has reached a step.
-func (l *Lab) AwaitStep(run client.WorkflowRun, step workflows.Step) {
+func (l *Lab) AwaitStep(run client.WorkflowRun, step api.Step) {
 	l.T.Helper()
 	l.Eventually("step "+string(step), func() bool {
-		answer, err := l.Temporal.Client.QueryWorkflow(l.T.Context(), run.GetID(), run.GetRunID(), workflows.StatusQuery)
+		answer, err := l.Temporal.Client.QueryWorkflow(l.T.Context(), run.GetID(), run.GetRunID(), api.StatusQuery)
 		if err != nil {
 			return false
 		}
-		var status workflows.Status
+		var status api.Status
 		require.NoError(l.T, answer.Get(&status))
 		return status.Now().Step == step
 	})

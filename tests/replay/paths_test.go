@@ -6,11 +6,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/stack"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // path is one way through a workflow, driven on real parts.
@@ -41,15 +41,15 @@ func paths() []path {
 		}}, end: rollout.FailedIntact},
 		{name: "changeos-powered-off", status: "ACTIVE", change: rollout.Change{Power: rollout.PowerOff}, end: rollout.Done},
 		{name: "changeos-cancelled", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepStop)
+			lab.AwaitStep(run, api.StepStop)
 			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
 		}},
 		{name: "changeos-cancelled-too-late", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, _ *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepWait)
+			lab.AwaitStep(run, api.StepWait)
 			require.NoError(lab.T, lab.Temporal.Client.CancelWorkflow(lab.T.Context(), run.GetID(), run.GetRunID()))
 		}, end: rollout.Done},
 		{name: "changeos-worker-killed", status: "ACTIVE", cloud: slow, during: func(lab *harness.Lab, worker *stack.Worker, run client.WorkflowRun) {
-			lab.AwaitStep(run, workflows.StepWait)
+			lab.AwaitStep(run, api.StepWait)
 			require.NoError(lab.T, worker.Kill())
 			lab.StartWorker(nil)
 		}, end: rollout.Done},

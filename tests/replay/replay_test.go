@@ -17,8 +17,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 func TestReplay(t *testing.T) {
@@ -52,7 +52,7 @@ func TestReplayOfCompressedPayloads(t *testing.T) {
 func TestReplayOfOtherVariables(t *testing.T) {
 	recorded := load(t, file("changeos-done"))
 	input := recorded.Events[0].GetWorkflowExecutionStartedEventAttributes().Input.Payloads[0]
-	var in workflows.ChangeOSInput
+	var in api.ChangeOSInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(input, &in))
 	in.Change.Login.PasswordFrom = "env:OTHER"
 	payload, err := converter.GetDefaultDataConverter().ToPayload(in)

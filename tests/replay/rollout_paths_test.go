@@ -4,10 +4,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // rolloutPath is one way through a rollout of six servers in two waves, driven on real parts.
@@ -15,7 +15,7 @@ type rolloutPath struct {
 	name   string
 	faults []emulator.Fault
 	plan   func(*rollout.Plan)
-	in     workflows.RolloutInput
+	in     api.RolloutInput
 	// during acts while the rollout runs.
 	during func(*harness.Lab, client.WorkflowRun)
 	end    rollout.RolloutEnd
@@ -64,7 +64,7 @@ func rolloutPaths() []rolloutPath {
 			}},
 		{name: "rollout-rolled-back", faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: emulator.VariantIntact, After: 2, Times: 1}},
 			plan: func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }, end: rollout.RolledBack, runs: 1},
-		{name: "rollout-continued-as-new", in: workflows.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 2},
+		{name: "rollout-continued-as-new", in: api.RolloutInput{HistoryLimit: 25}, end: rollout.Completed, runs: 2},
 	}
 }
 

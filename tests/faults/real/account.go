@@ -12,11 +12,11 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/faults"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // account is a rollout that has ended, with what the oracle of all campaigns asks for and what only real parts have.
@@ -51,10 +51,10 @@ func collect(lab *harness.Lab, run client.WorkflowRun, plan rollout.Plan, clock 
 	a := &account{struck: struck(lab)}
 	a.Plan, a.Blown = plan, true
 	a.Progress = lab.Await(run, "the progress of the ended rollout", func(rollout.Progress) bool { return true })
-	var page workflows.ServersAnswer
-	query(lab, run, &page, workflows.ServersQuery, workflows.ServersPage{Limit: workflows.MaxServersPage})
+	var page api.ServersAnswer
+	query(lab, run, &page, api.ServersQuery, api.ServersPage{Limit: api.MaxServersPage})
 	a.Servers = page.Servers
-	query(lab, run, &a.log, workflows.LogQuery)
+	query(lab, run, &a.log, api.LogQuery)
 	a.Ledger = lab.Cloud.Ledger()
 	for _, server := range a.Ledger.Servers {
 		for i := range server.Writes {
@@ -98,7 +98,7 @@ func (a *account) replay(lab *harness.Lab) {
 		a.replayed++
 	}
 	for _, c := range a.children {
-		lab.Replay(lab.Temporal.Client.GetWorkflow(lab.T.Context(), workflows.ChangeOSID(a.Plan.Project, c.server), c.runID))
+		lab.Replay(lab.Temporal.Client.GetWorkflow(lab.T.Context(), api.ChangeOSID(a.Plan.Project, c.server), c.runID))
 		a.replayed++
 	}
 }

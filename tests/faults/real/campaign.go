@@ -13,10 +13,10 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
-	"github.com/reimage/reimage/workflows"
 )
 
 // patience ends a rollout in which nothing happens any more. A server that the cloud does not stop is given up after
@@ -41,7 +41,7 @@ func (th theatre) rehearse(t *testing.T, s Schedule) {
 	crew := &crew{lab: lab, dice: newDice(s.Seed, 11), tally: th.tally}
 	crew.hire()
 	var run client.WorkflowRun
-	th.temporal.Spare(func() { run = lab.Roll(workflows.RolloutInput{Plan: plan, HistoryLimit: s.Shape.HistoryLimit}) })
+	th.temporal.Spare(func() { run = lab.Roll(api.RolloutInput{Plan: plan, HistoryLimit: s.Shape.HistoryLimit}) })
 	operator := &operator{Traits: s.Operator, lab: lab, run: run, dice: newDice(s.Seed, 12), tally: th.tally}
 	busy.Go(func() { crew.work(ctx, s.Troubles) })
 	busy.Go(func() { operator.attend(ctx) })
@@ -131,7 +131,7 @@ func (th theatre) awaitEnd(t *testing.T, lab *harness.Lab, run client.WorkflowRu
 	}
 	mark, since := "", time.Now()
 	for time.Since(since) < patience {
-		var result workflows.RolloutResult
+		var result api.RolloutResult
 		err := getWithin(ctx, lab, run, &result)
 		if err == nil {
 			return true

@@ -10,11 +10,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 
-	"github.com/reimage/reimage/activities"
+	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/faults"
-	"github.com/reimage/reimage/workflows"
 )
 
 // reader reads in the history of one run of a rollout what the rollout did and what it learned, by its own clock.
@@ -69,7 +68,7 @@ func (r *reader) start(event *history.HistoryEvent) {
 			return // somebody else held the server
 		}
 	}
-	var order workflows.ChangeOSInput
+	var order api.ChangeOSInput
 	r.decode(event.GetStartChildWorkflowExecutionInitiatedEventAttributes().GetInput(), &order)
 	r.story = append(r.story, faults.Event{At: r.now, What: faults.Started, Server: order.ServerID, Back: order.Change.ImageID != r.plan.Change.ImageID})
 }
@@ -81,11 +80,11 @@ func (r *reader) hear(workflowID string, result rollout.ServerResult) {
 // adopted hears of a server that an earlier run had started.
 func (r *reader) adopted(completed *history.ActivityTaskCompletedEventAttributes) {
 	scheduled := r.event(completed.GetScheduledEventId()).GetActivityTaskScheduledEventAttributes()
-	if scheduled.GetActivityType().GetName() != activities.AwaitServerName {
+	if scheduled.GetActivityType().GetName() != contract.AwaitServer {
 		return
 	}
-	var in activities.AwaitServerInput
-	var end activities.AwaitServerResult
+	var in contract.AwaitServerInput
+	var end contract.AwaitServerResult
 	r.decode(scheduled.GetInput(), &in)
 	r.decode(completed.GetResult(), &end)
 	if end.Result == nil {

@@ -1,4 +1,4 @@
-package spec_test
+package document_test
 
 import (
 	"math"
@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/reimage/reimage/rollout/spec"
+	"github.com/reimage/reimage/rollout/document"
 )
 
-func duration(t *testing.T, text string) spec.Duration {
+func duration(t *testing.T, text string) document.Duration {
 	t.Helper()
-	d, err := spec.ParseDuration(text)
+	d, err := document.ParseDuration(text)
 	require.NoError(t, err)
 	return d
 }
@@ -47,9 +47,9 @@ func TestDurations(t *testing.T) {
 		assert.Equal(t, want.is, got.Std(), text)
 		assert.Equal(t, want.written, got.String(), text)
 	}
-	assert.Equal(t, "-106751d23h47m16.854775808s", spec.Duration(math.MinInt64).String())
+	assert.Equal(t, "-106751d23h47m16.854775808s", document.Duration(math.MinInt64).String())
 	for _, text := range []string{"", "5", "d", "1.5d", "1d-2h", "--1h", "+1h", "1d+1h", " 1h", "1h ", "1w", "1h1d", "1 h", "-", "106752d", "1000000d", "106751d23h48m", "2562048h", "1d1d"} {
-		_, err := spec.ParseDuration(text)
+		_, err := document.ParseDuration(text)
 		assert.Error(t, err, text)
 	}
 }
@@ -58,11 +58,11 @@ func TestDurations(t *testing.T) {
 func TestDurationsAreReadAsWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const most = math.MaxInt64
-		d := spec.Duration(rapid.OneOf(
+		d := document.Duration(rapid.OneOf(
 			rapid.Int64Range(-most, most),
 			rapid.Map(rapid.Int64Range(-60*24*365, 60*24*365), func(minutes int64) int64 { return minutes * int64(time.Minute) }),
 		).Draw(t, "time"))
-		got, err := spec.ParseDuration(d.String())
+		got, err := document.ParseDuration(d.String())
 		require.NoError(t, err)
 		require.Equal(t, d, got)
 	})

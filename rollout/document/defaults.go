@@ -1,7 +1,8 @@
-package spec
+package document
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ func (r Rollout) WithDefaults() Rollout {
 	s.Order = cmp.Or(s.Order, OrderZones)
 	s.Waves = slices.Clone(s.Waves)
 	for i := range s.Waves {
-		s.Waves[i].Name = waveName(s.Waves[i], i)
+		s.Waves[i].Name = WaveName(s.Waves[i], i)
 	}
 	if len(s.Waves) == 0 {
 		s.Waves = []Wave{{Name: "all", UpTo: new(rollout.Whole)}}
@@ -45,4 +46,12 @@ func (r Rollout) WithDefaults() Rollout {
 	}
 	s.ServerDeadline = cmp.Or(s.ServerDeadline, Duration(rollout.DefaultDeadline))
 	return r
+}
+
+// waveName is the name of the wave at a position, given or not.
+func WaveName(wave Wave, i int) string {
+	if wave.Name != "" {
+		return wave.Name
+	}
+	return fmt.Sprintf("wave-%d", i+1)
 }

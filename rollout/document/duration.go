@@ -1,4 +1,4 @@
-package spec
+package document
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ const day = 24 * time.Hour
 // ParseDuration reads a Duration. A minus sign is read too; that a time must not be negative is a rule of
 // the document.
 func ParseDuration(text string) (Duration, error) {
-	wrong := fmt.Errorf("%s is not a time such as 90s, 30m, 24h or 3d", quote(text))
+	wrong := fmt.Errorf("%.60q is not a time such as 90s, 30m, 24h or 3d", text)
 	unsigned, negative := strings.CutPrefix(text, "-")
 	days, rest, hasDays := strings.Cut(unsigned, "d")
 	if !hasDays {

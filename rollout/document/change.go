@@ -1,4 +1,4 @@
-package spec
+package document
 
 import "github.com/reimage/reimage/rollout"
 

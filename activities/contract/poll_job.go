@@ -1,0 +1,48 @@
+package contract
+
+import (
+	"time"
+
+	"github.com/reimage/reimage/api"
+	"github.com/reimage/reimage/rollout"
+)
+
+// PollJob is the name under which the activity is registered.
+const PollJob = api.PollJobActivity
+
+// PollJobInput names the job to wait for.
+type PollJobInput struct {
+	Project string `json:"project"`
+	JobID   string `json:"job_id"`
+	// ServerID is the server that the job is about. Empty from workflows of before it was known here.
+	ServerID string `json:"server_id,omitempty"`
+	// Change tells whether the server was sent secrets, which the cloud may repeat of its job.
+	Change rollout.Change `json:"change"`
+	// Deadline is when to stop waiting, by the workflow's clock.
+	Deadline time.Time `json:"deadline"`
+	// Rollout learns at once that the job has failed: the verdict takes minutes.
+	Rollout api.RolloutRef `json:"rollout,omitzero"`
+}
+
+// JobEnd is how the wait for a job ended.
+type JobEnd string
+
+// The ends of a wait. None of them is proof: VerifyServer is.
+const (
+	JobSucceeded JobEnd = "succeeded"
+	JobFailed    JobEnd = "failed"
+	JobForgotten JobEnd = "forgotten" // finished jobs are deleted after a day
+	JobOverdue   JobEnd = "overdue"   // not known to be over at the deadline
+)
+
+// PollJobResult is the verdict of the job.
+type PollJobResult struct {
+	End JobEnd `json:"end"`
+	// Reason is the cloud's word on a failure, or the last that was heard of a job that is overdue.
+	Reason string `json:"reason,omitempty"`
+	// Status is that of a job that is overdue, where the cloud tells it.
+	Status string `json:"status,omitempty"`
+}
+
+// UnderWay is true for a status of a job that the cloud works on, or begins to.
+func UnderWay(status string) bool { return status == "INIT" || status == "RUNNING" }

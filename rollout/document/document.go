@@ -1,0 +1,277 @@
+// Package document has the types of the specification of a rollout: the document that an operator writes in YAML, or that a
+// program puts together. Package spec reads and checks it.
+//
+// The yaml tags of the types are the names of the fields. A field without omitempty must be given, and one
+// tagged "one" knows these words, of which the first is the default. What reads a document, the rules and
+// the schema in docs all go by these tags, and the schema shows the comments.
+package document
+
+import "github.com/reimage/reimage/rollout"
+
+// The only document this program reads.
+const (
+	APIVersion = "reimage/v1"
+	Kind       = "Rollout"
+)
+
+// Rollout is a whole document.
+type Rollout struct {
+	// APIVersion is the version of this form.
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" one:"reimage/v1"`
+	// Kind of document.
+	Kind string `yaml:"kind" json:"kind" one:"Rollout"`
+	// Metadata names the rollout.
+	Metadata Metadata `yaml:"metadata" json:"metadata"`
+	// Spec says which servers get which image, and how carefully.
+	Spec Spec `yaml:"spec" json:"spec"`
+}
+
+// Metadata names the rollout.
+type Metadata struct {
+	// Name is how every command calls the rollout: lower case letters, digits and dashes, at most 63.
+	Name string `yaml:"name" json:"name"`
+	// Reason is shown with the plan and in reports: a ticket, a CVE.
+	Reason string `yaml:"reason,omitempty" json:"reason,omitempty"`
+}
+
+// Spec says which servers get which image, and how carefully.
+type Spec struct {
+	// Profile is the cloud, region and project, by the name that the workers have for it. Without it they
+	// use their only one, or the one called default.
+	Profile string `yaml:"profile,omitempty" json:"profile,omitempty"`
+	// Select chooses the servers.
+	Select Selection `yaml:"select" json:"select"`
+	// Image is what the new system disks are made from.
+	Image Image `yaml:"image" json:"image"`
+	// API is the change OS operation: v2 for images with Cloud-Init, v1 for the others. auto is v2, and the plan
+	// says why, or refuses it for an image whose facts contradict each other.
+	API string `yaml:"api,omitempty" json:"api,omitempty" one:"auto v1 v2"`
+	// Login is how the new systems are entered. Without it the credentials of the image stay.
+	Login Login `yaml:"login,omitempty" json:"login,omitzero"`
+	// UserDataFrom refers to Cloud-Init user data, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH.
+	UserDataFrom rollout.SecretRef `yaml:"userDataFrom,omitempty" json:"userDataFrom,omitempty"`
+	// Disk says how the new system disk is made.
+	Disk Disk `yaml:"disk,omitempty" json:"disk,omitzero"`
+	// BYOL uses the licence that comes with the image.
+	BYOL bool `yaml:"byol,omitempty" json:"byol,omitempty"`
+	// AutoPay pays a price difference of yearly or monthly servers without asking.
+	AutoPay *bool `yaml:"autoPay,omitempty" json:"autoPay,omitempty"`
+	// Servers says what to do with servers in particular states.
+	Servers States `yaml:"servers,omitempty" json:"servers,omitzero"`
+	// Stop says how running servers are stopped.
+	Stop Stop `yaml:"stop,omitempty" json:"stop,omitzero"`
+	// Power is the state the servers are left in: as-before, on or off.
+	Power rollout.Power `yaml:"power,omitempty" json:"power,omitempty" one:"as-before on off"`
+	// Order is how the servers are lined up: zones (interleaved, then by name), name, or id.
+	Order Order `yaml:"order,omitempty" json:"order,omitempty" one:"zones name id"`
+	// Waves are carried out one after the other. Without any there is one wave of all servers.
+	Waves []Wave `yaml:"waves,omitempty" json:"waves,omitempty"`
+	// InFlight caps the servers that are out of service at a time. The default is 1.
+	InFlight Limit `yaml:"inFlight,omitempty" json:"inFlight,omitzero"`
+	// PerZone caps the same in each availability zone.
+	PerZone Limit `yaml:"perZone,omitempty" json:"perZone,omitzero"`
+	// PerGroup caps the same in each group of servers.
+	PerGroup Group `yaml:"perGroup,omitempty" json:"perGroup,omitzero"`
+	// CountOthers counts servers against these caps that are down for another reason: those of the selection, and
+	// those of a group whose servers are changed. The default is true.
+	CountOthers *bool `yaml:"countOthers,omitempty" json:"countOthers,omitempty"`
+	// Budget says how many failures are tolerated. The default is none.
+	Budget Budget `yaml:"budget,omitempty" json:"budget,omitzero"`
+	// Busy says what to do with a server that another rollout or command is changing.
+	Busy Busy `yaml:"busy,omitempty" json:"busy,omitzero"`
+	// Soak is for how long a changed server keeps its slot after it was proven. The default is 0s, the most 24h.
+	Soak Duration `yaml:"soak,omitempty" json:"soak,omitempty"`
+	// ServerDeadline bounds the wait for the change of one server. The default is 1h, the most 24h.
+	ServerDeadline Duration `yaml:"serverDeadline,omitempty" json:"serverDeadline,omitempty"`
+	// Deadline bounds the whole rollout, which pauses when it passes. The default is none, the most 365d.
+	Deadline Duration `yaml:"deadline,omitempty" json:"deadline,omitempty"`
+}
+
+// CountsMembers is true when members of groups count that are not selected, so that they have to be known.
+func (s Spec) CountsMembers() bool {
+	limited := s.PerGroup.Count != nil || s.PerGroup.Percent != nil
+	return limited && (s.CountOthers == nil || *s.CountOthers)
+}
+
+// Selection chooses servers. A server is chosen when any of ids, names, tags or file names it, and
+// nothing in exclude does.
+type Selection struct {
+	// IDs of servers.
+	IDs []string `yaml:"ids,omitempty" json:"ids,omitempty"`
+	// Names of servers; * stands for any text and ? for any character.
+	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
+	// Tags as key=value, or as key for any value (key= is the empty value). A server is chosen when it has
+	// all of them.
+	Tags []string `yaml:"tags,omitempty" json:"tags,omitempty"`
+	// File holds ids or names, one a line; # begins a comment. Its path counts from the document. It is
+	// read by the command, so that a worker never opens an operator's files.
+	File string `yaml:"file,omitempty" json:"file,omitempty"`
+	// Exclude takes servers out again: any of the same.
+	Exclude Exclusion `yaml:"exclude,omitempty" json:"exclude,omitzero"`
+	// Expect is how many servers the selection must come to; anything else is refused.
+	Expect Expect `yaml:"expect,omitempty" json:"expect,omitzero"`
+}
+
+// OnlyIDs is true when ids alone choose the servers, so that no other server has to be known. Files have to
+// have been read into ids and names.
+func (s Selection) OnlyIDs() bool { return len(s.IDs) > 0 && len(s.Names) == 0 && len(s.Tags) == 0 }
+
+// Exclusion takes servers out of a selection. A server is out when any entry of any list names it.
+type Exclusion struct {
+	// IDs of servers.
+	IDs []string `yaml:"ids,omitempty" json:"ids,omitempty"`
+	// Names of servers; * stands for any text and ? for any character.
+	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
+	// Tags as key=value or key; any one of them is enough.
+	Tags []string `yaml:"tags,omitempty" json:"tags,omitempty"`
+	// File holds ids or names, one a line.
+	File string `yaml:"file,omitempty" json:"file,omitempty"`
+}
+
+// Expect guards a selection against a slip of the pen.
+type Expect struct {
+	// Count is the exact number. It excludes min and max.
+	Count *int `yaml:"count,omitempty" json:"count,omitempty"`
+	// Min is the smallest number.
+	Min *int `yaml:"min,omitempty" json:"min,omitempty"`
+	// Max is the largest number.
+	Max *int `yaml:"max,omitempty" json:"max,omitempty"`
+}
+
+// Image names the image by its id, or by its name, which has to be that of exactly one active image.
+type Image struct {
+	// ID of the image.
+	ID string `yaml:"id,omitempty" json:"id,omitempty"`
+	// Name of the image. The plan pins the id it stands for.
+	Name string `yaml:"name,omitempty" json:"name,omitempty"`
+}
+
+// Login is how the new systems are entered: with a key pair or with a password, never both.
+type Login struct {
+	// KeyPair is the name of a key pair.
+	KeyPair string `yaml:"keyPair,omitempty" json:"keyPair,omitempty"`
+	// KeyOwner is the id of the user who owns the key pair.
+	KeyOwner string `yaml:"keyOwner,omitempty" json:"keyOwner,omitempty"`
+	// PasswordFrom refers to the password, as the worker sees it: env:REIMAGE_SECRET_NAME or file:PATH.
+	PasswordFrom rollout.SecretRef `yaml:"passwordFrom,omitempty" json:"passwordFrom,omitempty"`
+}
+
+// Disk says how the new system disk is made.
+type Disk struct {
+	// EncryptWith is the id of the KMS key that encrypts the disk.
+	EncryptWith string `yaml:"encryptWith,omitempty" json:"encryptWith,omitempty"`
+}
+
+// States says what to do with servers in particular states.
+type States struct {
+	// AlreadyThere: skip servers that run the image already (default), or change them.
+	AlreadyThere StateRule `yaml:"alreadyThere,omitempty" json:"alreadyThere,omitempty" one:"skip change"`
+	// Stopped: change servers that are stopped (default), skip or refuse them.
+	Stopped StateRule `yaml:"stopped,omitempty" json:"stopped,omitempty" one:"change skip refuse"`
+	// Locked: refuse to plan with locked servers (default) or skip them. reimage never unlocks.
+	Locked StateRule `yaml:"locked,omitempty" json:"locked,omitempty" one:"refuse skip"`
+	// Error: refuse to plan with servers in ERROR (default), skip or change them.
+	Error StateRule `yaml:"error,omitempty" json:"error,omitempty" one:"refuse skip change"`
+	// Unfit: refuse to plan with servers that cannot take the image, whose OS the cloud does not change, or that
+	// are busy or in an odd status (default), or skip them.
+	Unfit StateRule `yaml:"unfit,omitempty" json:"unfit,omitempty" one:"refuse skip"`
+}
+
+// StateRule is change, skip or refuse.
+type StateRule string
+
+// The rules. Refuse makes the whole plan fail and names the servers.
+const (
+	RuleChange StateRule = "change"
+	RuleSkip   StateRule = "skip"
+	RuleRefuse StateRule = "refuse"
+)
+
+// Stop says how running servers are stopped.
+type Stop struct {
+	// AllowHard cuts the power when the guest does not shut down in time.
+	AllowHard bool `yaml:"allowHard,omitempty" json:"allowHard,omitempty"`
+	// Platform lets the cloud stop the server itself; it gives up a fence (docs/never-twice.md).
+	Platform bool `yaml:"platform,omitempty" json:"platform,omitempty"`
+}
+
+// Order is how the servers are lined up. Every order is total, so the same servers line up the same way.
+type Order string
+
+// The orders.
+const (
+	OrderZones Order = "zones" // one of each zone in turn, by name within
+	OrderName  Order = "name"
+	OrderID    Order = "id"
+)
+
+// Wave is a part of the servers. Exactly one of count, percent and upTo says how many.
+type Wave struct {
+	// Name of the wave. The default is wave-1, wave-2, ...
+	Name string `yaml:"name,omitempty" json:"name,omitempty"`
+	// Count is this many more servers, or what is left of them.
+	Count *int `yaml:"count,omitempty" json:"count,omitempty"`
+	// Percent is this share of all planned servers more, rounded up.
+	Percent *rollout.Percent `yaml:"percent,omitempty" json:"percent,omitempty"`
+	// UpTo is the share of all planned servers that this and the waves before come to, rounded up.
+	UpTo *rollout.Percent `yaml:"upTo,omitempty" json:"upTo,omitempty"`
+	// Bake is how long to wait after the wave, at most 30d. The default is 0s.
+	Bake Duration `yaml:"bake,omitempty" json:"bake,omitempty"`
+	// Approval waits for somebody to approve after the wave and its bake. Not for the last wave.
+	Approval bool `yaml:"approval,omitempty" json:"approval,omitempty"`
+}
+
+// Limit is a number of servers, given as a count, as a share, or as both: then the smaller one counts. A
+// share rounds down, but to at least 1.
+type Limit struct {
+	// Count of servers, at least 1. Of failures also 0.
+	Count *int `yaml:"count,omitempty" json:"count,omitempty"`
+	// Percent of the planned servers (in the zone or group, for caps by zone or group).
+	Percent *rollout.Percent `yaml:"percent,omitempty" json:"percent,omitempty"`
+}
+
+// Group is a limit for each group of servers.
+type Group struct {
+	// Tag is the key of the tag whose value names the group of a server.
+	Tag string `yaml:"tag,omitempty" json:"tag,omitempty"`
+	// ServerGroup takes the server group of the cloud as the group. It excludes tag.
+	ServerGroup bool `yaml:"serverGroup,omitempty" json:"serverGroup,omitempty"`
+	// Count of servers, at least 1.
+	Count *int `yaml:"count,omitempty" json:"count,omitempty"`
+	// Percent of the planned servers in the group.
+	Percent *rollout.Percent `yaml:"percent,omitempty" json:"percent,omitempty"`
+}
+
+// Budget says how many failed servers are tolerated. The rollout stops when there are more.
+type Budget struct {
+	// Tolerate is the number of failures, as a count, a share of the planned servers rounded down, or
+	// both: then the smaller one counts. The default is a count of 0.
+	Tolerate Limit `yaml:"tolerate,omitempty" json:"tolerate,omitzero"`
+	// MinSample is how many servers have to have ended before the percentage counts.
+	MinSample int `yaml:"minSample,omitempty" json:"minSample,omitempty"`
+	// PerGroup is how many failures are tolerated in any one group. It needs perGroup of the spec to say
+	// what a group is.
+	PerGroup *int `yaml:"perGroup,omitempty" json:"perGroup,omitempty"`
+	// OnBreach is what to do then: pause (default), abort or rollback.
+	OnBreach rollout.OnBreach `yaml:"onBreach,omitempty" json:"onBreach,omitempty" one:"pause abort rollback"`
+	// Admission is reactive (default: what is in flight at a breach may still fail) or strict (so few are
+	// in flight that the budget cannot be exceeded).
+	Admission Admission `yaml:"admission,omitempty" json:"admission,omitempty" one:"reactive strict"`
+	// SlowStart begins with one server in flight and falls back to one after a failure.
+	SlowStart bool `yaml:"slowStart,omitempty" json:"slowStart,omitempty"`
+}
+
+// Admission is how many servers are let in with regard to the budget.
+type Admission string
+
+// The admissions.
+const (
+	AdmissionReactive Admission = "reactive"
+	AdmissionStrict   Admission = "strict"
+)
+
+// Busy says what to do with a server that somebody else is changing.
+type Busy struct {
+	// Wait is how long to wait for it before it is skipped. The default is 30m, the most 7d; 0s skips it at once.
+	Wait *Duration `yaml:"wait,omitempty" json:"wait,omitempty"`
+}
