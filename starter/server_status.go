@@ -106,6 +106,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 // workflow id holds the project, which only workers know, so it is looked for by its end.
 func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: 100, // the change is mostly a recent one, and a busy Temporal may not answer a long page in time
 		Query: fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.ForgetChangeName),
 	}
 	for {
