@@ -107,7 +107,7 @@ func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
 func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 100, // the change is mostly a recent one, and a busy Temporal may not answer a long page in time
-		Query: fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.ForgetChangeName),
+		Query:    fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.ForgetChangeName),
 	}
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)
