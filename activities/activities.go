@@ -1,5 +1,5 @@
 // Package activities is the only place where Temporal meets the cloud. There is one file for each
-// activity: its name, its input, its result and the method. Every activity is idempotent or guarded
+// activity; its name, its input and its result are in package contract. Every activity is idempotent or guarded
 // against being run again, because Temporal runs it again whenever a worker dies.
 package activities
 

@@ -9,7 +9,7 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// kind is the type of the activity error behind err, one of the list in package activities, or empty.
+// kind is the type of the activity error behind err, one of the list in package api, or empty.
 func kind(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Type()
