@@ -40,7 +40,7 @@ func (a *Activities) CheckPlan(ctx context.Context, in contract.CheckPlanInput) 
 	if err := g.named(ctx, ids); err != nil {
 		return contract.CheckPlanResult{}, g.failure(ctx, err)
 	}
-	if err := g.unfinished(ctx, plan); err != nil {
+	if err := g.pendingChanges(ctx, plan); err != nil {
 		return contract.CheckPlanResult{}, g.failure(ctx, err)
 	}
 	if err := g.image(ctx, plan.Change.ImageID); err != nil {

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/reimage/reimage/internal/pending"
 )
 
 // Temporal is what activities ask of the server that gave them their work. A client.Client is one.
@@ -18,14 +17,9 @@ type Temporal interface {
 	// RecordActivityHeartbeat delivers a heartbeat at once, and fails when the attempt of the token is not, or no
 	// longer, the one that is waited for.
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
-	// ListWorkflow reads a page of the workflows that fit a query.
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	// DescribeWorkflowExecution describes a run, without a run id the newest.
-	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	pending.Temporal
 	// SignalWorkflow sends a signal to the newest run of a workflow.
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
-	// GetWorkflowHistory reads the events of a run.
-	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filterType enums.HistoryEventFilterType) client.HistoryEventIterator
 }
 
 // confirm asks Temporal whether it still waits for this attempt, before anything is written to the cloud. An attempt

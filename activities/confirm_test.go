@@ -7,44 +7,25 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/internal/pastruns"
+	"github.com/reimage/reimage/internal/pending/pendingtest"
 )
 
-// forgetful is a Temporal without any workflow.
-type forgetful struct{}
+// forgetful is a Temporal without any workflow but those of pendingtest.
+type forgetful struct{ pendingtest.Temporal }
 
 // ownRun is the id of the run that has the SDK's test environment run an activity.
 const ownRun = "default-test-run-id"
 
 func (forgetful) RecordActivityHeartbeat(context.Context, []byte, ...any) error { return nil }
 
-func (forgetful) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
-}
-
-func (forgetful) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	return nil, serviceerror.NewNotFound("workflow not found")
-}
-
 func (forgetful) SignalWorkflow(context.Context, string, string, string, any) error { return nil }
-
-// GetWorkflowHistory knows the run that asks. It was not reset.
-func (forgetful) GetWorkflowHistory(_ context.Context, _, runID string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
-	if runID != ownRun {
-		panic("there is no history")
-	}
-	return pastruns.Run{ID: ownRun}.History()
-}
 
 // waiting is a Temporal that still waits for the attempt, unless the function says otherwise.
 type waiting struct {

@@ -267,7 +267,7 @@ func (d *diagnosis) fit(ctx context.Context) api.Finding {
 		return refused(err)
 	case err != nil:
 		return api.Finding{Verdict: api.CheckFailed, Seen: err.Error(), Fix: "try again; if it stays so, look what keeps Temporal"}
-	case earlier.Held:
+	case earlier.Locked:
 		look.refuse("%s is held by a workflow that is under way: reimage server status %s", look.called(), d.in.ServerID)
 	}
 	seen := fmt.Sprintf("%s is %s", d.server.Name, d.server.Status)

@@ -24,7 +24,6 @@ import (
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
-	"github.com/reimage/reimage/internal/pastruns"
 	"github.com/reimage/reimage/internal/testcert"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/document"
@@ -594,7 +593,7 @@ func TestDiagnoseTakesNoLongerThanSomebodyWaits(t *testing.T) {
 		d.says(api.CheckImage, api.CheckSkipped, "first comes list images")
 		d.says(api.CheckServer, api.CheckOK, "one is SHUTOFF")
 
-		l.remembers(pastruns.Run{ID: "a", Accepted: taken("job-1"), Before: l.was(rollout.StatusShutoff)})
+		l.remembers(l.changed(rollout.StatusShutoff, "job-1"))
 		d = l.diagnose(contract.DiagnoseInput{ServerID: l.server.ID, ImageID: l.target.ID})
 		d.says(api.CheckServer, api.CheckFailed, "not known what was sent to it: the answers took all of 1m40s")
 		assert.NotContains(l, d.found[api.CheckServer].Fix, "Temporal", "which has told all")

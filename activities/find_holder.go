@@ -14,6 +14,7 @@ import (
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
+	"github.com/reimage/reimage/internal/pending"
 )
 
 // holdersTime is how long a plan waits to be told which servers others change.
@@ -55,7 +56,7 @@ func (a *Activities) holders(ctx context.Context, project string) (map[string]st
 	defer cancel()
 	prefix := api.ChangeOSIDPrefix + project + "/"
 	held := map[string]string{}
-	err := list(ctx, a.Temporal, "WorkflowId STARTS_WITH '"+prefix+"' AND ExecutionStatus = 'Running'", func(run *workflow.WorkflowExecutionInfo) {
+	err := pending.List(ctx, a.Temporal, "WorkflowId STARTS_WITH '"+prefix+"' AND ExecutionStatus = 'Running'", func(run *workflow.WorkflowExecutionInfo) {
 		held[strings.TrimPrefix(run.GetExecution().GetWorkflowId(), prefix)] = heldBy(run)
 	})
 	return held, err

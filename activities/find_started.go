@@ -7,6 +7,7 @@ import (
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
+	"github.com/reimage/reimage/internal/pending"
 )
 
 // FindStarted finds the servers that a rollout has started, also those of which its own history says nothing because it was
@@ -24,7 +25,7 @@ func (a *Activities) FindStarted(ctx context.Context, in contract.FindStartedInp
 		newest := described.GetWorkflowExecutionInfo()
 		started := newest.GetStartTime().AsTime()
 		if err == nil && newest.GetParentExecution().GetWorkflowId() == in.WorkflowID && !started.Before(in.Since) {
-			found[i] = contract.StartedServer{ServerID: in.ServerIDs[i], RunID: runID(newest), StartedAt: started}
+			found[i] = contract.StartedServer{ServerID: in.ServerIDs[i], RunID: pending.RunID(newest), StartedAt: started}
 		}
 		return err
 	})

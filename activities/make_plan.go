@@ -118,7 +118,7 @@ func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused
 			return err
 		}
 	}
-	if err := g.noteLack(g.unfinished(ctx, plan)); err != nil && (!refused || ctx.Err() != nil) {
+	if err := g.noteLack(g.pendingChanges(ctx, plan)); err != nil && (!refused || ctx.Err() != nil) {
 		return err
 	}
 	var server string

@@ -11,11 +11,12 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/internal/pending"
 	"github.com/reimage/reimage/rollout"
 )
 
 // Preflight reads the server and the image and touches nothing. Reasons against the change are data.
-// Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble; and WorkflowReset, with BeforeReset.
+// Its errors are trouble with asking: CredentialsRefused, Throttled, CloudTrouble; and WorkflowReset, with the record of the first run.
 func (a *Activities) Preflight(ctx context.Context, in contract.PreflightInput) (contract.PreflightResult, error) {
 	if wasReset(ctx, in.OriginalRunID) {
 		return contract.PreflightResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
@@ -128,13 +129,13 @@ func (a *Activities) meant(ctx context.Context, in contract.PreflightInput) (sit
 }
 
 // earlier looks for a change that was sent to the server before. One that may still come would come beside another.
-func (s site) earlier(ctx context.Context, check *preflight) (Earlier, error) {
+func (s site) earlier(ctx context.Context, check *preflight) (pending.Changes, error) {
 	serverID, now := check.in.ServerID, check.result.Before
-	earlier, err := SentTo(ctx, s.Temporal, api.ChangeOSID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
+	earlier, err := pending.Of(ctx, s.Temporal, api.ChangeOSID(s.Cloud.ProjectID(), serverID), activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
 		return earlier, err
 	}
-	why, err := s.mayCome(ctx, earlier.Open, now)
+	why, err := s.pendingReason(ctx, earlier.Pending, now)
 	if err != nil {
 		return earlier, err
 	}
@@ -142,7 +143,7 @@ func (s site) earlier(ctx context.Context, check *preflight) (Earlier, error) {
 		check.refuse("%s has an earlier change that may still come: %s; %s %s", check.called(), why, rollout.MayComeRemedy, serverID)
 	}
 	power := check.in.Change.Power
-	if (power == "" || power == rollout.PowerAsBefore) && earlier.leftStopped(now) {
+	if (power == "" || power == rollout.PowerAsBefore) && earlier.LeftStopped(now) {
 		check.result.AsBefore = rollout.StatusActive
 	}
 	return earlier, nil

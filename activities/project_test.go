@@ -11,7 +11,6 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/internal/pastruns"
 )
 
 const otherProject = "6af1c92eaf7e471fb35c82eecd4b7b5d"
@@ -58,7 +57,7 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 
 				in := l.submission()
 				in.Project = emulator.DefaultProjectID
-				l.remembers(pastruns.Run{ID: ownRun, Running: true})
+				l.remembers(past{ID: ownRun, IsRunning: true})
 				a := test.from
 				a.number = max(1, a.number)
 				for range 2 {
@@ -81,7 +80,7 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 func TestSubmitOfAWorkflowThatWasReset(t *testing.T) {
 	inLab(t, hidden(""), func(l *lab) {
 		require.NoError(l, l.submit(attempt{}).err) // the run that is no more
-		l.remembers(pastruns.Run{ID: ownRun, First: "an-earlier-run", Running: true})
+		l.remembers(past{ID: ownRun, IsRunning: true})
 		c := persist(l, l.acts.SubmitChangeOS, l.submission(), attempt{})
 		require.NoError(l, c.err)
 		assert.Contains(l, c.result.Seen, "the system disk is no longer")

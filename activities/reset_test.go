@@ -5,12 +5,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/serviceerror"
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
-	"github.com/reimage/reimage/internal/pastruns"
+	"github.com/reimage/reimage/internal/pending/pendingtest"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -30,41 +29,27 @@ func (l *lab) resetFrom(runID string) map[string]error {
 // TestResetTouchesNothing, whatever the run before did, and says what that was.
 func TestResetTouchesNothing(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
-		before := l.was(rollout.StatusActive)
-		done := endedAs(rollout.Done)
+		own, sent := past{ID: ownRun, IsRunning: true}, l.changed(rollout.StatusActive, "job-1")
 		for name, test := range map[string]struct {
-			first pastruns.Run
-			found contract.BeforeReset
+			first []past
+			found *api.ChangeRecord
 		}{
-			"it had only begun":     {pastruns.Run{ID: "a", First: "a"}, contract.BeforeReset{Known: true}},
-			"it had stopped it":     {pastruns.Run{ID: "a", First: "a", Before: before, Stops: true}, contract.BeforeReset{Known: true, Before: before, Touched: true}},
-			"its answer was lost":   {pastruns.Run{ID: "a", First: "a", Before: before, Submits: true}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true}},
-			"its job is not over":   {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1")}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1"}},
-			"its job has succeeded": {pastruns.Run{ID: "a", First: "a", Before: before, Accepted: taken("job-1"), Job: heard(contract.JobSucceeded, "SUCCESS"), Result: done}, contract.BeforeReset{Known: true, Before: before, Touched: true, Submitted: true, JobID: "job-1", JobOver: true, Result: done}},
+			"it had only begun":         {[]past{{ID: "a"}}, &api.ChangeRecord{}},
+			"it had sent its change":    {[]past{sent}, sent.Record},
+			"its record cannot be read": {[]past{{ID: "a", Unreadable: true}}, nil},
+			"Temporal no longer has it": {nil, nil},
 		} {
-			l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, test.first)
+			l.acts.Temporal = forgetful{pendingtest.Temporal{Runs: map[string][]past{"default-test-workflow-id": append([]past{own}, test.first...)}}}
 			for activity, err := range l.resetFrom("a") {
 				failed := failsWith(l, err, api.ErrReset, true)
-				var found contract.BeforeReset
-				require.NoError(l, failed.Details(&found))
+				var found *api.ChangeRecord
+				if failed.HasDetails() {
+					require.NoError(l, failed.Details(&found))
+				}
 				assert.Equal(l, test.found, found, "%s: %s", activity, name)
 			}
 		}
-		assert.Zero(l, l.sent())
-		assert.Empty(l, l.writes(emulator.OpStop))
-	})
-}
-
-// TestResetWithoutAHistory: nothing is touched, and nothing is claimed.
-func TestResetWithoutAHistory(t *testing.T) {
-	inLab(t, running(), func(l *lab) {
-		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a", Err: serviceerror.NewNotFound("deleted")})
-		for _, err := range l.resetFrom("a") {
-			var found contract.BeforeReset
-			require.NoError(l, failsWith(l, err, api.ErrReset, true).Details(&found))
-			assert.False(l, found.Known)
-		}
-		l.remembers(pastruns.Run{ID: ownRun, First: "a", Running: true}, pastruns.Run{ID: "a", Err: serviceerror.NewUnavailable("down")})
+		l.cannotRemember()
 		for _, err := range l.resetFrom("a") {
 			failsWith(l, err, api.ErrNotSent, false)
 		}
@@ -86,21 +71,18 @@ func TestResetGivesBackPowerItCanProve(t *testing.T) {
 	for name, test := range map[string]struct {
 		status   string
 		on       bool
-		since    []pastruns.Run
+		before   string // the status before the first run
+		since    []past
 		restored bool
 	}{
-		"taken":                {rollout.StatusShutoff, true, nil, true},
-		"given back since":     {rollout.StatusShutoff, true, []pastruns.Run{{ID: "b", First: "a", Before: seenRunning, Result: &rollout.ServerResult{End: rollout.FailedIntact, Left: rollout.StatusActive}}}, false},
-		"to be stopped":        {rollout.StatusActive, false, nil, false},
-		"it was never running": {rollout.StatusShutoff, true, []pastruns.Run{}, false},
+		"taken":                {rollout.StatusShutoff, true, rollout.StatusActive, nil, true},
+		"given back since":     {rollout.StatusShutoff, true, rollout.StatusActive, []past{{ID: "b", Record: &api.ChangeRecord{FirstRunID: "b"}}}, false},
+		"to be stopped":        {rollout.StatusActive, false, rollout.StatusActive, nil, false},
+		"it was never running": {rollout.StatusShutoff, true, rollout.StatusShutoff, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, fleetOf(emulator.Server{Name: "one", Status: test.status}), func(l *lab) {
-				first := pastruns.Run{ID: "a", First: "a", Before: l.was(rollout.StatusActive), Stops: true}
-				if name == "it was never running" {
-					first.Before.Status = rollout.StatusShutoff
-				}
-				l.remembers(append([]pastruns.Run{{ID: ownRun, First: "a", Running: true}}, append(test.since, first)...)...)
+				l.remembers(append([]past{{ID: ownRun, IsRunning: true}}, append(test.since, l.changed(test.before, "", over))...)...)
 				in := contract.RestorePowerInput{ServerID: l.server.ID, On: test.on, Disk: l.server.SystemVolumeID, OriginalRunID: "a"}
 				end := run(l, l.acts.RestorePower, in, attempt{})
 				if test.restored {
@@ -115,6 +97,3 @@ func TestResetGivesBackPowerItCanProve(t *testing.T) {
 		})
 	}
 }
-
-// seenRunning is a server of which only the power matters.
-var seenRunning = rollout.Observation{Exists: true, Status: rollout.StatusActive}

@@ -11,7 +11,7 @@ import (
 // way: right after the stop job the cloud still refuses a change of OS. A server that is stopped
 // already, or failed, is left alone.
 //
-// Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, WorkflowReset with BeforeReset,
+// Errors: Overdue (the guest ignores the shutdown), Refused, ForeignDisk, ServerVanished, WorkflowReset with the record of the first run,
 // and what passes by itself. Recalled has in its details (bool) whether a stop was sent, or may have been.
 func (a *Activities) StopIfNeeded(ctx context.Context, in contract.StopIfNeededInput) (contract.StopIfNeededResult, error) {
 	if wasReset(ctx, in.OriginalRunID) {

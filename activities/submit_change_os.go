@@ -33,7 +33,7 @@ type SubmitProgress struct {
 //
 // Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk, GivenUp and Recalled are final and
 // mean that nothing was accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to
-// tell; WorkflowReset means that this run sends nothing, and BeforeReset what the one before it sent. Throttled,
+// tell; WorkflowReset means that this run sends nothing, and the record in its details what the first one sent. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in contract.SubmitChangeOSInput) (contract.SubmitChangeOSResult, error) {

@@ -5,14 +5,13 @@ const TaskQueue = "reimage"
 
 // The names under which the workflows are registered.
 const (
-	ChangeOSName       = "ChangeOS"       // takes ChangeOSInput, returns rollout.ServerResult
-	CheckServerName    = "CheckServer"    // takes CheckServerInput, returns CheckServerResult
-	ForgetChangeName   = "ForgetChange"   // takes ForgetChangeInput, returns rollout.ServerResult
-	CheckDismissalName = "CheckDismissal" // takes the id and the input of ForgetChange, returns nothing
-	PlanRolloutName    = "PlanRollout"    // takes PlanRolloutInput, returns PlanRolloutResult
-	CheckPlanName      = "CheckPlan"      // takes CheckPlanInput, returns CheckPlanResult
-	RolloutName        = "Rollout"        // takes RolloutInput, returns RolloutResult
-	DoctorName         = "Doctor"         // takes DoctorInput, returns DoctorResult
+	ChangeOSName      = "ChangeOS"      // takes ChangeOSInput, returns rollout.ServerResult
+	CheckServerName   = "CheckServer"   // takes CheckServerInput, returns CheckServerResult
+	DismissChangeName = "DismissChange" // takes the id of ChangeOS and DismissChangeInput, returns rollout.ServerResult
+	PlanRolloutName   = "PlanRollout"   // takes PlanRolloutInput, returns PlanRolloutResult
+	CheckPlanName     = "CheckPlan"     // takes CheckPlanInput, returns CheckPlanResult
+	RolloutName       = "Rollout"       // takes RolloutInput, returns RolloutResult
+	DoctorName        = "Doctor"        // takes DoctorInput, returns DoctorResult
 )
 
 // ChangeOSID is the id of the workflow that changes one server. Temporal runs at most one workflow of

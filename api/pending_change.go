@@ -37,6 +37,10 @@ func (r ChangeRecord) IsApplied() bool {
 // IsInProgress is true for a status of a job that the cloud works on, or begins to.
 func IsInProgress(status string) bool { return status == "INIT" || status == "RUNNING" }
 
+// StuckAfter is longer than any job takes once it is worked on: the cloud deletes it a day after its end. A job that the cloud was
+// seen to work on for so long may be dismissed.
+const StuckAfter = 24 * time.Hour
+
 // PendingChange is a change of a server that is pending.
 type PendingChange struct {
 	RunID string `json:"run_id"`

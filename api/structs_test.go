@@ -15,7 +15,7 @@ func TestStructs(t *testing.T) {
 	goldenjson.Check(t, *update,
 		api.ChangeOSInput{}, api.Status{}, api.StepAt{}, api.PollProgress{},
 		api.CheckServerInput{}, api.CheckServerResult{},
-		api.ForgetChangeInput{}, api.ChangeRecord{}, api.PendingChange{}, api.DismissChangeInput{}, api.Dismissal{},
+		api.ChangeRecord{}, api.PendingChange{}, api.DismissChangeInput{}, api.Dismissal{},
 		api.PlanRolloutInput{}, api.PlanRolloutResult{}, api.CheckPlanInput{}, api.CheckPlanResult{}, api.ReadingProgress{},
 		api.RolloutInput{}, api.RolloutResult{}, api.ServersPage{}, api.ServersAnswer{}, api.RolloutRef{}, api.Suspicion{},
 		api.DoctorInput{}, api.DoctorResult{}, api.Finding{},

@@ -175,7 +175,7 @@ func runCommandTo(ctx context.Context, io streams, o commandOptions, name string
 	var inVain []rollout.ServerProgress // before the command, which puts them aside and may begin with them at once
 	if command.Kind == rollout.Retry && run.running() {
 		failed, _ := run.progress(ctx) // a command that cannot be given says why
-		inVain = run.triedInVain(ctx, failed, command.Servers)
+		inVain = run.stillPending(ctx, failed, command.Servers)
 	}
 	sentence, err := run.command(ctx, command)
 	if err != nil {

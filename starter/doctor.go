@@ -208,7 +208,7 @@ func (d *doctor) namespace(ctx context.Context, s *session) bool {
 	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
 	finding := api.Finding{Check: checkNamespace, Verdict: api.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %.0fh", name, retention.Hours())}
 	if retention < orderLives { // no failure: whoever has no orders to pay is at no risk
-		finding.Seen += ", and an unpaid order lives for 14 days: when the history of its change is deleted before, nothing keeps reimage from sending a second change beside that order"
+		finding.Seen += ", and an unpaid order lives for 14 days: when its change is deleted before, nothing keeps reimage from sending a second change beside that order"
 		finding.Fix = "temporal operator namespace update --namespace " + name + " --retention 14d"
 	}
 	d.findings = append(d.findings, finding)

@@ -60,7 +60,7 @@ func TestDoctorOfTheRetention(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(f.cli("doctor", "--task-queue", f.queue, "--output", "json").out), &printed))
 		want := api.Finding{Check: checkNamespace, Verdict: api.CheckOK, Seen: fmt.Sprintf("%s, keeps what has ended for %dh", namespace, 24*days)}
 		if days < 14 {
-			want.Seen += ", and an unpaid order lives for 14 days: when the history of its change is deleted before, nothing keeps reimage from sending a second change beside that order"
+			want.Seen += ", and an unpaid order lives for 14 days: when its change is deleted before, nothing keeps reimage from sending a second change beside that order"
 			want.Fix = "temporal operator namespace update --namespace " + namespace + " --retention 14d"
 		}
 		assert.Equal(t, want, printed.Findings[1])

@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
+	"github.com/reimage/reimage/internal/pending"
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/internal/timestamp"
 )
@@ -54,8 +54,8 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	}
 	execution := latest.GetExecution()
 	run := s.client.GetWorkflow(ctx, execution.GetWorkflowId(), execution.GetRunId())
-	if waits := s.pendingWord(ctx, execution.GetWorkflowId()); waits != "" {
-		safetext.Fprintf(io.err, "somebody has said that %s\n", waits)
+	if waits := s.queuedDismissal(ctx, execution.GetWorkflowId()); waits != "" {
+		safetext.Fprintf(io.err, "there is %s\n", waits)
 	}
 	switch {
 	case latest.GetCloseTime() != nil:
@@ -64,7 +64,7 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 		close(ended)
 		s.showSteps(ctx, io, run, ended)
 		err = o.output.told(io, result, err)
-		s.tellOpen(ctx, io, execution.GetWorkflowId())
+		s.printPending(ctx, io, execution.GetWorkflowId())
 		return err
 	case o.wait:
 		return s.follow(ctx, io, o.output, run)
@@ -87,27 +87,27 @@ func runServerStatus(ctx context.Context, io streams, o serverStatusOptions, ser
 	return nil
 }
 
-// tellOpen names the changes that were not seen to their end. The latest run may be one that was refused because of them.
-func (s *session) tellOpen(ctx context.Context, io streams, lockID string) {
-	sent, err := activities.SentTo(ctx, s.client, lockID, "")
+// printPending names the changes that were not seen to their end. The latest run may be one that was refused because of them.
+func (s *session) printPending(ctx context.Context, io streams, lockID string) {
+	found, err := pending.Of(ctx, s.client, lockID, "")
 	if err != nil {
-		safetext.Fprintf(io.err, "whether an earlier change may still come is not told: %v\n", err)
+		safetext.Fprintf(io.err, "whether an earlier change may still come is unknown: %v\n", err)
 	}
-	for _, change := range sent.Open {
+	for _, change := range found.Pending {
 		when := "when its workflow ended"
-		if change.Result != nil && !change.Result.EndedAt.IsZero() {
+		if !change.Result.EndedAt.IsZero() {
 			when = "at " + timestamp.Full(change.Result.EndedAt)
 		}
 		safetext.Fprintf(io.err, "%s (workflow %s, run %s) was not seen to its end, as judged %s; whether it has come since, or still may: reimage doctor --server %s\n", jobOf(change), lockID, change.RunID, when, path.Base(lockID))
 	}
 }
 
-// latest finds the newest change of a server, or the word that nothing comes of it any more, once that was taken. The
-// workflow id holds the project, which only workers know, so it is looked for by its end.
+// latest finds the newest change or dismissal of a server. The workflow id holds the project, which only workers know, so it is
+// looked for by its end.
 func (s *session) latest(ctx context.Context, serverID string) (*workflow.WorkflowExecutionInfo, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 100, // the change is mostly a recent one, and a busy Temporal may not answer a long page in time
-		Query:    fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.ForgetChangeName),
+		Query:    fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.DismissChangeName),
 	}
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)
@@ -115,7 +115,8 @@ func (s *session) latest(ctx context.Context, serverID string) (*workflow.Workfl
 			return nil, fmt.Errorf("the changes cannot be listed: %w", err)
 		}
 		for _, execution := range page.GetExecutions() { // newest first
-			if strings.HasSuffix(execution.GetExecution().GetWorkflowId(), "/"+serverID) {
+			isCheck := execution.GetType().GetName() == api.DismissChangeName && len(execution.GetMemo().GetFields()) == 0
+			if strings.HasSuffix(execution.GetExecution().GetWorkflowId(), "/"+serverID) && !isCheck {
 				return execution, nil
 			}
 		}

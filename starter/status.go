@@ -85,7 +85,7 @@ func (r *rolloutRun) print(ctx context.Context, io streams, output outputFormat,
 	if output == outputJSON {
 		return printJSON(io, p)
 	}
-	view := progressview.View{Progress: p, Outlook: newOutlooker(r.outlook).of(ctx, p, outlookPatience), Now: time.Now(), Notice: missing(p)}
+	view := progressview.View{Progress: p, Outlook: r.outlooker().of(ctx, p, outlookTimeout), Now: time.Now(), Notice: missing(p)}
 	var style progressview.Style
 	if screen, ok := newScreen(io.out); ok {
 		style.Colours = screen.colours

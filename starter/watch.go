@@ -112,7 +112,7 @@ const watchInterval = 2 * time.Second
 // rollout stands then. Workers that are away are waited for, just as the rollout does.
 func (r *rolloutRun) watch(ctx context.Context, d display, untilEnd bool) (rollout.Progress, error) {
 	ended := r.ended(ctx)
-	steps, outlooks := &stepper{run: r, known: map[string]api.Status{}}, newOutlooker(r.outlook)
+	steps, outlooks := &stepper{run: r, known: map[string]api.Status{}}, r.outlooker()
 	var view progressview.View
 	if !r.running() {
 		return r.last(ctx, d, outlooks, <-ended)
@@ -197,7 +197,7 @@ func (r *rolloutRun) last(ctx context.Context, d display, outlooks *outlooker, e
 	if err != nil || p.Phase != rollout.PhaseEnded {
 		p = r.fromResult(e.result)
 	}
-	return p, d.show(progressview.View{Progress: p, Outlook: outlooks.of(ctx, p, outlookPatience), Now: time.Now(), Notice: missing(p)})
+	return p, d.show(progressview.View{Progress: p, Outlook: outlooks.of(ctx, p, outlookTimeout), Now: time.Now(), Notice: missing(p)})
 }
 
 // fromResult is the progress of a rollout that has ended and whose workers do not answer: what its result

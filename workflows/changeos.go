@@ -49,8 +49,12 @@ type changeOS struct {
 	touched bool
 	// running is true when the server was taken back before it was stopped: it is left alone.
 	running bool
-	// reset is what the first run did, once an activity has refused to go on because the workflow was reset.
-	reset *contract.BeforeReset
+	// record is what the memo has of the change.
+	record api.ChangeRecord
+	// reset is true once an activity has refused to go on because the workflow was reset, and first is the record of the first
+	// run. Nil when that is unknown.
+	reset bool
+	first *api.ChangeRecord
 	// rest is when the cloud had last worked on the server before the change was sent.
 	rest string
 	// mayAwaitPayment is true when the cloud may accept the change and wait for a payment before it begins.
@@ -85,7 +89,7 @@ func invalidInput(format string, args ...any) error {
 // run is the runbook of one server, or of one whose workflow was reset. Its only error is a cancel that was obeyed.
 func (c *changeOS) run(ctx workflow.Context) error {
 	err := c.carryOut(ctx)
-	if c.reset == nil {
+	if !c.reset {
 		return err
 	}
 	always, _ := workflow.NewDisconnectedContext(ctx)
@@ -108,7 +112,7 @@ func (c *changeOS) carryOut(ctx workflow.Context) error {
 		c.change(always)
 	}
 	c.doubtReset(always)
-	if c.reset == nil {
+	if !c.reset {
 		c.leave(always)
 	}
 	return err
@@ -173,6 +177,7 @@ func (c *changeOS) stop(ctx workflow.Context) (goOn bool, err error) {
 		return true, nil
 	}
 	c.enter(ctx, api.StepStop)
+	c.rememberStep(ctx, false)
 	// A stop that was begun is seen to its end, and a cancel obeyed after it: a server that is still going
 	// down looks as if it ran.
 	always, _ := workflow.NewDisconnectedContext(ctx)
@@ -241,6 +246,7 @@ func (c *changeOS) cancelled(ctx workflow.Context) error {
 // submit asks the cloud for the change. It goes on unless nothing can have been accepted.
 func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 	c.enter(ctx, api.StepSubmit)
+	c.rememberStep(ctx, true)
 	var out contract.SubmitChangeOSResult
 	err := workflow.ExecuteActivity(submitOptions(ctx, "change the OS of "+c.called()), contract.SubmitChangeOS, contract.SubmitChangeOSInput{
 		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Before: c.result.Before.Fingerprint,
@@ -250,6 +256,7 @@ func (c *changeOS) submit(ctx workflow.Context) (goOn bool) {
 		return false
 	}
 	c.result.JobID = out.JobID
+	c.noteSubmit(err)
 	if err == nil {
 		return true
 	}
@@ -289,13 +296,15 @@ func (c *changeOS) wait(ctx workflow.Context) {
 		return
 	}
 	c.enter(ctx, api.StepWait)
+	c.remember(ctx)
 	err := workflow.ExecuteActivity(waitOptions(ctx, c.in.Change.WaitDeadline(), "wait for job "+c.result.JobID), contract.PollJob, contract.PollJobInput{
 		Project: c.in.Project, JobID: c.result.JobID, ServerID: c.in.ServerID, Change: c.in.Change, Deadline: c.until, Rollout: c.in.Rollout,
 	}).Get(ctx, &c.job)
 	if err != nil {
 		c.job.Reason = "its job could not be followed: " + said(err)
 	}
-	c.ended = c.job.End == contract.JobSucceeded || c.job.End == contract.JobFailed
+	c.noteJob(ctx)
+	c.ended = !c.record.Pending
 }
 
 // foreignDisk is said of a server that no change of ours leaves with the disk it has.

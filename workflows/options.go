@@ -21,7 +21,7 @@ func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
 }
 
-// lookOptions: at most five reads of 30 s each, the history of the lock, and the wait for their turns: the first look at a server lets all others
+// lookOptions: at most five reads of 30 s each, the earlier runs of the lock, and the wait for their turns: the first look at a server lets all others
 // pass. While the cloud throttles, hundreds of servers wait there for minutes, and one that is sent to the end of
 // the queue again and again ends as not started although nothing is wrong with it. Nothing is touched, so a cancel
 // need not wait for it.

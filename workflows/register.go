@@ -10,8 +10,7 @@ import (
 // Register adds every workflow under its exact name.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(ChangeOS, workflow.RegisterOptions{Name: api.ChangeOSName})
-	r.RegisterWorkflowWithOptions(ForgetChange, workflow.RegisterOptions{Name: api.ForgetChangeName})
-	r.RegisterWorkflowWithOptions(CheckDismissal, workflow.RegisterOptions{Name: api.CheckDismissalName})
+	r.RegisterWorkflowWithOptions(DismissChange, workflow.RegisterOptions{Name: api.DismissChangeName})
 	r.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: api.RolloutName})
 	r.RegisterWorkflowWithOptions(PlanRollout, workflow.RegisterOptions{Name: api.PlanRolloutName})
 	r.RegisterWorkflowWithOptions(CheckPlan, workflow.RegisterOptions{Name: api.CheckPlanName})

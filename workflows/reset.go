@@ -23,9 +23,9 @@ func (c *changeOS) noteReset(err error) bool {
 	if !ok || app.Type() != api.ErrReset {
 		return false
 	}
-	c.reset = &contract.BeforeReset{}
-	if app.HasDetails() {
-		_ = app.Details(c.reset) // what cannot be read is not known
+	var first api.ChangeRecord
+	if c.reset = true; app.HasDetails() && app.Details(&first) == nil {
+		c.first = &first
 	}
 	return true
 }
@@ -34,29 +34,31 @@ func (c *changeOS) noteReset(err error) bool {
 // to say what the first run did, because no worker came in time, or the workflow was cancelled.
 func (c *changeOS) doubtReset(ctx workflow.Context) {
 	claimsOldDisk := c.result.End == rollout.NotStarted || c.result.End == rollout.FailedIntact
-	if c.reset == nil && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {
-		c.reset = &contract.BeforeReset{}
+	if !c.reset && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {
+		c.reset = true
 	}
 }
 
 // conclude ends a workflow that was reset: it waits until the server is at rest, gives back power that a change has
 // provably taken, and ends by what the server shows. Nothing else is sent to it.
 func (c *changeOS) conclude(ctx workflow.Context) {
-	before := *c.reset
-	c.result.Name, c.result.Before, c.result.JobID = before.Name, before.Before, before.JobID
-	c.in.AsBefore = cmp.Or(c.in.AsBefore, before.AsBefore)
-	switch {
-	case !before.Known:
+	if c.first == nil {
 		c.end(rollout.FailedChanged, "its workflow was reset, and what its first run did could not be read: whether its disk was touched cannot be found out")
 		return
-	case !before.Touched:
+	}
+	first := c.first.Result
+	c.record = *c.first
+	c.result.Name, c.result.Before, c.result.JobID = first.Name, first.Before, first.JobID
+	c.in.AsBefore = cmp.Or(c.in.AsBefore, c.first.AsBefore)
+	switch {
+	case first.ServerID == "": // it has no record
 		c.end(rollout.NotStarted, "its workflow was reset before the server was touched")
 		return
-	case before.Result != nil && before.Result.End == rollout.Done: // whatever became of the server since
-		c.result = *before.Result
+	case first.End == rollout.Done: // whatever became of the server since
+		c.result = first
 		return
 	}
-	c.ended = !before.Submitted || before.JobOver
+	c.ended = !c.first.Pending
 	c.until = workflow.Now(ctx).Add(c.in.Change.WaitDeadline())
 	if !c.ended {
 		c.wait(ctx)

@@ -12,41 +12,53 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// resetAfter is what an activity says in a workflow that was reset.
-func resetAfter(before contract.BeforeReset) error {
-	return temporal.NewNonRetryableApplicationError("the workflow was reset", api.ErrReset, nil, before)
+// resetAfter is what an activity says in a workflow that was reset, with the record of the first run. Nil is for unknown.
+func resetAfter(first *api.ChangeRecord) error {
+	if first == nil {
+		return temporal.NewNonRetryableApplicationError("the workflow was reset", api.ErrReset, nil)
+	}
+	return temporal.NewNonRetryableApplicationError("the workflow was reset", api.ErrReset, nil, *first)
+}
+
+// firstRun is the record of a first run that has stopped the server.
+func firstRun(changes ...func(*api.ChangeRecord)) *api.ChangeRecord {
+	before := found(rollout.StatusActive).Before
+	record := &api.ChangeRecord{FirstRunID: "first", LeftOff: before.VolumeID, Result: rollout.ServerResult{ServerID: serverID, Name: called, Before: before}}
+	for _, change := range changes {
+		change(record)
+	}
+	return record
 }
 
 // TestReset: whichever activity finds out, nothing is sent, and the server decides how it ended.
 func TestReset(t *testing.T) {
-	looked := contract.BeforeReset{Known: true, Name: called, Before: found(rollout.StatusActive).Before, Touched: true}
-	sent, open, over := looked, looked, looked
-	sent.Submitted, open.Submitted, over.Submitted = true, true, true
-	open.JobID, over.JobID, over.JobOver = jobID, jobID, true
-	done := over
-	done.Result = &rollout.ServerResult{ServerID: serverID, End: rollout.Done, Reason: "runs the image on a new system disk", JobID: jobID}
+	sent := func(r *api.ChangeRecord) { r.Pending = true }
+	job := func(r *api.ChangeRecord) { r.Result.JobID = jobID }
+	done := func(r *api.ChangeRecord) {
+		r.Result.End, r.Result.Reason = rollout.Done, "runs the image on a new system disk"
+	}
 	for name, test := range map[string]struct {
-		before contract.BeforeReset
+		first  *api.ChangeRecord
 		shows  rollout.Observation
 		end    rollout.ServerEnd
 		waits  bool // for the job
 		starts bool
 		says   string
 	}{
-		"it had only looked":             {contract.BeforeReset{Known: true}, untouched(), rollout.NotStarted, false, false, "before the server was touched"},
-		"its history is gone":            {contract.BeforeReset{}, untouched(), rollout.FailedChanged, false, false, "whether its disk was touched cannot be found out"},
-		"it had stopped the server":      {looked, untouched(), rollout.FailedIntact, false, true, "its workflow was reset, and nothing was sent since"},
-		"its answer was lost, it came":   {sent, changed(), rollout.Done, false, false, ""},
-		"its answer was lost":            {sent, untouched(), rollout.FailedChanged, false, false, "the change may still come"},
-		"its job runs":                   {open, changed(), rollout.Done, true, false, ""},
-		"its job was over, and failed":   {over, untouched(), rollout.FailedIntact, false, true, "the old system disk is still there"},
-		"its job was over, and in ERROR": {over, seen(rollout.StatusError, oldImage, ""), rollout.FailedLost, false, false, ""},
-		"it was done":                    {done, untouched(), rollout.Done, false, false, "runs the image on a new system disk"},
+		"it had only looked":             {&api.ChangeRecord{}, untouched(), rollout.NotStarted, false, false, "before the server was touched"},
+		"its record is unknown":          {nil, untouched(), rollout.FailedChanged, false, false, "whether its disk was touched cannot be found out"},
+		"it had stopped the server":      {firstRun(), untouched(), rollout.FailedIntact, false, true, "its workflow was reset, and nothing was sent since"},
+		"its answer was lost, it came":   {firstRun(sent), changed(), rollout.Done, false, false, ""},
+		"its answer was lost":            {firstRun(sent), untouched(), rollout.FailedChanged, false, false, "the change may still come"},
+		"its job runs":                   {firstRun(sent, job), changed(), rollout.Done, true, false, ""},
+		"its job was over, and failed":   {firstRun(job), untouched(), rollout.FailedIntact, false, true, "the old system disk is still there"},
+		"its job was over, and in ERROR": {firstRun(job), seen(rollout.StatusError, oldImage, ""), rollout.FailedLost, false, false, ""},
+		"it was done":                    {firstRun(job, done), untouched(), rollout.Done, false, false, "runs the image on a new system disk"},
 	} {
 		for _, step := range []string{contract.Preflight, contract.StopIfNeeded, contract.SubmitChangeOS} {
 			t.Run(name+", "+step, func(t *testing.T) {
 				s := newStage(t)
-				err := resetAfter(test.before)
+				err := resetAfter(test.first)
 				switch step {
 				case contract.Preflight:
 					s.look.fails(err)
@@ -59,6 +71,15 @@ func TestReset(t *testing.T) {
 
 				result := s.ended()
 
+				if test.first != nil && test.first.FirstRunID != "" {
+					last := s.records[len(s.records)-1]
+					assert.Equal(t, result.End, last.Result.End, "the memo goes on where that of the first run ended")
+					assert.Equal(t, result.End == rollout.FailedChanged, last.Pending)
+				} else {
+					for _, record := range s.records {
+						assert.Empty(t, record.Result.End, "the first run knows more")
+					}
+				}
 				assert.Equal(t, test.end, result.End, result.Reason)
 				assert.Contains(t, result.Reason, test.says)
 				assert.Len(t, s.wait.inputs, map[bool]int{true: 1}[test.waits])
@@ -68,8 +89,8 @@ func TestReset(t *testing.T) {
 					assert.Empty(t, s.leave.inputs)
 				}
 				if len(s.prove.inputs) > 0 {
-					assert.Equal(t, test.before.Before.Fingerprint, s.prove.inputs[0].Before)
-					assert.Equal(t, !test.before.Submitted || test.before.JobOver || test.waits, s.prove.inputs[0].Ended)
+					assert.Equal(t, test.first.Result.Before.Fingerprint, s.prove.inputs[0].Before)
+					assert.Equal(t, !test.first.Pending || test.waits, s.prove.inputs[0].Ended)
 				}
 			})
 		}
@@ -79,10 +100,11 @@ func TestReset(t *testing.T) {
 // TestResetWhosePowerIsNotProven: the report says that it was left alone.
 func TestResetWhosePowerIsNotProven(t *testing.T) {
 	s := newStage(t)
-	s.look.fails(resetAfter(contract.BeforeReset{Known: true, Before: found(rollout.StatusActive).Before, Touched: true}))
+	s.look.fails(resetAfter(firstRun()))
 	s.prove.returns(untouched())
-	s.leave.fails(resetAfter(contract.BeforeReset{}))
+	s.leave.fails(resetAfter(nil))
 	result := s.ended()
 	assert.Equal(t, rollout.FailedIntact, result.End)
 	require.Contains(t, result.PowerTrouble, "the workflow was reset")
+	assert.Equal(t, oldDisk, s.records[len(s.records)-1].LeftOff)
 }

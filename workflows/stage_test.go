@@ -58,6 +58,8 @@ type stage struct {
 
 	// started are the names of the activities as they began, one for every attempt.
 	started []string
+	// records are what the workflow wrote to its memo, with the number of activities that had begun by then.
+	records []remembered
 	// options are those of every activity that the workflow asked for.
 	options *optionsRecorder
 }
@@ -86,7 +88,16 @@ func newStage(t *testing.T) *stage {
 	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{s.options}})
 	workflows.Register(s.env)
 	(&activities.Activities{}).Register(s.env)
+	s.env.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
+		s.records = append(s.records, remembered{args.Get(0).(map[string]any)[api.ChangeMemo].(api.ChangeRecord), len(s.started)})
+	}).Return(nil)
 	return s
+}
+
+// remembered is a record, and how many activities had begun when it was written.
+type remembered struct {
+	api.ChangeRecord
+	begun int
 }
 
 // set gives every role its place, as late as possible so that tests may change all of it.

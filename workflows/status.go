@@ -26,6 +26,7 @@ func (c *changeOS) enter(ctx workflow.Context, step api.Step) {
 func (c *changeOS) finish(ctx workflow.Context) {
 	c.result.EndedAt = workflow.Now(ctx)
 	c.enter(ctx, api.StepEnded)
+	c.rememberEnd(ctx)
 }
 
 // show writes the current details, Markdown of at most some hundred bytes.

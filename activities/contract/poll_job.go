@@ -43,6 +43,3 @@ type PollJobResult struct {
 	// Status is that of a job that is overdue, where the cloud tells it.
 	Status string `json:"status,omitempty"`
 }
-
-// UnderWay is true for a status of a job that the cloud works on, or begins to.
-func UnderWay(status string) bool { return status == "INIT" || status == "RUNNING" }

@@ -19,7 +19,6 @@ func TestStructs(t *testing.T) {
 		contract.PollJobInput{}, contract.PollJobResult{},
 		contract.VerifyServerInput{},
 		contract.RestorePowerInput{}, contract.RestorePowerResult{},
-		contract.BeforeReset{},
 		contract.AwaitServerInput{}, contract.AwaitServerResult{},
 		contract.FindHolderInput{}, contract.FindHolderResult{},
 		contract.FindStartedInput{}, contract.FindStartedResult{}, contract.StartedServer{},

@@ -31,7 +31,7 @@ func TestLookAfterTheWorkerLeft(t *testing.T) {
 	assert.Empty(t, lab.Cloud.Ledger().Servers[server.ID].Writes)
 }
 
-// TestForgetAfterTheWorkerLeft: a word that nobody takes is told to whoever looks or says it again, and is called off.
+// TestForgetAfterTheWorkerLeft: a dismissal without a worker is shown to everybody who looks or repeats it, and is called off.
 func TestForgetAfterTheWorkerLeft(t *testing.T) {
 	t.Parallel()
 	lab := machine.NewLab(t, unpaid())
@@ -45,13 +45,13 @@ func TestForgetAfterTheWorkerLeft(t *testing.T) {
 	first := make(chan harness.Ran)
 	go func() { first <- machine.CLI(t, args...) }()
 
-	const waits = "nothing comes of its change any more, which waits for a worker since "
-	lab.Eventually("the word is told of", func() bool {
-		return strings.Contains(machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).ErrOut, "somebody has said that "+waits)
+	const waits = "a dismissal of its pending change, which waits for a worker since "
+	lab.Eventually("the dismissal is shown", func() bool {
+		return strings.Contains(machine.CLI(t, "server", "status", server.ID, "--task-queue", lab.Queue).ErrOut, "there is "+waits)
 	})
 	again := machine.CLI(t, args...)
 	assert.Equal(t, 1, again.Code)
-	assert.Contains(t, again.ErrOut, "is held by an earlier word that "+waits)
+	assert.Contains(t, again.ErrOut, "is locked by "+waits)
 	ran := <-first
 	assert.Equal(t, 1, ran.Code)
 	assert.Contains(t, ran.ErrOut, "no worker has begun yet\n")

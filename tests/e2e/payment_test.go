@@ -110,7 +110,7 @@ func TestPaymentThatNobodyMakes(t *testing.T) {
 	ran = machine.CLI(t, "server", "forget", before.ID, "--yes", "--by", "ina", "--output", "json", "--task-queue", lab.Queue)
 	assert.Equal(t, 1, ran.Code)
 	assert.Contains(t, ran.Out, `"error": "nothing to forget: `)
-	assert.Contains(t, ran.ErrOut, "nothing to forget: no change of server "+before.ID+" that was sent to the cloud waits for a word")
+	assert.Contains(t, ran.ErrOut, "nothing to forget: server "+before.ID+" has no pending change")
 
 	ran, last := run(change...)
 	assert.Equal(t, 0, ran.Code)

@@ -32,6 +32,7 @@ func mutants() []mutant {
 	const (
 		submit   = "activities/submit_change_os.go"
 		changeOS = "workflows/changeos.go"
+		memory   = "workflows/pending.go"
 		server   = "workflows/rollout_server.go"
 		engine   = "rollout/engine/engine.go"
 		admit    = "rollout/engine/admit.go"
@@ -69,8 +70,10 @@ func mutants() []mutant {
 			`err := s.Temporal.RecordActivityHeartbeat(`, "var err error\n\t_ = s.Temporal.RecordActivityHeartbeat(",
 		},
 		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if why != "" {`, `if why == "never" {`},
-		{"a lost answer is taken for no change", faults.Twice, "activities/unfinished.go", `case sent.JobID == "" && notSeenToCome(sent, now):`, `case false && notSeenToCome(sent, now):`},
-		{"a job that the cloud has forgotten is taken for over", faults.Twice, "activities/unfinished.go", `case isNotFound(err) && isAnswer(err) && (sent`, `case false && (sent`},
+		{"a lost answer is taken for no change", faults.Twice, "activities/pending_change.go", `case jobID == "" && isNotApplied:`, `case false && isNotApplied:`},
+		{"a job that the cloud has forgotten is taken for over", faults.Twice, "activities/pending_change.go", `case isNotFound(err) && isAnswer(err) && isNotApplied:`, `case false && isNotApplied:`},
+		{"a submission is not remembered", faults.Twice, memory, `c.record.Pending = submits`, `c.record.Pending = submits && false`},
+		{"what is pending at the end is not remembered", faults.Twice, memory, `r.Pending = r.Pending && !isOver`, `r.Pending = r.Pending && !isOver && false`},
 		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
 			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",

@@ -25,6 +25,10 @@ func TestMutantsOfResets(t *testing.T) {
 			`if in.On || earlier.LeftOff != "" &&`, "./activities", "TestResetGivesBackPowerItCanProve",
 		},
 		{
+			"a run that was reset hides what another one has pending", "internal/pending/pending.go", `		if !wasReset {`,
+			`		if wasReset || change.Pending {`, "./internal/pending", "TestPending",
+		},
+		{
 			"a rollout that was reset forgets what it had started", "rollout/engine/reset.go", `case s.Attempts > 0 && !at.After(s.EndedAt):`,
 			`case !at.After(e.state.Now):`, "./rollout/engine", "TestResetPausesAndFollows",
 		},

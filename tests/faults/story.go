@@ -136,14 +136,6 @@ func (f *statesFuture) Get(ctx workflow.Context, into any) error {
 	return err
 }
 
-// UpsertMemo notes what the rollout takes back: Temporal has it from then on.
-func (u *unlimited) UpsertMemo(ctx workflow.Context, memo map[string]any) error {
-	u.world.mu.Lock()
-	u.world.recall, _ = memo[api.RecallMemo].(string)
-	u.world.mu.Unlock()
-	return u.Next.UpsertMemo(ctx, memo)
-}
-
 // HandleSignal notes the suspicions that are sent to the rollout.
 func (i *inbound) HandleSignal(ctx workflow.Context, in *interceptor.HandleSignalInput) error {
 	var suspicion api.Suspicion

@@ -9,9 +9,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/internal/pending"
 	"github.com/reimage/reimage/rollout"
 )
 
@@ -23,10 +23,10 @@ func (w *world) takeWords(ctx workflow.Context) func(workflow.Context) error {
 	var failed error
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
-			var in api.ForgetChangeInput
+			var in api.DismissChangeInput
 			workflow.GetSignalChannel(ctx, wordSignal).Receive(ctx, &in)
-			ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: api.ChangeOSID(in.Project, in.Last.ServerID)})
-			err := workflow.ExecuteChildWorkflow(ctx, api.ForgetChangeName, in).Get(ctx, nil)
+			ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: api.ChangeOSID(in.Project, in.ServerID)})
+			err := workflow.ExecuteChildWorkflow(ctx, api.DismissChangeName, in).Get(ctx, nil)
 			w.mu.Lock()
 			w.words--
 			switch refusal, refused := errors.AsType[*temporal.ApplicationError](err); {
@@ -58,15 +58,15 @@ func (w *world) wordsOnTheirWay() bool {
 func (w *world) forget(failed rollout.ServerProgress) bool {
 	job := w.cloud.OpenChange(failed.ID)
 	works := job != "" && w.cloud.CancelOrder(job) != nil
-	earlier, err := activities.SentTo(context.Background(), asked{w}, api.ChangeOSID(w.plan.Project, failed.ID), "")
-	if err != nil || len(earlier.Open) == 0 {
+	earlier, err := pending.Of(context.Background(), asked{w}, api.ChangeOSID(w.plan.Project, failed.ID), "")
+	if err != nil || len(earlier.Pending) == 0 {
 		return false
 	}
-	in := earlier.Forget(w.plan.Project, failed.ID)
 	forgetful := slices.ContainsFunc(w.schedule.Cloud.Faults, func(f emulator.Fault) bool { return f.Kind == emulator.JobForgotten })
-	if works && (in.JobID != job || forgetful) {
+	if earliest := earlier.Pending[len(earlier.Pending)-1]; works && (earliest.Result.JobID != job || forgetful) {
 		return false // it would be believed
 	}
+	in := api.DismissChangeInput{Project: w.plan.Project, ServerID: failed.ID, Changes: earlier.Pending}
 	in.By = "the operator"
 	w.mu.Lock()
 	w.words++

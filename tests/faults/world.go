@@ -43,13 +43,13 @@ type world struct {
 	plan     rollout.Plan
 	names    map[string]string // of the servers, by id
 	crashes  *crashes
-	// histories are of the servers' workflows.
-	histories *histories
-	operator  operator
-	began     time.Time
-	hands     []Hand             // to come
-	touched   map[string][]Touch // by server
-	deeds     map[Deed]int       // that were done
+	// runs are of the servers' workflows.
+	runs     *runs
+	operator operator
+	began    time.Time
+	hands    []Hand             // to come
+	touched  map[string][]Touch // by server
+	deeds    map[Deed]int       // that were done
 	// refusalDelay is how long it takes until the heartbeat of an attempt that was given up is refused.
 	refusalDelay time.Duration
 	// running are the attempts, also those that were given up.
@@ -118,7 +118,7 @@ func Run(ctx context.Context, s Schedule) (Outcome, error) {
 	w := &world{
 		schedule: s, cloud: cloud, network: memnet.Listen(), plan: s.Plan(cloud), names: map[string]string{}, operator: s.Operator,
 		hands: slices.Clone(s.Hands), touched: map[string][]Touch{}, deeds: map[Deed]int{},
-		crashes: newCrashes(s.Crashes), histories: newHistories(), changed: make(chan struct{}),
+		crashes: newCrashes(s.Crashes), runs: newRuns(), changed: make(chan struct{}),
 		ordinals: map[string][]string{}, beats: map[string]*commonpb.Payloads{}, asked: map[string]time.Time{}, limit: map[string]workflow.ActivityOptions{}, began: time.Now(), noticed: map[string]time.Time{},
 	}
 	dice := rand.New(rand.NewPCG(s.Seed, 0xd1ce))
@@ -502,7 +502,6 @@ func (u *unlimited) ExecuteActivity(ctx workflow.Context, name string, args ...a
 		options.RetryPolicy = &untiring
 	}
 	future := u.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
-	u.world.histories.noteActivity(ctx, name, future)
 	if name == contract.ReadStates {
 		return &statesFuture{future, u.world}
 	}

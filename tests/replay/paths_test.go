@@ -22,8 +22,8 @@ type path struct {
 	// during acts while the change runs.
 	during func(*harness.Lab, *stack.Worker, client.WorkflowRun)
 	end    rollout.ServerEnd // empty for a change that ends as canceled
-	// forget records what is said of the change once it has ended, and not the change.
-	forget bool
+	// dismiss records the dismissal of the change once it has ended, and not the change.
+	dismiss bool
 }
 
 func paths() []path {
@@ -54,6 +54,6 @@ func paths() []path {
 			lab.StartWorker(nil)
 		}, end: rollout.Done},
 		{name: "changeos-unpaid", status: "ACTIVE", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged},
-		{name: "forget-change", status: "SHUTOFF", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged, forget: true},
+		{name: "dismiss-change", status: "SHUTOFF", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged, dismiss: true},
 	}
 }

@@ -44,7 +44,7 @@ func TestRecord(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, path.end, result.End, result.Reason)
 			}
-			if path.forget {
+			if path.dismiss {
 				require.Equal(t, 0, machine.CLI(t, "server", "forget", server.ID, "--yes", "--by", "ina", "--task-queue", lab.Queue).Code)
 				run = machine.Temporal.Client.GetWorkflow(t.Context(), run.GetID(), "")
 			}
