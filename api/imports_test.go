@@ -21,6 +21,14 @@ func TestImports(t *testing.T) {
 	assert.Equal(t, slices.Sorted(slices.Values(append([]string{"activities/contract", "rollout/engine", "workflows"}, contract...))), imports(t, "workflows"))
 }
 
+// TestStarterImports: the command line does not link the cloud client.
+func TestStarterImports(t *testing.T) {
+	for _, name := range imports(t, "starter") {
+		assert.NotEqual(t, "ecs", name)
+		assert.False(t, strings.HasPrefix(name, "activities"), "%s", name)
+	}
+}
+
 // imports are the packages of reimage that a package needs, and itself.
 func imports(t *testing.T, name string) []string {
 	t.Helper()
