@@ -57,6 +57,7 @@ lint: bin/workflowcheck ## Check formatting, vet, and the determinism of workflo
 
 .PHONY: faults
 faults: $(TEMPORAL) ## Run the fault campaigns whole: docs/reliability.md says what they are, some two hours
+	go test ./rollout/change -count=1 -v -timeout 2h -run 'TestSearch|TestMutants' -faults 2 -mutants | grep -v '^=== '
 	go test ./tests/faults -count=1 -v -timeout 2h -run 'TestCampaign|TestMutants' -schedules 10000 -mutant-schedules 1000 | grep -v '^=== '
 	REIMAGE_TEMPORAL=$(abspath $(TEMPORAL)) go test ./tests/faults/real -count=1 -v -timeout 5h -args -rollouts 300 | grep -v '^=== '
 

@@ -16,6 +16,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // Activities carries what the activities of one worker share.
@@ -23,7 +24,7 @@ type Activities struct {
 	// Profiles are the projects that the worker serves, each under its own name.
 	Profiles []Profile
 	Secrets  Secrets
-	Timing   Timing
+	Timing   change.Timing
 	Temporal Temporal
 
 	// What they know together spares the cloud calls.

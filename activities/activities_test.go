@@ -12,10 +12,10 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/reimage/reimage/activities"
-	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestRegister: workflows and histories know the activities by these names.
@@ -80,7 +80,7 @@ func TestADiskThatTheDetailDoesNotName(t *testing.T) {
 		require.NoError(l, l.submit(attempt{}).err)
 		assert.Equal(l, 1, l.changes())
 		polled := l.poll(l.writes(emulator.OpChangeOS)[0].JobID, rollout.DefaultDeadline)
-		require.Equal(l, contract.JobSucceeded, polled.result.End)
+		require.Equal(l, change.JobEndSucceeded, polled.result.End)
 		c := l.verify(0)
 		require.NoError(l, c.err)
 		assert.Equal(l, rollout.Done, l.judged(c.result, true))

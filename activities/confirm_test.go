@@ -11,10 +11,10 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/pending/pendingtest"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // forgetful is a Temporal without any workflow but those of pendingtest.
@@ -115,7 +115,7 @@ func TestConfirmedByTheAttemptAndItsWords(t *testing.T) {
 		require.NoError(l, l.submit(attempt{}).err)
 		require.Len(l, asked.all, 1, "one question for each write")
 		assert.NotEmpty(l, asked.all[0].token)
-		assert.Equal(l, []any{activities.SubmitProgress{Doing: "sending the change"}}, asked.all[0].details)
+		assert.Equal(l, []any{change.SubmitMemory{Phase: "sending the change"}}, asked.all[0].details)
 	})
 }
 

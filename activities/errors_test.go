@@ -120,10 +120,10 @@ func TestUnreachableCloudIsNotSent(t *testing.T) {
 func TestErrorNames(t *testing.T) {
 	assert.Equal(t, []string{
 		"InvalidRequest", "Refused", "CredentialsRefused", "ServerVanished", "Throttled", "NotSent", "NotReady", "CloudTrouble", "InDoubt", "WorkerStopping", "Overdue",
-		"ForeignDisk", "RefusedUnproven", "GivenUp",
+		"ForeignDisk", "GivenUp",
 	}, []string{
 		api.ErrInvalid, api.ErrRefused, api.ErrCredentials, api.ErrVanished, api.ErrThrottled, api.ErrNotSent,
 		api.ErrNotReady, api.ErrCloud, api.ErrInDoubt, api.ErrWorkerStopping, api.ErrOverdue,
-		api.ErrForeignDisk, api.ErrUnproven, api.ErrGivenUp,
+		api.ErrForeignDisk, api.ErrGivenUp,
 	})
 }

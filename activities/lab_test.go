@@ -15,16 +15,19 @@ import (
 	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // What is planted where secrets come from. No error, result, heartbeat or log line may show it.
+const requestTimeout = 30 * time.Second
+
 const (
 	plantedPassword = "Xk7-planted-Pw"
 	plantedUserData = "#cloud-config\nruncmd: [echo planted-user-data-7531]\n"
 )
 
 // testTiming is that of the real cloud: simulated time costs nothing.
-func testTiming() activities.Timing { return activities.DefaultTiming() }
+func testTiming() change.Timing { return change.DefaultTiming() }
 
 // lab is one emulated cloud and the activities of one worker, at simulated time.
 type lab struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 const jobs = "GET /v1/{project_id}/jobs/{job_id}"
@@ -47,7 +48,7 @@ func TestSecondJobIsAskedForLater(t *testing.T) {
 			before := l.asked(jobs)
 			c := l.poll(l.changing(), 8*time.Minute)
 			require.NoError(l, c.err)
-			assert.Equal(l, contract.JobSucceeded, c.result.End)
+			assert.Equal(l, change.JobEndSucceeded, c.result.End)
 			l.update(func(s *emulator.Server) { s.Status, s.VMState = "SHUTOFF", "stopped" })
 			l.server, _ = l.cloud.Server(l.server.ID)
 			return l.asked(jobs) - before

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -10,56 +9,63 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout/change"
 )
 
-// PollJob waits for a job: watch says when it looks. It only reads, so any attempt adopts the job where the last
-// one left it. Statuses it does not know are not final: the deadline bounds them.
+// PollJob waits for a job: change.Polling decides when it is over, and watch when it is worth a query. It only reads, so any
+// attempt adopts the job where the last one left it.
 func (a *Activities) PollJob(ctx context.Context, in contract.PollJobInput) (contract.PollJobResult, error) {
-	adopted := !isFirst(ctx)
 	heart := startHeart(ctx, api.PollProgress{})
 	defer heart.stop()
 	s, err := a.at(ctx, in.Project, in.Change)
 	if err != nil {
 		return contract.PollJobResult{}, err
 	}
-	// The job began when the activity was scheduled, or a moment before.
-	job := s.watch(in.ServerID, activity.GetInfo(ctx).ScheduledTime)
-	job.foreseen = true
-	for ; ; adopted = false {
-		if !adopted { // an attempt that takes over looks at once
-			if err := job.next(ctx, in.Deadline); err != nil {
-				return contract.PollJobResult{}, err
-			}
+	scheduled := activity.GetInfo(ctx).ScheduledTime
+	decide := change.NewPolling(in.ServerID, in.JobID, in.Deadline, scheduled, a.Timing)
+	schedule := s.watch(in.ServerID, scheduled)
+	schedule.foreseen = true
+	for next := decide.Begin(isFirst(ctx)); ; {
+		if next.FollowJob {
+			err = schedule.next(ctx, in.Deadline)
+		} else {
+			err = pause(ctx, next.Wait)
 		}
-		now, err := confirmMissing(ctx, s, func() (ecs.Job, error) { return s.job(ctx, in.JobID) })
+		if err != nil {
+			return contract.PollJobResult{}, err
+		}
+		job, answer, err := s.queryJob(ctx, in.JobID)
+		if err != nil && answer.Status != change.JobUnknown && !answer.Withheld {
+			return contract.PollJobResult{}, err
+		}
+		next = decide.Answered(answer, time.Now())
 		switch {
-		case isNotFound(err) && (isAnswer(err) || job.since.Before(in.Deadline)): // who asks once takes no page for a word on the job
-			return contract.PollJobResult{End: contract.JobForgotten, Reason: "the cloud no longer knows its job"}, nil
-		case isAnswer(err) && !time.Now().Before(in.Deadline): // it may say so for ever
-			return contract.PollJobResult{End: contract.JobOverdue, Reason: "the cloud does not tell of its job: " + err.Error()}, nil
-		case err != nil:
-			return contract.PollJobResult{}, s.readError(ctx, err)
-		case now.Succeeded():
-			if job.since.Before(in.Deadline) { // who asks once does not know since when it runs
-				s.durations.note(s.Cloud.ProjectID(), took(now, job.since))
-			}
-			return contract.PollJobResult{End: contract.JobSucceeded}, nil
-		case now.Final():
+		case next.Action != change.Finish:
+			heart.say(ctx, api.PollProgress{Status: answer.Name})
+			continue
+		case next.End.Failed:
+			return contract.PollJobResult{}, err
+		case next.End.Job.End == change.JobEndSucceeded && schedule.since.Before(in.Deadline): // a late query does not know how long it ran
+			s.durations.note(s.Cloud.ProjectID(), took(job, schedule.since))
+		case next.End.Job.End == change.JobEndFailed:
 			s.suspect(ctx, in.Rollout, in.ServerID, "its job has failed")
-			return contract.PollJobResult{End: contract.JobFailed, Reason: now.Failure()}, nil
-		case !time.Now().Before(in.Deadline):
-			return contract.PollJobResult{End: contract.JobOverdue, Status: now.Status, Reason: "the job is still " + now.Status + owed(now.Status, in.ServerID)}, nil
 		}
-		heart.say(ctx, api.PollProgress{Status: now.Status})
+		return contract.PollJobResult(next.End.Job), nil
 	}
 }
 
-// owed is what to do about an order that nobody has paid: until then another change would be another order.
-func owed(status, serverID string) string {
-	if status != api.JobAwaitsPayment {
-		return ""
+// queryJob reads a job once. The error is for an attempt that ends with it.
+func (s site) queryJob(ctx context.Context, jobID string) (ecs.Job, change.JobAnswer, error) {
+	job, err := s.job(ctx, jobID)
+	switch {
+	case isNotFound(err):
+		return job, change.JobAnswer{Status: change.JobUnknown, ByService: isAnswer(err)}, s.readError(ctx, err)
+	case isAnswer(err):
+		return job, change.JobAnswer{Withheld: true, Reason: err.Error()}, s.readError(ctx, err)
+	case err != nil:
+		return job, change.JobAnswer{}, err
 	}
-	return ": pay its order in the cloud's console, or cancel it there and say so with reimage server forget " + cmp.Or(serverID, "ID") + ", before the server is tried again"
+	return job, change.JobAnswer{Status: statusOf(job), Name: job.Status, Reason: job.Failure()}, nil
 }
 
 // took is how long the job took by its own word, which does not depend on when somebody looked. A job that claims

@@ -13,6 +13,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // changing starts a change of the lab's server and gives its job.
@@ -40,14 +41,14 @@ func TestPollJobUntilItEnds(t *testing.T) {
 	tests := []struct {
 		name   string
 		faults []emulator.Fault
-		end    contract.JobEnd
+		end    change.JobEnd
 		reason string
 	}{
-		{"success", nil, contract.JobSucceeded, ""},
-		{"failure, with the cloud's words", []emulator.Fault{failing}, contract.JobFailed, "Ecs.0219: no disk could be attached"},
-		{"the server vanishes", []emulator.Fault{changeFault(emulator.Vanish)}, contract.JobFailed, "Ecs.0614: The server does not exist."},
-		{"forgotten", []emulator.Fault{changeFault(emulator.JobForgotten)}, contract.JobForgotten, "the cloud no longer knows its job"},
-		{"overdue", []emulator.Fault{changeFault(emulator.JobStuck)}, contract.JobOverdue, "the job is still RUNNING"},
+		{"success", nil, change.JobEndSucceeded, ""},
+		{"failure, with the cloud's words", []emulator.Fault{failing}, change.JobEndFailed, "Ecs.0219: no disk could be attached"},
+		{"the server vanishes", []emulator.Fault{changeFault(emulator.Vanish)}, change.JobEndFailed, "Ecs.0614: The server does not exist."},
+		{"forgotten", []emulator.Fault{changeFault(emulator.JobForgotten)}, change.JobEndForgotten, "the cloud no longer knows its job"},
+		{"overdue", []emulator.Fault{changeFault(emulator.JobStuck)}, change.JobEndOverdue, "the job is still RUNNING"},
 	}
 	for _, shape := range []string{"flat", "sub_jobs"} {
 		for _, status := range []string{"400", "404"} {
@@ -64,10 +65,10 @@ func TestPollJobUntilItEnds(t *testing.T) {
 						if test.reason == "" {
 							assert.Empty(l, c.result.Reason)
 						}
-						if test.end == contract.JobOverdue {
+						if test.end == change.JobEndOverdue {
 							assert.Equal(l, deadline, c.took)
 						}
-						if test.end == contract.JobSucceeded {
+						if test.end == change.JobEndSucceeded {
 							assert.Equal(l, "RUNNING", read[api.PollProgress](l, c.last()).Status)
 						}
 					})
@@ -79,7 +80,7 @@ func TestPollJobUntilItEnds(t *testing.T) {
 
 // TestAutoPayPays what an image costs extra. Without it the job waits for somebody who does.
 func TestAutoPayPays(t *testing.T) {
-	for autoPay, end := range map[bool]contract.JobEnd{true: contract.JobSucceeded, false: contract.JobOverdue} {
+	for autoPay, end := range map[bool]change.JobEnd{true: change.JobEndSucceeded, false: change.JobEndOverdue} {
 		options := emulator.Options{
 			Images: []emulator.Image{{Name: emulator.CurrentImageName}, {Name: emulator.TargetImageName, Fee: true}},
 			Fleet:  []emulator.Server{{Name: "one", Status: "SHUTOFF", ChargingMode: "1"}},
@@ -106,7 +107,7 @@ func TestPollJobAfterADay(t *testing.T) {
 		time.Sleep(26 * time.Hour)
 		c := l.poll(job, time.Hour)
 		require.NoError(l, c.err)
-		assert.Equal(l, contract.JobForgotten, c.result.End)
+		assert.Equal(l, change.JobEndForgotten, c.result.End)
 	})
 }
 
@@ -116,11 +117,11 @@ func TestPollJobPastItsDeadline(t *testing.T) {
 		job := l.changing()
 		c := l.poll(job, -time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, contract.JobOverdue, c.result.End)
+		assert.Equal(l, change.JobEndOverdue, c.result.End)
 		time.Sleep(5 * time.Minute)
 		c = l.poll(job, -time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, contract.JobSucceeded, c.result.End)
+		assert.Equal(l, change.JobEndSucceeded, c.result.End)
 		assert.Zero(l, c.took)
 	})
 }
@@ -147,10 +148,10 @@ func TestPollJobUnknownStatusIsNotFinal(t *testing.T) {
 					c := l.poll(l.changing(), 8*time.Minute)
 					require.NoError(l, c.err)
 					if until > 8*time.Minute {
-						assert.Equal(l, contract.PollJobResult{End: contract.JobOverdue, Status: status, Reason: "the job is still " + says}, c.result)
+						assert.Equal(l, contract.PollJobResult{End: change.JobEndOverdue, Status: status, Reason: "the job is still " + says}, c.result)
 						return
 					}
-					assert.Equal(l, contract.JobSucceeded, c.result.End)
+					assert.Equal(l, change.JobEndSucceeded, c.result.End)
 					assert.GreaterOrEqual(l, c.took, until)
 				})
 			})
@@ -185,7 +186,7 @@ func TestPollJobThroughTrouble(t *testing.T) {
 			inLab(t, withFaults(stopped(), test.fault), func(l *lab) {
 				c := l.poll(l.changing(), 8*time.Minute)
 				assert.Equal(l, []string{test.kind, ""}, c.kinds())
-				assert.Equal(l, contract.JobSucceeded, c.result.End)
+				assert.Equal(l, change.JobEndSucceeded, c.result.End)
 			})
 		})
 	}
@@ -210,7 +211,7 @@ func TestPollJobOfWhichTheCloudDoesNotTell(t *testing.T) {
 					return
 				}
 				require.NoError(l, before.err)
-				assert.Equal(l, contract.JobOverdue, before.result.End)
+				assert.Equal(l, change.JobEndOverdue, before.result.End)
 				assert.Contains(l, before.result.Reason, says)
 				assert.Contains(l, before.result.Reason, code)
 			})
@@ -244,7 +245,7 @@ func TestPollJobOnceTakesNoPageForAWord(t *testing.T) {
 		in.Deadline = time.Now().Add(time.Hour)
 		end := run(l, l.acts.PollJob, in, attempt{})
 		require.NoError(l, end.err)
-		assert.Equal(l, contract.JobForgotten, end.result.End, "the server is watched")
+		assert.Equal(l, change.JobEndForgotten, end.result.End, "the server is watched")
 	})
 }
 
@@ -258,7 +259,7 @@ func TestPollJobOnceLearnsNothing(t *testing.T) {
 				time.Sleep(time.Hour)
 				c := l.poll(job, 0)
 				require.NoError(l, c.err)
-				require.Equal(l, contract.JobSucceeded, c.result.End)
+				require.Equal(l, change.JobEndSucceeded, c.result.End)
 				l.update(func(s *emulator.Server) { s.Status = "SHUTOFF" })
 				l.server, _ = l.cloud.Server(l.server.ID)
 				job = l.changing()
@@ -282,6 +283,6 @@ func TestPollJobAsksAgain(t *testing.T) {
 	inLab(t, withFaults(stopped(), unknown), func(l *lab) {
 		c := l.poll(l.changing(), 8*time.Minute)
 		require.NoError(l, c.err)
-		assert.Equal(l, contract.JobSucceeded, c.result.End)
+		assert.Equal(l, change.JobEndSucceeded, c.result.End)
 	})
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 const powerAction = "POST /v1/{project_id}/cloudservers/action"
@@ -68,7 +68,7 @@ func TestRestorePowerUnsettledSurvivesItsWorkers(t *testing.T) {
 		handed := run(l, l.acts.RestorePower, in, attempt{stop: stop})
 		failsWith(l, handed.err, api.ErrWorkerStopping, false)
 		require.Len(l, l.writes(emulator.OpStart), 1)
-		assert.True(l, read[activities.PowerProgress](l, handed.last()).Acted)
+		assert.True(l, read[change.PowerMemory](l, handed.last()).Acted)
 
 		next := run(l, l.acts.RestorePower, in, attempt{number: 2, details: handed.last()})
 		require.NoError(l, next.err)
@@ -265,7 +265,7 @@ func TestStopTellsOfAStopThatMayArriveYet(t *testing.T) {
 		"every answer seen":       {emulator.Fault{Kind: emulator.Latency, Delay: time.Second}, attempt{}, false},
 		"answer lost":             {emulator.Fault{Kind: emulator.DropAfter}, attempt{}, true},
 		"an earlier worker died":  {emulator.Fault{Kind: emulator.Latency, Delay: time.Second}, attempt{number: 2}, true},
-		"reset by hand meanwhile": {emulator.Fault{Kind: emulator.Latency, Delay: time.Second}, attempt{details: progress(t, activities.PowerProgress{})}, true},
+		"reset by hand meanwhile": {emulator.Fault{Kind: emulator.Latency, Delay: time.Second}, attempt{details: progress(t, change.PowerMemory{})}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.fault.Op = emulator.OpStop

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 const otherProject = "6af1c92eaf7e471fb35c82eecd4b7b5d"
@@ -44,9 +44,9 @@ func TestSubmitHopsBetweenProjects(t *testing.T) {
 	}{
 		"nothing was sent":           {attempt{}, false},
 		"an earlier worker died":     {attempt{number: 2}, true},
-		"a clean attempt before":     {attempt{number: 2, details: progress(t, activities.SubmitProgress{Clean: 1})}, false},
-		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, activities.SubmitProgress{})}, true},
-		"an activity that was reset": {attempt{details: progress(t, activities.SubmitProgress{Clean: 4})}, true},
+		"a clean attempt before":     {attempt{number: 2, details: progress(t, change.SubmitMemory{LastCleanAttempt: 1})}, false},
+		"a doubtful attempt before":  {attempt{number: 2, details: progress(t, change.SubmitMemory{})}, true},
+		"an activity that was reset": {attempt{details: progress(t, change.SubmitMemory{LastCleanAttempt: 4})}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, stopped(), func(l *lab) {

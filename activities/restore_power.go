@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/reimage/reimage/activities/contract"
-	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // RestorePower starts or stops the server and waits until it is there with nothing under way. A server to start was
@@ -14,11 +14,8 @@ import (
 // Errors: as those of StopIfNeeded; WorkflowReset has no details. ForeignDisk has the image and the disk of the server (rollout.Fingerprint) in its details.
 func (a *Activities) RestorePower(ctx context.Context, in contract.RestorePowerInput) (contract.RestorePowerResult, error) {
 	restore := powerChange{
-		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
-		want: rollout.StatusShutoff, allowHard: in.AllowHard, unsettled: in.Unsettled,
-	}
-	if in.On {
-		restore.want = rollout.StatusActive
+		site: site{Activities: a}, project: in.Project, change: in.Change,
+		in: change.PowerInput{ServerID: in.ServerID, Disk: in.Disk, On: in.On, AllowHard: in.AllowHard, Unsettled: in.Unsettled},
 	}
 	if wasReset(ctx, in.OriginalRunID) {
 		restore.permit = func(ctx context.Context, s site) error { return s.mayRestorePower(ctx, in) }

@@ -36,7 +36,7 @@ type round struct {
 func (r *round) none() bool { return len(r.servers) < 2 }
 
 // between is the time from the first who joins a round to its call, and so between two rounds.
-func (t Timing) between() time.Duration { return t.Poll / 3 }
+func (a *Activities) between() time.Duration { return a.Timing.Poll / 3 }
 
 // glance joins the next round and waits for it. Seen is nil when it shows nothing of the server.
 func (s site) glance(ctx context.Context, serverID string) (seen *rollout.Observation, r *round, err error) {
@@ -65,7 +65,7 @@ func (s site) join(serverID string) *round {
 			s.rounds.open = map[string]*round{}
 		}
 		s.rounds.open[project] = r
-		time.AfterFunc(s.Timing.between(), func() { s.hold(r) })
+		time.AfterFunc(s.between(), func() { s.hold(r) })
 	}
 	r.servers = append(r.servers, serverID)
 	return r

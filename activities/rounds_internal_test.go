@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 const lists = "GET /v1/{project_id}/cloudservers/detail"
@@ -34,7 +34,7 @@ func inRounds(t *testing.T, options emulator.Options, test func(t *testing.T, s 
 		})
 		require.NoError(t, err)
 		profile := Profile{Cloud: client}
-		test(t, site{&Activities{Timing: DefaultTiming(), Profiles: []Profile{profile}}, profile}, cloud)
+		test(t, site{&Activities{Timing: change.DefaultTiming(), Profiles: []Profile{profile}}, profile}, cloud)
 		client.Close()
 		_ = server.Close()
 	})
@@ -49,7 +49,7 @@ func TestRoundOfSeveral(t *testing.T) {
 		assert.Same(t, r, s.join("00000000-0000-4000-8000-000000000000"))
 		begun := time.Now()
 		<-r.over
-		assert.Equal(t, s.Timing.between()-time.Second, time.Since(begun))
+		assert.Equal(t, s.between()-time.Second, time.Since(begun))
 		assert.Equal(t, rollout.StatusActive, r.shown[servers[0].ID].Status)
 		assert.Equal(t, servers[1].SystemVolumeID, r.shown[servers[1].ID].VolumeID)
 		gone, shown := r.shown["00000000-0000-4000-8000-000000000000"]
@@ -132,7 +132,7 @@ func TestWatchWhenRoundsFail(t *testing.T) {
 		}
 		var both sync.WaitGroup
 		for _, server := range cloud.Servers() {
-			both.Go(func() { assert.Equal(t, contract.JobSucceeded, s.follow(t, server.ID, cloud.Images())) })
+			both.Go(func() { assert.Equal(t, change.JobEndSucceeded, s.follow(t, server.ID, cloud.Images())) })
 		}
 		both.Wait()
 		assert.InDelta(t, 2*30, cloud.Ledger().Requests["GET /v1/{project_id}/jobs/{job_id}"], 4, "in the five minutes from the first")

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/reimage/reimage/activities/contract"
-	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // StopIfNeeded stops a running server and ends only when the cloud shows SHUTOFF with nothing under
@@ -18,16 +18,15 @@ func (a *Activities) StopIfNeeded(ctx context.Context, in contract.StopIfNeededI
 		return contract.StopIfNeededResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
 	}
 	stop := powerChange{
-		site: site{Activities: a}, project: in.Project, serverID: in.ServerID, change: in.Change, disk: in.Disk,
-		want: rollout.StatusShutoff, allowHard: in.AllowHard,
-		failedWillDo: true, // it can be changed as it is, and cannot be stopped
+		site: site{Activities: a}, project: in.Project, change: in.Change, recall: &recallCheck{rollout: in.Rollout, serverID: in.ServerID},
+		in: change.PowerInput{ServerID: in.ServerID, Disk: in.Disk, AllowHard: in.AllowHard, ErrorSuffices: true},
 	}
 	first := isFirst(ctx)
-	stop.recall = &recallCheck{rollout: in.Rollout, serverID: in.ServerID}
 	server, err := stop.run(ctx)
-	touched := stop.lost || !first || stop.progress.Acted
+	doubt := stop.decide.Lost || !first
+	touched := doubt || stop.decide.HasActed()
 	if isRecalled(err) {
 		err = recalledAfter(err, touched)
 	}
-	return contract.StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: stop.lost || !first, Touched: touched}, err
+	return contract.StopIfNeededResult{Status: server.Status, Updated: server.Updated, Doubt: doubt, Touched: touched}, err
 }

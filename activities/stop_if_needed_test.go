@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // stop makes one attempt.
@@ -85,11 +85,11 @@ func TestStopAdoptsTheJobOfTheLastAttempt(t *testing.T) {
 		killed := l.stop(attempt{ctx: ctx}, false)
 		require.Error(l, killed.err)
 		job := l.writes(emulator.OpStop)[0].JobID
-		assert.Equal(l, job, read[activities.PowerProgress](l, killed.last()).JobID)
+		assert.Equal(l, job, read[change.PowerMemory](l, killed.last()).JobID)
 
 		next := l.stop(attempt{number: 2, details: killed.last()}, false)
 		require.NoError(l, next.err)
-		assert.Equal(l, job, read[activities.PowerProgress](l, next.first()).JobID, "adopted, not asked again")
+		assert.Equal(l, job, read[change.PowerMemory](l, next.first()).JobID, "adopted, not asked again")
 		assert.Len(l, l.writes(emulator.OpStop), 1)
 		l.isStopped()
 	})

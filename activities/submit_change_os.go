@@ -13,82 +13,34 @@ import (
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
-// SubmitProgress is the heartbeat. It lets the next attempt know how the last one ended; a worker that
-// was killed leaves none for its attempt, and then the last attempt counts as in doubt.
-type SubmitProgress struct {
-	// Clean is the attempt that ended with proof that nothing of its own was accepted. Zero for none.
-	Clean int32 `json:"clean,omitempty"`
-	// Settled is true when an earlier attempt was in doubt and taken for not accepted after the settle
-	// time. No later error then proves that nothing was accepted.
-	Settled bool `json:"settled,omitempty"`
-	// Doing is what the attempt does, for whoever reads the heartbeat.
-	Doing string `json:"doing,omitempty"`
-}
-
-// SubmitChangeOS sends the one request that cannot be taken back, at most once for as long as there is
-// any doubt. The API has no idempotency key and lists no jobs, so after an attempt whose outcome is
-// not known the server itself is the only witness: docs/never-twice.md tells the whole argument.
+// SubmitChangeOS sends the one request that cannot be taken back, at most once for as long as there is any doubt:
+// change.Submission decides when, and docs/never-twice.md has the whole argument.
 //
 // Errors: Refused, InvalidRequest, CredentialsRefused, SecretUnreadable, ForeignDisk, GivenUp and Recalled are final and
 // mean that nothing was accepted; after ServerVanished it no longer matters; a final InDoubt means that the server has to
-// tell; WorkflowReset means that this run sends nothing, and the record in its details what the first one sent. Throttled,
+// show it; WorkflowReset means that this run sends nothing, and the record in its details what the first one sent. Throttled,
 // NotSent, NotReady, CloudTrouble, WorkerStopping and any other InDoubt are tried again, and so are credentials that do
 // not read.
 func (a *Activities) SubmitChangeOS(ctx context.Context, in contract.SubmitChangeOSInput) (contract.SubmitChangeOSResult, error) {
 	if wasReset(ctx, in.OriginalRunID) {
 		return contract.SubmitChangeOSResult{}, a.resetError(ctx, in.ServerID, in.OriginalRunID)
 	}
-	s := submission{site: site{Activities: a}, in: in, attempt: activity.GetInfo(ctx).Attempt}
+	var memory change.SubmitMemory
 	if activity.HasHeartbeatDetails(ctx) {
 		// Unreadable details leave the attempt in doubt, which is the safe side.
-		_ = activity.GetHeartbeatDetails(ctx, &s.progress)
+		_ = activity.GetHeartbeatDetails(ctx, &memory)
 	}
-	clean := s.progress.Clean > 0 && s.progress.Clean == s.attempt-1
-	s.inDoubt = !isFirst(ctx) && !clean
-	s.progress.Clean = 0
-	s.heart = startHeart(ctx, s.progress)
+	s := submission{site: site{Activities: a}, in: in, recall: &recallCheck{rollout: in.Rollout, serverID: in.ServerID}}
+	info := activity.GetInfo(ctx)
+	s.decide = change.NewSubmission(change.SubmitInput{
+		ServerID: in.ServerID, Before: in.Before, Updated: in.Updated, MayAwaitPayment: in.MayAwaitPayment, WithStopServer: in.Change.WithStopServer,
+	}, a.Timing, info.Attempt, isFirst(ctx), memory, info.ScheduledTime)
+	s.heart = startHeart(ctx, s.decide.Memory())
 	defer s.heart.stop()
-	result, err := s.run(ctx)
-	if s.inDoubt || s.progress.Settled {
-		err = s.noProofOfAnOldDisk(err)
-	}
-	return result, err
-}
-
-// run settles an earlier request if it is in doubt, and sends unless that one was accepted.
-func (s *submission) run(ctx context.Context) (contract.SubmitChangeOSResult, error) {
-	none := contract.SubmitChangeOSResult{}
-	var err error
-	if s.site, err = s.at(ctx, s.in.Project, s.in.Change); err != nil {
-		return none, s.clean(ctx, err)
-	}
-	if s.inDoubt {
-		s.doing(ctx, "an earlier request is in doubt: watching the server before sending again")
-		seen, err := s.settle(ctx)
-		if err != nil {
-			return none, s.clean(ctx, err)
-		}
-		if seen != "" {
-			return contract.SubmitChangeOSResult{Seen: seen}, nil
-		}
-		s.inDoubt, s.progress.Settled = false, true
-	}
-	return s.send(ctx)
-}
-
-// noProofOfAnOldDisk keeps a final error from being read as "nothing was accepted" when an earlier
-// request may have been: that one may be the very reason for it. Only a server that is gone is gone.
-func (s *submission) noProofOfAnOldDisk(err error) error {
-	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if !ok || !app.NonRetryable() || app.Type() == api.ErrVanished {
-		return err
-	}
-	if app.Type() == api.ErrRecalled && !s.inDoubt {
-		return err // the earlier request is settled as not accepted, and was no reason for the recall
-	}
-	return final(api.ErrInDoubt, fmt.Errorf("an earlier request for server %s is in doubt, and then: %s", s.in.ServerID, app.Message()))
+	return s.run(ctx)
 }
 
 // diskInBackup is the refusal of a system disk that is being backed up (ECS error table: wait).
@@ -97,244 +49,155 @@ const diskInBackup = "Ecs.0073"
 // submission is one attempt.
 type submission struct {
 	site
-	in       contract.SubmitChangeOSInput
-	attempt  int32
-	progress SubmitProgress
-	heart    *heart
-	// inDoubt is true while an earlier attempt may have been accepted.
-	inDoubt bool
+	in      contract.SubmitChangeOSInput
+	decide  change.Submission
+	heart   *heart
+	recall  *recallCheck
+	request ecs.ChangeOSRequest
+	// cause is the error behind the last event that was a failure.
+	cause error
 }
 
-// settle finds out what became of a request whose answer nobody saw. It returns what the server shows
-// as a sign that the change was accepted, or nothing when the server has looked untouched for so long
-// that the request can neither still be on its way nor be hidden by a server view that lags.
-func (s *submission) settle(ctx context.Context) (seen string, err error) {
-	steady := s.steadiness()
-	for {
-		server, at, err := s.look(ctx)
-		if err != nil {
-			return "", err
-		}
-		settled := steady.see(server, at) >= s.Timing.Settle
-		switch {
-		case !server.Exists && settled:
-			// Whether the request was accepted no longer matters; the verdict is made from the server.
-			return "the server is gone", nil
-		case !server.Exists: // not found once, it may be found again
-		case server.VolumeID != s.in.Before.VolumeID:
-			return s.noLonger(), nil
-		case server.Rebuilding():
-			return fmt.Sprintf("the cloud is rebuilding it (status %s, task %s)", server.Status, server.TaskState), nil
-		case s.touched(server):
-			return s.trace(server), nil
-		case !s.mayBeSentTo(server.Status) && (settled || server.Status == rollout.StatusError):
-			// Nothing can be sent to it in this state, and it may be the change that brought it there. A change ends in
-			// ERROR, and never leads to ACTIVE with the old disk: that may be a view from before the stop.
-			return "its status is " + server.Status, nil
-		case settled && server.Idle() && s.in.MayAwaitPayment:
-			return "it shows nothing, but the change may wait for a payment", nil
-		case settled && server.Idle():
-			return "", nil
-		}
-		if err := pause(ctx, s.Timing.Poll); err != nil {
-			return "", err
-		}
+// run carries out what is decided.
+func (s *submission) run(ctx context.Context) (contract.SubmitChangeOSResult, error) {
+	var next change.Decision
+	if s.site, s.cause = s.at(ctx, s.in.Project, s.in.Change); s.cause != nil {
+		next = s.decide.Failed(troubleOf(s.cause), time.Now())
+	} else {
+		next = s.decide.Begin(s.Cloud.RequestTimeout())
 	}
+	for next.Action != change.Finish {
+		s.heart.say(ctx, s.decide.Memory())
+		next = s.carryOut(ctx, next)
+	}
+	s.heart.say(ctx, s.decide.Memory())
+	if next.End.Failed {
+		return contract.SubmitChangeOSResult{}, errorOf(next.End, s.cause)
+	}
+	return contract.SubmitChangeOSResult{JobID: next.End.JobID, Seen: next.End.Evidence}, nil
 }
 
-// look is one on which sending depends: it goes first among the calls that wait for their turn.
-func (s *submission) look(ctx context.Context) (rollout.Observation, time.Time, error) {
+// carryOut does what was decided, and returns what is decided next.
+func (s *submission) carryOut(ctx context.Context, d change.Decision) change.Decision {
+	switch d.Action {
+	case change.Look:
+		server, at, err := s.lookIn(ctx, d.Wait)
+		if err != nil {
+			return s.failed(err)
+		}
+		return s.decide.Observe(server, at, time.Now())
+	case change.Prepare:
+		return s.prepare(ctx)
+	case change.Confirm:
+		within, cancel := context.WithDeadline(ctx, d.Deadline)
+		defer cancel()
+		if err := s.confirm(within, s.heart); err != nil {
+			return s.failed(fmt.Errorf("server %s: %w", s.in.ServerID, err))
+		}
+		return s.decide.Confirmed()
+	}
+	// The request may not leave later than the look that justified it allows. A worker that is frozen here and thawed later
+	// cannot send: the connection compares the clock at the moment of writing.
+	within, cancel := context.WithDeadline(ctx, d.Deadline)
+	defer cancel()
+	out := s.Cloud.ChangeOS(s.recall.context(within, s.site, s.in.Touched), s.in.ServerID, s.request)
+	var response change.Response
+	response, s.cause = s.response(ctx, out, s.recall.outcome())
+	return s.decide.Respond(response, time.Now())
+}
+
+func (s *submission) failed(err error) change.Decision {
+	s.cause = err
+	return s.decide.Failed(troubleOf(err), time.Now())
+}
+
+// lookIn reads the server after a while. Sending depends on it, so it goes first among the calls that wait for their turn.
+func (s *submission) lookIn(ctx context.Context, wait time.Duration) (server rollout.Observation, asOf time.Time, err error) {
+	if err := pause(ctx, wait); err != nil {
+		return server, asOf, err
+	}
 	first := s.site
 	first.Cloud = s.Cloud.Urgent()
 	return first.observeAt(ctx, s.in.ServerID)
 }
 
-// touched is true when the cloud worked on the server since it had come to rest, before anything was sent. An earlier
-// time is that of a view which goes back.
-func (s *submission) touched(server rollout.Observation) bool {
-	if s.in.Updated == "" || server.Updated == "" {
-		return false
+// prepare reads the secrets, builds the request, and asks the rollout.
+func (s *submission) prepare(ctx context.Context) change.Decision {
+	var err error
+	s.request, err = s.site.request(s.Cloud.ProjectID(), s.in.Change)
+	switch {
+	case isUnreadable(err) && s.decide.IsDoubted(): // to give up would leave the doubt
+		return s.failed(again(api.ErrSecret, err, time.Minute))
+	case isUnreadable(err):
+		return s.failed(handBack(ctx, err))
+	case err != nil:
+		return s.failed(final(api.ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err)))
 	}
-	rest, errRest := time.Parse(time.RFC3339, s.in.Updated)
-	now, errNow := time.Parse(time.RFC3339, server.Updated)
-	if errRest != nil || errNow != nil {
-		return server.Updated != s.in.Updated
-	}
-	return now.After(rest)
-}
-
-// noLonger names what a change leaves that came.
-func (s *submission) noLonger() string {
-	return fmt.Sprintf("the system disk is no longer %s of image %s", s.in.Before.VolumeID, s.in.Before.ImageID)
-}
-
-// trace names what a change leaves that failed early: nothing else.
-func (s *submission) trace(server rollout.Observation) string {
-	return fmt.Sprintf("the cloud worked on it at %s, after it had come to rest at %s", server.Updated, s.in.Updated)
-}
-
-// mayBeSentTo tells whether a change may be asked of a server with this status. A server in ERROR may
-// be changed, but one that might already have been asked is never asked again: ERROR is also how a
-// change fails.
-func (s *submission) mayBeSentTo(status string) bool {
-	return status == rollout.StatusShutoff ||
-		s.in.Change.WithStopServer && status == rollout.StatusActive
-}
-
-// send looks at the server once more and sends the request. Everything before the request is clean:
-// nothing has left this worker.
-func (s *submission) send(ctx context.Context) (contract.SubmitChangeOSResult, error) {
-	none := contract.SubmitChangeOSResult{}
-	request, err := s.request(s.Cloud.ProjectID(), s.in.Change)
-	if isUnreadable(err) && s.progress.Settled { // to give up would leave the doubt
-		return none, s.clean(ctx, again(api.ErrSecret, err, time.Minute))
-	}
-	if isUnreadable(err) {
-		return none, s.clean(ctx, handBack(ctx, err))
-	}
-	if err != nil {
-		return none, final(api.ErrInvalid, fmt.Errorf("server %s: %w", s.in.ServerID, err))
-	}
-	recall := &recallCheck{rollout: s.in.Rollout, serverID: s.in.ServerID}
-	if !s.progress.Settled { // the look may show that an earlier request was accepted after all
-		if err := recall.early(ctx, s.site, s.in.Touched); err != nil {
-			return none, err
+	if !s.decide.IsDoubted() { // otherwise the look may show that an earlier request was accepted after all
+		if s.cause = s.recall.early(ctx, s.site, s.in.Touched); s.cause != nil {
+			return s.decide.RecalledByRollout(messageOf(s.cause))
 		}
 	}
-	server, lookedAt, err := s.lookUntil(ctx, s.isAsDecided)
-	if err != nil {
-		return none, s.clean(ctx, err)
-	}
-	if s.progress.Settled && s.touched(server) {
-		return contract.SubmitChangeOSResult{Seen: s.trace(server)}, nil
-	}
-	if err := s.sendable(ctx, server); err != nil {
-		return none, err
-	}
-	s.doing(ctx, "sending the change")
-	// The request may not leave later than the look that justified it allows. A worker that is frozen
-	// here and thawed later cannot send: the connection compares the clock at the moment of writing.
-	sendCtx, cancel := context.WithDeadline(ctx, lookedAt.Add(s.Cloud.RequestTimeout()))
-	defer cancel()
-	if err := s.confirm(sendCtx, s.heart); err != nil {
-		return none, s.clean(ctx, again(api.ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
-	}
-	out := s.Cloud.ChangeOS(recall.context(sendCtx, s.site, s.in.Touched), s.in.ServerID, request)
+	return s.decide.Prepared()
+}
 
+// troubleOf is an error as an event.
+func troubleOf(err error) change.Trouble {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return change.Trouble{Message: err.Error(), Interrupted: true}
+	}
+	return change.Trouble{Message: app.Message(), RetryAfter: app.NextRetryDelay(), OfWorker: api.IsOfWorker(app.Type()), Final: app.NonRetryable()}
+}
+
+// errorOf is the error with which an attempt ends. The cause is the one behind the last event.
+func errorOf(end change.End, cause error) error {
+	switch {
+	case end.Type == "" && end.Message == "", end.Type == change.Recalled:
+		return cause
+	case end.Type == "":
+		if app, ok := errors.AsType[*temporal.ApplicationError](cause); ok {
+			end.Type = change.ErrorType(app.Type())
+		}
+	}
+	if end.Final {
+		return final(string(end.Type), errors.New(end.Message))
+	}
+	return again(string(end.Type), errors.New(end.Message), end.RetryAfter)
+}
+
+// response is the end of a write as an event, and the error for an attempt that ends with it.
+func (s site) response(ctx context.Context, out ecs.Outcome, recalled error) (change.Response, error) {
 	switch out.Kind {
 	case ecs.Accepted:
-		return contract.SubmitChangeOSResult{JobID: out.JobID}, nil
+		return change.Response{Kind: change.AcceptedResponse, JobID: out.JobID}, nil
 	case ecs.Unknown:
-		return none, again(api.ErrInDoubt, fmt.Errorf("nobody knows whether the cloud accepted the change of server %s: %w; it will be watched before anything is sent again", s.in.ServerID, out.Err), 0)
-	case ecs.Throttled:
-		return none, s.clean(ctx, throttled(out.Err))
+		return change.Response{Kind: change.UnknownResponse, Message: out.Err.Error()}, nil
 	case ecs.NotSent:
-		if recalled := recall.outcome(); recalled != nil {
-			return none, recalled
+		if recalled != nil {
+			return change.Response{Kind: change.RecalledResponse, Message: messageOf(recalled)}, recalled
 		}
-		return none, s.clean(ctx, again(api.ErrNotSent, out.Err, 0))
-	default:
-		if out.Renewed {
-			return none, s.clean(ctx, again(api.ErrCredentials, s.credentialsRefused(out.Err), 0))
-		}
-		return none, s.refused(ctx, out.Err)
+		return failedResponse(change.NotSentResponse, again(api.ErrNotSent, out.Err, 0))
+	case ecs.Throttled:
+		return failedResponse(change.ThrottledResponse, throttled(out.Err))
 	}
-}
-
-// isAsDecided is true for a server that can be changed, or is only busy. A single look that shows anything else is no
-// evidence: the cloud may have answered with a view from before the stop, or with a false 404.
-func (s *submission) isAsDecided(server rollout.Observation) bool {
-	return server.Fingerprint == s.in.Before && (!server.Idle() || s.mayBeSentTo(server.Status) || s.isFailed(server))
-}
-
-// isFailed is true for a server in ERROR that may still be changed: no change in doubt can have brought it there.
-func (s *submission) isFailed(server rollout.Observation) bool {
-	return server.Status == rollout.StatusError && !s.progress.Settled
-}
-
-// lookUntil looks at the server until it shows what is enough, or has shown the same for the settle time.
-func (s *submission) lookUntil(ctx context.Context, enough func(rollout.Observation) bool) (rollout.Observation, time.Time, error) {
-	steady := s.steadiness()
-	for {
-		server, lookedAt, err := s.look(ctx)
-		if err != nil || enough(server) || steady.see(server, lookedAt) >= s.Timing.Settle {
-			return server, lookedAt, err
-		}
-		if err := pause(ctx, s.Timing.Poll); err != nil {
-			return server, lookedAt, err
-		}
-	}
-}
-
-// sendable refuses to touch a server that is not as it was when the change was decided.
-func (s *submission) sendable(ctx context.Context, server rollout.Observation) error {
+	refusal := out.Err
 	switch {
-	case server.Exists && !server.Idle() && server.Fingerprint == s.in.Before:
-		return s.clean(ctx, again(api.ErrNotReady, fmt.Errorf("somebody else works on server %s (status %s, task %s); nothing was sent", s.in.ServerID, server.Status, server.TaskState), s.Timing.Poll))
-	case !server.Exists:
-		return final(api.ErrVanished, gone(s.in.ServerID))
-	case server.Fingerprint != s.in.Before:
-		return final(api.ErrForeignDisk, fmt.Errorf("server %s was changed by somebody else: its system disk was %s of image %s and is %s of image %s; nothing was sent",
-			s.in.ServerID, s.in.Before.VolumeID, s.in.Before.ImageID, server.VolumeID, server.ImageID))
-	case !s.mayBeSentTo(server.Status) && !s.isFailed(server):
-		return final(api.ErrRefused, fmt.Errorf("server %s is %s although it was stopped for the change: somebody else started it; nothing was sent", s.in.ServerID, server.Status))
-	}
-	return nil
-}
-
-// refused sorts the cloud's refusals. "Busy" is no proof that nothing was accepted: the server was at rest when it was
-// looked at, so a gateway may have delivered the request twice and shown the second answer. It is settled like a lost one.
-func (s *submission) refused(ctx context.Context, refusal *ecs.Error) error {
-	switch {
+	case out.Renewed:
+		return failedResponse(change.CredentialsResponse, again(api.ErrCredentials, s.credentialsRefused(refusal), 0))
 	case refusal.Busy():
-		return again(api.ErrInDoubt, fmt.Errorf("server %s was at rest and its change was refused as busy: the request may have been delivered twice, and the first one accepted: %w; the server will be watched before anything is sent again", s.in.ServerID, refusal), 0)
+		return change.Response{Kind: change.BusyResponse, Message: refusal.Error()}, nil
 	case refusal.Code == diskInBackup:
-		return s.clean(ctx, again(api.ErrNotReady, refusal, time.Minute))
-	case !refusal.Listed() && s.progress.Settled: // the doubt stays whatever the server shows
-		return final(api.ErrInDoubt, refusal)
+		return change.Response{Kind: change.BackupResponse, Message: refusal.Error()}, nil
 	case !refusal.Listed():
-		return s.unproven(ctx, refusal)
-	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal):
-		return s.clean(ctx, again(api.ErrCloud, refusal, 0)) // whether the server is gone, the next look decides
+		return change.Response{Kind: change.UndocumentedResponse, Message: refusal.Error()}, s.cloudError(ctx, refusal)
+	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal): // the next look decides
+		return failedResponse(change.UnclearResponse, again(api.ErrCloud, refusal, 0))
 	}
-	return s.cloudError(ctx, refusal)
+	return failedResponse(change.RefusedResponse, s.cloudError(ctx, refusal))
 }
 
-// unproven has the server tell what a refusal for a reason that is in no table is worth.
-func (s *submission) unproven(ctx context.Context, refusal *ecs.Error) error {
-	s.doing(ctx, "the change was refused for a reason that is in no table: watching the server")
-	seen, err := s.settle(ctx)
-	switch told := fmt.Errorf("the cloud refused the change of server %s for a reason that is in no table: %w", s.in.ServerID, refusal); {
-	case err != nil:
-		return err
-	case seen != "":
-		return final(api.ErrInDoubt, fmt.Errorf("%w; but %s", told, seen))
-	default:
-		return final(api.ErrRefused, fmt.Errorf("%w; and the server has stayed as it was for %s since", told, s.Timing.Settle))
-	}
-}
-
-// clean notes that this attempt ended with proof that nothing of it was accepted, so that the next one
-// need not wait for the settle time, unless one before is in doubt. When the next one would be too late, and none was
-// ever in doubt, it gives up.
-func (s *submission) clean(ctx context.Context, err error) error {
-	if s.inDoubt {
-		return err
-	}
-	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	if ok && !s.progress.Settled && time.Since(activity.GetInfo(ctx).ScheduledTime)+app.NextRetryDelay() > SubmitPatience {
-		kind := api.ErrGivenUp
-		if api.IsOfWorker(app.Type()) {
-			kind = app.Type() // which says as much, and what to mend
-		}
-		return final(kind, fmt.Errorf("nothing was accepted for server %s within %s, given up: %s", s.in.ServerID, SubmitPatience, app.Message()))
-	}
-	s.progress.Clean = s.attempt
-	s.heart.say(ctx, s.progress)
-	return err
-}
-
-func (s *submission) doing(ctx context.Context, what string) {
-	s.progress.Doing = what
-	s.heart.say(ctx, s.progress)
+func failedResponse(kind change.ResponseKind, err error) (change.Response, error) {
+	t := troubleOf(err)
+	return change.Response{Kind: kind, Message: t.Message, RetryAfter: t.RetryAfter}, err
 }

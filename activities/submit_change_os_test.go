@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // submission asks for the change of the lab's server, with a secret in it.
@@ -88,10 +88,10 @@ func TestSubmitTouchesNoOtherDisk(t *testing.T) {
 		kind   string
 		says   string
 	}{
-		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed by somebody else"},
-		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed by somebody else"},
-		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, api.ErrForeignDisk, "was changed by somebody else"},
-		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, api.ErrRefused, "somebody else started it"},
+		{"another disk", func(s *emulator.Server) { s.SystemVolumeID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed from outside"},
+		{"another image", func(s *emulator.Server) { s.ImageID = "11111111-2222-4333-8444-555555555555" }, api.ErrForeignDisk, "was changed from outside"},
+		{"no disk", func(s *emulator.Server) { s.SystemVolumeID = "" }, api.ErrForeignDisk, "was changed from outside"},
+		{"started", func(s *emulator.Server) { s.Status = "ACTIVE" }, api.ErrRefused, "it was started from outside"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestSubmitHandsBackToAnotherWorker(t *testing.T) {
 		failed := failsWith(l, end.err, api.ErrWorkerStopping, false)
 		assert.Equal(l, time.Second, failed.NextRetryDelay())
 		assert.Equal(l, 35*time.Second, end.took)
-		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean, "nothing is proven by a wait that was cut short")
+		assert.Zero(l, read[change.SubmitMemory](l, end.last()).LastCleanAttempt, "nothing is proven by a wait that was cut short")
 		assert.Zero(l, l.sent())
 
 		next := l.submit(attempt{number: 3, details: end.last()})
@@ -273,7 +273,7 @@ func TestSubmitCancelledInFlight(t *testing.T) {
 		l.after(5*time.Second, cancel)
 		end := l.submit(attempt{ctx: ctx})
 		failsWith(l, end.err, api.ErrInDoubt, false)
-		assert.Zero(l, read[activities.SubmitProgress](l, end.last()).Clean)
+		assert.Zero(l, read[change.SubmitMemory](l, end.last()).LastCleanAttempt)
 
 		next := l.submit(attempt{number: 2, details: end.last()})
 		require.NoError(l, next.err)

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // The tests of this file are the table "Looking before sending" of docs/never-twice.md.
@@ -85,18 +85,18 @@ func TestSubmitSettlesUnlessTheLastAttemptWasClean(t *testing.T) {
 	tests := []struct {
 		name    string
 		attempt int32
-		details *activities.SubmitProgress
+		details *change.SubmitMemory
 		settles bool
 	}{
 		{"first attempt", 1, nil, false},
 		{"a killed worker leaves no heartbeat", 2, nil, true},
-		{"an unclean end", 2, &activities.SubmitProgress{Doing: "sending the change"}, true},
-		{"a clean end", 2, &activities.SubmitProgress{Clean: 1}, false},
-		{"a clean end of an older attempt", 3, &activities.SubmitProgress{Clean: 1}, true},
-		{"a clean end of a later one", 3, &activities.SubmitProgress{Clean: 2}, false},
-		{"a mark from the future", 3, &activities.SubmitProgress{Clean: 3}, true},
-		{"reset by hand", 1, &activities.SubmitProgress{Doing: "sending the change"}, true},
-		{"reset by hand after a clean end", 1, &activities.SubmitProgress{Clean: 2}, true},
+		{"an unclean end", 2, &change.SubmitMemory{Phase: "sending the change"}, true},
+		{"a clean end", 2, &change.SubmitMemory{LastCleanAttempt: 1}, false},
+		{"a clean end of an older attempt", 3, &change.SubmitMemory{LastCleanAttempt: 1}, true},
+		{"a clean end of a later one", 3, &change.SubmitMemory{LastCleanAttempt: 2}, false},
+		{"a mark from the future", 3, &change.SubmitMemory{LastCleanAttempt: 3}, true},
+		{"reset by hand", 1, &change.SubmitMemory{Phase: "sending the change"}, true},
+		{"reset by hand after a clean end", 1, &change.SubmitMemory{LastCleanAttempt: 2}, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestSubmitLateSignAfterDoubt(t *testing.T) {
 // TestSubmitAfterASettledDoubt: a settled request may be why the server is no longer as it was, so nothing
 // is sent, and nothing is proven about the old disk.
 func TestSubmitAfterASettledDoubt(t *testing.T) {
-	settled := activities.SubmitProgress{Clean: 2, Settled: true}
+	settled := change.SubmitMemory{LastCleanAttempt: 2, Settled: true}
 	for name, change := range map[string]func(*emulator.Server){
 		"failed":  func(s *emulator.Server) { s.Status = "ERROR" },
 		"running": func(s *emulator.Server) { s.Status = "ACTIVE" },

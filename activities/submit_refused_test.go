@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestSubmitRefusedWithoutProof: the tables hold the common codes only, and the same codes are used for jobs. What is in
@@ -105,7 +105,7 @@ func TestSubmitGivesUp(t *testing.T) {
 					if err = end.err; strings.Contains(err.Error(), "given up") {
 						break
 					}
-					require.LessOrEqual(l, time.Since(begun), activities.SubmitPatience)
+					require.LessOrEqual(l, time.Since(begun), change.SubmitPatience)
 					time.Sleep(2 * time.Minute)
 					a = attempt{number: a.number + 1, scheduled: begun, details: end.last()}
 				}
@@ -116,7 +116,7 @@ func TestSubmitGivesUp(t *testing.T) {
 		})
 	}
 	t.Run("when the next attempt would be too late", func(t *testing.T) {
-		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: activities.SubmitPatience}
+		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: change.SubmitPatience}
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
 			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-time.Second)}).err, api.ErrGivenUp, true)
 		})
@@ -125,7 +125,7 @@ func TestSubmitGivesUp(t *testing.T) {
 		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, Times: -1}
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
 			time.Sleep(time.Hour)
-			end := l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour), details: progress(l, activities.SubmitProgress{Clean: 8, Settled: true})})
+			end := l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour), details: progress(l, change.SubmitMemory{LastCleanAttempt: 8, Settled: true})})
 			failsWith(l, end.err, api.ErrThrottled, false)
 			end = l.submit(attempt{number: 9, scheduled: time.Now().Add(-time.Hour)})
 			failsWith(l, end.err, api.ErrThrottled, false)

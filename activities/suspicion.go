@@ -7,9 +7,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 
-	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
-	"github.com/reimage/reimage/rollout"
 )
 
 // suspicionTries is how often a signal is tried, a second apart. A suspicion only holds starts, so it is not worth keeping
@@ -31,17 +29,4 @@ func (s site) suspect(ctx context.Context, ref api.RolloutRef, serverID, reason 
 			return false
 		}
 	}
-}
-
-// suspicion says why the server may have failed, nothing if it does not look so.
-func suspicion(in contract.VerifyServerInput, server rollout.Observation) string {
-	switch {
-	case !server.Exists || server.Rebuilding():
-		return ""
-	case server.VolumeID == "":
-		return "it shows no system disk"
-	case server.Status == rollout.StatusError && (!in.WasInError || server.Fingerprint != in.Before):
-		return "it is in ERROR"
-	}
-	return ""
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestVerifyOfAServerThatShowsNothing: without the word of a job, a server that equals what it was before is
@@ -55,7 +55,7 @@ func TestVerifyAfterTheDeadline(t *testing.T) {
 				options := withFaults(stopped(), lag)
 				options.Edition.RebuildView = "shutoff"
 				inLab(t, options, func(l *lab) {
-					require.Equal(l, contract.JobSucceeded, l.poll(l.changing(), 8*time.Minute).result.End)
+					require.Equal(l, change.JobEndSucceeded, l.poll(l.changing(), 8*time.Minute).result.End)
 					in := l.verification(ago)
 					in.Ended = ended
 					c := persist(l, l.acts.VerifyServer, in, attempt{})

@@ -11,6 +11,7 @@ import (
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // verify makes attempts until the end, with a deadline from now, and without the word of a job.
@@ -59,7 +60,7 @@ func TestVerifyWaitsForTheServerView(t *testing.T) {
 			options.Edition.RebuildView = view
 			inLab(t, options, func(l *lab) {
 				polled := l.poll(l.changing(), 8*time.Minute)
-				require.Equal(l, contract.JobSucceeded, polled.result.End)
+				require.Equal(l, change.JobEndSucceeded, polled.result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, rollout.Done, l.judged(c.result, true))
@@ -84,7 +85,7 @@ func TestVerifyGivesEvidence(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			fail := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Variant: test.variant}
 			inLab(t, withFaults(stopped(), fail), func(l *lab) {
-				require.Equal(l, contract.JobFailed, l.poll(l.changing(), 8*time.Minute).result.End)
+				require.Equal(l, change.JobEndFailed, l.poll(l.changing(), 8*time.Minute).result.End)
 				c := l.verifyEnded(8 * time.Minute)
 				require.NoError(l, c.err)
 				assert.Equal(l, test.end, l.judged(c.result, true))

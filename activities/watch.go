@@ -64,7 +64,7 @@ func (w *watch) next(ctx context.Context, until time.Time) error {
 			w.asked = time.Now()
 			return err
 		}
-		if rest := wait - w.Timing.between(); rest > 0 {
+		if rest := wait - w.between(); rest > 0 {
 			if err := pause(ctx, rest); err != nil {
 				return err
 			}
@@ -87,11 +87,11 @@ func (w *watch) interval(now time.Time) time.Duration {
 	elapsed := now.Sub(w.since)
 	switch {
 	case known && elapsed < from:
-		return max(w.Timing.between(), min(from-elapsed, rarely*w.Timing.Poll))
+		return max(w.between(), min(from-elapsed, rarely*w.Timing.Poll))
 	case w.spoilt: // each asks for himself
 		return w.Timing.Poll
 	case known && elapsed <= to, !known && w.others >= crowd:
-		return w.Timing.between()
+		return w.between()
 	case !known && w.others > 1: // all at the same moment
 		return now.Truncate(w.Timing.Poll).Add(w.Timing.Poll).Sub(now)
 	}

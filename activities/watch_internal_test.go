@@ -14,6 +14,7 @@ import (
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // watching gives a wait that began at a time, and of whose like the given durations were seen.
@@ -24,7 +25,7 @@ func watching(t *testing.T, since time.Time, seen ...time.Duration) *watch {
 	})
 	require.NoError(t, err)
 	t.Cleanup(cloud.Close)
-	s := site{&Activities{Timing: DefaultTiming()}, Profile{Cloud: cloud}}
+	s := site{&Activities{Timing: change.DefaultTiming()}, Profile{Cloud: cloud}}
 	w := s.watch("server", since)
 	w.asked, w.foreseen = since, true
 	for _, took := range seen {
@@ -137,8 +138,8 @@ func TestNews(t *testing.T) {
 // not show is noticed after two minutes.
 func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 	const shown, lead = 90 * time.Second, 7 * time.Second
-	timing := DefaultTiming()
-	soon := timing.Poll + 2*timing.between()
+	timing := change.DefaultTiming()
+	soon := timing.Poll + 2*timing.Poll/3
 	fails := emulator.Options{
 		Timing: emulator.Timing{ChangeOS: emulator.Span{Median: shown * 5}}, // after a fifth
 		Faults: []emulator.Fault{{Op: emulator.OpChangeOS, Kind: emulator.JobFail, Times: -1}},
@@ -167,7 +168,7 @@ func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 					for _, server := range cloud.Servers() {
 						both.Go(func() {
 							end := s.follow(t, server.ID, cloud.Images())
-							assert.Equal(t, len(options.Faults) > 0, end == contract.JobFailed, end)
+							assert.Equal(t, len(options.Faults) > 0, end == change.JobEndFailed, end)
 							assert.Less(t, time.Since(begun)-shown-lead, test.within)
 						})
 					}
@@ -179,7 +180,7 @@ func TestEndThatTheServerShowsBeforeItsJob(t *testing.T) {
 }
 
 // follow changes the OS of a server and waits for the job.
-func (s site) follow(t *testing.T, serverID string, images []emulator.Image) contract.JobEnd {
+func (s site) follow(t *testing.T, serverID string, images []emulator.Image) change.JobEnd {
 	target := images[slices.IndexFunc(images, func(i emulator.Image) bool { return i.Name == emulator.TargetImageName })]
 	out := s.Cloud.ChangeOS(t.Context(), serverID, ecs.ChangeOSRequest{ImageID: target.ID})
 	if !assert.Equal(t, ecs.Accepted, out.Kind, out.Err) {

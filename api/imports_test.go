@@ -15,7 +15,7 @@ const module = "github.com/reimage/reimage/"
 // TestImports: what other programs import brings nothing along, and the workflows know neither the cloud nor what the activities
 // are made of.
 func TestImports(t *testing.T) {
-	contract := []string{"api", "rollout", "rollout/document"}
+	contract := []string{"api", "rollout", "rollout/change", "rollout/document"}
 	assert.Equal(t, contract, imports(t, "api"))
 	assert.Equal(t, append([]string{"activities/contract"}, contract...), imports(t, "activities/contract"))
 	assert.Equal(t, slices.Sorted(slices.Values(append([]string{"activities/contract", "rollout/engine", "workflows"}, contract...))), imports(t, "workflows"))

@@ -13,6 +13,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // config is everything the worker is told, all of it by its environment: docs/configuration.md.
@@ -22,7 +23,7 @@ type config struct {
 	RequestTimeout time.Duration
 	// ActivitiesPerSecond is for the task queue, all workers together. Zero is no limit.
 	ActivitiesPerSecond float64
-	Timing              activities.Timing
+	Timing              change.Timing
 	TaskQueue           string
 	SecretsDir          string
 	PinKey              ecs.Secret
@@ -41,13 +42,13 @@ const (
 // loadConfig names every missing or unusable setting at once.
 func loadConfig(env func(string) (string, bool)) (config, error) {
 	s := settings{env: env}
-	timing := activities.DefaultTiming()
+	timing := change.DefaultTiming()
 	cfg := config{
 		TaskQueue:  s.text("REIMAGE_TASK_QUEUE", api.TaskQueue),
 		SecretsDir: s.text("REIMAGE_SECRETS_DIR", ""),
 		Listen:     s.text("REIMAGE_LISTEN", "127.0.0.1:8088"),
 		LogLevel:   s.text("REIMAGE_LOG_LEVEL", "info"),
-		Timing: activities.Timing{
+		Timing: change.Timing{
 			Poll:     s.duration("REIMAGE_POLL_INTERVAL", timing.Poll),
 			Lag:      s.duration("REIMAGE_MAX_LAG", timing.Lag),
 			Settle:   s.duration("REIMAGE_SETTLE_TIME", timing.Settle),

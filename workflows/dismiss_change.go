@@ -62,7 +62,7 @@ func checkDismissal(ctx workflow.Context, in api.DismissChangeInput) error {
 	switch {
 	case err != nil:
 		return notDismissed("job %s cannot be asked for: %s", jobID, said(err))
-	case len(in.Changes) == 1 && (job.End == contract.JobSucceeded || job.End == contract.JobFailed): // else it is for those without a job
+	case len(in.Changes) == 1 && (job.End.IsOver()): // else it is for those without a job
 		return notDismissed("its job %s is over (%s), so nothing is pending: change the server again, or retry it", jobID, job.End)
 	case !api.IsInProgress(job.Status) || !workflow.Now(ctx).Before(stuckAt):
 		return nil

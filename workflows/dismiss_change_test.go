@@ -17,6 +17,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -61,7 +62,7 @@ var locked = api.ChangeOSID(project, serverID)
 
 // TestDismissChange: the change is what it was, with the dismissal for its reason.
 func TestDismissChange(t *testing.T) {
-	unpaid := contract.PollJobResult{End: contract.JobOverdue, Status: api.JobAwaitsPayment}
+	unpaid := contract.PollJobResult{End: change.JobEndOverdue, Status: api.JobAwaitsPayment}
 	last := pendingChange("run-2", "")
 	last.Result = rollout.ServerResult{
 		End: rollout.FailedChanged, Reason: "it may still come", ServerID: serverID, Name: called,
@@ -105,7 +106,7 @@ func TestDismissChangeNeeds(t *testing.T) {
 // TestDismissChangeAsksForTheJob: a change that the cloud works on is not over, and one whose job is over needs no dismissal.
 func TestDismissChangeAsksForTheJob(t *testing.T) {
 	overdue := func(status string) contract.PollJobResult {
-		return contract.PollJobResult{End: contract.JobOverdue, Status: status}
+		return contract.PollJobResult{End: change.JobEndOverdue, Status: status}
 	}
 	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
@@ -121,9 +122,9 @@ func TestDismissChangeAsksForTheJob(t *testing.T) {
 		"under way":       {overdue("RUNNING"), nil, 0, "its job " + jobID + " is RUNNING: wait for its end"},
 		"stuck for a day": {overdue("RUNNING"), nil, day, ""},
 		"nearly":          {overdue("RUNNING"), nil, day - time.Second, "its job " + jobID + " is RUNNING: wait for its end"},
-		"done":            {contract.PollJobResult{End: contract.JobSucceeded}, nil, 0, "its job " + jobID + " is over (succeeded)"},
-		"failed":          {contract.PollJobResult{End: contract.JobFailed}, nil, 0, "is over (failed), so nothing is pending"},
-		"not found":       {contract.PollJobResult{End: contract.JobForgotten}, nil, 0, ""},
+		"done":            {contract.PollJobResult{End: change.JobEndSucceeded}, nil, 0, "its job " + jobID + " is over (succeeded)"},
+		"failed":          {contract.PollJobResult{End: change.JobEndFailed}, nil, 0, "is over (failed), so nothing is pending"},
+		"not found":       {contract.PollJobResult{End: change.JobEndForgotten}, nil, 0, ""},
 		"trouble":         {contract.PollJobResult{}, final(api.ErrRefused, "no permission"), 0, "job " + jobID + " cannot be asked for: no permission"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,6 +159,6 @@ func TestDismissChangeAsksForTheJob(t *testing.T) {
 
 // TestDismissChangeBesideAJobThatIsOver is for the run whose job is unknown.
 func TestDismissChangeBesideAJobThatIsOver(t *testing.T) {
-	_, _, err := dismissed(locked, dismissing(pendingChange("run-2", ""), pendingChange("run-1", jobID)), contract.PollJobResult{End: contract.JobSucceeded}, nil)
+	_, _, err := dismissed(locked, dismissing(pendingChange("run-2", ""), pendingChange("run-1", jobID)), contract.PollJobResult{End: change.JobEndSucceeded}, nil)
 	assert.NoError(t, err)
 }

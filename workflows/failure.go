@@ -5,8 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // kind is the type of the activity error behind err, one of the list in package api, or empty.
@@ -17,38 +17,37 @@ func kind(err error) string {
 	return ""
 }
 
-// isFinal is true for trouble that trying again cannot mend.
-func isFinal(err error) bool {
-	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	return ok && app.NonRetryable()
-}
-
-// diskOf is the disk that an activity has found in place of the one that was meant, as far as it tells.
-func diskOf(err error) (found rollout.Observation) {
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == api.ErrForeignDisk && app.HasDetails() {
-		_ = app.Details(&found.Fingerprint) // what does not tell is nobody's
+// failureOf is the error of an activity as an event. The zero value is none.
+func failureOf(err error) change.Failure {
+	if err == nil {
+		return change.Failure{}
 	}
-	return found
-}
-
-// failureKind is the kind of failure behind a refusal, as far as it tells.
-func failureKind(err error) (found rollout.FailureKind) {
+	f := change.Failure{Type: change.ErrorType(kind(err)), Message: said(err)}
+	_, f.TimedOut = errors.AsType[*temporal.TimeoutError](err)
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	switch {
-	case !ok:
-		return ""
-	case app.Type() == api.ErrInvalid:
-		return rollout.FailureOfServer
-	case app.Type() == api.ErrRefused && app.HasDetails():
-		_ = app.Details(&found) // what does not tell is of no kind
+	if !ok {
+		return f
 	}
-	return found
-}
-
-// tookTooLong is true for an activity that was given up, whatever its last trouble was.
-func tookTooLong(err error) bool {
-	_, ok := errors.AsType[*temporal.TimeoutError](err)
-	return ok
+	f.Final = app.NonRetryable()
+	// Details that cannot be read are as good as none: a refusal is of no kind then, and a disk is nobody's.
+	switch f.Type {
+	case change.Invalid:
+		f.Kind = rollout.FailureOfServer
+	case change.Refused:
+		if app.HasDetails() {
+			_ = app.Details(&f.Kind)
+		}
+	case change.DiskReplaced:
+		if app.HasDetails() {
+			_ = app.Details(&f.Disk)
+		}
+	case change.Recalled:
+		f.Touched = true // the safe side
+		if app.HasDetails() {
+			_ = app.Details(&f.Touched)
+		}
+	}
+	return f
 }
 
 // said is what went wrong in the activity's own words, without Temporal's wrapping.

@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestPowerOfAChangedServer: a change of OS always ends with a running server, so only a stop is ever needed.
@@ -83,22 +83,17 @@ func TestPowerWaitsForCredentials(t *testing.T) {
 	for name, test := range map[string]struct {
 		submit   error
 		troubles []error
-		before   bool // the change of workflow code
 		waits    bool
 	}{
-		"refused credentials":         {final(api.ErrCredentials, "no such key"), weekend(refused), false, true},
-		"refused only for the power":  {final(api.ErrRefused, "no quota"), weekend(refused), false, true},
-		"then nobody answers":         {final(api.ErrCredentials, "no such key"), weekend(silent), false, true},
-		"no cloud":                    {final(api.ErrRefused, "no quota"), weekend(silent), false, false},
-		"begun before the change was": {final(api.ErrCredentials, "no such key"), weekend(refused), true, false},
+		"refused credentials":        {final(api.ErrCredentials, "no such key"), weekend(refused), true},
+		"refused only for the power": {final(api.ErrRefused, "no quota"), weekend(refused), true},
+		"then nobody answers":        {final(api.ErrCredentials, "no such key"), weekend(silent), true},
+		"no cloud":                   {final(api.ErrRefused, "no quota"), weekend(silent), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			s.submit.fails(test.submit)
 			s.leave.failsFirst(test.troubles...)
-			if test.before {
-				s.env.OnGetVersion("power-waits", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
-			}
 
 			result := s.ended()
 
@@ -183,7 +178,7 @@ func TestServerThatVanishesAtTheEnd(t *testing.T) {
 // TestServerThatHasAnotherDiskAtTheEnd is not called intact: the change came after it was judged.
 func TestServerThatHasAnotherDiskAtTheEnd(t *testing.T) {
 	s := newStage(t)
-	s.submit.fails(final(api.ErrUnproven, "refused for a reason that is in no table"))
+	s.wait.returns(contract.PollJobResult{End: change.JobEndFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(untouched())
 	s.leave.fails(final(api.ErrForeignDisk, "server web-07 has another system disk by now"))
 
@@ -211,7 +206,7 @@ func TestServerThatSomebodyGaveAnotherDiskAtTheEnd(t *testing.T) {
 			s := newStage(t)
 			s.in.Change.Power = rollout.PowerOff
 			if test.end == rollout.FailedIntact {
-				s.submit.fails(final(api.ErrUnproven, "refused for a reason that is in no table"))
+				s.wait.returns(contract.PollJobResult{End: change.JobEndFailed, Reason: "Ecs.0202: no disk"})
 				s.prove.returns(untouched())
 			}
 			s.leave.fails(temporal.NewNonRetryableApplicationError("it has another system disk", api.ErrForeignDisk, nil, test.has))
@@ -225,7 +220,7 @@ func TestServerThatSomebodyGaveAnotherDiskAtTheEnd(t *testing.T) {
 				return
 			}
 			assert.Equal(t, rollout.FailedChanged, result.End)
-			assert.Equal(t, test.foreign, strings.HasSuffix(result.Reason, "; somebody else gave it that disk"), result.Reason)
+			assert.Equal(t, test.foreign, strings.HasSuffix(result.Reason, "; it was given that disk from outside"), result.Reason)
 		})
 	}
 }

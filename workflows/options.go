@@ -3,10 +3,9 @@ package workflows
 import (
 	"time"
 
+	"github.com/reimage/reimage/rollout/change"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
-
-	"github.com/reimage/reimage/activities/contract"
 )
 
 // This file is the table of every timeout and retry policy, with the reason for each.
@@ -91,7 +90,7 @@ func powerOptions(ctx workflow.Context, patience time.Duration, summary string) 
 // submitOptions: one attempt is mostly the settle time (at most 8 minutes) and one request; one that has to watch the
 // server twice and takes longer is in doubt. Half an hour leaves room for throttling and for several lost answers; longer
 // than that, the cloud is down. As its end is a doubt, an activity that has sent nothing gives up before it
-// (activities.SubmitPatience).
+// (change.SubmitPatience).
 func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
@@ -109,7 +108,7 @@ func submitOptions(ctx workflow.Context, summary string) workflow.Context {
 // attempt leaves them the time to say what they last saw. There is no limit on all attempts together: a
 // server that has given up its disk is not given up because nobody could be asked for a while.
 func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
-	const margin = contract.MaxUnrest + 4*time.Minute
+	const margin = change.MaxUnstable + 4*time.Minute
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: deadline + margin,
 		HeartbeatTimeout:    heartbeat,

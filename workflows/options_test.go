@@ -11,10 +11,10 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -55,7 +55,7 @@ func TestOptionsOfEveryActivity(t *testing.T) {
 func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
 	s := newStage(t)
 	s.ended()
-	assert.Greater(t, s.options.of(t, contract.SubmitChangeOS).StartToCloseTimeout, contract.MaxSettle+time.Minute)
+	assert.Greater(t, s.options.of(t, contract.SubmitChangeOS).StartToCloseTimeout, change.MaxSettle+time.Minute)
 }
 
 // TestSubmitGivesUpByItself: the end of its time limit would be a doubt, so it says before that nothing was
@@ -63,7 +63,7 @@ func TestOneSubmitAttemptOutlastsTheSettleTime(t *testing.T) {
 func TestSubmitGivesUpByItself(t *testing.T) {
 	s := newStage(t)
 	s.ended()
-	assert.GreaterOrEqual(t, s.options.of(t, contract.SubmitChangeOS).ScheduleToCloseTimeout, activities.SubmitPatience+contract.MaxSettle)
+	assert.GreaterOrEqual(t, s.options.of(t, contract.SubmitChangeOS).ScheduleToCloseTimeout, change.SubmitPatience+change.MaxSettle)
 }
 
 // TestWaitsOutlastTheDeadlineOfTheChange: the activity itself has to notice the deadline and tell what it saw.
@@ -75,7 +75,7 @@ func TestWaitsOutlastTheDeadlineOfTheChange(t *testing.T) {
 			s.ended()
 			for _, name := range []string{contract.PollJob, contract.VerifyServer} {
 				options := s.options.of(t, name)
-				assert.Greater(t, options.StartToCloseTimeout, s.in.Change.WaitDeadline()+contract.MaxUnrest, name)
+				assert.Greater(t, options.StartToCloseTimeout, s.in.Change.WaitDeadline()+change.MaxUnstable, name)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestOptionsOfARollout(t *testing.T) {
 
 	adopt := recorder.of(t, contract.AwaitServer)
 	assert.Zero(t, adopt.ScheduleToCloseTimeout, "a server in flight is not given up because Temporal was away")
-	assert.Greater(t, adopt.StartToCloseTimeout, f.plan.Change.WaitDeadline()+contract.MaxUnrest)
+	assert.Greater(t, adopt.StartToCloseTimeout, f.plan.Change.WaitDeadline()+change.MaxUnstable)
 	assert.Positive(t, adopt.HeartbeatTimeout)
 	assert.LessOrEqual(t, adopt.HeartbeatTimeout, time.Minute, "a dead worker is noticed")
 	assert.Zero(t, adopt.RetryPolicy.MaximumAttempts)

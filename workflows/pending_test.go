@@ -13,12 +13,13 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestRecords: what the memo says of a change, before each step and at the end.
 func TestRecords(t *testing.T) {
 	overdue := func(status string) contract.PollJobResult {
-		return contract.PollJobResult{End: contract.JobOverdue, Status: status}
+		return contract.PollJobResult{End: change.JobEndOverdue, Status: status}
 	}
 	isBack := contract.RestorePowerResult{Status: rollout.StatusActive}
 	for name, test := range map[string]struct {
@@ -51,14 +52,14 @@ func TestRecords(t *testing.T) {
 		"unpaid, changed by another": {func(s *stage) { s.wait.returns(overdue("PENDING_PAYMENT")) }, []string{"off", "off pending", "off pending job", "pending job done"}},
 		"stuck":                      {func(s *stage) { s.wait.returns(overdue("RUNNING")); s.prove.returns(untouched()) }, []string{"off", "off pending", "off pending job", "off pending job in-progress failed-changed"}},
 		"stuck, and seen":            {func(s *stage) { s.wait.returns(overdue("RUNNING")) }, []string{"off", "off pending", "off pending job", "in-progress done"}},
-		"forgotten":                  {func(s *stage) { s.wait.returns(contract.PollJobResult{End: contract.JobForgotten}) }, []string{"off", "off pending", "off pending job", "pending job done"}},
+		"forgotten":                  {func(s *stage) { s.wait.returns(contract.PollJobResult{End: change.JobEndForgotten}) }, []string{"off", "off pending", "off pending job", "pending job done"}},
 		"failed": {func(s *stage) {
-			s.wait.returns(contract.PollJobResult{End: contract.JobFailed})
+			s.wait.returns(contract.PollJobResult{End: change.JobEndFailed})
 			s.prove.returns(untouched())
 			s.leave.returns(isBack)
 		}, []string{"off", "off pending", "off pending job", "failed-intact"}},
 		"failed, the disk is lost": {func(s *stage) {
-			s.wait.returns(contract.PollJobResult{End: contract.JobFailed})
+			s.wait.returns(contract.PollJobResult{End: change.JobEndFailed})
 			s.prove.returns(seen("ERROR", oldImage, ""))
 		}, []string{"off", "off pending", "off pending job", "off failed-lost"}},
 	} {

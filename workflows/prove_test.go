@@ -9,20 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestServerDecidesWhateverTheJobSaid: the job's word is told with every end but a proven one.
 func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 	jobs := map[string]contract.PollJobResult{
-		"succeeded": {End: contract.JobSucceeded},
-		"failed":    {End: contract.JobFailed, Reason: "Ecs.0021: no disk quota"},
-		"overdue":   {End: contract.JobOverdue, Reason: "the job is still RUNNING"},
-		"forgotten": {End: contract.JobForgotten, Reason: "the cloud no longer knows its job"},
+		"succeeded": {End: change.JobEndSucceeded},
+		"failed":    {End: change.JobEndFailed, Reason: "Ecs.0021: no disk quota"},
+		"overdue":   {End: change.JobEndOverdue, Reason: "the job is still RUNNING"},
+		"forgotten": {End: change.JobEndForgotten, Reason: "the cloud no longer knows its job"},
 	}
 	ends := map[rollout.ServerEnd]rollout.Observation{
 		rollout.Done:          changed(),
@@ -41,7 +41,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				result := s.ended()
 
 				before := rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-				told := job.End == contract.JobSucceeded || job.End == contract.JobFailed
+				told := job.End == change.JobEndSucceeded || job.End == change.JobEndFailed
 				if end == rollout.FailedIntact && !told {
 					end = rollout.FailedChanged // nobody said that the change is over: it may still come
 				}
@@ -56,7 +56,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				assert.Equal(t, jobID, result.JobID)
 				assert.Equal(t, told, s.prove.inputs[0].Ended)
 				starts := s.leave.inputs
-				if job.End == contract.JobFailed {
+				if job.End == change.JobEndFailed {
 					require.NotEmpty(t, starts, "a late copy of the request is refused by a server that runs")
 					assert.Equal(t, backOn(false)[0], starts[0])
 					starts = starts[1:]
@@ -82,7 +82,7 @@ func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
 
 	assert.Equal(t, rollout.FailedChanged, result.End)
 	assert.True(t, result.Foreign)
-	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF), and the change may still be under way; somebody else gave it that disk; submitting ended in doubt: nobody knows")
+	assert.Contains(t, result.Reason, "and not the one asked for (status SHUTOFF), and the change may still be under way; it was given that disk from outside; submitting ended in doubt: nobody knows")
 
 	s = newStage(t)
 	s.submit.fails(final(api.ErrInDoubt, "nobody knows"))
@@ -95,18 +95,13 @@ func TestForeignDiskThatCameWhileAChangeWasInDoubt(t *testing.T) {
 func TestEarlierChangeThatComesAfterTheLook(t *testing.T) {
 	for name, test := range map[string]struct {
 		after rollout.Observation
-		since bool
 		end   rollout.ServerEnd
 	}{
-		"proven":                {seen(rollout.StatusActive, newImage, newDisk), true, rollout.Done},
-		"not running":           {seen(rollout.StatusError, newImage, newDisk), true, rollout.FailedChanged},
-		"of an earlier version": {seen(rollout.StatusActive, newImage, newDisk), false, rollout.FailedChanged},
+		"proven":      {seen(rollout.StatusActive, newImage, newDisk), rollout.Done},
+		"not running": {seen(rollout.StatusError, newImage, newDisk), rollout.FailedChanged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			if !test.since {
-				s.env.OnGetVersion("earlier-proof", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
-			}
 			halfWay := found(rollout.StatusShutoff)
 			halfWay.Before.VolumeID = newDisk
 			s.look.returns(halfWay)
@@ -192,7 +187,7 @@ func TestWaitsDoNotGiveUp(t *testing.T) {
 // TestFailedJobStartsTheServerAtOnce: before the proof, which takes the settle time; and what runs by then is not started again.
 func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
 	s := newStage(t)
-	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: change.JobEndFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(seen(rollout.StatusActive, oldImage, oldDisk))
 
 	result := s.ended()
@@ -209,7 +204,7 @@ func TestFailedJobStartsTheServerAtOnce(t *testing.T) {
 func TestFailedJobOfAStoppedServerStartsNothing(t *testing.T) {
 	s := newStage(t)
 	s.look.returns(found(rollout.StatusShutoff))
-	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: change.JobEndFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(untouched())
 
 	assert.Equal(t, rollout.FailedIntact, s.ended().End)
@@ -219,7 +214,7 @@ func TestFailedJobOfAStoppedServerStartsNothing(t *testing.T) {
 // TestFailedJobWhoseServerCannotBeStarted is judged all the same, and the power is tried again after that.
 func TestFailedJobWhoseServerCannotBeStarted(t *testing.T) {
 	s := newStage(t)
-	s.wait.returns(contract.PollJobResult{End: contract.JobFailed, Reason: "Ecs.0202: no disk"})
+	s.wait.returns(contract.PollJobResult{End: change.JobEndFailed, Reason: "Ecs.0202: no disk"})
 	s.prove.returns(untouched())
 	s.leave.failsFirst(final(api.ErrRefused, "the cloud could not start it"))
 

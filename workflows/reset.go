@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 
@@ -10,7 +9,7 @@ import (
 
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
-	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // originalRunID is the run as which the workflow began. A reset keeps it, and gives the workflow another run id. Activities
@@ -18,54 +17,20 @@ import (
 func originalRunID(ctx workflow.Context) string { return workflow.GetInfo(ctx).OriginalRunID }
 
 // noteReset is true for the error of an activity that touches nothing because the workflow was reset.
-func (c *changeOS) noteReset(err error) bool {
+func (c *changeOS) noteReset(ctx workflow.Context, err error) bool {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if !ok || app.Type() != api.ErrReset {
 		return false
 	}
-	var first api.ChangeRecord
-	if c.reset = true; app.HasDetails() && app.Details(&first) == nil {
-		c.first = &first
+	var prior change.PriorRun
+	var record api.ChangeRecord
+	if app.HasDetails() && app.Details(&record) == nil { // otherwise it is not known
+		prior = change.PriorRun{Known: true, OriginalStatus: record.AsBefore, Result: record.Result, Record: change.Record{
+			Pending: record.Pending, JobStatus: record.JobStatus, InProgressSince: record.InProgressSince, LeftOff: record.LeftOff,
+		}}
 	}
+	c.book.WasReset(prior, workflow.Now(ctx))
 	return true
-}
-
-// doubtReset keeps a workflow that was reset from claiming an old disk that it has not looked at: no activity got as far as
-// to say what the first run did, because no worker came in time, or the workflow was cancelled.
-func (c *changeOS) doubtReset(ctx workflow.Context) {
-	claimsOldDisk := c.result.End == rollout.NotStarted || c.result.End == rollout.FailedIntact
-	if !c.reset && claimsOldDisk && !c.result.After.Exists && wasReset(ctx) {
-		c.reset = true
-	}
-}
-
-// conclude ends a workflow that was reset: it waits until the server is at rest, gives back power that a change has
-// provably taken, and ends by what the server shows. Nothing else is sent to it.
-func (c *changeOS) conclude(ctx workflow.Context) {
-	if c.first == nil {
-		c.end(rollout.FailedChanged, "its workflow was reset, and what its first run did could not be read: whether its disk was touched cannot be found out")
-		return
-	}
-	first := c.first.Result
-	c.record = *c.first
-	c.result.Name, c.result.Before, c.result.JobID = first.Name, first.Before, first.JobID
-	c.in.AsBefore = cmp.Or(c.in.AsBefore, c.first.AsBefore)
-	switch {
-	case first.ServerID == "": // it has no record
-		c.end(rollout.NotStarted, "its workflow was reset before the server was touched")
-		return
-	case first.End == rollout.Done: // whatever became of the server since
-		c.result = first
-		return
-	}
-	c.ended = !c.first.Pending
-	c.until = workflow.Now(ctx).Add(c.in.Change.WaitDeadline())
-	if !c.ended {
-		c.wait(ctx)
-	}
-	c.prove(ctx)
-	c.result.Reason += "; its workflow was reset, and nothing was sent since"
-	c.leave(ctx)
 }
 
 // wasReset is true from the point on to which the workflow was reset. Before it, a replay follows what the first run did. The

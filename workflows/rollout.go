@@ -169,10 +169,8 @@ func (r *rolloutRun) hearOfCredentials(ctx workflow.Context) {
 	for {
 		var refusal string
 		signals.Receive(ctx, &refusal)
-		if since(ctx, credentialsPause) {
-			r.engine.CredentialsAwaited(refusal, workflow.Now(ctx))
-			r.wake(ctx)
-		}
+		r.engine.CredentialsAwaited(refusal, workflow.Now(ctx))
+		r.wake(ctx)
 	}
 }
 

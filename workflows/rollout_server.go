@@ -12,6 +12,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 	"github.com/reimage/reimage/rollout/engine"
 )
 
@@ -143,7 +144,7 @@ func (r *rolloutRun) ended(ctx workflow.Context, running Running, result *rollou
 		r.engine.Recalled(running.Server, out.Up, workflow.Now(ctx))
 		return
 	}
-	if refused(ctx, result) {
+	if refused(result) {
 		r.engine.CredentialsRefused(running.Server, out.Up, result.CredentialsRefused, workflow.Now(ctx))
 		return
 	}
@@ -177,28 +178,27 @@ func power(result *rollout.ServerResult) string {
 
 // refused is true for a server to which nothing happened but that the cloud refused the worker's credentials. One that
 // did not get its power back has failed.
-func refused(ctx workflow.Context, result *rollout.ServerResult) bool {
-	return result != nil && result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == "" &&
-		since(ctx, credentialsPause)
+func refused(result *rollout.ServerResult) bool {
+	return result != nil && result.CredentialsRefused != "" && result.End == rollout.NotStarted && result.PowerTrouble == ""
 }
 
 // judge looks at a server whose workflow left no result. A change may be under way that nobody follows any
 // more, so the server is watched like one whose answer was lost.
 func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) engine.Outcome {
 	server, deadline := r.in.Plan.Servers[running.Server], r.in.Plan.Change.WaitDeadline()
-	change := r.in.Plan.Change
-	change.ImageID = running.ImageID
+	asked := r.in.Plan.Change
+	asked.ImageID = running.ImageID
 	var seen rollout.Observation
 	err := workflow.ExecuteActivity(waitOptions(ctx, deadline, "look at "+server.Name+", whose workflow left no result"), contract.VerifyServer, contract.VerifyServerInput{
-		Project: r.in.Plan.Project, ServerID: server.ID, Change: change, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
+		Project: r.in.Plan.Project, ServerID: server.ID, Change: asked, Before: running.Before, Deadline: workflow.Now(ctx).Add(deadline),
 	}).Get(ctx, &seen)
 	if err != nil {
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
 	end, reason := seen.Judge(running.Before, running.ImageID, false)
-	foreign := seen.Foreign(running.Before, running.ImageID) && since(ctx, foreignLook)
+	foreign := seen.Foreign(running.Before, running.ImageID)
 	if foreign {
-		reason += foreignDisk
+		reason += change.DiskFromOutside
 	}
 	return engine.Outcome{End: end, Reason: reason + "; " + lost, After: seen.Fingerprint, Foreign: foreign}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -79,7 +80,7 @@ func newStage(t *testing.T) *stage {
 		look:   newRole[contract.PreflightInput](contract.Preflight, found(rollout.StatusActive)),
 		stop:   newRole[contract.StopIfNeededInput](contract.StopIfNeeded, contract.StopIfNeededResult{Status: rollout.StatusShutoff}),
 		submit: newRole[contract.SubmitChangeOSInput](contract.SubmitChangeOS, contract.SubmitChangeOSResult{JobID: jobID}),
-		wait:   newRole[contract.PollJobInput](contract.PollJob, contract.PollJobResult{End: contract.JobSucceeded}),
+		wait:   newRole[contract.PollJobInput](contract.PollJob, contract.PollJobResult{End: change.JobEndSucceeded}),
 		prove:  newRole[contract.VerifyServerInput](contract.VerifyServer, changed()),
 		leave:  newRole[contract.RestorePowerInput](contract.RestorePower, contract.RestorePowerResult{Status: "LEFT"}),
 	}

@@ -76,7 +76,7 @@ func TestServerOfAnotherDiskIsLeftAlone(t *testing.T) {
 
 	assert.Equal(t, []string{contract.Preflight, contract.StopIfNeeded}, s.started)
 	assert.Equal(t, rollout.FailedChanged, result.End)
-	assert.Equal(t, "somebody else changed it, nothing was sent: server web-07 has another system disk by now", result.Reason)
+	assert.Equal(t, "its disk was replaced from outside, nothing was sent: server web-07 has another system disk by now", result.Reason)
 	assert.True(t, result.Foreign, "a rollout must not take that disk")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/reimage/reimage/activities/contract"
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // TestRefusedChangeLeavesTheServerAsItWas: the closed list of errors that prove that nothing was accepted.
@@ -58,35 +59,6 @@ func TestChangeThatWasGivenUpLeavesTheServerAsItWas(t *testing.T) {
 	assert.Equal(t, "its disk was not touched: nothing was accepted within 20m0s", result.Reason)
 	assert.Equal(t, backOn(false), s.leave.inputs)
 	assert.Empty(t, s.prove.inputs)
-}
-
-// TestUnprovenRefusalIsSettledByTheServer: so an earlier worker left it. Nothing of ours runs on, so what the server shows
-// at rest is its end.
-func TestUnprovenRefusalIsSettledByTheServer(t *testing.T) {
-	for end, after := range map[rollout.ServerEnd]rollout.Observation{
-		rollout.FailedIntact:  untouched(),
-		rollout.FailedChanged: {Fingerprint: untouched().Fingerprint, Exists: true, Status: rollout.StatusRebuild},
-		rollout.Done:          changed(),
-	} {
-		t.Run(string(end), func(t *testing.T) {
-			s := newStage(t)
-			s.submit.fails(final(api.ErrUnproven, "HTTP 400 Ecs.0205"))
-			s.prove.returns(after)
-
-			result := s.ended()
-
-			assert.Equal(t, end, result.End)
-			require.Len(t, s.prove.inputs, 1)
-			assert.True(t, s.prove.inputs[0].Ended)
-			assert.False(t, result.Foreign)
-			if end == rollout.FailedIntact {
-				assert.Equal(t, "the old system disk is still there (status SHUTOFF when it was judged); HTTP 400 Ecs.0205", result.Reason)
-				assert.Equal(t, backOn(false), s.leave.inputs)
-			} else {
-				assert.Empty(t, s.leave.inputs)
-			}
-		})
-	}
 }
 
 func TestRefusedChangeDoesNotStartAServerThatWasStopped(t *testing.T) {
@@ -219,7 +191,7 @@ func TestSubmitIsTriedAgainForWhatPasses(t *testing.T) {
 // TestSubmitIsGivenUpAfterHalfAnHour with attempts of eight minutes, the longest that settling may take.
 func TestSubmitIsGivenUpAfterHalfAnHour(t *testing.T) {
 	s := newStage(t)
-	s.submit.takes = contract.MaxSettle
+	s.submit.takes = change.MaxSettle
 	s.submit.fails(passing(api.ErrInDoubt, "nobody knows"))
 	s.prove.returns(untouched())
 

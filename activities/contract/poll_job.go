@@ -5,6 +5,7 @@ import (
 
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // PollJob is the name under which the activity is registered.
@@ -24,22 +25,11 @@ type PollJobInput struct {
 	Rollout api.RolloutRef `json:"rollout,omitzero"`
 }
 
-// JobEnd is how the wait for a job ended.
-type JobEnd string
-
-// The ends of a wait. None of them is proof: VerifyServer is.
-const (
-	JobSucceeded JobEnd = "succeeded"
-	JobFailed    JobEnd = "failed"
-	JobForgotten JobEnd = "forgotten" // finished jobs are deleted after a day
-	JobOverdue   JobEnd = "overdue"   // not known to be over at the deadline
-)
-
-// PollJobResult is the verdict of the job.
+// PollJobResult is what the cloud said of the job. None of its ends is proof: VerifyServer is.
 type PollJobResult struct {
-	End JobEnd `json:"end"`
-	// Reason is the cloud's word on a failure, or the last that was heard of a job that is overdue.
+	End change.JobEnd `json:"end"`
+	// Reason is the cloud's on a failure, or the last that is known of a job that is overdue.
 	Reason string `json:"reason,omitempty"`
-	// Status is that of a job that is overdue, where the cloud tells it.
+	// Status is that of a job that is overdue, where the cloud shows it.
 	Status string `json:"status,omitempty"`
 }

@@ -7,9 +7,6 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// MaxSettle keeps the settle time within the time limit of one SubmitChangeOS attempt.
-const MaxSettle = 8 * time.Minute
-
 // VerifyServer is the name under which the activity is registered.
 const VerifyServer = "VerifyServer"
 
@@ -30,10 +27,3 @@ type VerifyServerInput struct {
 	Rollout    api.RolloutRef `json:"rollout,omitzero"`
 	WasInError bool           `json:"was_in_error,omitempty"`
 }
-
-// Unrest is for how many settle times after the deadline a server that never shows the same thing for one is
-// watched.
-const Unrest = 4
-
-// MaxUnrest is the longest time that VerifyServer takes beyond the deadline, or beyond its start when that is later.
-const MaxUnrest = Unrest * MaxSettle

@@ -30,9 +30,8 @@ type mutant struct {
 
 func mutants() []mutant {
 	const (
-		submit   = "activities/submit_change_os.go"
-		changeOS = "workflows/changeos.go"
-		memory   = "workflows/pending.go"
+		submit   = "rollout/change/submission.go"
+		runbook  = "rollout/change/runbook.go"
 		server   = "workflows/rollout_server.go"
 		engine   = "rollout/engine/engine.go"
 		admit    = "rollout/engine/admit.go"
@@ -47,13 +46,13 @@ func mutants() []mutant {
 		// Never twice.
 		{
 			"sends again after an unknown outcome", faults.Twice, submit,
-			"\tcase ecs.Unknown:\n", "\tcase ecs.Unknown:\n\t\t_ = s.clean(ctx, nil)\n",
+			"\tcase UnknownResponse:\n", "\tcase UnknownResponse:\n\t\ts.memory.LastCleanAttempt = s.attempt\n",
 		},
-		{"no settle time", faults.Twice, submit, `settled := steady.see(server, at) >= s.Timing.Settle`, `settled := steady.see(server, at) >= 0`},
-		{"no look on the second attempt", faults.Twice, submit, `s.inDoubt = !isFirst(ctx) && !clean`, `s.inDoubt = false && clean`},
+		{"no settle time", faults.Twice, submit, `settled := held >= s.timing.Settle`, `settled := held >= 0*s.timing.Settle`},
+		{"no look on the second attempt", faults.Twice, submit, `inDoubt: !first && !clean`, `inDoubt: first && clean`},
 		{
-			"busy is taken for proof", faults.Twice, submit, "\tcase refusal.Busy():\n",
-			"\tcase refusal.Busy() && !s.progress.Settled:\n\t\treturn s.clean(ctx, again(ErrNotReady, refusal, s.Timing.Poll))\n\tcase refusal.Busy():\n",
+			"busy is taken for proof", faults.Twice, submit, "\tcase BusyResponse:\n",
+			"\tcase BusyResponse:\n\t\treturn s.clean(retry(NotReady, r.Message, s.timing.Poll).End, t, now)\n\tcase 0:\n",
 		},
 		{
 			"a transport that tries again", faults.Twice, "ecs/outcome.go",
@@ -72,8 +71,8 @@ func mutants() []mutant {
 		{"an earlier change that may still come is ignored", faults.Twice, "activities/preflight.go", `if why != "" {`, `if why == "never" {`},
 		{"a lost answer is taken for no change", faults.Twice, "activities/pending_change.go", `case jobID == "" && isNotApplied:`, `case false && isNotApplied:`},
 		{"a job that the cloud has forgotten is taken for over", faults.Twice, "activities/pending_change.go", `case isNotFound(err) && isAnswer(err) && isNotApplied:`, `case false && isNotApplied:`},
-		{"a submission is not remembered", faults.Twice, memory, `c.record.Pending = submits`, `c.record.Pending = submits && false`},
-		{"what is pending at the end is not remembered", faults.Twice, memory, `r.Pending = r.Pending && !isOver`, `r.Pending = r.Pending && !isOver && false`},
+		{"a submission is not remembered", faults.Twice, runbook, `r.step, r.record.Pending = StepSubmit, true`, `r.step, r.record.Pending = StepSubmit, false`},
+		{"what is pending at the end is not remembered", faults.Twice, runbook, `r.record.Pending = r.record.Pending && !isOver`, `r.record.Pending = r.record.Pending && !isOver && false`},
 		{"another's disk is destroyed", faults.Twice, submit, `case server.Fingerprint != s.in.Before:`, `case false:`},
 		{
 			"a server that failed intact is changed again without being asked", faults.Unasked, engine, "\tcase out.End.Failed():\n",
@@ -113,11 +112,11 @@ func mutants() []mutant {
 			"an untouched server is called intact though its change may come", faults.Untrue, evidence,
 			`case o.Fingerprint == before && !ended:`, `case false:`,
 		},
-		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "seen, err := s.settle(ctx)\n\tswitch told", "seen, err := \"\", error(nil)\n\tswitch told"},
-		{"a job's success is taken for proof", faults.Untrue, "activities/verify_server.go", `case settled && (atRest(in, server)`, `case in.Ended || settled && (atRest(in, server)`},
+		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "\ts.phase, s.stability = submitSettlingRefusal, Stability{}\n", "\tif s.phase == submitSending {\n\t\treturn s.finalReported(r.Message)\n\t}\n"},
+		{"a job's success is taken for proof", faults.Untrue, "rollout/change/verification.go", `steady := settled && (`, `steady := v.in.Ended || settled && (`},
 		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
-		{"a server fails for a secret that its worker lacks", faults.NoCause, changeOS, `if api.IsOfWorker(kind(err)) {`, `if kind(err) == api.ErrCredentials {`},
-		{"every server is skipped", faults.NoCause, changeOS, `case found.AlreadyThere:`, `case true:`},
+		{"a server fails for a secret that its worker lacks", faults.NoCause, runbook, `if f.Type.OfWorker() {`, `if f.Type == Credentials {`},
+		{"every server is skipped", faults.NoCause, runbook, `case found.AlreadyThere:`, `case true:`},
 		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
 		{"a retry is not carried out", faults.NoCause, commands, `server.State == rollout.Ended {`, `server.Accepted {`},
 		{"a rollback takes nobody back", faults.NoCause, admit, `return s.State == rollout.Ended && !s.asBefore() && ours`, `return s.Down && !s.asBefore() && ours`},
@@ -127,8 +126,7 @@ func mutants() []mutant {
 		{"the text of a job is kept", faults.Leak, "activities/profiles.go", `if change.HasSecrets() {`, `if change.ImageID == "" {`},
 		// Leaves servers as asked.
 		{
-			"power is never given back, and the report says so", faults.Power, changeOS, "\tc.enter(ctx, api.StepLeave)\n",
-			"\tif c.enter(ctx, api.StepLeave); c.result.End != \"\" {\n\t\tc.result.PowerTrouble = \"it was not tried\"\n\t\treturn\n\t}\n",
+			"power is never given back, and the report says so", faults.Power, runbook, "\t\tr.step = StepRestorePower\n", "\t\tr.Result.PowerTrouble = \"it was not tried\"\n",
 		},
 		{"a rollback leaves servers stopped", faults.Power, server, `= server.Before.ImageID, true, rollout.PowerOn`, `= server.Before.ImageID, true, rollout.PowerOff`},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/reimage/reimage/activities"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/emulator"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // process is one worker process: the real activities with a real client of the cloud. A blow hits it at its next
@@ -49,7 +50,7 @@ func newProcess(w *world) (*process, error) {
 		return nil, err
 	}
 	p.acts = &activities.Activities{
-		Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: activities.DefaultTiming(), Temporal: asked{p.world},
+		Profiles: []activities.Profile{{Name: activities.DefaultProfile, Cloud: client}}, Timing: change.DefaultTiming(), Temporal: asked{p.world},
 		Secrets: activities.Secrets{LookupEnv: p.lookupEnv},
 	}
 	return p, nil

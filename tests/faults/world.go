@@ -30,6 +30,7 @@ import (
 	"github.com/reimage/reimage/internal/memnet"
 	"github.com/reimage/reimage/internal/spelling"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 	"github.com/reimage/reimage/workflows"
 )
 
@@ -529,7 +530,7 @@ func (w *world) register() {
 
 func (w *world) pollJob(acts *activities.Activities, ctx context.Context, in contract.PollJobInput) (contract.PollJobResult, error) {
 	result, err := acts.PollJob(ctx, in)
-	if result.End == contract.JobSucceeded {
+	if result.End == change.JobEndSucceeded {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.noticed[in.ServerID] = time.Now()

@@ -1,21 +1,19 @@
-package activities
+package change
 
 import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/reimage/reimage/activities/contract"
 )
 
-// Timing says how often the activities look at the cloud and how long they distrust what they see.
+// Timing says how often the cloud is asked and for how long it is distrusted.
 type Timing struct {
 	// Poll is the time between two looks at a job or a server.
 	Poll time.Duration
 	// Lag is the longest time by which the server view may trail behind what really happened.
 	Lag time.Duration
-	// Settle is how long a server must look untouched before an unanswered request counts as not
-	// accepted. It has to outlast the deadline of the request, which counts from its look, and Lag.
+	// Settle is how long a server must look untouched before an unanswered request counts as not accepted. It has to
+	// outlast the deadline of the request, which counts from its look, and Lag.
 	Settle time.Duration
 	// SoftStop is how long a guest may take to shut down. The platform forces it after at most 5 minutes.
 	SoftStop time.Duration
@@ -31,9 +29,8 @@ func DefaultTiming() Timing {
 	}
 }
 
-// SubmitPatience is how long SubmitChangeOS tries while nothing was accepted. It then says so, because the
-// end of the activity's time limit says nothing.
-const SubmitPatience = 20 * time.Minute
+// MaxSettle keeps the settle time within the time limit of one attempt of SubmitChangeOS.
+const MaxSettle = 8 * time.Minute
 
 // Validate refuses a timing with which a server could be wiped twice.
 func (t Timing) Validate(requestTimeout time.Duration) error {
@@ -44,8 +41,8 @@ func (t Timing) Validate(requestTimeout time.Duration) error {
 	if shortest := requestTimeout + t.Lag; t.Settle < shortest {
 		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not be shorter than the request timeout plus the lag (%s): a request that is still on its way would be taken for lost and sent again", t.Settle, shortest))
 	}
-	if t.Settle > contract.MaxSettle {
-		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, contract.MaxSettle))
+	if t.Settle > MaxSettle {
+		wrong = append(wrong, fmt.Errorf("the settle time (%s) must not exceed %s", t.Settle, MaxSettle))
 	}
 	return errors.Join(wrong...)
 }

@@ -1,0 +1,165 @@
+package change
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reimage/reimage/rollout"
+)
+
+var (
+	searchFaults = flag.Int("faults", 1, "how many faults a path of the search has at most")
+	searchStates = flag.Int("states", 20_000_000, "how many states the search of one configuration visits at most")
+)
+
+// visit is how a state was first reached.
+type visit struct {
+	parent uint64
+	move   uint16
+}
+
+// TestSearch explores every order of events, breadth first.
+func TestSearch(t *testing.T) {
+	for i, c := range configs() {
+		t.Run(c.name, func(t *testing.T) {
+			if raceDetector && i > 0 {
+				t.Skip("the race detector makes it ten times slower, and there is one goroutine")
+			}
+			began := time.Now()
+			x := &explorer{config: c, faults: uint8(*searchFaults)}
+			first := x.begin()
+			firstKey := x.key(&first)
+			visited := map[uint64]visit{firstKey: {}}
+			frontier := []state{first}
+			depth, ends := 0, 0
+			// path plays the moves that lead to a state once more.
+			path := func(k uint64) string {
+				var moves []uint16
+				for ; k != firstKey; k = visited[k].parent {
+					moves = append(moves, visited[k].move)
+				}
+				lines := make([]string, len(moves))
+				x.explain = true
+				s := first
+				for i := range lines {
+					m := x.from(s)[moves[len(moves)-1-i]]
+					lines[i], s = m.label, m.to
+				}
+				return strings.Join(lines, "\n")
+			}
+			for ; len(frontier) > 0; depth++ {
+				var next []state
+				for _, s := range frontier {
+					k := x.key(&s)
+					moves := x.from(s)
+					if len(moves) == 0 {
+						ends++
+						if why := x.contradiction(s); why != "" {
+							t.Fatalf("depth %d: %s\n%s\nend: %s: %s", depth, why, path(k), s.book.Result.End, s.book.Result.Reason)
+						}
+						continue
+					}
+					for i := range moves {
+						m := &moves[i]
+						to := x.key(&m.to)
+						if _, ok := visited[to]; ok {
+							continue
+						}
+						visited[to] = visit{k, uint16(i)}
+						if why := m.to.violation(); why != "" {
+							t.Fatalf("depth %d: %s\n%s", depth+1, why, path(to))
+						}
+						if len(visited) > *searchStates {
+							t.Fatalf("more than %d states", *searchStates)
+						}
+						next = append(next, m.to)
+					}
+				}
+				frontier = next
+				if testing.Verbose() && depth%10 == 9 {
+					t.Logf("depth %d: %d states, %d in front, %s", depth, len(visited), len(next), time.Since(began).Round(time.Millisecond))
+				}
+			}
+			t.Logf("%d states, %d ends, depth %d, %d faults, %s", len(visited), ends, depth, x.faults, time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
+// violation is what must not be in any state.
+func (s *state) violation() string {
+	switch {
+	case s.cloud.accepted > 1:
+		return "the cloud has accepted two changes"
+	case s.cloud.destroyed:
+		return "the disk of somebody else was destroyed"
+	}
+	return ""
+}
+
+// contradiction is how the end of a path differs from the truth.
+func (x *explorer) contradiction(s state) string {
+	if !s.ended {
+		return "the path does not end"
+	}
+	if x.config.silent {
+		return ""
+	}
+	r, truth := s.book.Result, s.cloud.server
+	c := x.config
+	original := c.status
+	untouched := r.End == rollout.NotStarted || r.End == rollout.FailedIntact || r.End == rollout.Skipped
+	switch {
+	case untouched && (truth.disk == newDisk || truth.disk == noDisk) && !truth.gone:
+		return "it is called untouched, and its disk was replaced"
+	case untouched && s.cloud.hasUnpaid():
+		return "it is called untouched, and its change may still come"
+	case r.End == rollout.Done && s.cloud.accepted == 0:
+		return "it is called done, and nothing was accepted"
+	case r.End == rollout.Done && truth.disk != newDisk && s.outside == nothingOutside:
+		return "it is called done, and does not have its new disk"
+	case r.End == rollout.FailedLost && truth.disk != noDisk && s.outside == nothingOutside:
+		return "it is called lost, and has a disk"
+	case r.End == rollout.Vanished && !truth.gone:
+		return "it is called vanished, and exists"
+	case r.End == rollout.FailedChanged && s.succeededBefore(s.endedAt-4) && s.outside == nothingOutside:
+		return "a healthy change is called failed"
+	}
+	if s.outside != nothingOutside || truth.gone {
+		return ""
+	}
+	if r.PowerTrouble != "" && !s.restored {
+		return "its power is said to be not as asked, and was not tried"
+	}
+	if s.faults == 0 && r.End != rollout.Done {
+		return "nothing went wrong, and it is not done"
+	}
+	if r.PowerTrouble != "" {
+		return ""
+	}
+	switch {
+	case untouched && original == active && truth.status != active && truth.status != inError:
+		return fmt.Sprintf("it ran, and is left stopped (%s)", r.End)
+	case untouched && original == shutoff && truth.status != shutoff && truth.status != inError:
+		return "it was stopped, and is left running"
+	case r.End == rollout.Done && c.power == rollout.PowerOff && truth.status != shutoff:
+		return "it is to be left stopped, and runs"
+	case r.End == rollout.Done && c.power == "" && original == shutoff && truth.status != shutoff:
+		return "it was stopped, and runs after its change"
+	case r.End == rollout.Done && c.power == "" && original == active && truth.status != active:
+		return "it ran, and is stopped after its change"
+	}
+	return ""
+}
+
+// succeededBefore is true when the change has succeeded for so long that every view shows it.
+func (s *state) succeededBefore(tick int16) bool {
+	for _, j := range s.cloud.jobs[:s.cloud.jobCount] {
+		if j.kind == changeJob && j.state == succeeded && j.changed < tick && s.cloud.server.status == active {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,111 @@
+package change
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var allMutants = flag.Bool("mutants", false, "let the search find every mutant, and not only a few")
+
+// mutant is a deliberate defect: in the file, the old text is replaced by the new one. The compiler gets the changed file in
+// place of the real one (go test -overlay). The search has to find it.
+type mutant struct {
+	name, file, old, new string
+	always               bool // tried in every test run
+}
+
+func mutants() []mutant {
+	const (
+		submission   = "rollout/change/submission.go"
+		power        = "rollout/change/power.go"
+		polling      = "rollout/change/polling.go"
+		verification = "rollout/change/verification.go"
+		runbook      = "rollout/change/runbook.go"
+		evidence     = "rollout/evidence.go"
+	)
+	return []mutant{
+		{"sends again after an unknown outcome", submission, "\tcase UnknownResponse:\n", "\tcase UnknownResponse:\n\t\ts.memory.LastCleanAttempt = s.attempt\n", true},
+		{"no settle time", submission, `settled := held >= s.timing.Settle`, `settled := held >= 0*s.timing.Settle`, false},
+		{"the settle time leaves out the lag", submission, `settled := held >= s.timing.Settle`, `settled := held >= s.timing.Settle-s.timing.Lag`, false},
+		{"no look on the second attempt", submission, `inDoubt: !first && !clean`, `inDoubt: first && clean`, false},
+		{"busy is taken for proof", submission, "\tcase BusyResponse:\n", "\tcase BusyResponse:\n\t\treturn s.clean(retry(NotReady, r.Message, s.timing.Poll).End, t, now)\n\tcase 0:\n", true},
+		{"a change that came to nothing is sent again", submission, `return now.After(rest)`, `return now.After(rest.AddDate(1, 0, 0))`, false},
+		{"an order that waits for its payment is sent again", submission, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`, false},
+		{"what Temporal answers before a write is ignored", submission, "\tcase submitConfirming:\n", "\tcase submitConfirming:\n\t\treturn s.Confirmed()\n\tcase -1:\n", false},
+		{"another's disk is destroyed", submission, `asDecided := server.Fingerprint == s.in.Before && `, "s.in.Before = server.Fingerprint\n\tasDecided := ", false},
+		{"a refusal for an unknown reason is believed", submission, "\ts.phase, s.stability = submitSettlingRefusal, Stability{}\n", "\tif s.phase == submitSending {\n\t\treturn s.finalReported(r.Message)\n\t}\n", false},
+		{"an error after a doubt is taken for proof", submission, `if s.IsDoubted() && end.Type != Vanished {`, `if s.inDoubt && end.Type != Vanished {`, false},
+		{"one false 404 ends a submission", submission, `case !server.Exists && settled:`, `case !server.Exists:`, false},
+		{"an old view ends a submission", submission, `if !asDecided && !settled {`, `if !asDecided && server.Exists && !settled && false {`, false},
+		{"an untouched server is called intact though its change may come", evidence, `case o.Fingerprint == before && !ended:`, `case false:`, false},
+		{"a healthy change is called failed", evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done", false},
+		{"a job's success is taken for proof", verification, `steady := settled && (`, `steady := v.in.Ended || settled && (`, false},
+		{"a lost answer ends the watch at rest", verification, `(v.in.Ended || (server.Fingerprint`, `(true || (server.Fingerprint`, false},
+		{"one false 404 ends a watch", verification, `settled := v.stability`, `settled := !server.Exists || v.stability`, false},
+		{"one false 404 ends a wait for a job", polling, `p.missing < maxAnswers {`, `p.missing < 1 {`, false},
+		{"every server is skipped", runbook, `case found.AlreadyThere:`, `case true:`, false},
+		{"power is never given back, and the report says so", runbook, "\t\tr.step = StepRestorePower\n", "\t\tr.Result.PowerTrouble = \"it was not tried\"\n", false},
+		{"power is never given back", runbook, "\t\tr.step = StepRestorePower\n", "", false},
+		{"a cancel after the stop leaves the server stopped", runbook, "\t\tr.end(rollout.NotStarted, \"cancelled before its disk was touched\")\n", "\t\tr.end(rollout.NotStarted, \"cancelled before its disk was touched\")\n\t\tr.step = StepEnded\n\t\treturn\n", false},
+		{"a stop in doubt is not waited for", runbook, `true, r.Result.Before.VolumeID, r.stopDoubt`, `true, r.Result.Before.VolumeID, false`, false},
+		{"a reset run is called untouched though its change may come", runbook, `r.JobEnded = !prior.Record.Pending`, `r.JobEnded = true`, false},
+		{"a reset run was never touched", runbook, "\tcase !r.touched:\n", "\tcase r.touched:\n", false},
+		{"one false 404 ends a stop", power, `case !server.Exists && settled:`, `case !server.Exists:`, false},
+		{"an old view of a running server is believed", power, `mayBeOld := p.in.On && !p.memory.Reached`, `mayBeOld := p.in.On && false`, false},
+		{"the power of another disk is changed", power, `case isOther && p.server.VolumeID != "":`, `case false:`, false},
+	}
+}
+
+// TestMutants lets the search find each mutant. One that survives means that the search proves nothing about what it breaks.
+func TestMutants(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, m := range mutants() {
+		t.Run(m.name, func(t *testing.T) {
+			source, err := os.ReadFile(filepath.Join(root, m.file))
+			require.NoError(t, err)
+			require.Equal(t, 1, bytes.Count(source, []byte(m.old)), "the text to replace has to be in %s once: the code has moved on, move the mutant too", m.file)
+			if *allMutants || (m.always && !testing.Short()) {
+				m.hunt(t, root, source)
+			}
+		})
+	}
+}
+
+var found = regexp.MustCompile(`depth (\d+): (.*)`)
+
+// hunt searches with the mutant, first with one fault, then with two.
+func (m mutant) hunt(t *testing.T, root string, source []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	changed := filepath.Join(dir, "changed.go")
+	require.NoError(t, os.WriteFile(changed, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600))
+	overlay := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(overlay, []byte(`{"Replace": {`+strconv.Quote(filepath.Join(root, m.file))+`: `+strconv.Quote(changed)+`}}`), 0o600))
+	search := filepath.Join(dir, "search")
+	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", search, "./rollout/change")
+	build.Dir = root
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for faults := 1; faults <= 2; faults++ {
+		run := exec.Command(search, "-test.run", "^TestSearch$", "-test.failfast", "-faults", strconv.Itoa(faults), "-states", "3000000")
+		out, err = run.CombinedOutput()
+		if caught := found.FindStringSubmatch(string(out)); err != nil && caught != nil {
+			depth, err := strconv.Atoi(caught[1])
+			require.NoError(t, err)
+			t.Logf("found at depth %d with %d faults: %s", depth, faults, caught[2])
+			return
+		}
+		assert.NoError(t, err, "%.2000s", out)
+	}
+	t.Errorf("%q survives", m.name)
+}
