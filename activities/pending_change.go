@@ -2,50 +2,44 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/internal/pending"
 	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 // pendingReason says why one of the changes may still be applied to the server. Empty when none may.
 func (s site) pendingReason(ctx context.Context, changes []api.PendingChange, now rollout.Observation) (why string, err error) {
-	for _, change := range slices.Backward(changes) { // the one with a job says more
-		if why, err = s.changePendingReason(ctx, change, now); why != "" || err != nil {
+	for _, earlier := range slices.Backward(changes) { // the one with a job says more
+		if why, err = s.changePendingReason(ctx, earlier, now); why != "" || err != nil {
 			return why, err
 		}
 	}
 	return "", nil
 }
 
-func (s site) changePendingReason(ctx context.Context, change api.PendingChange, now rollout.Observation) (string, error) {
-	// It is applied when its own workflow has seen it, or when the server has another disk now, and one that the change leaves.
-	before, jobID := change.Result.Before.Fingerprint, change.Result.JobID
-	isNotApplied := !change.IsApplied() && (before.VolumeID == "" || now.VolumeID == before.VolumeID || now.Foreign(before, change.Change.ImageID))
-	switch {
-	case jobID == "" && isNotApplied:
-		return "it may have been sent, its job is not known, and it was not seen to come", nil
-	case jobID == "":
-		return "", nil
+func (s site) changePendingReason(ctx context.Context, earlier api.PendingChange, now rollout.Observation) (string, error) {
+	p := change.Pending{
+		JobID: earlier.Result.JobID, ImageID: earlier.Change.ImageID, Before: earlier.Result.Before.Fingerprint, Applied: earlier.IsApplied(),
 	}
-	s = s.about(change.Change) // the cloud may repeat what it was sent then, and not now
-	job, err := confirmMissing(ctx, s, func() (ecs.Job, error) { return s.Cloud.Job(ctx, jobID) })
+	if p.JobID == "" {
+		return p.Reason(change.JobAnswer{}, now), nil
+	}
+	s = s.about(earlier.Change) // the cloud may repeat what it was sent then, and not now
+	job, err := confirmMissing(ctx, s, func() (ecs.Job, error) { return s.Cloud.Job(ctx, p.JobID) })
+	answer := change.JobAnswer{Status: statusOf(job), Name: job.Status}
 	switch {
-	case isNotFound(err) && isAnswer(err) && isNotApplied: // jobs are deleted a day after their end; this one may be unpaid
-		return fmt.Sprintf("the cloud no longer knows its job %s, and it was not seen to come", jobID), nil
-	case isNotFound(err) && isAnswer(err):
-		return "", nil
-	case isNotFound(err) || isAnswer(err): // or a page of a proxy, which proves nothing about the job
-		return fmt.Sprintf("of its job %s the cloud does not tell: %s", jobID, err.Error()), nil
+	case isNotFound(err):
+		answer = change.JobAnswer{Status: change.JobUnknown, ByService: isAnswer(err), Reason: err.Error()}
+	case isAnswer(err):
+		answer = change.JobAnswer{Withheld: true, Reason: err.Error()}
 	case err != nil:
 		return "", s.cloudError(ctx, err)
-	case job.Final():
-		return "", nil
 	}
-	return fmt.Sprintf("its job %s is %s", jobID, job.Status), nil
+	return p.Reason(answer, now), nil
 }
 
 // pendingChanges notes which of the planned servers have a pending change, or an earlier one that left them stopped; the latter

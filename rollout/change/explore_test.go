@@ -91,8 +91,10 @@ func TestSearch(t *testing.T) {
 // violation is what must not be in any state.
 func (s *state) violation() string {
 	switch {
-	case s.cloud.accepted > 1:
+	case s.cloud.accepted > s.cloud.round+1:
 		return "the cloud has accepted two changes"
+	case s.cloud.beside:
+		return "a change was accepted beside one that may still come"
 	case s.cloud.destroyed:
 		return "the disk of somebody else was destroyed"
 	}
@@ -110,15 +112,19 @@ func (x *explorer) contradiction(s state) string {
 	r, truth := s.book.Result, s.cloud.server
 	c := x.config
 	original := c.status
+	made := newDisk
+	if s.cloud.round > 0 {
+		made = newerDisk
+	}
 	untouched := r.End == rollout.NotStarted || r.End == rollout.FailedIntact || r.End == rollout.Skipped
 	switch {
-	case untouched && (truth.disk == newDisk || truth.disk == noDisk) && !truth.gone:
+	case untouched && (truth.disk == made || truth.disk == noDisk) && !truth.gone && s.cloud.round == 0:
 		return "it is called untouched, and its disk was replaced"
-	case untouched && s.cloud.hasUnpaid():
+	case untouched && s.cloud.hasUnpaid() && s.cloud.round == 0:
 		return "it is called untouched, and its change may still come"
 	case r.End == rollout.Done && s.cloud.accepted == 0:
 		return "it is called done, and nothing was accepted"
-	case r.End == rollout.Done && truth.disk != newDisk && s.outside == nothingOutside:
+	case r.End == rollout.Done && truth.disk != newDisk && truth.disk != newerDisk && s.outside == nothingOutside:
 		return "it is called done, and does not have its new disk"
 	case r.End == rollout.FailedLost && truth.disk != noDisk && s.outside == nothingOutside:
 		return "it is called lost, and has a disk"
@@ -127,13 +133,13 @@ func (x *explorer) contradiction(s state) string {
 	case r.End == rollout.FailedChanged && s.succeededBefore(s.endedAt-4) && s.outside == nothingOutside:
 		return "a healthy change is called failed"
 	}
-	if s.outside != nothingOutside || truth.gone {
-		return ""
+	if s.outside != nothingOutside || truth.gone || s.cloud.round > 0 {
+		return "" // what "as before" means to a second change depends on the end of the first
 	}
 	if r.PowerTrouble != "" && !s.restored {
 		return "its power is said to be not as asked, and was not tried"
 	}
-	if s.faults == 0 && r.End != rollout.Done {
+	if s.faults == 0 && r.End != rollout.Done && !c.prepaid {
 		return "nothing went wrong, and it is not done"
 	}
 	if r.PowerTrouble != "" {

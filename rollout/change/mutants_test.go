@@ -30,6 +30,7 @@ func mutants() []mutant {
 		polling      = "rollout/change/polling.go"
 		verification = "rollout/change/verification.go"
 		runbook      = "rollout/change/runbook.go"
+		pending      = "rollout/change/pending.go"
 		evidence     = "rollout/evidence.go"
 	)
 	return []mutant{
@@ -59,6 +60,11 @@ func mutants() []mutant {
 		{"a stop in doubt is not waited for", runbook, `true, r.Result.Before.VolumeID, r.stopDoubt`, `true, r.Result.Before.VolumeID, false`, false},
 		{"a reset run is called untouched though its change may come", runbook, `r.JobEnded = !prior.Record.Pending`, `r.JobEnded = true`, false},
 		{"a reset run was never touched", runbook, "\tcase !r.touched:\n", "\tcase r.touched:\n", false},
+		{"an earlier change that may still come is ignored", pending, `return fmt.Sprintf("its job %s is %s", p.JobID, answer.Name)`, `return ""`, false},
+		{"a lost answer is taken for no change", pending, `case p.JobID == "" && isNotApplied:`, `case false && isNotApplied:`, false},
+		{"a job that the cloud has forgotten is taken for over", pending, `case answer.Status == JobUnknown && answer.ByService && isNotApplied:`, `case false && isNotApplied:`, false},
+		{"a submission is not remembered", runbook, `r.step, r.record.Pending = StepSubmit, true`, `r.step, r.record.Pending = StepSubmit, false`, false},
+		{"what is pending at the end is not remembered", runbook, `r.record.Pending = r.record.Pending && !isOver`, `r.record.Pending = r.record.Pending && !isOver && false`, false},
 		{"one false 404 ends a stop", power, `case !server.Exists && settled:`, `case !server.Exists:`, false},
 		{"an old view of a running server is believed", power, `mayBeOld := p.in.On && !p.memory.Reached`, `mayBeOld := p.in.On && false`, false},
 		{"the power of another disk is changed", power, `case isOther && p.server.VolumeID != "":`, `case false:`, false},

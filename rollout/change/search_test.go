@@ -53,6 +53,7 @@ type state struct {
 	cloud     cloud
 	book      *Runbook  // shared, and copied before each event
 	memo      *PriorRun // as the workflow has written it last
+	earlier   *PriorRun // that of the change before this one
 	current   attempt
 	frozen    attempt
 	scheduled int16 // when the activity was
@@ -125,6 +126,9 @@ func (x *explorer) from(s state) []move {
 	x.proceed(s, false)
 	x.deliver(s)
 	x.tick(s)
+	if x.config.again && s.ended && s.cloud.round == 0 && s.book.Result.End.Failed() && !s.book.Result.Foreign { // a rollout does not change the disk of somebody else
+		x.tryAgain(s)
+	}
 	x.proceed(s, true)
 	if s.frozen.alive && s.frozen.due(s.now) {
 		x.act(s, true)
@@ -361,7 +365,7 @@ func (x *explorer) resetRun(s *state) {
 	s.frozen = s.current
 	s.frozen.superseded = true
 	s.reset = true
-	s.book = new(NewRunbook(x.config.input(), start))
+	s.book = new(NewRunbook(s.book.in, start))
 	s.book.WasReset(prior, at(int(s.now)))
 	x.step(s)
 }
@@ -501,17 +505,62 @@ func (x *explorer) look(s state, a *attempt, free, fault adder) {
 func (x *explorer) preflight(s *state, seen rollout.Observation) {
 	found := Found{Name: "server", Before: seen, MayAwaitPayment: x.config.prepaid}
 	var f Failure
+	pending := ""
+	if s.cloud.round > 0 {
+		pending = s.pendingReason(x.config.image(), seen)
+		if left := s.earlier.Record.LeftOff; left != "" && left == seen.VolumeID && seen.Status == rollout.StatusShutoff {
+			found.OriginalStatus = rollout.StatusActive
+		}
+	}
 	switch {
 	case !seen.Exists:
 		f = Failure{Type: Vanished, Final: true, Message: "gone"}
 	case !seen.Idle():
 		found.Refusals = []string{"busy"}
-	case seen.ImageID == x.config.image() && !x.config.sameImage:
+	case pending != "":
+		found.Refusals = []string{pending}
+	case seen.ImageID == x.config.image() && !x.config.sameImage && s.cloud.round == 0:
 		found.AlreadyThere = true
 	}
 	s.book = new(*s.book)
 	s.book.PreflightEnded(found, f, s.cancelled)
 	x.step(s)
+}
+
+// tryAgain asks for another change of the server, as a retry does.
+func (x *explorer) tryAgain(s state) {
+	s.cloud.round++
+	s.book = new(*s.book)
+	s.book.Close()
+	earlier := PriorRun{Known: true, OriginalStatus: s.book.PriorStatus(), Result: s.book.Result}
+	if record, ok := s.book.Record(); ok {
+		earlier.Record = record
+	}
+	prior := s.book.Result.Before.Fingerprint
+	in := x.config.input()
+	in.PriorDisk = &prior
+	in.Change.EvenIfSameImage = true
+	s.earlier, s.book, s.memo = &earlier, new(NewRunbook(in, start)), &PriorRun{Known: true}
+	s.current = attempt{alive: true, step: StepPreflight, number: 1, next: look(0), wake: s.now}
+	s.ended, s.restored, s.reset, s.cancelled, s.recalled = false, false, false, false, false
+	x.add(s, "the change is tried again")
+}
+
+// pendingReason is why the earlier change may still come.
+func (s *state) pendingReason(image string, seen rollout.Observation) string {
+	if !s.earlier.Record.Pending {
+		return ""
+	}
+	p := Pending{
+		JobID: s.earlier.Result.JobID, ImageID: image, Before: s.earlier.Result.Before.Fingerprint,
+		Applied: s.earlier.Result.End == rollout.Done && s.earlier.Record.JobStatus != JobAwaitsPayment,
+	}
+	for i := range s.cloud.jobs[:s.cloud.jobCount] {
+		if jobID(i) == p.JobID {
+			return p.Reason(s.cloud.jobs[i].answer(), seen)
+		}
+	}
+	return p.Reason(JobAnswer{}, seen)
 }
 
 func describe(seen rollout.Observation) string {
@@ -542,15 +591,7 @@ func (x *explorer) query(s state, a *attempt, free, fault adder) {
 		if jobID(i) != a.next.JobID {
 			continue
 		}
-		got := JobAnswer{Name: [...]string{JobAwaitsPayment, "INIT", "RUNNING", "SUCCESS", "FAIL"}[j.state], Reason: "failed"}
-		switch {
-		case j.forgotten:
-			got = unknown
-		case j.state == succeeded:
-			got.Status = JobSucceeded
-		case j.state == failed:
-			got.Status = JobFailed
-		}
+		got := j.answer()
 		free(func(a *attempt) Decision { return answer(a, got) }, "queries %s: %s", jobID(i), got.Name)
 		if j.forgotten {
 			continue
@@ -698,12 +739,20 @@ func (x *explorer) key(s *state) uint64 {
 	book.Result.Reason, book.jobNote, book.Result.PowerTrouble = "", "", short(book.Result.PowerTrouble)
 	book.Result.CredentialsRefused = short(book.Result.CredentialsRefused)
 	book.Until, book.record.InProgressSince = since(book.Until, now), time.Time{}
+	disk := book.in.PriorDisk
+	if book.in.PriorDisk = nil; disk != nil {
+		maphash.WriteComparable(h, *disk)
+	}
 	maphash.WriteComparable(h, book)
-	memo := *s.memo
-	memo.Record.InProgressSince = time.Time{}
-	maphash.WriteComparable(h, memo)
+	for _, m := range []*PriorRun{s.memo, s.earlier} {
+		if m != nil {
+			memo := *m
+			memo.Record.InProgressSince, memo.Result.Reason = time.Time{}, ""
+			maphash.WriteComparable(h, memo)
+		}
+	}
 	c := *s
-	c.book, c.memo = nil, nil
+	c.book, c.memo, c.earlier = nil, nil, nil
 	c.current.hash(h, &s.current, s.now)
 	c.frozen.hash(h, &s.frozen, s.now)
 	for i := range c.cloud.jobs {

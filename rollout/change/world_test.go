@@ -27,7 +27,8 @@ type disk uint8
 const (
 	noDisk disk = iota
 	oldDisk
-	newDisk     // made by a change of ours
+	newDisk     // made by the first change
+	newerDisk   // made by the second change
 	outsideDisk // made by somebody else
 )
 
@@ -81,6 +82,8 @@ func (c config) observe(s server) rollout.Observation {
 		seen.Fingerprint = rollout.Fingerprint{ImageID: oldImage, VolumeID: "disk-old"}
 	case newDisk:
 		seen.Fingerprint = rollout.Fingerprint{ImageID: c.image(), VolumeID: "disk-new"}
+	case newerDisk:
+		seen.Fingerprint = rollout.Fingerprint{ImageID: c.image(), VolumeID: "disk-newer"}
 	case outsideDisk:
 		seen.Fingerprint = rollout.Fingerprint{ImageID: outsideImage, VolumeID: "disk-outside"}
 	}
@@ -107,6 +110,7 @@ const (
 
 type job struct {
 	kind      jobKind
+	round     uint8 // of which change of the server it is
 	state     jobState
 	forgotten bool  // the cloud does not know it any more
 	deaf      bool  // a guest that ignores the stop
@@ -121,6 +125,14 @@ func (j job) isDue(now int16) bool {
 		patience = 3
 	}
 	return (j.state == waiting || j.state == running) && !j.deaf && !j.stuck && now-j.changed >= patience
+}
+
+// makes is the disk that the job of a change leads to.
+func (j job) makes() disk {
+	if j.round > 0 {
+		return newerDisk
+	}
+	return newDisk
 }
 
 func (j job) isOpen() bool { return j.state == unpaid || j.state == waiting || j.state == running }
@@ -141,9 +153,10 @@ type cloud struct {
 	jobs     [maxJobs]job
 	jobCount uint8
 	flights  [2]flight
-	// accepted counts the changes, and destroyed the disks of others that they replaced.
-	accepted  uint8
-	destroyed bool
+	// round counts the changes that were asked for, accepted those that the cloud has accepted.
+	round, accepted uint8
+	// destroyed is true when the disk of somebody else was replaced, beside when a change was accepted beside an open order.
+	destroyed, beside bool
 }
 
 func (c *cloud) open() *job {
@@ -171,7 +184,7 @@ func (c *cloud) book(kind jobKind, state jobState, now int16) Response {
 		return Response{Kind: BusyResponse, Message: "busy"} // more operations than the bounds have
 	}
 	id := jobID(int(c.jobCount))
-	c.jobs[c.jobCount] = job{kind: kind, state: state, changed: now}
+	c.jobs[c.jobCount] = job{kind: kind, state: state, changed: now, round: c.round}
 	c.jobCount++
 	return Response{Kind: AcceptedResponse, JobID: id}
 }
@@ -201,6 +214,7 @@ func (c *cloud) arrive(action Action, cfg config, now int16) Response {
 			return refused
 		}
 		c.accepted++
+		c.beside = c.beside || c.hasUnpaid()
 		c.destroyed = c.destroyed || s.disk == outsideDisk
 		if cfg.prepaid {
 			return c.book(changeJob, unpaid, now)
@@ -228,6 +242,20 @@ func (c *cloud) arrive(action Action, cfg config, now int16) Response {
 		}
 	}
 	return refused
+}
+
+// answer is that of the cloud to a query.
+func (j job) answer() JobAnswer {
+	answer := JobAnswer{Name: [...]string{JobAwaitsPayment, "INIT", "RUNNING", "SUCCESS", "FAIL"}[j.state], Reason: "failed"}
+	switch {
+	case j.forgotten:
+		answer = JobAnswer{Status: JobUnknown, ByService: true}
+	case j.state == succeeded:
+		answer.Status = JobSucceeded
+	case j.state == failed:
+		answer.Status = JobFailed
+	}
+	return answer
 }
 
 // outcome is how a job goes on.
@@ -297,7 +325,7 @@ func (c *cloud) proceed(i int, o outcome, now int16) {
 		j.state, s.task = succeeded, noTask
 		switch j.kind {
 		case changeJob:
-			s.disk, s.status = newDisk, active
+			s.disk, s.status = j.makes(), active
 		case stopJob:
 			s.status = shutoff
 		case startJob:
@@ -312,7 +340,7 @@ func (c *cloud) proceed(i int, o outcome, now int16) {
 		}
 		j.state = failed
 	case failsChanged:
-		j.state, s.task, s.disk, s.status = failed, noTask, newDisk, shutoff
+		j.state, s.task, s.disk, s.status = failed, noTask, j.makes(), shutoff
 	case failsLost:
 		j.state, s.task, s.disk, s.status = failed, noTask, noDisk, inError
 	}
@@ -329,6 +357,7 @@ type config struct {
 	// silent is true for a cloud that begins with a change when others would have ended it, and shows nothing until then. The
 	// settle time is too short for that. Only the fence protects from a second one, and what the report says may be wrong.
 	silent   bool
+	again    bool // a change that did not end as done is asked for once more
 	hardStop bool
 	power    rollout.Power
 }
@@ -357,5 +386,7 @@ func configs() []config {
 		{name: "stopped by the platform", withStopServer: true},
 		{name: "left stopped", power: rollout.PowerOff},
 		{name: "to the same image", sameImage: true},
+		{name: "tried again", again: true},
+		{name: "paid by the month, tried again", prepaid: true, again: true},
 	}
 }
