@@ -64,7 +64,7 @@ func (g *gathering) keyPairDrift(ctx context.Context, login rollout.Login) []rol
 // secretDrift is what stands against the passwords and the user data, as they are read now.
 func (g *gathering) secretDrift(change rollout.Change) []rollout.Drift {
 	if change.UserDataFrom != "" && change.UserDataDigest == "" {
-		return []rollout.Drift{{Name: secretsDrift, What: fmt.Sprintf("the plan does not pin the user data from %s: an older worker made it", change.UserDataFrom)}}
+		return []rollout.Drift{{Name: secretsDrift, What: fmt.Sprintf("the plan does not pin the user data from %s: it was not made by reimage plan", change.UserDataFrom)}}
 	}
 	_, err := g.requestFor(g.Inventory.Project, change, imageByID(g.Images, change.ImageID)) // the planner says if it is gone
 	if err == nil {

@@ -50,7 +50,7 @@ type StepAt struct {
 type Status struct {
 	// Steps are the steps so far; the server is at the last one.
 	Steps    []StepAt `json:"steps"`
-	ServerID string   `json:"server_id,omitempty"` // empty from workers of before it was told
+	ServerID string   `json:"server_id,omitempty"`
 	Name     string   `json:"name,omitempty"`
 	JobID    string   `json:"job_id,omitempty"`
 	// Deadline is when the change that was submitted is judged by what the server shows. Zero before.

@@ -100,7 +100,7 @@ func (r *rolloutRun) report(ctx context.Context) (report.Report, error) {
 		servers, err = r.servers(ctx)
 	}
 	if err == nil {
-		log, err = r.log(ctx, p)
+		log, err = r.log(ctx)
 	}
 	if err != nil {
 		return report.Report{}, fmt.Errorf("there is no report: %w", r.silent(ctx, err))

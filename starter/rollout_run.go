@@ -114,13 +114,9 @@ func (r *rolloutRun) servers(ctx context.Context) ([]rollout.ServerProgress, err
 	}
 }
 
-// log is everything that the rollout remembers of its log, or the latest of it from an older worker.
-func (r *rolloutRun) log(ctx context.Context, p rollout.Progress) ([]rollout.LogEntry, error) {
-	log, err := ask[[]rollout.LogEntry](ctx, r, api.LogQuery)
-	if _, refused := errors.AsType[*serviceerror.QueryFailed](err); refused {
-		return p.Log, nil
-	}
-	return log, err
+// log is everything that the rollout remembers of its log.
+func (r *rolloutRun) log(ctx context.Context) ([]rollout.LogEntry, error) {
+	return ask[[]rollout.LogEntry](ctx, r, api.LogQuery)
 }
 
 // pollersTimeout is for the question whether workers are there. A Temporal that runs knows it at once.

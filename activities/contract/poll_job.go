@@ -15,7 +15,7 @@ const PollJob = api.PollJobActivity
 type PollJobInput struct {
 	Project string `json:"project"`
 	JobID   string `json:"job_id"`
-	// ServerID is the server that the job is about. Empty from workflows of before it was known here.
+	// ServerID is the server that the job is about.
 	ServerID string `json:"server_id,omitempty"`
 	// Change tells whether the server was sent secrets, which the cloud may repeat of its job.
 	Change rollout.Change `json:"change"`
