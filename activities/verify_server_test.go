@@ -36,7 +36,7 @@ func (l *lab) verification(deadline time.Duration) contract.VerifyServerInput {
 
 // judged is how the server would be said to have ended.
 func (l *lab) judged(seen rollout.Observation, ended bool) rollout.ServerEnd {
-	end, _ := seen.Judge(l.before(), l.target.ID, ended)
+	end, _ := change.Judge(seen, l.before(), l.target.ID, ended)
 	return end
 }
 
@@ -46,7 +46,7 @@ func TestVerifyFindsProofAtOnce(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		c := l.verify(time.Minute)
 		require.NoError(l, c.err)
-		assert.True(l, c.result.Proven(l.before(), l.target.ID))
+		assert.True(l, change.Proven(c.result, l.before(), l.target.ID))
 		assert.Equal(l, rollout.Done, l.judged(c.result, false))
 		assert.Zero(l, c.took)
 	})

@@ -1,9 +1,6 @@
 package rollout
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Fingerprint identifies the system disk of a server. The volume id is what changes with every
 // change of OS; the image id alone cannot show a change to the same image.
@@ -53,21 +50,6 @@ func (o Observation) Rebuilding() bool {
 	return o.Status == StatusRebuild || strings.HasPrefix(o.TaskState, "rebuild")
 }
 
-// Proven is true when the server shows that it was changed to the image: the image, a system volume
-// that is not the one from before, and a running system with nothing under way. A job's SUCCESS
-// alone is never proof.
-func (o Observation) Proven(before Fingerprint, imageID string) bool {
-	return o.Idle() && o.Status == StatusActive && o.ImageID == imageID &&
-		o.VolumeID != "" && o.VolumeID != before.VolumeID
-}
-
-// Foreign is true when the server shows a system disk that no change from before to the image leaves, at whatever step it
-// ended: another one, of neither image. When both images are the same, there is no telling.
-func (o Observation) Foreign(before Fingerprint, imageID string) bool {
-	return o.VolumeID != "" && o.VolumeID != before.VolumeID && before.ImageID != imageID &&
-		o.ImageID != "" && o.ImageID != before.ImageID && o.ImageID != imageID
-}
-
 // ServerEnd is how a server ended. Every server ends in exactly one of these.
 type ServerEnd string
 
@@ -95,41 +77,3 @@ func (e ServerEnd) Failed() bool {
 
 // OutOfService is true for a failed server that does not serve. An operator has to deal with it.
 func (e ServerEnd) OutOfService() bool { return e == FailedChanged || e == FailedLost }
-
-// Judge says how a server ended from what the cloud shows of it, and why in one sentence. Ended is true when
-// nothing that was asked for can still be under way. Without that, an old disk is no sign of an intact server:
-// a change waits for a payment, or for its turn, without showing.
-func (o Observation) Judge(before Fingerprint, imageID string, ended bool) (ServerEnd, string) {
-	unfinished := ""
-	if !ended {
-		unfinished = ", and the change may still be under way"
-	}
-	switch {
-	case !o.Exists:
-		return Vanished, "the cloud no longer knows this server"
-	case o.Proven(before, imageID):
-		return Done, "runs the image on a new system disk"
-	case !o.Idle():
-		return FailedChanged, fmt.Sprintf("the cloud still works on it (%s)", o.state())
-	case o.VolumeID == "":
-		return FailedLost, fmt.Sprintf("it has no system disk (%s)", o.state())
-	case o.Fingerprint == before && !ended:
-		return FailedChanged, fmt.Sprintf("it shows its old system disk, but the change may still come (%s): do not use it before that is known", o.state())
-	case o.Fingerprint == before:
-		return FailedIntact, fmt.Sprintf("the old system disk is still there (%s when it was judged)", o.state()) // its power may be restored after that
-	case o.ImageID != imageID:
-		return FailedChanged, fmt.Sprintf("its system disk is %s, its image %s and not the one asked for (%s)%s", o.VolumeID, o.ImageID, o.state(), unfinished)
-	case o.VolumeID == before.VolumeID:
-		return FailedChanged, fmt.Sprintf("it shows the image, but still its old system disk (%s)%s", o.state(), unfinished)
-	default:
-		return FailedChanged, fmt.Sprintf("it has the image on a new system disk, but does not run (%s)%s", o.state(), unfinished)
-	}
-}
-
-func (o Observation) state() string {
-	text := "status " + o.Status
-	if o.TaskState != "" {
-		text += ", task " + o.TaskState
-	}
-	return text
-}

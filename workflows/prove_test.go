@@ -45,7 +45,7 @@ func TestServerDecidesWhateverTheJobSaid(t *testing.T) {
 				if end == rollout.FailedIntact && !told {
 					end = rollout.FailedChanged // nobody said that the change is over: it may still come
 				}
-				judged, why := after.Judge(before, newImage, told)
+				judged, why := change.Judge(after, before, newImage, told)
 				require.Equal(t, end, judged)
 				if end != rollout.Done && job.Reason != "" {
 					why += "; " + job.Reason

@@ -195,8 +195,8 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 	if err != nil {
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
-	end, reason := seen.Judge(running.Before, running.ImageID, false)
-	foreign := seen.Foreign(running.Before, running.ImageID)
+	end, reason := change.Judge(seen, running.Before, running.ImageID, false)
+	foreign := change.Foreign(seen, running.Before, running.ImageID)
 	if foreign {
 		reason += change.DiskFromOutside
 	}

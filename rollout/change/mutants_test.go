@@ -31,7 +31,7 @@ func mutants() []mutant {
 		verification = "rollout/change/verification.go"
 		runbook      = "rollout/change/runbook.go"
 		pending      = "rollout/change/pending.go"
-		evidence     = "rollout/evidence.go"
+		evidence     = "rollout/change/evidence.go"
 	)
 	return []mutant{
 		{"sends again after an unknown outcome", submission, "\tcase UnknownResponse:\n", "\tcase UnknownResponse:\n\t\ts.memory.LastCleanAttempt = s.attempt\n", true},
@@ -48,7 +48,7 @@ func mutants() []mutant {
 		{"one false 404 ends a submission", submission, `case !server.Exists && settled:`, `case !server.Exists:`, false},
 		{"an old view ends a submission", submission, `if !asDecided && !settled {`, `if !asDecided && server.Exists && !settled && false {`, false},
 		{"an untouched server is called intact though its change may come", evidence, `case o.Fingerprint == before && !ended:`, `case false:`, false},
-		{"a healthy change is called failed", evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done", false},
+		{"a healthy change is called failed", evidence, "case Proven(o, before, imageID):\n\t\treturn rollout.Done", "case Proven(o, before, imageID) && false:\n\t\treturn rollout.Done", false},
 		{"a job's success is taken for proof", verification, `steady := settled && (`, `steady := v.in.Ended || settled && (`, false},
 		{"a lost answer ends the watch at rest", verification, `(v.in.Ended || (server.Fingerprint`, `(true || (server.Fingerprint`, false},
 		{"one false 404 ends a watch", verification, `settled := v.stability`, `settled := !server.Exists || v.stability`, false},

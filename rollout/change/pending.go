@@ -19,7 +19,7 @@ type Pending struct {
 // Reason says why the change may still be applied to the server. Empty when it may not. The answer is that to a query of its
 // job, and does not matter without a job id.
 func (p Pending) Reason(answer JobAnswer, now rollout.Observation) string {
-	isUntouched := p.Before.VolumeID == "" || now.VolumeID == p.Before.VolumeID || now.Foreign(p.Before, p.ImageID)
+	isUntouched := p.Before.VolumeID == "" || now.VolumeID == p.Before.VolumeID || Foreign(now, p.Before, p.ImageID)
 	isNotApplied := !p.Applied && isUntouched
 	switch {
 	case p.JobID == "" && isNotApplied:

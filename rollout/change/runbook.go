@@ -167,7 +167,7 @@ func (r *Runbook) PreflightEnded(found Found, f Failure, cancelled bool) {
 	case !f.isNone():
 		r.end(rollout.NotStarted, "the server could not be looked at, nothing was touched: "+f.Message)
 		r.noteCredentials(f)
-	case r.in.PriorDisk != nil && found.Before.Proven(*r.in.PriorDisk, r.in.Change.ImageID):
+	case r.in.PriorDisk != nil && Proven(found.Before, *r.in.PriorDisk, r.in.Change.ImageID):
 		r.Result.After = found.Before
 		r.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
 		r.restorePower()
@@ -331,13 +331,13 @@ func (r *Runbook) VerifyEnded(after rollout.Observation, f Failure) {
 		r.endVerified(rollout.FailedChanged, "the change was submitted, but the server could not be looked at afterwards: "+f.Message)
 		return
 	}
-	end, reason := after.Judge(before, image, r.JobEnded)
-	if r.JobEnded && end != rollout.Done && r.in.PriorDisk != nil && after.Proven(*r.in.PriorDisk, image) {
+	end, reason := Judge(after, before, image, r.JobEnded)
+	if r.JobEnded && end != rollout.Done && r.in.PriorDisk != nil && Proven(after, *r.in.PriorDisk, image) {
 		r.Result.Foreign = false
 		r.endVerified(rollout.Done, "runs the image on a new system disk: an earlier change came after all")
 		return
 	}
-	if !r.Result.Foreign && after.Foreign(before, image) {
+	if !r.Result.Foreign && Foreign(after, before, image) {
 		r.Result.Foreign = true
 		reason += DiskFromOutside
 	}
@@ -402,7 +402,7 @@ func (r *Runbook) PowerRestored(status string, f Failure, cancelled bool) {
 		return // nothing is wrong with the server, and the credentials may be mended on Monday only: it is tried again
 	}
 	r.step = StepEnded
-	r.Result.Foreign = r.Result.Foreign || rollout.Observation{Fingerprint: f.Disk}.Foreign(r.Result.Before.Fingerprint, r.in.Change.ImageID)
+	r.Result.Foreign = r.Result.Foreign || Foreign(rollout.Observation{Fingerprint: f.Disk}, r.Result.Before.Fingerprint, r.in.Change.ImageID)
 	switch {
 	case f.Type == Vanished:
 		r.end(rollout.Vanished, f.Message)

@@ -50,7 +50,7 @@ func (v *Verification) Begin() Decision { return look(0) }
 // Observe is the event of a look.
 func (v *Verification) Observe(server rollout.Observation, now time.Time) Decision {
 	settled := v.stability.Observe(server, now, v.timing.Poll) >= v.timing.Settle
-	proven := server.Proven(v.in.Before, v.in.ImageID)
+	proven := Proven(server, v.in.Before, v.in.ImageID)
 	steady := settled && (v.isAtRest(server) || !now.Before(v.in.Deadline))
 	if proven || steady || now.After(v.patience) {
 		return finish(End{Server: server})

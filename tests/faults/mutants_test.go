@@ -39,7 +39,7 @@ func mutants() []mutant {
 		commands = "rollout/engine/commands.go"
 		state    = "rollout/engine/state.go"
 		waves    = "rollout/engine/waves.go"
-		evidence = "rollout/evidence.go"
+		evidence = "rollout/change/evidence.go"
 		recall   = "rollout/engine/recall.go"
 	)
 	return []mutant{
@@ -114,7 +114,7 @@ func mutants() []mutant {
 		},
 		{"a refusal for an unknown reason is believed", faults.Untrue, submit, "\ts.phase, s.stability = submitSettlingRefusal, Stability{}\n", "\tif s.phase == submitSending {\n\t\treturn s.finalReported(r.Message)\n\t}\n"},
 		{"a job's success is taken for proof", faults.Untrue, "rollout/change/verification.go", `steady := settled && (`, `steady := v.in.Ended || settled && (`},
-		{"a healthy change is called failed", faults.Untrue, evidence, "case o.Proven(before, imageID):\n\t\treturn Done", "case o.Proven(before, imageID) && false:\n\t\treturn Done"},
+		{"a healthy change is called failed", faults.Untrue, evidence, "case Proven(o, before, imageID):\n\t\treturn rollout.Done", "case Proven(o, before, imageID) && false:\n\t\treturn rollout.Done"},
 		{"a server fails for a secret that its worker lacks", faults.NoCause, runbook, `if f.Type.OfWorker() {`, `if f.Type == Credentials {`},
 		{"every server is skipped", faults.NoCause, runbook, `case found.AlreadyThere:`, `case true:`},
 		{"every rollout is aborted", faults.NoCause, advance, "\tcase rollout.PhaseRunning:\n\t\te.moveOn()", "\tcase rollout.PhaseRunning:\n\t\te.stop(rollout.PhaseAborting)\n\t\te.finish(rollout.Aborted)"},
