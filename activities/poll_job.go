@@ -41,7 +41,9 @@ func (a *Activities) PollJob(ctx context.Context, in contract.PollJobInput) (con
 		next = decide.Answered(answer, time.Now())
 		switch {
 		case next.Action != change.Finish:
-			heart.say(ctx, api.PollProgress{Status: answer.Name})
+			if answer.Name != "" {
+				heart.say(ctx, api.PollProgress{Status: answer.Name})
+			}
 			continue
 		case next.End.Failed:
 			return contract.PollJobResult{}, err

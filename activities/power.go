@@ -149,12 +149,14 @@ func (p *powerChange) write(ctx context.Context, d change.Decision) change.Decis
 		out = p.Cloud.StopServers(within, []string{p.in.ServerID}, ecs.StopHard)
 	case change.Start:
 		out = p.Cloud.StartServers(within, []string{p.in.ServerID})
+	default:
+		return p.failed(fmt.Errorf("server %s: action %d is not one of a power change; nothing was sent", p.in.ServerID, d.Action))
 	}
 	response, cause := p.response(ctx, out, p.recall.outcome())
 	switch {
 	case response.Kind == change.NotSentResponse && ctx.Err() != nil:
 		cause = ctx.Err()
-	case response.Kind == change.UnclearResponse && isNotFound(out.Err): // the next look decides
+	case out.Kind == ecs.Refused && isNotFound(out.Err) && !out.Renewed: // the next look decides, whatever the code
 		response.Kind = change.BusyResponse
 	case d.Action == change.Start && response.Kind != change.CredentialsResponse && out.Kind == ecs.Refused && barred(out.Err):
 		// A server is not left without its power because credentials or permissions are missing for a while.

@@ -235,6 +235,14 @@ func TestPowerOfAServerThatIsNotFoundOnce(t *testing.T) {
 			require.NoError(l, l.restore(attempt{}, true).err)
 		})
 	})
+	t.Run("by the action, with a code in no table", func(t *testing.T) {
+		inLab(t, withFaults(running(), emulator.Fault{Op: emulator.OpStop, Kind: emulator.Refuse, Code: "Ecs.9999", Status: 404}), func(l *lab) {
+			end := l.stop(attempt{}, false)
+			require.NoError(l, end.err)
+			assert.Less(l, end.took, testTiming().Settle)
+			l.isStopped()
+		})
+	})
 	t.Run("gone", func(t *testing.T) {
 		inLab(t, stopped(), func(l *lab) {
 			require.NoError(l, l.cloud.Delete(l.server.ID))
@@ -252,6 +260,16 @@ func TestPowerOfAServerThatIsNotFoundOnce(t *testing.T) {
 			require.NoError(l, run(l, l.acts.RestorePower, in, attempt{}).err)
 			assert.Equal(l, 11*testTiming().Poll+testTiming().Settle, l.writes(emulator.OpStart)[0].Time.Sub(begun), "it begins anew")
 		})
+	})
+}
+
+// TestPowerOfADiskThatIsBackedUp: it passes, and is no success.
+func TestPowerOfADiskThatIsBackedUp(t *testing.T) {
+	inLab(t, withFaults(running(), emulator.Fault{Op: emulator.OpStop, Kind: emulator.Refuse, Code: "Ecs.0073", Times: -1}), func(l *lab) {
+		failsWith(l, l.stop(attempt{}, false).err, api.ErrNotReady, false)
+	})
+	inLab(t, withFaults(stopped(), emulator.Fault{Op: emulator.OpStart, Kind: emulator.Refuse, Code: "Ecs.0073", Times: -1}), func(l *lab) {
+		failsWith(l, l.restore(attempt{}, true).err, api.ErrNotReady, false)
 	})
 }
 

@@ -92,12 +92,18 @@ func (s *submission) carryOut(ctx context.Context, d change.Decision) change.Dec
 		within, cancel := context.WithDeadline(ctx, d.Deadline)
 		defer cancel()
 		if err := s.confirm(within, s.heart); err != nil {
-			return s.failed(fmt.Errorf("server %s: %w", s.in.ServerID, err))
+			return s.failed(again(api.ErrNotSent, fmt.Errorf("server %s: %w", s.in.ServerID, err), 0))
 		}
 		return s.decide.Confirmed()
+	case change.Submit:
+		return s.send(ctx, d)
 	}
-	// The request may not leave later than the look that justified it allows. A worker that is frozen here and thawed later
-	// cannot send: the connection compares the clock at the moment of writing.
+	return s.failed(fmt.Errorf("server %s: action %d is not one of a submission; nothing was sent", s.in.ServerID, d.Action))
+}
+
+// send sends the change. The request may not leave later than the look that justified it allows. A worker that is frozen here
+// and thawed later cannot send: the connection compares the clock at the moment of writing.
+func (s *submission) send(ctx context.Context, d change.Decision) change.Decision {
 	within, cancel := context.WithDeadline(ctx, d.Deadline)
 	defer cancel()
 	out := s.Cloud.ChangeOS(s.recall.context(within, s.site, s.in.Touched), s.in.ServerID, s.request)
@@ -153,6 +159,8 @@ func troubleOf(err error) change.Trouble {
 // errorOf is the error with which an attempt ends. The cause is the one behind the last event.
 func errorOf(end change.End, cause error) error {
 	switch {
+	case cause == nil && end.Type == "": // an attempt that has failed never ends as if it had not
+		return again(api.ErrCloud, errors.New("the attempt has failed for an unknown reason: "+end.Message), 0)
 	case end.Type == "" && end.Message == "", end.Type == change.Recalled:
 		return cause
 	case end.Type == "":
@@ -188,7 +196,7 @@ func (s site) response(ctx context.Context, out ecs.Outcome, recalled error) (ch
 	case refusal.Busy():
 		return change.Response{Kind: change.BusyResponse, Message: refusal.Error()}, nil
 	case refusal.Code == diskInBackup:
-		return change.Response{Kind: change.BackupResponse, Message: refusal.Error()}, nil
+		return failedResponse(change.BackupResponse, again(api.ErrNotReady, refusal, time.Minute))
 	case !refusal.Listed():
 		return change.Response{Kind: change.UndocumentedResponse, Message: refusal.Error()}, s.cloudError(ctx, refusal)
 	case refusal.Class() == ecs.ClassTransient || refusal.Class() == ecs.ClassUnclear || isNotFound(refusal): // the next look decides
@@ -199,5 +207,5 @@ func (s site) response(ctx context.Context, out ecs.Outcome, recalled error) (ch
 
 func failedResponse(kind change.ResponseKind, err error) (change.Response, error) {
 	t := troubleOf(err)
-	return change.Response{Kind: kind, Message: t.Message, RetryAfter: t.RetryAfter}, err
+	return change.Response{Kind: kind, Message: t.Message, RetryAfter: t.RetryAfter, Final: t.Final}, err
 }

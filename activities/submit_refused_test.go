@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -119,6 +120,12 @@ func TestSubmitGivesUp(t *testing.T) {
 		throttled := emulator.Fault{Op: emulator.OpChangeOS, Kind: emulator.Throttle, RetryAfter: change.SubmitPatience}
 		inLab(t, withFaults(stopped(), throttled), func(l *lab) {
 			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-time.Second)}).err, api.ErrGivenUp, true)
+		})
+	})
+	t.Run("when Temporal does not confirm", func(t *testing.T) {
+		inLab(t, stopped(), func(l *lab) {
+			l.acts.Temporal = waiting{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+			failsWith(l, l.submit(attempt{scheduled: time.Now().Add(-change.SubmitPatience)}).err, api.ErrGivenUp, true)
 		})
 	})
 	t.Run("never after a doubt", func(t *testing.T) {

@@ -73,7 +73,8 @@ func (c *changeOS) run(ctx workflow.Context) {
 	// begun is seen to its end, and a cancel obeyed after it.
 	detached, _ := workflow.NewDisconnectedContext(ctx)
 	for c.book.Step() != change.StepEnded {
-		switch c.book.Step() {
+		step := c.book.Step()
+		switch step {
 		case change.StepPreflight:
 			c.preflight(ctx)
 		case change.StepStop:
@@ -93,7 +94,7 @@ func (c *changeOS) run(ctx workflow.Context) {
 				c.restorePower(ctx)
 			}
 		}
-		if c.book.MayBeReset() && wasReset(detached) {
+		if step != change.StepRestorePower && c.book.MayBeReset() && wasReset(detached) {
 			c.book.WasReset(change.PriorRun{}, workflow.Now(ctx))
 		}
 	}

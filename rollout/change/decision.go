@@ -91,7 +91,7 @@ type End struct {
 type Trouble struct {
 	Message    string
 	RetryAfter time.Duration
-	// Interrupted is true when the attempt was cancelled, or its worker stops: that says nothing of the cloud.
+	// Interrupted is true when the attempt was cancelled: that says nothing of the cloud.
 	Interrupted bool
 	// OfWorker is true for what the worker lacks.
 	OfWorker bool
@@ -121,8 +121,10 @@ type Response struct {
 	Kind    ResponseKind
 	JobID   string
 	Message string
-	// RetryAfter is how long to wait after a throttled write.
+	// RetryAfter is how long to wait before the next attempt.
 	RetryAfter time.Duration
+	// Final is true for a refusal that no further attempt can mend.
+	Final bool
 }
 
 // Stability measures for how long a server has shown the same thing. A gap between two looks counts for two poll intervals

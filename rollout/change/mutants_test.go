@@ -41,7 +41,7 @@ func mutants() []mutant {
 		{"busy is taken for proof", submission, "\tcase BusyResponse:\n", "\tcase BusyResponse:\n\t\treturn s.clean(retry(NotReady, r.Message, s.timing.Poll).End, t, now)\n\tcase 0:\n", true},
 		{"a change that came to nothing is sent again", submission, `return now.After(rest)`, `return now.After(rest.AddDate(1, 0, 0))`, false},
 		{"an order that waits for its payment is sent again", submission, `case settled && server.Idle() && s.in.MayAwaitPayment:`, `case false:`, false},
-		{"what Temporal answers before a write is ignored", submission, "\tcase submitConfirming:\n", "\tcase submitConfirming:\n\t\treturn s.Confirmed()\n\tcase -1:\n", false},
+		{"what Temporal answers before a write is ignored", submission, "\tcase s.phase == submitConfirming:\n", "\tcase s.phase == submitConfirming && s.attempt > 0:\n\t\treturn s.Confirmed()\n\tcase s.phase == submitConfirming:\n", false},
 		{"another's disk is destroyed", submission, `asDecided := server.Fingerprint == s.in.Before && `, "s.in.Before = server.Fingerprint\n\tasDecided := ", false},
 		{"a refusal for an unknown reason is believed", submission, "\ts.phase, s.stability = submitSettlingRefusal, Stability{}\n", "\tif s.phase == submitSending {\n\t\treturn s.finalReported(r.Message)\n\t}\n", false},
 		{"an error after a doubt is taken for proof", submission, `if s.IsDoubted() && end.Type != Vanished {`, `if s.inDoubt && end.Type != Vanished {`, false},

@@ -275,7 +275,7 @@ func (p *Power) Respond(r Response, now time.Time) Decision {
 		return p.fail(Recalled, r.Message)
 	case RefusedResponse:
 		d := p.Failed()
-		d.End.Final = true
+		d.End.Final = r.Final
 		return d
 	}
 	return p.Failed() // throttled, not sent, credentials: it passes

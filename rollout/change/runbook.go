@@ -423,7 +423,9 @@ func (r *Runbook) PowerRestored(status string, f Failure, cancelled bool) {
 func (r *Runbook) WasReset(prior PriorRun, now time.Time) {
 	r.reset, r.Cancelled = true, false
 	r.record, r.touched = prior.Record, prior.Result.ServerID != ""
-	r.Result.Name, r.Result.Before, r.Result.JobID = prior.Result.Name, prior.Result.Before, prior.Result.JobID
+	if prior.Known {
+		r.Result.Name, r.Result.Before, r.Result.JobID = prior.Result.Name, prior.Result.Before, prior.Result.JobID
+	}
 	r.in.OriginalStatus = cmp.Or(r.in.OriginalStatus, prior.OriginalStatus)
 	r.step = StepEnded
 	switch {

@@ -107,10 +107,12 @@ func (s *Submission) Prepared() Decision {
 
 // Failed is the event that a look, the preparation or the confirmation did not succeed.
 func (s *Submission) Failed(t Trouble, now time.Time) Decision {
-	switch s.phase {
-	case submitSettlingRefusal:
+	switch {
+	case s.phase == submitSettlingRefusal:
 		return reported()
-	case submitConfirming:
+	case s.phase == submitPreparing && t.Final && !t.OfWorker: // what was asked for is wrong, at any time
+		return s.finalReported(t.Message)
+	case s.phase == submitConfirming:
 		return s.clean(retry(NotSent, t.Message, 0).End, t, now)
 	}
 	return s.clean(End{Failed: true, Final: t.Final}, t, now)
@@ -259,7 +261,7 @@ func (s *Submission) Respond(r Response, now time.Time) Decision {
 	case UnclearResponse:
 		return s.clean(retry(CloudTrouble, r.Message, 0).End, t, now)
 	case RefusedResponse:
-		return s.finalReported(r.Message)
+		return s.unproven(End{Failed: true, Final: r.Final}, r.Message)
 	}
 	if s.memory.Settled { // the doubt stays whatever the server shows
 		return s.final(End{Failed: true, Type: InDoubt, Message: r.Message})

@@ -193,7 +193,7 @@ func (c *cloud) book(kind jobKind, state jobState, now int16) Response {
 func (c *cloud) arrive(action Action, cfg config, now int16) Response {
 	s := &c.server
 	busy := Response{Kind: BusyResponse, Message: "busy"}
-	refused := Response{Kind: RefusedResponse, Message: "refused"}
+	refused := Response{Kind: RefusedResponse, Message: "refused", Final: true}
 	switch {
 	case s.gone && action == Submit:
 		return Response{Kind: UnclearResponse, Message: "not found"}
