@@ -133,6 +133,7 @@ func (x *explorer) from(s state) []move {
 	if s.frozen.alive && s.frozen.due(s.now) {
 		x.act(s, true)
 	}
+	x.giveUp(s)
 	x.disturb(s)
 	return x.moves
 }
@@ -166,7 +167,10 @@ func (x *explorer) deliver(s state) {
 		if f.action != 0 {
 			to := s
 			to.cloud.flights[i] = flight{}
+			now := to.cloud.round
+			to.cloud.round = f.round
 			r := to.cloud.arrive(f.action, x.config, s.now)
+			to.cloud.round = now
 			x.add(to, "the network: a delayed request (%s) arrives: %s", f.action.name(), r.Kind.name())
 		}
 	}
@@ -197,6 +201,22 @@ func (x *explorer) tick(s state) {
 		x.fault(s, func(t *state) { f := t.faults; *t = to; t.faults = f }, "a tick passes while the attempt is slow")
 	default:
 		x.add(to, "a tick passes")
+	}
+}
+
+// giveUp ends the activity, because its time is over. What its last attempt did is not known.
+func (x *explorer) giveUp(s state) {
+	switch s.current.step {
+	case StepStop, StepSubmit, StepStartAgain, StepRestorePower:
+		if !s.current.alive || s.frozen.alive {
+			return
+		}
+		x.fault(s, func(to *state) {
+			to.frozen = to.current
+			to.frozen.superseded = true
+			to.book = new(*to.book)
+			x.end(to, End{Failed: true, Type: NotSent, Message: "it took too long"}, Failure{Type: NotSent, TimedOut: true, Message: "it took too long"})
+		}, "the time of the activity is over")
 	}
 }
 
@@ -335,10 +355,6 @@ func (a *attempt) rest(now int16) {
 func (x *explorer) step(s *state) {
 	step := s.book.Step()
 	if step == StepEnded {
-		if s.reset == false && s.book.MayBeReset() && s.reset {
-			s.book = new(*s.book)
-			s.book.WasReset(PriorRun{}, at(int(s.now)))
-		}
 		s.current, s.ended, s.endedAt = attempt{}, true, s.now
 		return
 	}
@@ -519,6 +535,8 @@ func (x *explorer) preflight(s *state, seen rollout.Observation) {
 		found.Refusals = []string{"busy"}
 	case pending != "":
 		found.Refusals = []string{pending}
+	case s.cloud.round > 0 && !s.isExpected(seen.Fingerprint):
+		found.Refusals = []string{"it has another disk than the one that was agreed to"}
 	case seen.ImageID == x.config.image() && !x.config.sameImage && s.cloud.round == 0:
 		found.AlreadyThere = true
 	}
@@ -544,6 +562,14 @@ func (x *explorer) tryAgain(s state) {
 	s.current = attempt{alive: true, step: StepPreflight, number: 1, next: look(0), wake: s.now}
 	s.ended, s.restored, s.reset, s.cancelled, s.recalled = false, false, false, false, false
 	x.add(s, "the change is tried again")
+}
+
+// isExpected is true for a disk that the end of the first change has shown: a retry destroys no other one.
+func (s *state) isExpected(disk rollout.Fingerprint) bool {
+	last := s.earlier.Result
+	return disk == last.Before.Fingerprint || disk == last.After.Fingerprint || Proven(rollout.Observation{
+		Exists: true, Status: rollout.StatusActive, Fingerprint: disk,
+	}, last.Before.Fingerprint, newImage)
 }
 
 // pendingReason is why the earlier change may still come.
@@ -596,6 +622,13 @@ func (x *explorer) query(s state, a *attempt, free, fault adder) {
 		if j.forgotten {
 			continue
 		}
+		if j.kind == changeJob && !j.isOpen() && j.changed == s.now { // its answer trails behind the server
+			free(func(a *attempt) Decision { return answer(a, JobAnswer{Name: "RUNNING"}) }, "queries %s: still RUNNING", jobID(i))
+		}
+		if a.step == StepPoll {
+			fault(func(a *attempt) Decision { return answer(a, JobAnswer{Withheld: true, Reason: "withheld"}) }, "queries %s: the cloud does not tell", jobID(i))
+			fault(func(a *attempt) Decision { return answer(a, JobAnswer{Status: JobUnknown}) }, "queries %s: the page of a proxy", jobID(i))
+		}
 		fault(func(a *attempt) Decision { return answer(a, unknown) }, "queries %s: a false 404", jobID(i))
 		fault(func(a *attempt) Decision { return a.failed(now) }, "queries %s: the cloud does not answer", jobID(i))
 		if s.faults < x.faults {
@@ -643,6 +676,9 @@ func (x *explorer) write(s state, a *attempt, get func(*state) *attempt, after f
 	x.fault(s, func(to *state) {
 		respond(to, Response{Kind: ThrottledResponse, Message: "throttled", RetryAfter: tick})
 	}, who+"%s: throttled", name)
+	for _, kind := range []ResponseKind{BackupResponse, UnclearResponse, CredentialsResponse} {
+		x.fault(s, func(to *state) { respond(to, Response{Kind: kind, Message: "refused", RetryAfter: tick}) }, who+"%s: refused (%s)", name, kind.name())
+	}
 	undocumented := Response{Kind: UndocumentedResponse, Message: "undocumented"}
 	x.fault(s, func(to *state) { respond(to, undocumented) }, who+"%s: refused for an undocumented reason", name)
 	x.fault(s, func(to *state) {
@@ -666,7 +702,7 @@ func (x *explorer) write(s state, a *attempt, get func(*state) *attempt, after f
 			continue
 		}
 		left := int16(a.next.Deadline.Sub(start)/tick) - 1 // the tick of the look
-		fly := func(to *state) { to.cloud.flights[i] = flight{action, left} }
+		fly := func(to *state) { to.cloud.flights[i] = flight{action, left, to.cloud.round} }
 		x.fault(s, func(to *state) { fly(to); respond(to, unknown) }, who+"%s: delayed, no answer", name)
 		if get(&s) == &s.current {
 			x.fault(s, func(to *state) { fly(to); x.succeed(to, true) }, who+"%s: delayed, and the worker dies", name)
@@ -686,7 +722,6 @@ func (x *explorer) finish(s *state, frozen bool) {
 	}
 	a := &s.current
 	end := a.next.End
-	now := at(int(s.now))
 	if end.Failed && !end.Final {
 		x.attempt(s, a.step, a.number+1, a.memory())
 		s.current.wake += int16((end.RetryAfter + tick - 1) / tick)
@@ -703,6 +738,12 @@ func (x *explorer) finish(s *state, frozen bool) {
 		}
 	}
 	s.book = new(*s.book)
+	x.end(s, end, f)
+}
+
+// end tells the runbook how the activity of the current step has ended.
+func (x *explorer) end(s *state, end End, f Failure) {
+	a, now := &s.current, at(int(s.now))
 	touched := a.number > 1 || (a.power != nil && (a.power.Lost || a.power.HasActed()))
 	f.Touched = f.Type == Recalled && a.step == StepStop && touched
 	switch a.step {

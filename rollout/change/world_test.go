@@ -143,6 +143,7 @@ const maxJobs = 6
 type flight struct {
 	action Action // zero for none
 	left   int16  // when
+	round  uint8
 }
 
 // cloud is what the search does not control by decisions of the protocol.
@@ -153,8 +154,9 @@ type cloud struct {
 	jobs     [maxJobs]job
 	jobCount uint8
 	flights  [2]flight
-	// round counts the changes that were asked for, accepted those that the cloud has accepted.
-	round, accepted uint8
+	// round counts the changes that were asked for, accepted those that the cloud has accepted for each.
+	round    uint8
+	accepted [2]uint8
 	// destroyed is true when the disk of somebody else was replaced, beside when a change was accepted beside an open order.
 	destroyed, beside bool
 }
@@ -213,7 +215,7 @@ func (c *cloud) arrive(action Action, cfg config, now int16) Response {
 		if !mayChange {
 			return refused
 		}
-		c.accepted++
+		c.accepted[c.round]++
 		c.beside = c.beside || c.hasUnpaid()
 		c.destroyed = c.destroyed || s.disk == outsideDisk
 		if cfg.prepaid {
