@@ -15,6 +15,7 @@ import (
 // PollJob waits for a job: change.Polling decides when it is over, and watch when it is worth a query. It only reads, so any
 // attempt adopts the job where the last one left it.
 func (a *Activities) PollJob(ctx context.Context, in contract.PollJobInput) (contract.PollJobResult, error) {
+	first := isFirst(ctx)
 	heart := startHeart(ctx, api.PollProgress{})
 	defer heart.stop()
 	s, err := a.at(ctx, in.Project, in.Change)
@@ -25,7 +26,7 @@ func (a *Activities) PollJob(ctx context.Context, in contract.PollJobInput) (con
 	decide := change.NewPolling(in.ServerID, in.JobID, in.Deadline, scheduled, a.Timing)
 	schedule := s.watch(in.ServerID, scheduled)
 	schedule.foreseen = true
-	for next := decide.Begin(isFirst(ctx)); ; {
+	for next := decide.Begin(first); ; {
 		if next.FollowJob {
 			err = schedule.next(ctx, in.Deadline)
 		} else {

@@ -25,7 +25,7 @@ func (s *session) executions(ctx context.Context, query string, most int) ([]*wo
 	var all []*workflow.WorkflowExecutionInfo
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: int32(min(most, 1000))}
 	for {
-		page, err := s.client.ListWorkflow(ctx, request)
+		page, err := s.listPage(ctx, request)
 		if err != nil {
 			return nil, fmt.Errorf("the rollouts cannot be listed: %w", err)
 		}

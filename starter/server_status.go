@@ -110,7 +110,7 @@ func (s *session) latest(ctx context.Context, serverID string) (*workflow.Workfl
 		Query:    fmt.Sprintf("WorkflowType = '%s' OR WorkflowType = '%s' AND ExecutionStatus = 'Completed'", api.ChangeOSName, api.DismissChangeName),
 	}
 	for {
-		page, err := s.client.ListWorkflow(ctx, request)
+		page, err := s.listPage(ctx, request)
 		if err != nil {
 			return nil, fmt.Errorf("the changes cannot be listed: %w", err)
 		}
@@ -125,4 +125,15 @@ func (s *session) latest(ctx context.Context, serverID string) (*workflow.Workfl
 		}
 		request.NextPageToken = page.GetNextPageToken()
 	}
+}
+
+// listPage lists a page of workflows. A busy Temporal may not answer in the time of one call, so it is asked three times.
+func (s *session) listPage(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (page *workflowservice.ListWorkflowExecutionsResponse, err error) {
+	for range 3 {
+		page, err = s.client.ListWorkflow(ctx, request)
+		if err == nil || ctx.Err() != nil || !isLate(err) {
+			break
+		}
+	}
+	return page, err
 }

@@ -33,12 +33,13 @@ func TestRevokedCredentialsPauseARollout(t *testing.T) {
 	assert.Contains(t, paused.Why, "HTTP 401 APIGW.0301")
 	assert.Contains(t, paused.Why, "mend that, then resume")
 	assert.True(t, paused.NeedsHuman)
-	assert.Equal(t, rollout.Counts{Servers: 8, InFlight: 2, Pending: 6}, paused.Counts)
+	assert.Positive(t, paused.Counts.InFlight, "it waits for the credentials")
+	assert.Equal(t, 8, paused.Counts.Done+paused.Counts.InFlight+paused.Counts.Pending, "nothing fails")
 	ran := machine.CLI(t, "status", "revoked")
 	assert.Contains(t, ran.Out, "mend that, then resume")
 	assert.Regexp(t, `\(request [0-9a-f]{32}\)`, ran.Out)
 	lab.Eventually("the status of a server in flight tells of it", func() bool {
-		ran = machine.CLI(t, "server", "status", plan.Servers[0].ID, "--task-queue", lab.Queue)
+		ran = machine.CLI(t, "server", "status", paused.InFlight[0].ID, "--task-queue", lab.Queue)
 		return strings.Contains(ran.Out, "; tried again after: the cloud refuses the credentials of profile default: ")
 	})
 
@@ -71,8 +72,8 @@ func TestWithdrawnPermissionPausesARollout(t *testing.T) {
 	assert.Contains(t, paused.Why, "the credentials of profile default lack a permission: change the OS of server ")
 	assert.Contains(t, paused.Why, "the credentials need the action ecs:cloudServers:changeOS in this project")
 	assert.True(t, paused.NeedsHuman)
-	assert.Equal(t, rollout.Counts{Servers: 8, Done: 2, Pending: 6}, paused.Counts)
-	assert.Zero(t, paused.Failed)
+	assert.Positive(t, paused.Counts.Pending)
+	assert.Equal(t, 8, paused.Counts.Done+paused.Counts.Pending, "nothing fails")
 	for _, planned := range plan.Servers {
 		now, _ := lab.Cloud.Server(planned.ID)
 		assert.Equal(t, planned.Status, now.Status, planned.Name)
