@@ -293,8 +293,8 @@ func (j job) outcomes(now int16, c config) (free, faults []outcome) {
 		if now-j.changed >= 2 { // a change takes longer than any request is on its way
 			free = []outcome{succeeds}
 		}
-		if c.silent { // one that fails intact at the end of a settle time leaves a server that takes a second change
-			return free, []outcome{failsChanged, failsLost}
+		if c.silent && now-j.changed < 2 { // one that fails as soon as it begins leaves a server that takes a second change
+			return free, nil
 		}
 		return free, []outcome{failsIntact, failsInError, failsChanged, failsLost}
 	case j.deaf:

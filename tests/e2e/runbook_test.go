@@ -164,12 +164,12 @@ func TestRunbookChangesOneServer(t *testing.T) {
 	lab.Replay(lab.Temporal.Client.GetWorkflow(t.Context(), lock.GetID(), ""))
 }
 
-var runbookChanges = flag.Int("runbook-changes", 40, "how many of the 303 servers of TestRunbookRollsAFleet are changed; the others run the image")
+var runbookChanges = flag.Int("runbook-changes", 40, "how many of the 900 servers of TestRunbookRollsAFleet are changed; the others run the image")
 
 // TestRunbookRollsAFleet: a workflow of another program has a plan made, which is large enough to be compressed, and carried out.
 func TestRunbookRollsAFleet(t *testing.T) {
 	t.Parallel()
-	const servers = 303
+	const servers = 900
 	skipped := servers - *runbookChanges
 	lab := machine.NewLab(t, emulator.Options{Servers: servers})
 	image := lab.OtherImage(lab.Server(rollout.StatusActive))
