@@ -229,7 +229,13 @@ func (j judgement) isHindered() bool {
 	return j.a.Blown || j.met(emulator.OpStart, emulator.OpServer, emulator.OpServers, emulator.OpJob, emulator.OpBlockDevice, emulator.OpAny)
 }
 
-func (j judgement) isUnpaid() bool { return j.now.ChargingMode == "1" }
+// isUnpaid is true for a server whose change may wait for a payment: the cloud takes another order beside it.
+func (j judgement) isUnpaid() bool {
+	return j.now.ChargingMode == "1" || slices.ContainsFunc(j.a.Faults, func(f emulator.Fault) bool {
+		isAimed := f.Server == "" || f.Server == j.said.ID || f.Server == j.said.Name
+		return isAimed && f.Kind == emulator.JobStuck && f.Variant == emulator.VariantPendingPayment
+	})
+}
 
 // knew is true when a workflow of the server ended without having seen what came of the job.
 func (j judgement) knew(jobID string) bool {
@@ -311,7 +317,8 @@ func (j judgement) foreign() {
 	}
 	for _, touch := range j.a.Touched[j.said.ID] {
 		for _, write := range j.a.Ledger.Servers[j.said.ID].Writes {
-			if touch.Deed == Reinstall && write.Op == emulator.OpChangeOS && !write.Time.Before(touch.At.Add(way)) {
+			// A copy by a gateway is no decision of the program: docs/never-twice.md.
+			if touch.Deed == Reinstall && write.Op == emulator.OpChangeOS && !write.Copy && !write.Time.Before(touch.At.Add(way)) {
 				j.wrong(Twice, "it was given another disk at %s, and a change was accepted at %s", clock(touch.At), clock(write.Time))
 			}
 		}

@@ -20,7 +20,8 @@ type referee struct {
 	now       time.Time
 	paused    bool
 	aborted   bool
-	turned    bool // back: nothing goes forward any more
+	abortedAt time.Time // zero for an abort by the budget
+	turned    bool      // back: nothing goes forward any more
 	cap       int
 	highest   int // that the cap ever was
 	window    int // of the slow start
@@ -127,7 +128,7 @@ func (r *referee) start(s *standing, e Event) {
 	switch {
 	case s.inFlight:
 		foul(Unasked, "while it was in flight")
-	case r.aborted:
+	case r.aborted && !e.At.Equal(r.abortedAt): // one that was decided in the same moment is seen after the command, and recalled
 		foul(Spread, "after the abort")
 	case r.wouldBreach():
 		foul(Spread, "while others in flight may have spent the budget")
@@ -264,7 +265,7 @@ func (r *referee) obey(c rollout.Command) {
 	case rollout.Resume:
 		r.paused, r.wavesRead = false, min(r.wavesRead, r.wave)
 	case rollout.Abort:
-		r.aborted, r.paused = true, false
+		r.aborted, r.paused, r.abortedAt = true, false, r.now
 	case rollout.Concurrency:
 		r.cap, r.highest = c.InFlight, max(r.highest, c.InFlight)
 	case rollout.Approve:
