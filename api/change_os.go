@@ -14,7 +14,7 @@ type ChangeOSInput struct {
 	Project  string         `json:"project"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
-	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
+	// Expect is the system disk that the operator was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
 	// Earlier is the disk from before an earlier attempt whose change may have come after it was judged. A
 	// server that shows proof against it is done, and nothing is sent.
@@ -55,12 +55,12 @@ type Status struct {
 	JobID    string   `json:"job_id,omitempty"`
 	// Deadline is when the change that was submitted is judged by what the server shows. Zero before.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// JobStatus is the last status of the job in the step wait. The workflow does not know it: whoever asks adds it from
+	// JobStatus is the last status of the job in the step wait. The workflow does not know it: a reader adds it from
 	// the heartbeat of PollJobActivity.
 	JobStatus string `json:"job_status,omitempty"`
-	// Trouble is why the step is tried again, as whoever asks has it from Temporal. Empty without any.
+	// Trouble is why the step is tried again, as a reader has it from Temporal. Empty without any.
 	Trouble string `json:"trouble,omitempty"`
-	// CancelRequested is true once somebody asked for a cancel. From the step submit on it comes too late.
+	// CancelRequested is true once a cancel was requested. From the step submit on it comes too late.
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	End             rollout.ServerEnd `json:"end,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
@@ -74,7 +74,7 @@ func (s Status) Now() StepAt {
 	return s.Steps[len(s.Steps)-1]
 }
 
-// AwaitsPayment is true while the change does not begin because nobody has paid its order.
+// AwaitsPayment is true while the change does not begin because its order was not paid.
 func (s Status) AwaitsPayment() bool { return s.JobStatus == JobAwaitsPayment }
 
 // JobAwaitsPayment is the status of a job that does not begin before its order is paid.

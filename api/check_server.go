@@ -10,7 +10,7 @@ type CheckServerInput struct {
 	Profile  string         `json:"profile,omitempty"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
-	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
+	// Expect is the system disk that the operator was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
 }
 

@@ -29,7 +29,7 @@ func failureOf(err error) change.Failure {
 		return f
 	}
 	f.Final = app.NonRetryable()
-	// Details that cannot be read are as good as none: a refusal is of no kind then, and a disk is nobody's.
+	// Details that cannot be read are as good as none: a refusal has no kind then, and a disk is unknown.
 	switch f.Type {
 	case change.Invalid:
 		f.Kind = rollout.FailureOfServer

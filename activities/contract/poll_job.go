@@ -25,7 +25,7 @@ type PollJobInput struct {
 	Rollout api.RolloutRef `json:"rollout,omitzero"`
 }
 
-// PollJobResult is what the cloud said of the job. None of its ends is proof: VerifyServer is.
+// PollJobResult is what the cloud answered about the job. None of its ends is proof: VerifyServer is.
 type PollJobResult struct {
 	End change.JobEnd `json:"end"`
 	// Reason is the cloud's on a failure, or the last that is known of a job that is overdue.

@@ -13,7 +13,7 @@ type PreflightInput struct {
 	Profile  string         `json:"profile,omitempty"`
 	ServerID string         `json:"server_id"`
 	Change   rollout.Change `json:"change"`
-	// Expect is the system disk that somebody was shown and agreed to lose. Nil accepts any.
+	// Expect is the system disk that the operator was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
 	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, the server is not to be changed.
 	OriginalRunID string `json:"original_run_id,omitempty"`

@@ -17,7 +17,7 @@ type RestorePowerInput struct {
 	On bool `json:"on"`
 	// AllowHard cuts the power when the guest does not shut down in time.
 	AllowHard bool `json:"allow_hard,omitempty"`
-	// Unsettled is true when the server may be about to change by itself: a stop whose end nobody saw, or a
+	// Unsettled is true when the server may be about to change by itself: a stop whose end is not known, or a
 	// new system that still sets itself up. It is then watched for the settle time first.
 	Unsettled bool `json:"unsettled,omitempty"`
 	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, nothing is stopped, and only what a change stopped is started.

@@ -27,9 +27,9 @@ type StopIfNeededInput struct {
 // StopIfNeededResult is the server as it was seen last.
 type StopIfNeededResult struct {
 	Status string `json:"status"`
-	// Updated is when the cloud last worked on the server. Whatever moves it after this is somebody's doing.
+	// Updated is when the cloud last worked on the server. Whatever moves it after this comes from outside.
 	Updated string `json:"updated,omitempty"`
-	// Doubt is true when a stop whose answer nobody saw may arrive yet.
+	// Doubt is true when a stop whose answer was lost may arrive yet.
 	Doubt bool `json:"doubt,omitempty"`
 	// Touched is true when a stop was sent, or may have been.
 	Touched bool `json:"touched,omitempty"`

@@ -17,7 +17,7 @@ type VerifyServerInput struct {
 	// Change names the image, and tells whether the server was sent secrets, which the cloud may repeat.
 	Change rollout.Change      `json:"change"`
 	Before rollout.Fingerprint `json:"before"`
-	// Ended is true when nothing that was asked for can still be under way: a job said how it ended. Without
+	// Ended is true when nothing that was asked for can still be under way: a job has ended. Without
 	// that word a server that looks untouched, or stopped, may be one that is being changed.
 	Ended bool `json:"ended,omitempty"`
 	// Deadline is until when a server that the cloud may still work on is waited for.

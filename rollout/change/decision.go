@@ -81,7 +81,7 @@ type End struct {
 	// JobID and Evidence are of an accepted change: its job, or what the server showed in place of an answer.
 	JobID    string
 	Evidence string
-	// Job is what the cloud said of the job.
+	// Job is what the cloud answered about the job.
 	Job JobVerdict
 	// Server is what it showed last.
 	Server rollout.Observation
@@ -104,7 +104,7 @@ type ResponseKind int
 // The kinds. Only NotSentResponse, ThrottledResponse and the listed refusals prove that nothing was accepted.
 const (
 	AcceptedResponse     ResponseKind = iota + 1 // with a job id
-	UnknownResponse                              // nobody knows whether it was accepted
+	UnknownResponse                              // it is not known whether it was accepted
 	ThrottledResponse                            // refused for the rate
 	NotSentResponse                              // not a byte has left
 	RecalledResponse                             // not sent: the rollout has recalled the server

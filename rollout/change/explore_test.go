@@ -123,7 +123,7 @@ func (s *state) violation() string {
 	case s.cloud.beside:
 		return "a change was accepted beside one that may still come"
 	case s.cloud.destroyed:
-		return "the disk of somebody else was destroyed"
+		return "a disk from outside was destroyed"
 	}
 	return ""
 }
@@ -160,7 +160,7 @@ func (x *explorer) contradiction(s state) string {
 		return "" // what "as before" means to a second change depends on the end of the first
 	}
 	if r.PowerTrouble != "" && !s.restored {
-		return "its power is said to be not as asked, and was not tried"
+		return "its power is reported as not as asked, and was not tried"
 	}
 	if s.faults == 0 && r.End != rollout.Done && !c.prepaid {
 		return "nothing went wrong, and it is not done"

@@ -1,29 +1,27 @@
 package change
 
 import (
-	"bytes"
 	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
 
+	"github.com/reimage/reimage/internal/mutant"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 var allMutants = flag.Bool("mutants", false, "let the search find every mutant, and not only a few")
 
-// mutant is a deliberate defect: in the file, the old text is replaced by the new one. The compiler gets the changed file in
-// place of the real one (go test -overlay). The search has to find it.
-type mutant struct {
+// defect is a mutant that the search has to find.
+type defect struct {
 	name, file, old, new string
 	always               bool // tried in every test run
 }
 
-func mutants() []mutant {
+func mutants() []defect {
 	const (
 		submission   = "rollout/change/submission.go"
 		power        = "rollout/change/power.go"
@@ -33,7 +31,7 @@ func mutants() []mutant {
 		pending      = "rollout/change/pending.go"
 		evidence     = "rollout/change/evidence.go"
 	)
-	return []mutant{
+	return []defect{
 		{"sends again after an unknown outcome", submission, "\tcase UnknownResponse:\n", "\tcase UnknownResponse:\n\t\ts.memory.LastCleanAttempt = s.attempt\n", true},
 		{"no settle time", submission, `settled := held >= s.timing.Settle`, `settled := held >= 0*s.timing.Settle`, false},
 		{"the settle time leaves out the lag", submission, `settled := held >= s.timing.Settle`, `settled := held >= s.timing.Settle-s.timing.Lag`, false},
@@ -77,11 +75,10 @@ func TestMutants(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range mutants() {
 		t.Run(m.name, func(t *testing.T) {
-			source, err := os.ReadFile(filepath.Join(root, m.file))
-			require.NoError(t, err)
-			require.Equal(t, 1, bytes.Count(source, []byte(m.old)), "the text to replace has to be in %s once: the code has moved on, move the mutant too", m.file)
+			edit := mutant.Edit{Root: root, File: m.file, Old: m.old, New: m.new}
+			edit.Check(t)
 			if *allMutants || (m.always && !testing.Short()) {
-				m.hunt(t, root, source)
+				m.hunt(t, edit)
 			}
 		})
 	}
@@ -90,21 +87,12 @@ func TestMutants(t *testing.T) {
 var found = regexp.MustCompile(`depth (\d+): (.*)`)
 
 // hunt searches with the mutant, first with one fault, then with two.
-func (m mutant) hunt(t *testing.T, root string, source []byte) {
+func (m defect) hunt(t *testing.T, edit mutant.Edit) {
 	t.Helper()
-	dir := t.TempDir()
-	changed := filepath.Join(dir, "changed.go")
-	require.NoError(t, os.WriteFile(changed, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600))
-	overlay := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(overlay, []byte(`{"Replace": {`+strconv.Quote(filepath.Join(root, m.file))+`: `+strconv.Quote(changed)+`}}`), 0o600))
-	search := filepath.Join(dir, "search")
-	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", search, "./rollout/change")
-	build.Dir = root
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	search := edit.Build(t, "./rollout/change")
 	for faults := 1; faults <= 2; faults++ {
 		run := exec.Command(search, "-test.run", "^TestSearch$", "-test.failfast", "-faults", strconv.Itoa(faults), "-states", "3000000")
-		out, err = run.CombinedOutput()
+		out, err := run.CombinedOutput()
 		if caught := found.FindStringSubmatch(string(out)); err != nil && caught != nil {
 			depth, err := strconv.Atoi(caught[1])
 			require.NoError(t, err)

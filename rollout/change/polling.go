@@ -19,7 +19,7 @@ const (
 // IsOver is true when nothing more comes of the job.
 func (e JobEnd) IsOver() bool { return e == JobEndSucceeded || e == JobEndFailed }
 
-// JobVerdict is what the cloud said of a job.
+// JobVerdict is what the cloud answered about a job.
 type JobVerdict struct {
 	End JobEnd
 	// Reason is the cloud's on a failure, or the last that is known of a job that is overdue.

@@ -323,7 +323,7 @@ func (r *Runbook) StartedAgain() { r.step = StepVerify }
 // DiskFromOutside is the remark on a server that no change of ours leaves with the disk it has.
 const DiskFromOutside = "; it was given that disk from outside"
 
-// VerifyEnded is the event of the end of the watch. The server is judged by what it shows, whatever the job said.
+// VerifyEnded is the event of the end of the watch. The server is judged by what it shows, whatever the job's status.
 func (r *Runbook) VerifyEnded(after rollout.Observation, f Failure) {
 	r.Result.After = after
 	before, image := r.Result.Before.Fingerprint, r.in.Change.ImageID
@@ -360,7 +360,7 @@ func (r *Runbook) PowerGoal() (goal PowerInput, wanted bool) {
 	goal = PowerInput{ServerID: r.in.ServerID, AllowHard: r.in.Change.AllowHardStop}
 	switch r.Result.End {
 	case rollout.Done:
-		// A server that was in ERROR is left running: nobody meant it to be off.
+		// A server that was in ERROR is left running: it was not meant to be off.
 		asBefore := r.in.Change.Power == "" || r.in.Change.Power == rollout.PowerAsBefore
 		off := r.in.Change.Power == rollout.PowerOff || (asBefore && r.OriginalStatus() == rollout.StatusShutoff)
 		// The ECS user guide says to wait some minutes after a change, while the login is set up: no stop in the middle.

@@ -63,7 +63,7 @@ type state struct {
 	restored  bool // its power, or that was tried
 	ended     bool
 	endedAt   int16
-	// outside is what somebody else did: none, power, disk, deletion.
+	// outside is what was done from outside: none, power, disk, deletion.
 	outside outside
 	faults  uint8
 }
@@ -126,7 +126,7 @@ func (x *explorer) from(s state) []move {
 	x.proceed(s, false)
 	x.deliver(s)
 	x.tick(s)
-	if x.config.again && s.ended && s.cloud.round == 0 && s.book.Result.End.Failed() && !s.book.Result.Foreign { // a rollout does not change the disk of somebody else
+	if x.config.again && s.ended && s.cloud.round == 0 && s.book.Result.End.Failed() && !s.book.Result.Foreign { // a rollout does not change a disk from outside
 		x.tryAgain(s)
 	}
 	x.proceed(s, true)
@@ -249,7 +249,7 @@ func (x *explorer) disturb(s state) {
 	x.interfere(s)
 }
 
-// interfere adds what somebody else does to the server. Not in the moment between the look of an attempt and its write:
+// interfere adds what is done to the server from outside. Not in the moment between the look of an attempt and its write:
 // nothing can be done about that.
 func (x *explorer) interfere(s state) {
 	if s.current.step == StepPreflight || s.outside != nothingOutside || s.cloud.server.gone || !s.cloud.server.idle() || s.cloud.open() != nil {
@@ -260,12 +260,12 @@ func (x *explorer) interfere(s state) {
 	}
 	switch s.cloud.server.status {
 	case active:
-		x.fault(s, func(to *state) { to.interfere(powerOutside, func(v *server) { v.status = shutoff }) }, "somebody else stops the server")
+		x.fault(s, func(to *state) { to.interfere(powerOutside, func(v *server) { v.status = shutoff }) }, "from outside: the server is stopped")
 	case shutoff:
-		x.fault(s, func(to *state) { to.interfere(powerOutside, func(v *server) { v.status = active }) }, "somebody else starts the server")
-		x.fault(s, func(to *state) { to.interfere(diskOutside, func(v *server) { v.disk = outsideDisk }) }, "somebody else replaces the disk")
+		x.fault(s, func(to *state) { to.interfere(powerOutside, func(v *server) { v.status = active }) }, "from outside: the server is started")
+		x.fault(s, func(to *state) { to.interfere(diskOutside, func(v *server) { v.disk = outsideDisk }) }, "from outside: the disk is replaced")
 	}
-	x.fault(s, func(to *state) { to.interfere(deletion, func(v *server) { v.gone = true }) }, "somebody else deletes the server")
+	x.fault(s, func(to *state) { to.interfere(deletion, func(v *server) { v.gone = true }) }, "from outside: the server is deleted")
 }
 
 func (s *state) interfere(what outside, how func(*server)) {
@@ -717,7 +717,7 @@ func (x *explorer) write(s state, a *attempt, get func(*state) *attempt, after f
 // finish ends an attempt.
 func (x *explorer) finish(s *state, frozen bool) {
 	if frozen {
-		s.frozen = attempt{} // whatever it says, nobody waits for it
+		s.frozen = attempt{} // Temporal does not wait for it
 		return
 	}
 	a := &s.current

@@ -143,7 +143,7 @@ func (s *Submission) Observe(server rollout.Observation, at, now time.Time) Deci
 	return s.prepare()
 }
 
-// evidence is what the server shows as a sign that a request was accepted whose answer nobody saw. Without it, a server that
+// evidence is what the server shows as a sign that a request was accepted whose answer was lost. Without it, a server that
 // has looked untouched for the settle time was not changed: the request can neither be on its way any more nor be hidden by
 // a view that lags.
 func (s *Submission) evidence(server rollout.Observation, settled bool) (evidence string, accepted bool) {

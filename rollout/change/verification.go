@@ -16,7 +16,7 @@ const MaxUnstable = maxSettles * MaxSettle
 type VerifyInput struct {
 	ImageID string
 	Before  rollout.Fingerprint
-	// Ended is true when nothing that was asked for can still be under way: a job said how it ended. Without that, a server
+	// Ended is true when nothing that was asked for can still be under way: a job has ended. Without that, a server
 	// that looks untouched, or stopped, may be one that is being changed.
 	Ended bool
 	// Deadline is until when a server that the cloud may still work on is waited for.

@@ -29,7 +29,7 @@ const (
 	oldDisk
 	newDisk     // made by the first change
 	newerDisk   // made by the second change
-	outsideDisk // made by somebody else
+	outsideDisk // made from outside
 )
 
 type status uint8
@@ -157,7 +157,7 @@ type cloud struct {
 	// round counts the changes that were asked for, accepted those that the cloud has accepted for each.
 	round    uint8
 	accepted [2]uint8
-	// destroyed is true when the disk of somebody else was replaced, beside when a change was accepted beside an open order.
+	// destroyed is true when a disk from outside was replaced, beside when a change was accepted beside an open order.
 	destroyed, beside bool
 }
 

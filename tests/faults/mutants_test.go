@@ -1,10 +1,7 @@
 package faults_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,21 +11,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/reimage/reimage/internal/mutant"
 	"github.com/reimage/reimage/tests/faults"
 )
 
 var mutantSchedules = flag.Int("mutant-schedules", 0, "how many schedules each mutant may survive; 0 tries only those that are caught early")
 
-// mutant is a deliberate defect: in the file, the old text is replaced by the new one. The compiler is handed the
-// changed file in place of the real one (go test -overlay), so the program itself knows nothing of mutants. The campaign
-// has to find a violation of the kind.
-type mutant struct {
+// defect is a mutant of which the campaign has to find a violation of the kind.
+type defect struct {
 	name           string
 	kind           faults.Kind
 	file, old, new string
 }
 
-func mutants() []mutant {
+func mutants() []defect {
 	const (
 		submit   = "rollout/change/submission.go"
 		runbook  = "rollout/change/runbook.go"
@@ -42,7 +38,7 @@ func mutants() []mutant {
 		evidence = "rollout/change/evidence.go"
 		recall   = "rollout/engine/recall.go"
 	)
-	return []mutant{
+	return []defect{
 		// Never twice.
 		{
 			"sends again after an unknown outcome", faults.Twice, submit,
@@ -147,15 +143,14 @@ func TestMutants(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range mutants() {
 		t.Run(m.name, func(t *testing.T) {
-			source, err := os.ReadFile(filepath.Join(root, m.file))
-			require.NoError(t, err)
-			require.Equal(t, 1, bytes.Count(source, []byte(m.old)), "the text to replace has to be in %s once: the code has moved on, move the mutant too", m.file)
+			edit := mutant.Edit{Root: root, File: m.file, Old: m.old, New: m.new}
+			edit.Check(t)
 			most := *mutantSchedules
 			if most == 0 && !testing.Short() {
 				most = caughtEarly[m.name]
 			}
 			if most > 0 {
-				m.hunt(t, root, source, most)
+				m.hunt(t, edit, most)
 			}
 		})
 	}
@@ -166,9 +161,9 @@ const chunk = 250
 
 // hunt plays schedules until one finds what the mutant breaks. The campaign begins with seed 1, so its seed
 // is also how many it took.
-func (m mutant) hunt(t *testing.T, root string, source []byte, most int) {
+func (m defect) hunt(t *testing.T, edit mutant.Edit, most int) {
 	t.Helper()
-	campaign := m.build(t, root, source)
+	campaign := edit.Build(t, "./tests/faults")
 	for first := 1; first <= most; first += chunk {
 		run := exec.Command(campaign, "-test.run", "^TestCampaign$", "-schedules", strconv.Itoa(min(chunk, most)), "-seed", strconv.Itoa(first))
 		out, err := run.CombinedOutput()
@@ -184,34 +179,10 @@ func (m mutant) hunt(t *testing.T, root string, source []byte, most int) {
 	t.Errorf("%q survives %d schedules", m.name, most)
 }
 
-// build compiles the campaign with the mutant in it.
-func (m mutant) build(t *testing.T, root string, source []byte) (campaign string) {
-	t.Helper()
-	campaign = filepath.Join(t.TempDir(), "campaign")
-	overlay := writeOverlay(t, filepath.Join(root, m.file), bytes.Replace(source, []byte(m.old), []byte(m.new), 1))
-	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", campaign, "./tests/faults")
-	build.Dir = root
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return campaign
-}
-
-// writeOverlay has the go command take the content in place of a file's.
-func writeOverlay(t *testing.T, file string, content []byte) (overlay string) {
-	t.Helper()
-	dir := t.TempDir()
-	changed, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(changed, content, 0o600))
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(overlay, replace, 0o600))
-	return overlay
-}
-
 var failedSeed = regexp.MustCompile(`(?s)seed (\d+):\n(.*?)to repeat it`)
 
 // caught is the first seed that found a violation of the mutant's kind, and that violation.
-func (m mutant) caught(t *testing.T, out []byte) (first int, violation string) {
+func (m defect) caught(t *testing.T, out []byte) (first int, violation string) {
 	t.Helper()
 	for _, found := range failedSeed.FindAllSubmatch(out, -1) {
 		seed, err := strconv.Atoi(string(found[1]))

@@ -1,12 +1,11 @@
 package faults_test
 
 import (
-	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/reimage/reimage/internal/mutant"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -34,10 +33,7 @@ func TestMutantsOfResets(t *testing.T) {
 		},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			source, err := os.ReadFile(filepath.Join(root, m.file))
-			require.NoError(t, err)
-			require.Equal(t, 1, bytes.Count(source, []byte(m.old)), "the text to replace has to be in %s once", m.file)
-			overlay := writeOverlay(t, filepath.Join(root, m.file), bytes.Replace(source, []byte(m.old), []byte(m.new), 1))
+			overlay := mutant.Edit{Root: root, File: m.file, Old: m.old, New: m.new}.Overlay(t)
 			run := exec.Command("go", "test", "-overlay", overlay, "-run", "^"+m.test+"$", m.pkg)
 			run.Dir = root
 			out, err := run.CombinedOutput()
