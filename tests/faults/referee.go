@@ -296,11 +296,11 @@ func (r *referee) look(out []string) {
 	r.out = map[string]bool{}
 	n := 0
 	for _, id := range out {
-		if len(r.touched[id]) > 0 {
+		s := r.byRef[id][0]
+		if len(r.touched[id]) > 0 || r.isLeftOff(s.end) { // one that is to be left stopped may hang on its way there
 			continue
 		}
 		r.out[id] = true
-		s := r.byRef[id][0]
 		if !s.accepted && (!r.turned || s.inFlight && s.last().Back) {
 			n++
 		}
