@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,7 +29,7 @@ func TestCommandsFromTheCommandLine(t *testing.T) {
 	for _, fails := range []rollout.PlannedServer{s[0], s[4]} {
 		require.NoError(t, lab.Cloud.AddFault(emulator.Fault{Op: "changeos", Kind: "job_fail", Variant: "intact", Server: fails.ID}))
 	}
-	gate := newGate(t, lab, s[2:])
+	gate := newGate(t, lab, slices.Concat(s[:1], s[2:]))
 	lab.StartWorker(gate.worker())
 	tell := func(says string, args ...string) {
 		t.Helper()
@@ -42,6 +43,9 @@ func TestCommandsFromTheCommandLine(t *testing.T) {
 		lab.Await(run, what, func(p rollout.Progress) bool { return p.Phase == rollout.PhasePaused && p.Counts == counts })
 	}
 
+	// The first fails only after the second has ended: a failure recalls what has not been touched.
+	lab.Await(run, "the second is done", func(p rollout.Progress) bool { return p.Counts.Done == 1 })
+	gate.open(s[:1])
 	stands("the failed canary pauses it", rollout.Counts{Servers: 8, Pending: 6, Done: 1, Failed: 1})
 	tell(s[0].Name+" will be tried again once the rollout is resumed", "retry", plan.Name, s[0].Name)
 	tell("resumed", "resume", plan.Name)

@@ -17,7 +17,7 @@ import (
 var (
 	rollouts = flag.Int("rollouts", 0, "how many rollouts to run, 0 for the selection")
 	from     = flag.Uint64("from", 1, "the first seed")
-	atOnce   = flag.Int("at-once", 8, "how many rollouts run at once; they wait more than they work")
+	atOnce   = flag.Int("at-once", 9, "how many rollouts run at once; they wait more than they work")
 )
 
 var shared = theatre{tally: newTally()}
