@@ -121,11 +121,22 @@ func (p Plan) Untouched() []OtherServer {
 // the approval given. Inside a wave a window slides.
 type Wave struct {
 	Name string `json:"name"`
+	// Select is what its servers have in common, for people: "names web-*; zones eu-1a". Empty for a wave that takes the next
+	// servers of all.
+	Select string `json:"select,omitempty"`
 	// End is the number of servers in this and all waves before: the wave is Servers[previous End:End].
 	// A wave that ends where the one before ends is empty; it neither bakes nor asks.
 	End      int           `json:"end"`
 	Bake     time.Duration `json:"bake,omitempty"`
 	Approval bool          `json:"approval,omitempty"`
+}
+
+// Title is the name of the wave with what it selects: "db (tags role=db)".
+func (w Wave) Title() string {
+	if w.Select == "" {
+		return w.Name
+	}
+	return w.Name + " (" + w.Select + ")"
 }
 
 // MaxInFlight is the largest cap on servers in flight. Temporal lets a workflow have 2000 pending children and

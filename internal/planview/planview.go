@@ -97,7 +97,7 @@ func options(c rollout.Change) []string {
 func (v view) waves() {
 	n, begin := len(v.plan.Servers), 0
 	for i, w := range v.plan.Waves {
-		v.printf("\nWave %d of %d: %s, ", i+1, len(v.plan.Waves), w.Name)
+		v.printf("\nWave %d of %d: %s, ", i+1, len(v.plan.Waves), w.Title())
 		if w.End == begin {
 			v.printf("empty\n")
 			continue

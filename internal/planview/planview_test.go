@@ -98,6 +98,15 @@ func TestPlansAsTheyAreShown(t *testing.T) {
 				s.InFlight.Count, s.PerGroup = new(3), document.Group{Tag: "shard", Count: new(1)}
 			}), inv)
 		}(),
+		"selected-waves": func() rollout.Plan {
+			return plan(t, documentOf(func(s *document.Spec) {
+				s.Spread = []document.SpreadKey{document.SpreadZone, "tag:shard"}
+				s.Waves = []document.Wave{
+					{Name: "canary", Select: &document.WaveSelection{Tags: []string{"shard=1"}, Zones: []string{"eu-1a", "eu-1b"}}, Count: new(2), Bake: document.Duration(time.Hour)},
+					{Name: "db", Select: &document.WaveSelection{Names: []string{"db-*"}}}, {Name: "rest"},
+				}
+			}), inventory(9))
+		}(),
 		"nothing-to-change": func() rollout.Plan {
 			inv := inventory(2)
 			inv.Servers[0].Observation.ImageID, inv.Servers[1].Observation.ImageID = noble, noble

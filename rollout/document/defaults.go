@@ -28,7 +28,10 @@ func (r Rollout) WithDefaults() Rollout {
 		s.Waves[i].Name = WaveName(s.Waves[i], i)
 	}
 	if len(s.Waves) == 0 {
-		s.Waves = []Wave{{Name: "all", UpTo: new(rollout.Whole)}}
+		s.Waves = []Wave{{Name: "all"}}
+	}
+	if last := &s.Waves[len(s.Waves)-1]; last.HasNoSize() && last.Select == nil {
+		last.UpTo = new(rollout.Whole)
 	}
 	if s.InFlight == (Limit{}) {
 		s.InFlight.Count = new(1)
@@ -48,7 +51,10 @@ func (r Rollout) WithDefaults() Rollout {
 	return r
 }
 
-// waveName is the name of the wave at a position, given or not.
+// HasNoSize is true for a wave that does not say how many servers it has.
+func (w Wave) HasNoSize() bool { return w.Count == nil && w.Percent == nil && w.UpTo == nil }
+
+// WaveName is the name of the wave at a position, given or not.
 func WaveName(wave Wave, i int) string {
 	if wave.Name != "" {
 		return wave.Name

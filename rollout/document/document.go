@@ -6,7 +6,12 @@
 // the schema in docs all go by these tags, and the schema shows the comments.
 package document
 
-import "github.com/reimage/reimage/rollout"
+import (
+	"slices"
+	"strings"
+
+	"github.com/reimage/reimage/rollout"
+)
 
 // The only document this program reads.
 const (
@@ -64,6 +69,9 @@ type Spec struct {
 	Power rollout.Power `yaml:"power,omitempty" json:"power,omitempty" one:"as-before on off"`
 	// Order is how the servers are lined up: zones (interleaved, then by name), name, or id.
 	Order Order `yaml:"order,omitempty" json:"order,omitempty" one:"zones name id"`
+	// Spread lets the values of these keys take turns, so that a small wave has one server of each: zone, group, or
+	// tag:KEY. Servers of the same values keep their order.
+	Spread []SpreadKey `yaml:"spread,omitempty" json:"spread,omitempty"`
 	// Waves are carried out one after the other. Without any there is one wave of all servers.
 	Waves []Wave `yaml:"waves,omitempty" json:"waves,omitempty"`
 	// InFlight caps the servers that are out of service at a time. The default is 1.
@@ -93,8 +101,14 @@ func (s Spec) CountsMembers() bool {
 	return limited && (s.CountOthers == nil || *s.CountOthers)
 }
 
-// Selection chooses servers. A server is chosen when any of ids, names, tags or file names it, and
-// nothing in exclude does.
+// UsesGroups is true when waves or the order of the servers go by their groups.
+func (s Spec) UsesGroups() bool {
+	selects := func(w Wave) bool { return w.Select != nil && len(w.Select.Groups) > 0 }
+	return slices.ContainsFunc(s.Waves, selects) || slices.Contains(s.Spread, SpreadGroup)
+}
+
+// Selection chooses servers. A server is chosen when any of ids, names, tags or file names it, it is in one of
+// the zones where there are any, and nothing in exclude names it.
 type Selection struct {
 	// IDs of servers.
 	IDs []string `yaml:"ids,omitempty" json:"ids,omitempty"`
@@ -106,6 +120,8 @@ type Selection struct {
 	// File holds ids or names, one a line; # begins a comment. Its path counts from the document. It is
 	// read by the command, so that a worker never opens an operator's files.
 	File string `yaml:"file,omitempty" json:"file,omitempty"`
+	// Zones narrow the selection to servers in one of these availability zones.
+	Zones []string `yaml:"zones,omitempty" json:"zones,omitempty"`
 	// Exclude takes servers out again: any of the same.
 	Exclude Exclusion `yaml:"exclude,omitempty" json:"exclude,omitzero"`
 	// Expect is how many servers the selection must come to; anything else is refused.
@@ -205,10 +221,26 @@ const (
 	OrderID    Order = "id"
 )
 
-// Wave is a part of the servers. Exactly one of count, percent and upTo says how many.
+// SpreadKey is a property of servers whose values take turns: zone, group, or tag: and the key of a tag.
+type SpreadKey string
+
+// The keys. SpreadTag is the beginning of one, which the key of the tag follows.
+const (
+	SpreadZone  SpreadKey = "zone"
+	SpreadGroup SpreadKey = "group"
+	SpreadTag   string    = "tag:"
+)
+
+// Tag is the key of the tag, and false for a key that is no tag's.
+func (k SpreadKey) Tag() (string, bool) { return strings.CutPrefix(string(k), SpreadTag) }
+
+// Wave is a part of the servers. One of count, percent and upTo says how many. With select it is the servers that
+// match, or the first count of them. The last wave is what is left when it says nothing.
 type Wave struct {
 	// Name of the wave. The default is wave-1, wave-2, ...
 	Name string `yaml:"name,omitempty" json:"name,omitempty"`
+	// Select makes the wave of the servers that match and that no wave before has. Not for the last wave, which has the rest.
+	Select *WaveSelection `yaml:"select,omitempty" json:"select,omitempty"`
 	// Count is this many more servers, or what is left of them.
 	Count *int `yaml:"count,omitempty" json:"count,omitempty"`
 	// Percent is this share of all planned servers more, rounded up.
@@ -219,6 +251,19 @@ type Wave struct {
 	Bake Duration `yaml:"bake,omitempty" json:"bake,omitempty"`
 	// Approval waits for somebody to approve after the wave and its bake. Not for the last wave.
 	Approval bool `yaml:"approval,omitempty" json:"approval,omitempty"`
+}
+
+// WaveSelection chooses servers of the plan for a wave. Names and tags choose as they do in a selection: a server matches
+// when names or tags name it, or when there are neither. Zones and groups narrow that.
+type WaveSelection struct {
+	// Names of servers; * stands for any text and ? for any character.
+	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
+	// Tags as key=value, or as key for any value. A server matches when it has all of them.
+	Tags []string `yaml:"tags,omitempty" json:"tags,omitempty"`
+	// Zones are availability zones, of which a server is in one.
+	Zones []string `yaml:"zones,omitempty" json:"zones,omitempty"`
+	// Groups are groups as perGroup makes them, of which a server is in one.
+	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty"`
 }
 
 // Limit is a number of servers, given as a count, as a share, or as both: then the smaller one counts. A
@@ -241,6 +286,9 @@ type Group struct {
 	// Percent of the planned servers in the group.
 	Percent *rollout.Percent `yaml:"percent,omitempty" json:"percent,omitempty"`
 }
+
+// IsGiven is true when it says what a group is.
+func (g Group) IsGiven() bool { return g.Tag != "" || g.ServerGroup }
 
 // Budget says how many failed servers are tolerated. The rollout stops when there are more.
 type Budget struct {

@@ -45,9 +45,10 @@ func waveStories() []story {
 		},
 		{
 			name:  "empty-wave",
-			tells: "Two waves came to the same end, so the second is empty: a line in the log, no bake, no approval. The approval before an empty last wave is not asked for either.",
+			tells: "Two waves came to the same end, so the second is empty, as is one that selects what is not there: a line in the log, no bake, no approval. The approval before an empty last wave is not asked for either.",
 			plan: plan(3, 3, 0, waves(
 				rollout.Wave{Name: "one", End: 2}, rollout.Wave{Name: "two", End: 2, Bake: time.Hour, Approval: true},
+				rollout.Wave{Name: "db", Select: "tags role=db", End: 2, Approval: true},
 				rollout.Wave{Name: "three", End: 3, Approval: true}, rollout.Wave{Name: "four", End: 3})),
 		},
 		{

@@ -46,7 +46,7 @@ func (e *Engine) noteWaveOver() {
 	case e.state.WaveOverAt.IsZero():
 		e.state.WaveOverAt = e.state.Now
 		if e.empty(w) {
-			e.log("", fmt.Sprintf("wave %s is empty and skipped", e.plan.Waves[w].Name))
+			e.log("", fmt.Sprintf("wave %s is empty and skipped", e.plan.Waves[w].Title()))
 		}
 	}
 }

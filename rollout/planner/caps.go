@@ -77,8 +77,13 @@ func (p *planner) group(s rollout.InventoryServer) string {
 	if p.spec.PerGroup.Tag == "" {
 		return ""
 	}
+	return tagValue(s, p.spec.PerGroup.Tag)
+}
+
+// tagValue is the value of the server's tag with the key, "" when it has none.
+func tagValue(s rollout.InventoryServer, key string) string {
 	for _, text := range slices.Sorted(slices.Values(s.Tags)) {
-		if key, value, _ := strings.Cut(text, "="); key == p.spec.PerGroup.Tag {
+		if has, value, _ := strings.Cut(text, "="); has == key {
 			return value
 		}
 	}
@@ -92,7 +97,7 @@ func (p *planner) warnOfGroups() {
 			p.warning("%s without a zone, counted as a zone of their own: %s", rollout.Count(len(nowhere), "server"), p.names(nowhere))
 		}
 	}
-	if !p.grouped() {
+	if len(p.plan.Caps.Groups) == 0 {
 		return
 	}
 	if alone := p.chosenWhere(func(s rollout.InventoryServer) bool { return p.group(s) == "" }); len(alone) > 0 {

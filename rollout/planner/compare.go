@@ -159,7 +159,7 @@ func waves(plan rollout.Plan) []setting {
 	var all []setting
 	begin := 0
 	for _, w := range plan.Waves {
-		value := rollout.Count(w.End-begin, "server")
+		value := rollout.Count(w.End-begin, "server") + prefixed(", select ", w.Select)
 		if w.Bake > 0 {
 			value += ", bake " + w.Bake.String()
 		}

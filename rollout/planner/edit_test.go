@@ -27,7 +27,9 @@ func fullPlan(t *testing.T) rollout.Plan {
 		s.Login = document.Login{KeyPair: "k", KeyOwner: "me"}
 		s.Stop = document.Stop{AllowHard: true, Platform: true}
 		s.Servers = document.States{Locked: document.RuleSkip, AlreadyThere: document.RuleChange}
-		s.Waves = []document.Wave{{Name: "canary", Count: new(1), Bake: document.Duration(time.Minute), Approval: true}, {UpTo: new(rollout.Whole)}}
+		s.Waves = []document.Wave{{
+			Name: "canary", Select: &document.WaveSelection{Tags: []string{"role=web"}}, Count: new(1), Bake: document.Duration(time.Minute), Approval: true,
+		}, {}}
 		s.PerZone.Count, s.PerGroup.Tag, s.PerGroup.Count, s.InFlight.Count = new(1), "shard", new(1), new(2)
 		s.Budget = document.Budget{Tolerate: document.Limit{Count: new(1), Percent: percent(t, "50%")}, MinSample: 2, PerGroup: new(1), Admission: document.AdmissionStrict, SlowStart: true}
 		s.Soak, s.Deadline = document.Duration(time.Minute), document.Duration(48*time.Hour)

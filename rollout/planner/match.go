@@ -55,6 +55,26 @@ func (m *matcher) named(s rollout.InventoryServer) bool {
 	return found
 }
 
+// parts are zones or groups by their names, to narrow a choice.
+type parts map[string]*entry
+
+func newParts(names []string) parts {
+	p := parts{}
+	for _, name := range names {
+		p[name] = &entry{text: name}
+	}
+	return p
+}
+
+// has is true for a name of the list, which is marked as used, and for every name when the list is empty.
+func (p parts) has(name string) bool {
+	e := p[name]
+	if e != nil {
+		e.used = true
+	}
+	return e != nil || len(p) == 0
+}
+
 // hasID is true when an id of the list is that of the server. It marks nothing.
 func (m *matcher) hasID(s rollout.InventoryServer) bool { return m.ids[strings.ToLower(s.ID)] != nil }
 

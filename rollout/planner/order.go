@@ -8,17 +8,23 @@ import (
 	"github.com/reimage/reimage/rollout/document"
 )
 
-// lineUp puts the chosen servers into the order in which they are started, as the plan shows them. Every
-// order is total: it does not depend on the order in which the cloud lists servers.
-func (p *planner) lineUp() {
+// lineUp puts the chosen servers into the order of the document, from which the waves take them. Every order is total: it does
+// not depend on the order in which the cloud lists servers.
+func (p *planner) lineUp() []rollout.InventoryServer {
+	servers := slices.Clone(p.chosen)
 	switch p.spec.Order {
 	case document.OrderID:
-		slices.SortFunc(p.chosen, byID)
+		slices.SortFunc(servers, byID)
 	case document.OrderName:
-		slices.SortFunc(p.chosen, byName)
+		slices.SortFunc(servers, byName)
 	default:
-		p.chosen = interleave(p.chosen)
+		servers = interleave(servers)
 	}
+	return p.takeTurns(servers)
+}
+
+// describeServers puts the chosen servers into the plan, in their order.
+func (p *planner) describeServers() {
 	p.plan.Servers = make([]rollout.PlannedServer, len(p.chosen))
 	for i, s := range p.chosen {
 		p.plan.Servers[i] = rollout.PlannedServer{

@@ -3,6 +3,8 @@ package planner_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,11 +38,14 @@ func drawDocument(t *rapid.T) document.Rollout {
 		s.Order = rapid.SampledFrom([]document.Order{"", document.OrderZones, document.OrderName, document.OrderID}).Draw(t, "order")
 		for range rapid.IntRange(0, 4).Draw(t, "waves") {
 			w := document.Wave{Bake: document.Duration(rapid.IntRange(0, 3).Draw(t, "bake")) * document.Duration(time.Minute), Approval: rapid.Bool().Draw(t, "approval")}
-			switch share := rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "share")); rapid.IntRange(0, 2).Draw(t, "kind") {
+			switch share := rollout.Percent(rapid.IntRange(0, 10000).Draw(t, "share")); rapid.IntRange(0, 4).Draw(t, "kind") {
 			case 0:
 				w.Count = new(rapid.IntRange(1, 20).Draw(t, "count"))
 			case 1:
 				w.Percent = &share
+			case 2:
+				w.Select = drawWaveSelection(t)
+				w.Count = rapid.Ptr(rapid.IntRange(1, 20), true).Draw(t, "at most")
 			default:
 				w.UpTo = &share
 			}
@@ -49,6 +54,8 @@ func drawDocument(t *rapid.T) document.Rollout {
 		if len(s.Waves) > 0 {
 			s.Waves = append(s.Waves, document.Wave{UpTo: new(rollout.Whole)})
 		}
+		s.Spread = rapid.SliceOfNDistinct(rapid.SampledFrom([]document.SpreadKey{"zone", "group", "tag:role", "tag:shard", "tag:rack"}), 0, 3, rapid.ID).Draw(t, "spread")
+		s.Select.Zones = rapid.SampledFrom([][]string{nil, nil, {"a", "b"}}).Draw(t, "zones")
 		s.InFlight, s.PerZone = drawLimit(t, "in flight"), drawLimit(t, "zone")
 		group := drawLimit(t, "group")
 		s.PerGroup = document.Group{Tag: "shard", Count: group.Count, Percent: group.Percent}
@@ -60,6 +67,16 @@ func drawDocument(t *rapid.T) document.Rollout {
 		s.Soak = document.Duration(rapid.IntRange(0, 9).Draw(t, "soak")) * document.Duration(time.Minute)
 	})
 	return doc
+}
+
+func drawWaveSelection(t *rapid.T) *document.WaveSelection {
+	some := func(label string, from ...string) []string {
+		return rapid.SliceOfN(rapid.SampledFrom(from), 0, 2).Draw(t, label)
+	}
+	return &document.WaveSelection{
+		Names: some("names", "web-0*", "web-?5", "db-*"), Tags: some("tags", "role=web", "shard=1", "shard", "env"),
+		Zones: some("in zones", "a", "b", "z"), Groups: some("in groups", "1", "2", "9"),
+	}
 }
 
 func drawInventory(t *rapid.T) rollout.Inventory {
@@ -95,6 +112,9 @@ func TestEverySelectedServerIsPlannedOrSkippedOnce(t *testing.T) {
 		plan, doc, inv := drawPlan(t)
 		want := map[string]bool{}
 		for _, s := range inv.Servers {
+			if zones := doc.Spec.Select.Zones; len(zones) > 0 && !slices.Contains(zones, s.Zone) {
+				continue
+			}
 			if s.Observation.Status != "BUILD" && (len(doc.Spec.Select.Exclude.Tags) == 0 || s.Tags[1] != "shard=1") {
 				want[s.ID] = true
 			}
@@ -114,6 +134,72 @@ func TestEverySelectedServerIsPlannedOrSkippedOnce(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 	})
+}
+
+// TestWavesHaveWhatTheySelect: a wave has every server that matches and that no wave before has, or as many of them as it may,
+// and in each wave the values of the spread take turns.
+func TestWavesHaveWhatTheySelect(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, doc, inv := drawPlan(t)
+		tags := map[string][]string{}
+		for _, s := range inv.Servers {
+			tags[s.ID] = s.Tags
+		}
+		begin := 0
+		for i, w := range doc.WithDefaults().Spec.Waves {
+			wave, later := plan.Servers[begin:plan.Waves[i].End], plan.Servers[plan.Waves[i].End:]
+			begin = plan.Waves[i].End
+			if w.Select != nil {
+				require.True(t, w.Count == nil || len(wave) <= *w.Count)
+				for _, s := range wave {
+					require.True(t, matches(*w.Select, s, tags[s.ID]), "%s in wave %s", s.Name, w.Name)
+				}
+				later = slices.DeleteFunc(slices.Clone(later), func(s rollout.PlannedServer) bool { return !matches(*w.Select, s, tags[s.ID]) })
+				require.True(t, len(later) == 0 || w.Count != nil && *w.Count == len(wave), "%d more match wave %s", len(later), w.Name)
+			}
+			values := func(s rollout.PlannedServer) string { return valuesOf(doc.Spec.Spread, s, tags[s.ID]) }
+			inWave, left := countBy(wave, values), countBy(later, values)
+			for value, n := range inWave {
+				for other := range left {
+					require.LessOrEqual(t, n, inWave[other]+1, "wave %s has %d of %s and %d of %s, of which more are left", w.Name, n, value, inWave[other], other)
+				}
+			}
+		}
+	})
+}
+
+func countBy(servers []rollout.PlannedServer, value func(rollout.PlannedServer) string) map[string]int {
+	counts := map[string]int{}
+	for _, s := range servers {
+		counts[value(s)]++
+	}
+	return counts
+}
+
+// matches holds a server against the words of docs/rollout.md.
+func matches(sel document.WaveSelection, s rollout.PlannedServer, tags []string) bool {
+	named := slices.ContainsFunc(sel.Names, func(pattern string) bool { return rollout.MatchName(pattern, s.Name) })
+	tagged := len(sel.Tags) > 0
+	for _, tag := range sel.Tags {
+		tagged = tagged && slices.ContainsFunc(tags, func(has string) bool { return has == tag || strings.HasPrefix(has, tag+"=") })
+	}
+	chosen := named || tagged || len(sel.Names)+len(sel.Tags) == 0
+	inZone := len(sel.Zones) == 0 || slices.Contains(sel.Zones, s.Zone)
+	return chosen && inZone && (len(sel.Groups) == 0 || slices.Contains(sel.Groups, s.Group))
+}
+
+func valuesOf(keys []document.SpreadKey, s rollout.PlannedServer, tags []string) string {
+	var values []string
+	for _, key := range keys {
+		value := map[document.SpreadKey]string{"zone": s.Zone, "group": s.Group}[key]
+		for _, tag := range tags {
+			if of, found := strings.CutPrefix("tag:"+tag, string(key)+"="); found {
+				value = of
+			}
+		}
+		values = append(values, value)
+	}
+	return strings.Join(values, "/")
 }
 
 // TestWavesCoverAllAndCapsAreWithinThem.

@@ -45,12 +45,13 @@ func (p *planner) isNew(s rollout.InventoryServer) bool {
 	return s.Observation.Status == rollout.StatusBuild || !s.CreatedAt.IsZero() && p.plan.MadeAt.Sub(s.CreatedAt) < newFor
 }
 
-// chooseServers applies the selection: what ids, names and tags mean, without what is excluded. Only its id selects a new
-// server.
+// chooseServers applies the selection: what ids, names and tags mean, in the zones where it names any, without what is
+// excluded. Only its id selects a new server.
 func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	sel := p.spec.Select
 	include := newMatcher(sel.IDs, sel.Names, sel.Tags)
 	exclude := newMatcher(sel.Exclude.IDs, sel.Exclude.Names, sel.Exclude.Tags)
+	zones := newParts(sel.Zones)
 	p.label = labels{}
 	for _, s := range servers {
 		// Everything is asked for every server: an entry is used even if another one decides.
@@ -58,6 +59,7 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 		out, tagOut := exclude.named(s), exclude.anyTag(s)
 		switch {
 		case !in && !tagIn || out || tagOut:
+		case !zones.has(s.Zone):
 		case p.isNew(s) && !include.hasID(s):
 			p.young = append(p.young, cmp.Or(s.Name, s.ID))
 		default:
@@ -81,6 +83,9 @@ func (p *planner) chooseServers(servers []rollout.InventoryServer) {
 	}
 	if missing := unused(slices.Values(include.tags)); len(missing) > 0 {
 		p.warning("no server has all the tags of the selection: %s", named(missing))
+	}
+	if missing := unused(maps.Values(zones)); len(missing) > 0 {
+		p.warning("no server of the selection is in zone %s", named(missing))
 	}
 	if len(p.young) > 0 {
 		p.warning("left out, as new or still being created: %s. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", p.young)
@@ -133,7 +138,11 @@ func (p *planner) checkExpected(n int) {
 	}
 	switch {
 	case n == 0:
-		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s%s", besides, p.young)
+		elsewhere := ""
+		if len(p.spec.Select.Zones) > 0 {
+			elsewhere = " or in other zones"
+		}
+		p.problem("the selection is empty: no server has the ids, names or tags, or all of them are excluded%s%s%s", elsewhere, besides, p.young)
 	case expect.Count != nil && n != *expect.Count:
 		p.problem("the selection comes to %s and exactly %d is expected: %s%s%s", rollout.Count(n, "server"), *expect.Count, p.names(p.selected), besides, p.young)
 	case expect.Min != nil && n < *expect.Min:

@@ -39,6 +39,9 @@ func TestSelection(t *testing.T) {
 		"named and excluded":          {document.Selection{Names: []string{"web-01", "web-02"}, Exclude: document.Exclusion{Names: []string{"web-01"}}}, []string{"web-02"}},
 		"an empty value is no other":  {document.Selection{Names: []string{"web-01"}, Tags: []string{"shard="}}, []string{"web-01"}},
 		"tags are whole":              {document.Selection{Names: []string{"web-01"}, Tags: []string{"shar"}}, []string{"web-01"}},
+		"in a zone":                   {document.Selection{Names: []string{"*"}, Zones: []string{"eu-1b", "eu-1x"}}, []string{"web-02", "web-05"}},
+		"ids in a zone":               {document.Selection{IDs: []string{uuid(1, 1), uuid(1, 2)}, Zones: []string{"eu-1a"}}, []string{"web-01"}},
+		"in no zone":                  {document.Selection{Names: []string{"*"}, Zones: []string{"eu-1x"}}, nil},
 		"a glob matches a whole name": {document.Selection{Names: []string{"web-01", "eb-*", "web-?"}}, []string{"web-01"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +159,10 @@ func TestServersStillBeingCreated(t *testing.T) {
 		assert.Empty(t, plan.Skipped, name)
 		assert.Contains(t, plan.Warnings, "left out, as new or still being created: web-02. A server created less than an hour ago may be the cloud's own for the time of a change: select yours by their ids, or plan again later", name)
 	}
+	elsewhere := mustMake(t, with(func(s *document.Spec) {
+		s.Select = document.Selection{Tags: []string{"role=web"}, Zones: []string{"eu-1a", "eu-1c"}}
+	}), inv)
+	assert.NotContains(t, strings.Join(elsewhere.Warnings, "\n"), "web-02", "it is in another zone")
 	excluded := mustMake(t, with(func(s *document.Spec) {
 		s.Select = document.Selection{Tags: []string{"role=web"}, Exclude: document.Exclusion{Names: []string{"web-02"}}}
 	}), inv)
@@ -278,11 +285,14 @@ func TestNothingSelected(t *testing.T) {
 	assert.Equal(t, []string{want}, problems(t, documentOf(), fleet(0)))
 	assert.Equal(t, []string{want}, problems(t, with(func(s *document.Spec) { s.Select = document.Selection{} }), fleet(3)))
 
+	assert.Equal(t, []string{want + " or in other zones"}, problems(t, with(func(s *document.Spec) { s.Select.Zones = []string{"eu-9"} }), fleet(3)))
+
 	inv := fleet(3)
 	for i := range inv.Servers {
 		inv.Servers[i].Observation.ImageID = noble
 	}
 	plan := mustMake(t, with(func(s *document.Spec) {
+		s.Spread = []document.SpreadKey{document.SpreadZone}
 		s.Waves = []document.Wave{{Count: new(2)}, {UpTo: new(rollout.Whole)}}
 		s.InFlight = document.Limit{Count: new(4), Percent: percent(t, "50%")}
 		s.Budget.Tolerate.Percent = percent(t, "10%")

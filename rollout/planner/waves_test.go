@@ -10,6 +10,7 @@ import (
 
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/rollout/document"
+	"github.com/reimage/reimage/rollout/planner"
 )
 
 func byCount(n int) document.Wave { return document.Wave{Count: &n} }
@@ -132,4 +133,43 @@ func TestServersOfOneNameAreOrderedByID(t *testing.T) {
 		}
 		assert.Contains(t, plan.Warnings, "several servers share a name, so commands need their ids: web")
 	}
+}
+
+// TestSpreadOfTooManyCombinations is refused: servers that share nothing are not spread by it.
+func TestSpreadOfTooManyCombinations(t *testing.T) {
+	inv := fleet(501)
+	for i := range inv.Servers {
+		inv.Servers[i].Tags = append(inv.Servers[i].Tags, fmt.Sprintf("host=%d", i))
+	}
+	doc := with(func(s *document.Spec) { s.Spread = []document.SpreadKey{"tag:role", "tag:host"} })
+	assert.Equal(t, []string{"spread makes 501 combinations of tag:role and tag:host, more than 500: name keys of which many servers share a value"}, problems(t, doc, inv))
+	inv.Servers = inv.Servers[:500]
+	assert.Len(t, mustMake(t, doc, inv).Servers, 500)
+}
+
+// TestLongSelectsAreCutInThePlan: it is for people, and the document has the whole.
+func TestLongSelectsAreCutInThePlan(t *testing.T) {
+	var all []string
+	for i := range 12 {
+		all = append(all, fmt.Sprintf("web-%02d", i+1))
+	}
+	plan := mustMake(t, with(func(s *document.Spec) {
+		s.Waves = []document.Wave{{Name: "canary", Select: &document.WaveSelection{Names: all}}, {}}
+	}), fleet(20))
+	assert.Equal(t, []int{12, 20}, ends(plan))
+	assert.Equal(t, "names web-01, web-02, web-03, web-04, web-05, web-06, web-07, web-08, web-09, web-10 and 2 more", plan.Waves[0].Select)
+}
+
+// TestWhatATagBecomesChangesNoWave: a plan names its servers by their ids.
+func TestWhatATagBecomesChangesNoWave(t *testing.T) {
+	doc := with(func(s *document.Spec) {
+		s.Waves = []document.Wave{{Name: "canary", Select: &document.WaveSelection{Tags: []string{"shard=1"}}}, {Name: "rest"}}
+	})
+	inv := fleet(8)
+	plan := mustMake(t, doc, inv)
+	inv.Servers[0].Tags = []string{"shard=2"}
+	assert.Empty(t, planner.Drift(plan, inv))
+	assert.Equal(t, []string{
+		"~ web-01 wave canary -> rest", "~ the order of the servers is another", "~ wave canary: 4 servers, select tags shard=1 -> 3 servers, select tags shard=1", "~ wave rest: 4 servers -> 5 servers",
+	}, planner.Compare(plan, mustMake(t, doc, inv)))
 }

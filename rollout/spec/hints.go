@@ -46,15 +46,15 @@ func hint(name string) string {
 	case "graceperiod", "terminationgraceperiodseconds", "softstoptime", "stoptimeout":
 		return "the worker's REIMAGE_SOFT_STOP_TIME is how long a guest may take to shut down, and stop.allowHard cuts its power then"
 	case "selector", "labelselector", "matchlabels", "hosts", "targets", "target", "nodes", "instances", "filter", "filters", "include", "limit", "inventory", "nodeselector", "vms", "machines":
-		return "select.ids, select.names, select.tags and select.file choose the servers"
+		return "select.ids, select.names, select.tags and select.file choose the servers, and waves[].select those of a wave"
 	case "exclude", "except", "skip", "ignore":
 		return "select.exclude takes servers out of the selection"
 	case "labels", "annotations", "description", "comment", "ticket":
 		return "metadata.reason is shown with the plan and in reports"
 	case "zone", "zones", "az", "availabilityzone", "topologykey", "topologyspreadconstraints", "spread":
-		return "perZone caps the servers of a zone, and order: zones takes one of each zone in turn"
+		return "perZone caps the servers of a zone, select.zones and waves[].select choose by zone, and spread: [zone] takes one of each zone in turn"
 	case "group", "groups", "groupby", "cluster", "affinity", "antiaffinity":
-		return "perGroup.tag or perGroup.serverGroup makes groups, and perGroup.count or perGroup.percent caps them"
+		return "perGroup.tag or perGroup.serverGroup makes groups, perGroup.count or perGroup.percent caps them, and waves[].select chooses by them"
 	case "region", "project", "projectid", "cloud", "account", "credentials", "namespace":
 		return "profile names the cloud, region and project, as the workers know it"
 	case "imageid", "imageref", "imagename", "os", "osversion":

@@ -20,7 +20,7 @@ func TestFieldsOfOtherTools(t *testing.T) {
 		"dryRun: true": "reimage plan", "timeout: 1h": "serverDeadline bounds", "mode: withStopServer": "stop.platform: true", "window: night": "there are no windows",
 		"hooks: {before: x}": "there are no hooks", "verify: {http: x}": "waves[].bake", "auto_revert: true": "budget.onBreach", "min-healthy-time: 1m": "soak",
 		"MaxErrors: 2": "budget.tolerate", "MaxConcurrency: 5": "inFlight", "hosts: web": "select.names", "retries: 3": "reimage retry", "imageRef: x": "image.id",
-		"health: {}": "nothing else is checked", "user_data: x": "userDataFrom", "password: hunter2": "login.passwordFrom", "zones: [a]": "order: zones",
+		"health: {}": "nothing else is checked", "user_data: x": "userDataFrom", "password: hunter2": "login.passwordFrom", "zones: [a]": "select.zones",
 	} {
 		_, err := spec.Parse("web.yaml", []byte(minimal+"  "+field+"\n"))
 		name, _, _ := strings.Cut(field, ":")

@@ -49,6 +49,7 @@ func patterns() map[string]string {
 		"Percent":       `^(100(\.0{1,2})?|0?[0-9]{1,2}(\.[0-9]{1,2})?)%$`,
 		"Duration":      `^(0|[0-9]+d([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))*|([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+)$`,
 		"SecretRef":     `^(env:REIMAGE_SECRET_|file:.)`,
+		"SpreadKey":     `^(zone|group|tag:[^= ][^=]*)$`,
 		"Metadata.Name": `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`,
 		"Image.ID":      uuid,
 		"Selection.IDs": uuid,
@@ -262,6 +263,11 @@ func TestPatterns(t *testing.T) {
 	}
 	for _, text := range []string{"env:X", "env:REIMAGE_SECRET_X", "env:PATH", "file:a/b", "env:", "file", "vault:x", "hunter2"} {
 		assert.Equal(t, rollout.SecretRef(text).Validate() == nil, match("SecretRef", text), text)
+	}
+	for _, text := range []string{"zone", "group", "tag:role", "tag:a b", "tag:", "tag:a=b", "tag: a", "rack", "zones", ""} {
+		doc := parse(t, minimal+"  perGroup: {tag: cluster, count: 1}\n")
+		doc.Spec.Spread = []document.SpreadKey{document.SpreadKey(text)}
+		assert.Equal(t, spec.Validate(doc) == nil, match("SpreadKey", text), text)
 	}
 	for _, text := range []string{serverA, strings.ToUpper(serverA), serverB, serverA[1:], serverA + "0", "web-1", strings.Replace(serverA, "-", "0", 1)} {
 		assert.Equal(t, rollout.IsUUID(text), match("Image.ID", text), text)

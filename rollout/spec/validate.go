@@ -57,7 +57,8 @@ func check(r document.Rollout) Problems {
 	c.selection(r.Spec.Select)
 	c.image(r.Spec.Image)
 	c.change(r.Spec)
-	c.waves(r.Spec.Waves)
+	c.waves(r.Spec.Waves, r.Spec.PerGroup)
+	c.spread(r.Spec.Spread, r.Spec.PerGroup)
 	c.caps(r.Spec)
 	c.budget(r.Spec.Budget, r.Spec.PerGroup)
 	c.times(r.Spec)
@@ -105,10 +106,15 @@ func (c *checker) words(value reflect.Value, path string) {
 
 func (c *checker) selection(s document.Selection) {
 	const path = "spec.select"
+	narrow := ""
+	if len(s.Zones) > 0 {
+		narrow = `; zones only narrow that, names: ["*"] is every server in them`
+	}
 	if len(s.IDs) == 0 && len(s.Names) == 0 && len(s.Tags) == 0 && s.File == "" {
-		c.rejectFields(path, within(path, "ids", "names", "tags", "file"), "nothing is selected: give ids, names, tags or a file")
+		c.rejectFields(path, within(path, "ids", "names", "tags", "file"), "nothing is selected: give ids, names, tags or a file%s", narrow)
 	}
 	c.servers(path, s.IDs, s.Names, s.Tags)
+	c.plainNames(path+".zones", "zone", s.Zones)
 	c.servers(path+".exclude", s.Exclude.IDs, s.Exclude.Names, s.Exclude.Tags)
 	e := s.Expect
 	if e.Count != nil && (e.Min != nil || e.Max != nil) {

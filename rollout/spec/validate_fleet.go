@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/reimage/reimage/rollout"
@@ -16,7 +17,7 @@ const (
 
 // waves checks each wave, and that they rise and reach all servers as far as that can be told without
 // knowing how many there are.
-func (c *checker) waves(waves []document.Wave) {
+func (c *checker) waves(waves []document.Wave, groups document.Group) {
 	const path = "spec.waves"
 	if len(waves) > maxWaves {
 		c.reject(path, "there are %d waves, more than %d", len(waves), maxWaves)
@@ -32,11 +33,12 @@ func (c *checker) waves(waves []document.Wave) {
 		} else {
 			names[name] = i + 1
 		}
-		c.wave(at, wave)
+		c.wave(at, wave, groups)
+		isLast := i == len(waves)-1
 		switch {
-		case !c.oneSize(at, wave):
+		case !c.oneSize(at, wave, isLast):
 			sound = false
-		case wave.Count != nil:
+		case wave.Select != nil || wave.Count != nil || wave.HasNoSize(): // how many servers these are is not known here
 			counted = true
 		case wave.Percent != nil:
 			reached = min(rollout.Whole, reached+*wave.Percent)
@@ -51,6 +53,9 @@ func (c *checker) waves(waves []document.Wave) {
 		return
 	}
 	last, at := waves[len(waves)-1], fmt.Sprintf("%s[%d]", path, len(waves)-1)
+	if last.Select != nil {
+		c.reject(at+".select", "the last wave has what no wave before it has: leave select out, or end with a wave that has none")
+	}
 	if last.Approval {
 		c.reject(at+".approval", "nothing comes after the last wave that could be approved")
 	}
@@ -70,15 +75,19 @@ func sizesOf(path string, waves []document.Wave) (fields []string) {
 	return fields
 }
 
-func (c *checker) wave(path string, wave document.Wave) {
+func (c *checker) wave(path string, wave document.Wave, groups document.Group) {
 	if name := wave.Name; len(name) > maxWaveName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
 		c.reject(path+".name", "%s is longer than %d bytes, or has blanks at its ends or line breaks", quote(name), maxWaveName)
 	}
 	c.atMost(path+".bake", wave.Bake, maxBake)
+	if wave.Select != nil {
+		c.waveSelection(path+".select", *wave.Select, groups)
+	}
 }
 
-// oneSize checks that a wave says in exactly one way how many servers it has, and more than none.
-func (c *checker) oneSize(path string, wave document.Wave) bool {
+// oneSize checks that a wave says in exactly one way how many servers it has, and more than none. The last wave, and one
+// that selects its servers, need not.
+func (c *checker) oneSize(path string, wave document.Wave, isLast bool) bool {
 	before := len(c.problems)
 	sizes := 0
 	if wave.Count != nil {
@@ -96,14 +105,65 @@ func (c *checker) oneSize(path string, wave document.Wave) bool {
 		if *share.value == 0 {
 			c.reject(path+"."+share.name, "0%% is no server at all")
 		}
+		if wave.Select != nil && !isLast {
+			c.rejectFields(path+"."+share.name, within(path, "select", share.name), "a share is one of all planned servers and not of those that select matches: give count, or leave the size out for all of them")
+		}
 	}
 	switch {
-	case sizes == 0:
-		c.rejectFields(path, within(path, "count", "percent", "upTo"), "has no size: give count, percent or upTo")
+	case sizes == 0 && wave.Select == nil && !isLast:
+		c.rejectFields(path, within(path, "count", "percent", "upTo", "select"), "has no size: give count, percent or upTo, or select its servers")
 	case sizes > 1:
 		c.rejectFields(path, within(path, "count", "percent", "upTo"), "count, percent and upTo exclude each other: give one")
 	}
 	return len(c.problems) == before
+}
+
+// waveSelection checks what servers a wave selects.
+func (c *checker) waveSelection(path string, s document.WaveSelection, groups document.Group) {
+	if len(s.Names)+len(s.Tags)+len(s.Zones)+len(s.Groups) == 0 {
+		c.rejectFields(path, within(path, "names", "tags", "zones", "groups"), "is empty: give names, tags, zones or groups")
+	}
+	c.servers(path, nil, s.Names, s.Tags)
+	c.plainNames(path+".zones", "zone", s.Zones)
+	c.plainNames(path+".groups", "group", s.Groups)
+	if len(s.Groups) > 0 && !groups.IsGiven() {
+		c.rejectFields(path+".groups", append(within("spec", "perGroup.tag", "perGroup.serverGroup"), path+".groups"), needsGroups)
+	}
+}
+
+const needsGroups = "needs spec.perGroup to say what a group is: its tag or serverGroup"
+
+// plainNames checks names of zones or groups, which are no patterns.
+func (c *checker) plainNames(path, noun string, names []string) {
+	for i, name := range names {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		switch {
+		case strings.TrimSpace(name) != name || name == "":
+			c.reject(at, "%s is empty or has blanks at its ends", quote(name))
+		case rollout.IsPattern(name):
+			c.reject(at, "%s is no %s: patterns stand for names of servers only", quote(name), noun)
+		}
+	}
+}
+
+// spread checks the keys whose values take turns.
+func (c *checker) spread(keys []document.SpreadKey, groups document.Group) {
+	for i, key := range keys {
+		at := fmt.Sprintf("spec.spread[%d]", i)
+		tag, isTag := key.Tag()
+		switch {
+		case slices.Contains(keys[:i], key):
+			c.reject(at, "%s stands there already", quote(string(key)))
+		case isTag:
+			if wrong := wrongTag(tag); wrong != "" || strings.Contains(tag, "=") {
+				c.reject(at, "%s is not tag: and the key of a tag", quote(string(key)))
+			}
+		case key == document.SpreadGroup && !groups.IsGiven():
+			c.rejectFields(at, within("spec", "spread", "perGroup.tag", "perGroup.serverGroup"), needsGroups)
+		case key != document.SpreadZone && key != document.SpreadGroup:
+			c.reject(at, "%s is not known here: write zone, group, or tag:KEY", quote(string(key)))
+		}
+	}
 }
 
 func (c *checker) caps(s document.Spec) {
@@ -119,8 +179,8 @@ func (c *checker) caps(s document.Spec) {
 		c.rejectFields(path, within(path, "tag", "serverGroup"), "does not say what a group is: give tag or serverGroup: true")
 	case g.Tag != "" && g.ServerGroup:
 		c.rejectFields(path, within(path, "tag", "serverGroup"), "tag and serverGroup exclude each other: give one")
-	case limit == (document.Limit{}) && s.Budget.PerGroup == nil:
-		c.rejectFields(path, append(within(path, "count", "percent"), "spec.budget.perGroup"), "names groups and nothing that counts by them: give count, percent or budget.perGroup")
+	case limit == (document.Limit{}) && s.Budget.PerGroup == nil && !s.UsesGroups():
+		c.rejectFields(path, append(within(path, "count", "percent"), "spec.budget.perGroup", "spec.spread", "spec.waves"), "names groups and nothing that counts or chooses by them: give count, percent, budget.perGroup, waves[].select.groups, or spread: [group]")
 	}
 	if strings.ContainsAny(g.Tag, "= \t\n") {
 		c.reject(path+".tag", "%s is not the key of a tag: its values make the groups", quote(g.Tag))
@@ -148,7 +208,7 @@ func (c *checker) budget(b document.Budget, groups document.Group) {
 		c.rejectFields(path+".minSample", within(path, "minSample", "tolerate.percent"), "says when a percentage counts, and tolerate has none")
 	}
 	c.atLeast(path+".perGroup", b.PerGroup, 0)
-	if b.PerGroup != nil && groups.Tag == "" && !groups.ServerGroup {
-		c.rejectFields(path+".perGroup", within("spec", "budget.perGroup", "perGroup.tag", "perGroup.serverGroup"), "needs spec.perGroup to say what a group is: its tag or serverGroup")
+	if b.PerGroup != nil && !groups.IsGiven() {
+		c.rejectFields(path+".perGroup", within("spec", "budget.perGroup", "perGroup.tag", "perGroup.serverGroup"), needsGroups)
 	}
 }
