@@ -31,6 +31,9 @@ type emulatorOptions struct {
 	calls    int
 	project  string
 	within   string
+
+	applications bool
+	boot         time.Duration
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -44,6 +47,8 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.calls, "calls-per-second", 0, "largest `number` of calls in any one second, beyond which they are answered with HTTP 429; 0 is no limit")
 	f.StringVar(&o.project, "project", emulator.DefaultProjectID, "`id` of the project: emulators that serve the profiles of one worker need different ones")
 	f.StringVar(&o.within, "enterprise-project", "", "`id` of the enterprise project in which the credentials have all their rights; lists that do not name it are refused")
+	f.BoolVar(&o.applications, "applications", false, "run an application on every server, which answers GET /health on port 8080 of the server's address while the server is ACTIVE")
+	f.DurationVar(&o.boot, "boot-time", 20*time.Second, "emulated `time` from ACTIVE to the first answer of an application")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 	f.DurationVar(&o.skew, "skew", 0, "`time` by which the cloud's clock is ahead of this machine's; below 0 it is behind")
 }
@@ -55,8 +60,12 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	}
 	options := emulator.Options{
 		ProjectID: o.project, Servers: o.servers, Seed: o.seed, Speed: o.speed, Timing: emulator.Timing{Lag: o.lag}, CallsPerSecond: o.calls,
-		Skew: o.skew, EnterpriseProject: o.within,
+		Skew: o.skew, EnterpriseProject: o.within, Applications: o.applications,
 	}
+	if o.boot < 0 {
+		return options, fmt.Errorf("a boot time of %s is below 0", o.boot)
+	}
+	options.Timing.Boot.Median = max(o.boot, 1) // 0 would be the default
 	var err error
 	if options.Edition, err = emulator.NamedEdition(o.edition); err != nil {
 		return options, err
@@ -109,6 +118,7 @@ func runEmulator(ctx context.Context, io streams, o emulatorOptions) error {
 	if err != nil {
 		return err
 	}
+	defer cloud.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
@@ -132,7 +142,11 @@ Or, in place of the first line, a user and the name of the project:
 		fmt.Fprintf(io.out, "image   %s  %s  %s\n", image.ID, image.Name, image.Status)
 	}
 	for _, server := range cloud.Servers() {
-		fmt.Fprintf(io.out, "server  %s  %s  %s\n", server.ID, server.Name, server.Status)
+		line := fmt.Sprintf("server  %s  %s  %s", server.ID, server.Name, server.Status)
+		if address := cloud.ApplicationAddress(server.ID); address != "" {
+			line += "  http://" + address + "/health"
+		}
+		fmt.Fprintln(io.out, line)
 	}
 	server := &http.Server{Handler: cloud, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,6 +24,19 @@ import (
 // serveEmulator runs the command in process and gives a client of the cloud it serves.
 func serveEmulator(t *testing.T, args ...string) *ecs.Client {
 	t.Helper()
+	url := startEmulator(t, args...)
+	client, err := ecs.New(ecs.Config{
+		ProjectID: projectOf(args), ECS: url, IMS: url,
+		Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
+	})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// startEmulator runs the command in process and gives the address of the cloud it serves.
+func startEmulator(t *testing.T, args ...string) string {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	ended := make(chan int, 1)
@@ -39,13 +54,7 @@ func serveEmulator(t *testing.T, args ...string) *ecs.Client {
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
 	url := regexp.MustCompile(`http://[0-9.:]+[0-9]`).FindString(first)
 	require.NotEmpty(t, url, first)
-	client, err := ecs.New(ecs.Config{
-		ProjectID: projectOf(args), ECS: url, IMS: url,
-		Credentials: ecs.AccessKey{ID: emulator.DefaultAccessKey, Secret: ecs.NewSecret(emulator.DefaultSecretKey)},
-	})
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
-	return client
+	return url
 }
 
 // projectOf is the project that the arguments name.
@@ -133,6 +142,35 @@ func TestEmulatorRefusesFaultsForNobody(t *testing.T) {
 	assert.Equal(t, exitUsage, code)
 	assert.Empty(t, out)
 	assert.Contains(t, errOut, `faults[0]: server "nosuchserver" is not known; known are `)
+}
+
+// TestEmulatorApplications: every server answers probes, and a rule of the file strikes those of an image.
+func TestEmulatorApplications(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.yaml")
+	rule := "faults:\n- {op: app, kind: app_error, image: " + emulator.CurrentImageName + ", server: db-01}\n"
+	require.NoError(t, os.WriteFile(path, []byte(rule), 0o600))
+	url := startEmulator(t, "--applications", "--boot-time", "5s", "--faults", path)
+	response, err := http.Get(url + "/_emulator/applications")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	var all struct {
+		Applications []emulator.Application `json:"applications"`
+	}
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&all))
+	require.Len(t, all.Applications, 10)
+	for _, a := range all.Applications {
+		want := http.StatusOK
+		if a.Name == "db-01" {
+			want = http.StatusInternalServerError
+		}
+		probe, err := http.Get("http://" + a.Address + "/health")
+		require.NoError(t, err)
+		_ = probe.Body.Close()
+		assert.Equal(t, want, probe.StatusCode, a.Name)
+	}
+	code, _, errOut := runCommand(t, "emulator", "--boot-time", "-1s")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, "a boot time of -1s is below 0")
 }
 
 // TestEmulatorWithAnotherClock: the client finds out whose clock is off.

@@ -20,6 +20,7 @@ type ruleView struct {
 //	GET             health   time and size
 //	GET             ledger   the account, see Ledger
 //	GET             servers  the true state of every server
+//	GET             applications  the application of every server
 //	GET PUT DELETE  faults   the rules with their counters; PUT {"faults": [...]} replaces them all
 func (e *Emulator) serveAdmin(w http.ResponseWriter, r *http.Request, body []byte) {
 	var a answer
@@ -37,6 +38,10 @@ func (e *Emulator) serveAdmin(w http.ResponseWriter, r *http.Request, body []byt
 		a = jsonAnswer(200, struct {
 			Servers []Server `json:"servers"`
 		}{e.Servers()})
+	case "GET applications":
+		a = jsonAnswer(200, struct {
+			Applications []Application `json:"applications"`
+		}{e.Applications()})
 	case "GET faults":
 		a = e.faultsAnswer()
 	case "PUT faults":
@@ -45,7 +50,7 @@ func (e *Emulator) serveAdmin(w http.ResponseWriter, r *http.Request, body []byt
 		e.ClearFaults()
 		a = e.faultsAnswer()
 	default:
-		a = adminError(404, "there is GET health, GET ledger, GET servers, and GET, PUT, DELETE faults")
+		a = adminError(404, "there is GET health, GET ledger, GET servers, GET applications, and GET, PUT, DELETE faults")
 	}
 	a.write(w, "admin")
 }
@@ -77,13 +82,15 @@ func (e *Emulator) replaceFaults(body []byte) answer {
 func (e *Emulator) setFaults(faults []Fault) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before := e.rules
+	now, before := e.now(), e.rules
+	e.advance(now)
 	e.rules = nil
-	err := e.addFaults(faults)
-	if err != nil {
+	if err := e.addFaults(faults); err != nil {
 		e.rules = before
+		return err
 	}
-	return err
+	e.restrikeApplications(now, e.rules)
+	return nil
 }
 
 func adminError(status int, message string) answer {

@@ -40,6 +40,12 @@ type Emulator struct {
 	recent    []time.Time // calls of the last second, by the wall clock; kept only under a limit
 	ledger    Ledger
 	arrived   int // requests so far; makes request ids distinct
+
+	claim    io.Closer // holds the addresses of the applications, nil when the kernel picks their ports
+	wake     chan struct{}
+	closing  chan struct{} // closed with isClosed
+	isClosed bool
+	tasks    sync.WaitGroup
 }
 
 // A deed is what a fault holds back.
@@ -69,6 +75,7 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 		options: o, seed: seed(o.Seed), clock: skewed, started: skewed(),
 		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{}, temporary: map[string]temporaryKey{},
 		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}, Faults: map[FaultKind]int{}},
+		wake:   make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	e.routes = e.table()
 	images := slices.Clone(o.Images)
@@ -82,9 +89,12 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 		pair.UserID = cmp.Or(pair.UserID, e.userID())
 		e.keyPairs = append(e.keyPairs, pair)
 	}
-	fleet := o.Fleet
+	fleet := slices.Clone(o.Fleet)
 	if len(fleet) == 0 {
 		fleet = generatedFleet(o.Servers)
+	}
+	if o.Applications {
+		e.addressApplications(fleet)
 	}
 	for i, s := range fleet {
 		m := &machine{Server: s.withDefaults(e.seed, i, e.images, e.started.UTC().Round(0))}
@@ -97,7 +107,13 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	if err := e.addFaults(o.Faults); err != nil {
+		e.Close()
 		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	if o.Applications {
+		if err := e.startApplications(); err != nil {
+			return nil, err
+		}
 	}
 	return e, nil
 }
@@ -129,6 +145,7 @@ func (e *Emulator) advance(now time.Time) {
 		next.do(next.at)
 	}
 	e.advanceMachines(now)
+	e.syncApplications(now)
 }
 
 func (e *Emulator) advanceMachines(now time.Time) {
@@ -146,6 +163,7 @@ func (e *Emulator) dropGone() {
 	e.machines = slices.DeleteFunc(e.machines, func(m *machine) bool {
 		if m.gone {
 			delete(e.byID, m.ID)
+			m.stopApplication()
 		}
 		return m.gone
 	})
@@ -166,6 +184,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", e.clock().UTC().Format(http.TimeFormat))
 	e.mu.Lock()
 	requestID, a, fault := e.handle(r, body, tooLarge != nil)
+	e.applicationsChanged(e.now())
 	e.mu.Unlock()
 	e.deliver(w, r, requestID, a, fault)
 }

@@ -30,6 +30,7 @@ const (
 
 	OpKeyPair        = "key_pair"         // look-ups of key pairs at the compute API
 	OpAccountKeyPair = "account_key_pair" // and at the key pair service
+	OpApplication    = "app"              // the application on a server
 	OpAny            = "*"
 )
 
@@ -75,6 +76,16 @@ const (
 	Vanish       FaultKind = "vanish"         // the server is deleted in the middle
 )
 
+// Faults of an application. One strikes when the application starts, or while it runs when the rule is added. It stays
+// until the application stops, its disk is changed, or the rule is removed.
+const (
+	AppDead       FaultKind = "app_dead"         // refuses connections
+	AppSlow       FaultKind = "app_slow"         // answers Delay late
+	AppFlaps      FaultKind = "app_flaps"        // healthy for half of Delay, then 503 or, by Variant, refused connections for as long
+	AppDiesInSoak FaultKind = "app_dies_in_soak" // healthy for Delay, 503 ever after
+	AppError      FaultKind = "app_error"        // answers 500
+)
+
 // Variants of JobFail and of JobStuck for a change of OS, and of VolumeGap.
 const (
 	VariantIntact  = "intact"  // default: the old disk is kept, the server is as before
@@ -82,6 +93,7 @@ const (
 	VariantLost    = "lost"    // ERROR without a system disk
 	VariantNone    = "none"    // default: no boot volume
 	VariantTwo     = "two"     // the old and the new one
+	VariantRefuse  = "refuse"  // of AppFlaps: connections are refused, in place of 503
 	// VariantPendingPayment: the job waits for a payment that is made Delay later, or never when that is 0. Until
 	// then the server is not touched and free for other writes. The latter is a guess.
 	VariantPendingPayment = "pending_payment"
@@ -92,12 +104,13 @@ const (
 type Fault struct {
 	Op          string        // what it is aimed at, see the Op constants
 	Server      string        // id or name of one that there is; empty is any. A request without a server matches only empty
+	Image       string        // of the faults of an application: id or name of the image that it runs; empty is any
 	Kind        FaultKind     //
-	Variant     string        // of JobFail, JobStuck and VolumeGap
+	Variant     string        // of JobFail, JobStuck, VolumeGap and AppFlaps
 	After       int           // let the first n matching requests pass
 	Times       int           // then strike n times; 0 is once, -1 always
 	Probability float64       // 0 is always when it matches, else drawn from the seed, the rule and the match
-	Delay       time.Duration // of Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart, and until a payment; in emulated time
+	Delay       time.Duration // of Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart, of applications, and until a payment; in emulated time
 	RetryAfter  time.Duration // of Throttle and Throttle1503: header Retry-After in whole seconds; 0 is no header
 	Status      int           // overrides the HTTP status of a fault that answers an error
 	Code        string        // overrides its code, or the job's error_code
@@ -108,12 +121,20 @@ type Fault struct {
 type faultPhase int
 
 const (
-	phaseBefore faultPhase = iota + 1 // something else happens in place of the request
-	phaseAfter                        // the request is carried out, its answer suffers
-	phaseWork                         // the work that an accepted write starts suffers
+	phaseBefore      faultPhase = iota + 1 // something else happens in place of the request
+	phaseAfter                             // the request is carried out, its answer suffers
+	phaseWork                              // the work that an accepted write starts suffers
+	phaseApplication                       // an application suffers; no request is involved
 )
 
-// FaultKinds are all kinds.
+// ApplicationFaultKinds are all kinds that strike an application.
+func ApplicationFaultKinds() []FaultKind {
+	return []FaultKind{AppDead, AppSlow, AppFlaps, AppDiesInSoak, AppError}
+}
+
+func knownFaultKinds() []FaultKind { return slices.Concat(FaultKinds(), ApplicationFaultKinds()) }
+
+// FaultKinds are all kinds that strike requests.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		DropBefore, DropAfter, HangBefore, HangAfter, CutBody, Latency, AcceptLate, Repeat, RepeatLate,
@@ -128,6 +149,8 @@ func (k FaultKind) phase() faultPhase {
 		return phaseAfter
 	case JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish:
 		return phaseWork
+	case AppDead, AppSlow, AppFlaps, AppDiesInSoak, AppError:
+		return phaseApplication
 	}
 	return phaseBefore
 }
@@ -135,7 +158,7 @@ func (k FaultKind) phase() faultPhase {
 func ops() []string {
 	return []string{
 		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpServerGroups, OpBlockDevice, OpImage, OpToken,
-		OpProject, OpMetadata, OpKeyPair, OpAccountKeyPair, OpAny,
+		OpProject, OpMetadata, OpKeyPair, OpAccountKeyPair, OpApplication, OpAny,
 	}
 }
 
@@ -148,6 +171,8 @@ func replacesDisk(op string) bool { return op == OpChangeOS || op == OpReinstall
 // appliesTo tells whether the kind means anything for the operation. A rule with op "*" passes over the others.
 func (k FaultKind) appliesTo(op string) bool {
 	switch {
+	case op == OpApplication, k.phase() == phaseApplication:
+		return op == OpApplication && k.phase() == phaseApplication
 	case k == VolumeGap:
 		return replacesDisk(op)
 	case k == JobForgotten:
@@ -164,8 +189,11 @@ func (k FaultKind) appliesTo(op string) bool {
 func (f Fault) validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if !slices.Contains(FaultKinds(), f.Kind) {
-		problem("kind %q is not known; known are %s", f.Kind, list(FaultKinds()))
+	if !slices.Contains(knownFaultKinds(), f.Kind) {
+		problem("kind %q is not known; known are %s", f.Kind, list(knownFaultKinds()))
+	}
+	if f.Image != "" && f.Kind.phase() != phaseApplication {
+		problem("image goes with the kinds %s", list(ApplicationFaultKinds()))
 	}
 	switch {
 	case !slices.Contains(ops(), f.Op):
@@ -186,7 +214,7 @@ func (f Fault) validate() error {
 	if f.Delay < 0 || f.RetryAfter < 0 {
 		problem("delay and retry_after must not be negative")
 	}
-	if needsDelay := []FaultKind{Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
+	if needsDelay := []FaultKind{Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart, AppSlow, AppFlaps, AppDiesInSoak}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
 		problem("kind %s needs a delay", f.Kind)
 	}
 	if (f.Kind == Refuse || f.Kind == RefuseAfter) && f.Code == "" {
@@ -209,6 +237,8 @@ func (k FaultKind) variants() []string {
 		return []string{VariantPendingPayment}
 	case VolumeGap:
 		return []string{VariantNone, VariantTwo}
+	case AppFlaps:
+		return []string{VariantRefuse}
 	}
 	return nil
 }
@@ -228,6 +258,7 @@ func list[T ~string](names []T) string {
 type writtenFault struct {
 	Op          string    `json:"op" yaml:"op"`
 	Server      string    `json:"server,omitempty" yaml:"server"`
+	Image       string    `json:"image,omitempty" yaml:"image"`
 	Kind        FaultKind `json:"kind" yaml:"kind"`
 	Variant     string    `json:"variant,omitempty" yaml:"variant"`
 	After       int       `json:"after,omitempty" yaml:"after"`
@@ -245,7 +276,7 @@ func (w writtenFault) fault() (Fault, error) {
 	delay, errDelay := durationOf("delay", w.Delay)
 	retryAfter, errRetry := durationOf("retry_after", w.RetryAfter)
 	f := Fault{
-		Op: w.Op, Server: w.Server, Kind: w.Kind, Variant: w.Variant, After: w.After, Times: w.Times,
+		Op: w.Op, Server: w.Server, Image: w.Image, Kind: w.Kind, Variant: w.Variant, After: w.After, Times: w.Times,
 		Probability: w.Probability, Delay: delay, RetryAfter: retryAfter, Status: w.Status, Code: w.Code, Message: w.Message,
 		Echo: w.Echo,
 	}
@@ -272,7 +303,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 		return d.String()
 	}
 	return json.Marshal(writtenFault{
-		Op: f.Op, Server: f.Server, Kind: f.Kind, Variant: f.Variant, After: f.After, Times: f.Times,
+		Op: f.Op, Server: f.Server, Image: f.Image, Kind: f.Kind, Variant: f.Variant, After: f.After, Times: f.Times,
 		Probability: f.Probability, Delay: text(f.Delay), RetryAfter: text(f.RetryAfter), Status: f.Status, Code: f.Code,
 		Message: f.Message, Echo: f.Echo,
 	})

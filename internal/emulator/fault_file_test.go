@@ -48,7 +48,7 @@ faults:
 
 func TestLoadFaultsNamesTheLine(t *testing.T) {
 	for _, test := range []struct{ file, want string }{
-		{"faults:\n - op: stop\n   kind: drop_before\n   probabilty: 1\n", `line 4: unknown field "probabilty"; known are op, server, kind, variant`},
+		{"faults:\n - op: stop\n   kind: drop_before\n   probabilty: 1\n", `line 4: unknown field "probabilty"; known are op, server, image, kind, variant`},
 		{"faults:\n - op: stop\n   kind: explode\n", `line 3: kind "explode" is not known; known are drop_before, drop_after, hang_before`},
 		{"faults:\n - op: fly\n   kind: latency\n   delay: 1s\n", `op "fly" is not known; known are changeos`},
 		{"faults:\n - op: server\n   kind: job_fail\n", "kind job_fail does not apply to op server"},
@@ -61,7 +61,7 @@ func TestLoadFaultsNamesTheLine(t *testing.T) {
 		{"faults:\n - op: changeos\n   kind: job_fail\n   probability: 2\n", "probability 2 is not between 0 and 1"},
 		{"faults:\n - op: changeos\n   kind: job_fail\n   times: -2\n", "times not below -1"},
 		{"faults:\n - op: changeos\n   kind: job_fail\n   after: two\n", "line 4"},
-		{"faults:\n - changeos\n", "line 2: a fault is a mapping of op, server, kind"},
+		{"faults:\n - changeos\n", "line 2: a fault is a mapping of op, server, image, kind"},
 		{"faults: 7\n", "line 1: faults is not a list"},
 		{"fault: []\n", "line 1: the file must hold one list under faults"},
 		{"faults: [\n", "faults: yaml"},

@@ -70,6 +70,8 @@ func (e *Emulator) Update(id string, change func(*Server)) error {
 	m.remember(now)
 	m.Server, m.stale = after.clone(), nil
 	e.ledger.Servers[id].Name = after.Name
+	m.followApplication(now)
+	e.applicationsChanged(now)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package emulator
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,29 @@ type ServerLedger struct {
 	ChangeOSAccepted  int     `json:"changeos_accepted"`
 	ReinstallAccepted int     `json:"reinstallos_accepted"`
 	Writes            []Write `json:"writes"` // every accepted write, in order
+	// Application is nil when applications are off.
+	Application *ApplicationLedger `json:"application,omitempty"`
+}
+
+// ApplicationLedger is the account of the application of one server.
+type ApplicationLedger struct {
+	Address     string `json:"address"`     // "127.20.0.4:8080"
+	Connections int    `json:"connections"` // accepted
+	// Answers counts the answered requests by the state at their arrival; not_found counts other paths than /health.
+	Answers map[ApplicationState]int `json:"answers"`
+	// ListenError is why it does not listen although its state says so: another program holds its address.
+	ListenError string `json:"listen_error,omitempty"`
+
+	connections *atomic.Int64 // what Connections is copied from
+}
+
+func (a *ApplicationLedger) clone() *ApplicationLedger {
+	if a == nil {
+		return nil
+	}
+	c := *a
+	c.Answers, c.Connections, c.connections = maps.Clone(a.Answers), int(a.connections.Load()), nil
+	return &c
 }
 
 // Write is one accepted write to one server.
@@ -70,6 +94,7 @@ func (e *Emulator) Ledger() Ledger {
 	for id, s := range e.ledger.Servers {
 		c := *s
 		c.Writes = slices.Clone(s.Writes)
+		c.Application = s.Application.clone()
 		for i := range c.Writes {
 			e.addEnd(&c.Writes[i])
 		}

@@ -23,6 +23,8 @@ type machine struct {
 	gap       *bootGap // what the API shows of the boot volumes during a swap, nil for the truth
 	temporary bool     // the platform's temporary server exists
 	gone      bool     // deleted; the emulator drops the machine after the advance
+
+	app *application // nil when applications are off
 }
 
 type step struct {
@@ -101,6 +103,20 @@ func (m *machine) advance(now time.Time) {
 		m.steps = m.steps[1:]
 		m.remember(next.at)
 		next.do(next.at)
+		m.followApplication(next.at)
+	}
+}
+
+// followApplication must be called after every change of the state.
+func (m *machine) followApplication(at time.Time) {
+	if m.app != nil {
+		m.app.follow(at)
+	}
+}
+
+func (m *machine) stopApplication() {
+	if m.app != nil {
+		m.app.close()
 	}
 }
 

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"time"
 )
@@ -35,6 +36,14 @@ type Options struct {
 	// CallsPerSecond is how many calls the gateway lets through in any one second of real time; 0 is no limit.
 	// Calls that it refuses count too.
 	CallsPerSecond int
+	// Applications puts an application on every server, which answers GET /health on port 8080 of an address of the
+	// server's own in 127.0.0.0/8. Where that cannot be, it listens on a port of its own on 127.0.0.1. Servers must not
+	// have an IP then. Close ends them. Without it nothing listens.
+	Applications bool
+	// ApplicationListen opens the listener of an application on "host:port"; nil for those of the operating system.
+	// With it, servers keep the IP that they would have without applications.
+	ApplicationListen func(address string) (net.Listener, error)
+	singleLoopback    bool // for tests: as on systems with no other loopback address than 127.0.0.1
 
 	ProjectID, ProjectName string // the id is 32 hexadecimal digits, as everywhere in this family of clouds
 	AccessKey, SecretKey   string
@@ -58,6 +67,7 @@ type Timing struct {
 	Stop         Span          // SOFT stop of a guest that listens [20s to 40s]; HARD takes a fifth
 	Start        Span          // [15s to 35s]
 	ChangeOS     Span          // from REBUILD to ACTIVE [60s to 120s]
+	Boot         Span          // from ACTIVE to the first answer of the application [10s to 30s]; none for those that run at first
 	GuestTimeout time.Duration // SOFT stop of a guest that ignores ACPI, until the platform forces it [300s]
 	JobRetention time.Duration // a finished job is known this long [24h]
 	Lag          time.Duration // how long the server view stays behind the SUCCESS of any job [0]
@@ -104,6 +114,7 @@ func (t Timing) withDefaults() Timing {
 	span(&t.Stop, 30*time.Second, 10*time.Second)
 	span(&t.Start, 25*time.Second, 10*time.Second)
 	span(&t.ChangeOS, 90*time.Second, 30*time.Second)
+	span(&t.Boot, 20*time.Second, 10*time.Second)
 	if t.GuestTimeout == 0 {
 		t.GuestTimeout = 300 * time.Second
 	}
@@ -128,6 +139,9 @@ func (o Options) validate() error {
 	if !(o.Speed > 0) {
 		problem("speed: %v is not above 0", o.Speed)
 	}
+	if o.Applications && max(o.Servers, len(o.Fleet)) > maxApplications {
+		problem("applications: there are addresses for %d servers", maxApplications)
+	}
 	if o.CallsPerSecond < 0 {
 		problem("calls per second: %d is negative", o.CallsPerSecond)
 	}
@@ -146,6 +160,9 @@ func (o Options) validate() error {
 		seen[s.ID] = true
 		if s.Status != "" && vmStateOf(s.Status) == "" {
 			problem("fleet[%d] (%s): a server cannot begin with status %q; use ACTIVE, SHUTOFF or ERROR", i, s.Name, s.Status)
+		}
+		if o.Applications && o.ApplicationListen == nil && s.IP != "" {
+			problem("fleet[%d] (%s): the emulator picks the address of an application; leave the IP %s out", i, s.Name, s.IP)
 		}
 	}
 	for i, image := range o.Images {
@@ -167,7 +184,7 @@ func (t Timing) validate() error {
 	for _, span := range []struct {
 		name string
 		Span
-	}{{"stop", t.Stop}, {"start", t.Start}, {"change os", t.ChangeOS}, {"lead", t.Lead}} {
+	}{{"stop", t.Stop}, {"start", t.Start}, {"change os", t.ChangeOS}, {"boot", t.Boot}, {"lead", t.Lead}} {
 		if span.Spread < 0 || span.Median < span.Spread {
 			problems = append(problems, fmt.Errorf("timing of %s: %v plus or minus %v reaches below 0", span.name, span.Median, span.Spread))
 		}

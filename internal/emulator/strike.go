@@ -31,7 +31,10 @@ func (e *Emulator) AddFault(f Fault) error {
 	if err := e.aimed(f); err != nil {
 		return fmt.Errorf("fault: %w", err)
 	}
+	now := e.now()
+	e.advance(now)
 	e.addFault(f)
+	e.restrikeApplications(now, e.rules[len(e.rules)-1:])
 	return nil
 }
 
@@ -52,8 +55,13 @@ func (e *Emulator) addFaults(faults []Fault) error {
 	return nil
 }
 
-// aimed refuses a rule for a server that there has never been: it would never strike. No server comes later.
+// aimed refuses a rule for a server that there has never been, or for an application that there is not: it would never
+// strike. No server comes later.
 func (e *Emulator) aimed(f Fault) error {
+	return errors.Join(e.checkServerOf(f), e.checkApplicationFault(f))
+}
+
+func (e *Emulator) checkServerOf(f Fault) error {
 	if f.Server == "" {
 		return nil
 	}
@@ -92,7 +100,10 @@ func (e *Emulator) addFault(f Fault) {
 func (e *Emulator) ClearFaults() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	now := e.now()
+	e.advance(now)
 	e.rules = nil
+	e.restrikeApplications(now, nil)
 }
 
 // strike returns the faults that hit the call, nil for none: one of the connection or the answer, and, unless that
@@ -112,8 +123,19 @@ func (k FaultKind) hitsWork(op string) bool {
 
 // firstDue returns the first fault of these kinds that is due. Rules behind it do not count the call.
 func (e *Emulator) firstDue(c *call, of func(FaultKind) bool) *Fault {
-	for _, r := range e.rules {
-		if !of(r.Kind) || !e.matches(r.Fault, c) {
+	hit := e.firstRule(e.rules, func(f Fault) bool { return of(f.Kind) && e.matches(f, c) })
+	if hit == nil {
+		return nil
+	}
+	f := hit.Fault
+	f.repeat(c)
+	return &f
+}
+
+// firstRule returns the first rule that hits and is due, and counts it.
+func (e *Emulator) firstRule(rules []*rule, hits func(Fault) bool) *rule {
+	for _, r := range rules {
+		if !hits(r.Fault) {
 			continue
 		}
 		r.matched++
@@ -123,9 +145,7 @@ func (e *Emulator) firstDue(c *call, of func(FaultKind) bool) *Fault {
 		}
 		r.struck++
 		e.ledger.Faults[r.Kind]++
-		f := r.Fault
-		f.repeat(c)
-		return &f
+		return r
 	}
 	return nil
 }

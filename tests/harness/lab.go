@@ -61,6 +61,7 @@ func (m *Machine) NewLab(t testing.TB, options emulator.Options) *Lab {
 	}
 	cloud, err := emulator.New(options)
 	require.NoError(t, err)
+	t.Cleanup(cloud.Close)
 	if len(options.Fleet) == 0 { // a generated fleet runs; some tests want a stopped server
 		last := cloud.Servers()[len(cloud.Servers())-1]
 		require.NoError(t, cloud.Update(last.ID, func(s *emulator.Server) { s.Status = rollout.StatusShutoff }))
