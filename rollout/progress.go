@@ -135,6 +135,8 @@ type WaveProgress struct {
 	// AwaitsApproval is true when only an approval is missing.
 	AwaitsApproval bool   `json:"awaits_approval,omitempty"`
 	ApprovedBy     string `json:"approved_by,omitempty"`
+	// BakeEndedBy is who ended its bake early.
+	BakeEndedBy string `json:"bake_ended_by,omitempty"`
 }
 
 // Progress is the answer to the progress query: everything but the servers that are neither in flight
@@ -203,6 +205,7 @@ const (
 	Resume      CommandKind = "resume"
 	Abort       CommandKind = "abort"
 	Approve     CommandKind = "approve"     // let the next wave begin
+	EndBake     CommandKind = "end-bake"    // end a bake early, and approve what follows it
 	Skip        CommandKind = "skip"        // do not change pending servers
 	Retry       CommandKind = "retry"       // change failed servers again
 	Accept      CommandKind = "accept"      // let failures be: they no longer count and free their slots
@@ -211,19 +214,28 @@ const (
 
 // CommandKinds are all commands, in the order in which they are listed.
 func CommandKinds() []CommandKind {
-	return []CommandKind{Pause, Resume, Abort, Approve, Skip, Retry, Accept, Concurrency}
+	return []CommandKind{Pause, Resume, Abort, Approve, EndBake, Skip, Retry, Accept, Concurrency}
+}
+
+// Typed is what an operator types after reimage: the kind, but that the end of a bake is a flag of approve.
+func (k CommandKind) Typed() string {
+	if k == EndBake {
+		return string(Approve) + " --" + string(EndBake)
+	}
+	return string(k)
 }
 
 // Command is one command.
 type Command struct {
 	Kind CommandKind `json:"kind"`
 	// By is who gives it, required: rollouts keep a log.
-	By      string `json:"by"`
+	By string `json:"by"`
+	// Comment is why. The end of a bake needs one.
 	Comment string `json:"comment,omitempty"`
 	// Servers are ids or names, for skip, retry and accept. Empty means all failed ones for retry and
 	// accept; skip needs at least one.
 	Servers []string `json:"servers,omitempty"`
-	// Wave names the wave that is approved. Empty means the one that waits.
+	// Wave names the wave that is approved, or whose bake is ended. Empty means the one that waits.
 	Wave string `json:"wave,omitempty"`
 	// InFlight is the new cap, for concurrency.
 	InFlight int `json:"in_flight,omitempty"`

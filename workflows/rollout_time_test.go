@@ -27,6 +27,29 @@ func TestBakeIsATimer(t *testing.T) {
 	assert.Equal(t, []askedTimer{{30 * time.Minute, "wait until 2026-03-01T08:40:00Z"}}, f.timers)
 }
 
+// TestBakeIsEndedEarly by an update, which starts the next wave at once and leaves no timer.
+func TestBakeIsEndedEarly(t *testing.T) {
+	f := newFleet(t, 3, 2, 1, 3)
+	f.plan.Waves[0].Bake, f.plan.Waves[0].Approval = 30*time.Minute, true
+	var refused, ended, again *told
+	var after rollout.Progress
+	enough := rollout.Command{Kind: rollout.EndBake, Wave: "wave-1", Comment: "all checks are green"}
+	f.at(5*time.Minute, func() { refused = f.tell(enough) })
+	f.at(15*time.Minute, func() { ended = f.tell(enough) })
+	f.at(16*time.Minute, func() { after, again = f.progress(), f.tell(enough) })
+
+	result := f.result()
+
+	assert.ErrorContains(t, refused.rejected, "approve --end-bake is refused: no wave bakes: wave wave-1 will, for 30m0s, once its last server has ended")
+	assert.Equal(t, "ended the bake of wave wave-1, 25m0s before its time, and approved what follows it", ended.done)
+	assert.ErrorContains(t, again.rejected, "no wave bakes: wave wave-2 is not over, and has no bake")
+	assert.Equal(t, []string{"web-01", "web-02"}, names(after.InFlight))
+	assert.Equal(t, []string{"bob", "bob"}, []string{after.Waves[0].BakeEndedBy, after.Waves[0].ApprovedBy})
+	assert.Contains(t, after.Log, rollout.LogEntry{At: curtain.Add(15 * time.Minute), By: "bob", What: ended.done + ": all checks are green"})
+	assert.Equal(t, rollout.Completed, result.End)
+	assert.Equal(t, curtain.Add(25*time.Minute), result.EndedAt)
+}
+
 // TestDeadlineIsATimer that is set once, however many servers end meanwhile: a timer costs history.
 func TestDeadlineIsATimer(t *testing.T) {
 	f := newFleet(t, 4, 1, 4)

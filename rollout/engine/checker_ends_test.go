@@ -183,6 +183,13 @@ func (c *checker) commanded(before engine.State, cmd rollout.Command) {
 		require.Empty(c.t, c.breach(before), "resumed in spite of a breach")
 	}
 	after := c.read()
+	if cmd.Kind == rollout.EndBake {
+		require.False(c.t, c.givesUp(before), "a bake is ended that nothing follows")
+		require.False(c.t, before.WaveOverAt.IsZero() || !c.latest.Before(before.WaveOverAt.Add(c.plan.Waves[before.Wave].Bake)), "a bake is ended that was none")
+		require.False(c.t, c.bakeEnded[before.Wave], "a bake is ended twice")
+		require.Equal(c.t, before.Wave, after.Wave, "the next decision moves on, not the command")
+		c.bakeEnded[before.Wave] = true
+	}
 	for i, server := range after.Servers {
 		was := before.Servers[i]
 		switch {

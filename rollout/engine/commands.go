@@ -17,13 +17,13 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	text := fmt.Sprintf("%s is refused: %s", r.Kind, r.Why)
+	text := fmt.Sprintf("%s is refused: %s", r.Kind.Typed(), r.Why)
 	if len(r.Accepts) == 0 {
 		return text
 	}
 	var accepted []string
 	for _, kind := range r.Accepts {
-		accepted = append(accepted, string(kind))
+		accepted = append(accepted, kind.Typed())
 	}
 	return text + " (accepted now: " + strings.Join(accepted, ", ") + ")"
 }
@@ -80,6 +80,13 @@ func (e *Engine) refuse(c rollout.Command) string {
 		if wave := e.plan.Waves[e.state.Wave].Name; c.Wave != "" && c.Wave != wave {
 			return fmt.Sprintf("what waits for an approval is wave %s and not %s", wave, c.Wave)
 		}
+	case rollout.EndBake:
+		if wave := e.plan.Waves[e.state.Wave].Name; c.Wave != "" && c.Wave != wave {
+			return fmt.Sprintf("the wave that bakes is %s and not %s", wave, c.Wave)
+		}
+		if strings.TrimSpace(c.Comment) == "" {
+			return "no reason is given: say why the bake may end early, the rollout keeps a log"
+		}
 	case rollout.Concurrency:
 		if n := min(len(e.plan.Servers)+len(e.untouched), rollout.MaxInFlight); c.InFlight < 1 || c.InFlight > n {
 			return fmt.Sprintf("%d servers in flight are not between 1 and %d; to start none, pause", c.InFlight, n)
@@ -130,8 +137,10 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 		case s.WaveOverAt.IsZero() || s.Wave >= len(e.plan.Waves) || !e.awaitsApproval():
 			return "nothing waits for an approval"
 		case !e.due(e.bakedAt()):
-			return fmt.Sprintf("wave %s bakes until %s: approve what it shows then", e.plan.Waves[s.Wave].Name, e.bakedAt().UTC().Format(time.RFC3339))
+			return fmt.Sprintf("wave %s bakes until %s: approve what it shows then, or end its bake early with %s", e.plan.Waves[s.Wave].Name, e.bakedAt().UTC().Format(time.RFC3339), rollout.EndBake.Typed())
 		}
+	case rollout.EndBake:
+		return e.refuseEndBake()
 	case rollout.Skip, rollout.Retry, rollout.Concurrency:
 		switch {
 		case e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting:
@@ -153,6 +162,42 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 		return "there is no such command"
 	}
 	return ""
+}
+
+// refuseEndBake says why no bake can be ended, and what to do instead.
+func (e *Engine) refuseEndBake() string {
+	s := &e.state
+	if e.stopped() {
+		return "it goes to no further wave"
+	}
+	if e.isBaking() {
+		return ""
+	}
+	if s.Wave >= len(e.plan.Waves) {
+		return "no wave bakes: all waves are over"
+	}
+	wave := e.plan.Waves[s.Wave]
+	switch {
+	case s.WaveOverAt.IsZero() && wave.Bake > 0:
+		return fmt.Sprintf("no wave bakes: wave %s will, for %s, once its last server has ended", wave.Name, wave.Bake)
+	case s.WaveOverAt.IsZero():
+		return fmt.Sprintf("no wave bakes: wave %s is not over, and has no bake", wave.Name)
+	case e.awaitsApproval():
+		return fmt.Sprintf("the bake of wave %s is over: approve what follows it", wave.Name)
+	}
+	return fmt.Sprintf("no wave bakes: wave %s is over", wave.Name)
+}
+
+// endBake ends the bake of the current wave. Whoever has seen enough of it approves what follows it, too.
+func (e *Engine) endBake(by string) string {
+	s, w := &e.state, e.state.Wave
+	done := fmt.Sprintf("ended the bake of wave %s, %s before its time", e.plan.Waves[w].Name, e.bakedAt().Sub(s.Now).Round(time.Second))
+	s.BakesEnded = append(s.BakesEnded, BakeEnd{Wave: w, By: by, At: s.Now})
+	if e.awaitsApproval() {
+		s.Approvals[w] = by
+		done += ", and approved what follows it"
+	}
+	return done
 }
 
 func (e *Engine) any(so func(*Server) bool) bool {
@@ -280,6 +325,8 @@ func (e *Engine) carryOut(c rollout.Command) string {
 	case rollout.Approve:
 		s.Approvals[s.Wave] = c.By
 		return fmt.Sprintf("approved what follows wave %s", e.plan.Waves[s.Wave].Name)
+	case rollout.EndBake:
+		return e.endBake(c.By)
 	case rollout.Concurrency:
 		before := s.Cap
 		s.Cap = c.InFlight

@@ -69,7 +69,7 @@ const (
 // TestStories plays every story and compares it with its golden file. REIMAGE_UPDATE=1 writes them anew:
 // read them then, they are the specification.
 func TestStories(t *testing.T) {
-	stories := slices.Concat(waveStories(), capStories(), budgetStories(), breachStories(), controlStories())
+	stories := slices.Concat(waveStories(), bakeStories(), capStories(), budgetStories(), breachStories(), controlStories())
 	var names []string
 	for _, st := range stories {
 		names = append(names, st.name+".golden")
@@ -242,6 +242,12 @@ func (w *teller) give(c rollout.Command) {
 	text := string(c.Kind) + " " + strings.Join(c.Servers, " ")
 	if c.Kind == rollout.Concurrency {
 		text += fmt.Sprint(c.InFlight)
+	}
+	if c.Kind == rollout.EndBake {
+		text = strings.TrimSpace(text + c.Wave)
+		if c.Comment != "" {
+			text += ", because " + c.Comment
+		}
 	}
 	w.line("command", "%s: %s", c.By, strings.TrimSpace(text))
 	said, err := w.command(c)

@@ -107,6 +107,9 @@ func (e *Engine) waves() []rollout.WaveProgress {
 		all[w] = rollout.WaveProgress{
 			Name: wave.Name, Counts: e.counts(e.waveStart(w), wave.End), ApprovedBy: e.state.Approvals[w],
 		}
+		if early := e.bakeEnd(w); early != nil {
+			all[w].BakeEndedBy = early.By
+		}
 	}
 	if w := e.state.Wave; w < len(all) && e.state.Phase != rollout.PhaseEnded {
 		all[w].Current = true

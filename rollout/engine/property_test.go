@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +50,7 @@ func TestAnyRollout(t *testing.T) {
 			"wake":      s.wake,
 			"back":      func(t *rapid.T) { s.now = s.now.Add(-drawDuration(t, 90*time.Minute)) },
 			"command":   s.drawCommand,
+			"end bake":  s.drawEndBake,
 			"states":    s.drawReading,
 			"outage":    s.drawOutage,
 			"same time": func(t *rapid.T) { s.drawEnds(t); s.drawCommand(t); s.drawEnd(t); s.advance() },
@@ -92,6 +94,38 @@ func TestAbortAlwaysEnds(t *testing.T) {
 		}
 		require.Equal(t, rollout.Aborted, s.read().End)
 		s.probe()
+	})
+}
+
+// TestAnyBake plays rollouts of waves that all bake, with failures that are tolerated and retried: bakes are ended early, and
+// begin anew.
+func TestAnyBake(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const servers = 4
+		var baking []rollout.Wave
+		for end := range servers {
+			baking = append(baking, rollout.Wave{Name: fmt.Sprintf("wave-%d", end+1), End: end + 1, Bake: time.Hour, Approval: rapid.Bool().Draw(t, "approval")})
+		}
+		s := newSim(t, plan(servers, servers, servers, waves(baking...)))
+		finish := func(t *rapid.T) {
+			for _, i := range s.inFlight() {
+				s.finish(i, rapid.SampledFrom([]rollout.ServerEnd{rollout.Done, rollout.FailedIntact}).Draw(t, "end"), "it was drawn")
+			}
+			s.advance()
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"finish":   finish,
+			"finishes": finish,
+			"end bake": s.drawEndBake,
+			"command": func(t *rapid.T) {
+				kind := rapid.SampledFrom([]rollout.CommandKind{rollout.Retry, rollout.Retry, rollout.Pause, rollout.Resume, rollout.Approve}).Draw(t, "kind")
+				_, _ = s.command(by("ben", kind))
+			},
+			"advance": func(*rapid.T) { s.advance() },
+			"later":   func(t *rapid.T) { s.now = s.now.Add(drawDuration(t, 50*time.Minute)); s.advance() },
+			"probe":   func(*rapid.T) { s.probe() },
+		})
+		s.help(t)
 	})
 }
 
@@ -204,11 +238,22 @@ func (s *sim) drawRepeat(t *rapid.T) {
 	}
 }
 
+// drawEndBake ends a bake early when there is one, which no other command meets often.
+func (s *sim) drawEndBake(t *rapid.T) {
+	if p := s.restored().Progress(); slices.Contains(p.Accepts, rollout.EndBake) && rapid.Bool().Draw(t, "early") {
+		_, err := s.command(rollout.Command{Kind: rollout.EndBake, By: "ben", Comment: "it shows enough"})
+		require.NoError(t, err)
+	}
+}
+
 func (s *sim) drawCommand(t *rapid.T) {
 	n := len(s.plan.Servers)
 	c := rollout.Command{Kind: rapid.SampledFrom(rollout.CommandKinds()).Draw(t, "command"), By: "ben"}
 	if c.Kind == rollout.Abort && rapid.IntRange(0, 3).Draw(t, "really") > 0 {
 		return // a rollout that is aborted at once shows little
+	}
+	if c.Kind == rollout.EndBake {
+		c.Comment = "it was drawn"
 	}
 	if c.Kind == rollout.Concurrency {
 		c.InFlight = rapid.IntRange(0, n+1).Draw(t, "in flight")

@@ -44,7 +44,7 @@ func TestAnEndedRolloutRefusesEverything(t *testing.T) {
 	require.True(t, s.advance().Over)
 	for _, kind := range rollout.CommandKinds() {
 		_, err := s.command(by("ben", kind, "web-01"))
-		require.ErrorContains(t, err, string(kind)+" is refused: the rollout ended at 2026-03-02T08:00:00Z as completed")
+		require.ErrorContains(t, err, kind.Typed()+" is refused: the rollout ended at 2026-03-02T08:00:00Z as completed")
 	}
 }
 

@@ -346,7 +346,7 @@ func (s *sim) probe() {
 // askable are all commands worth asking for.
 func (s *sim) askable() []rollout.Command {
 	all := []rollout.Command{
-		{Kind: rollout.Pause}, {Kind: rollout.Resume}, {Kind: rollout.Abort}, {Kind: rollout.Approve},
+		{Kind: rollout.Pause}, {Kind: rollout.Resume}, {Kind: rollout.Abort}, {Kind: rollout.Approve}, {Kind: rollout.EndBake, Comment: "it shows enough"},
 		{Kind: rollout.Retry}, {Kind: rollout.Accept}, {Kind: rollout.Concurrency, InFlight: 1}, {Kind: "promote"},
 	}
 	for _, server := range s.plan.Servers {

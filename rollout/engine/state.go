@@ -20,6 +20,8 @@ type State struct {
 	WaveOverAt time.Time `json:"wave_over_at,omitzero"`
 	// Approvals are who approved what follows each wave, by position.
 	Approvals []string `json:"approvals"`
+	// BakesEnded are the bakes that somebody ended early, at most one of each wave.
+	BakesEnded []BakeEnd `json:"bakes_ended,omitempty"`
 	// Servers are as in the plan, by position.
 	Servers []Server `json:"servers"`
 	// Cap is the cap on servers in flight in force; operators can set it.
@@ -47,6 +49,13 @@ type State struct {
 	Log       []rollout.LogEntry `json:"log,omitempty"` // the last logLength entries
 	// Now is the latest time the engine was told. It never goes back, whatever clock tells it.
 	Now time.Time `json:"now"`
+}
+
+// BakeEnd is the end of a bake before its time.
+type BakeEnd struct {
+	Wave int       `json:"wave"` // its position
+	By   string    `json:"by"`
+	At   time.Time `json:"at"`
 }
 
 // PauseState says why a rollout is paused and what it goes back to. Without a Why, refused credentials are all there

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/reimage/reimage/rollout"
@@ -43,6 +44,7 @@ func (e *Engine) noteWaveOver() {
 	switch {
 	case !over:
 		e.state.WaveOverAt, e.state.Approvals[w] = time.Time{}, "" // what was approved is no longer so
+		e.state.BakesEnded = slices.DeleteFunc(e.state.BakesEnded, func(b BakeEnd) bool { return b.Wave == w })
 	case e.state.WaveOverAt.IsZero():
 		e.state.WaveOverAt = e.state.Now
 		if e.empty(w) {
@@ -65,7 +67,24 @@ func (e *Engine) bakedAt() time.Time {
 	if e.empty(e.state.Wave) {
 		return e.state.WaveOverAt
 	}
+	if early := e.bakeEnd(e.state.Wave); early != nil {
+		return early.At
+	}
 	return e.state.WaveOverAt.Add(e.plan.Waves[e.state.Wave].Bake)
+}
+
+// bakeEnd is how the bake after a wave was ended early. Nil when it was not.
+func (e *Engine) bakeEnd(wave int) *BakeEnd {
+	i := slices.IndexFunc(e.state.BakesEnded, func(b BakeEnd) bool { return b.Wave == wave })
+	if i < 0 {
+		return nil
+	}
+	return &e.state.BakesEnded[i]
+}
+
+// isBaking is true while the bake after the current wave lasts.
+func (e *Engine) isBaking() bool {
+	return e.state.Wave < len(e.plan.Waves) && !e.state.WaveOverAt.IsZero() && !e.due(e.bakedAt())
 }
 
 // awaitsApproval is true when somebody has to approve what follows the current wave, if any server does.
