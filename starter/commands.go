@@ -22,6 +22,7 @@ type commandOptions struct {
 	comment string
 	all     bool   // retry, accept
 	wave    string // approve
+	endBake bool   // approve
 }
 
 func (o *commandOptions) addFlags(f *pflag.FlagSet) {
@@ -92,15 +93,27 @@ func newApproveCommand(io streams) *cobra.Command {
 		Short: "Let the next wave begin",
 		Long: `Approve what follows the wave that is over. With --wave it is refused unless that very
 wave waits, so that a command that comes late approves nothing else.
+
+With --end-bake it ends the bake of the wave that bakes, before its time, and approves
+what follows it where the wave asks for that. It needs --comment, which is kept in the
+log of the rollout.
 ` + exitCodes,
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeRollouts(runningRollouts),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runCommandTo(cmd.Context(), io, o, args[0], rollout.Command{Kind: rollout.Approve, Wave: o.wave})
+			command := rollout.Command{Kind: rollout.Approve, Wave: o.wave}
+			if o.endBake {
+				command.Kind = rollout.EndBake
+				if strings.TrimSpace(o.comment) == "" {
+					return errors.New("--end-bake needs a reason: --comment says why the bake may end early, and it is kept in the log of the rollout")
+				}
+			}
+			return runCommandTo(cmd.Context(), io, o, args[0], command)
 		},
 	}
 	o.addFlags(cmd.Flags())
-	cmd.Flags().StringVar(&o.wave, "wave", "", "`name` of the wave that is over (default: the one that waits)")
+	cmd.Flags().StringVar(&o.wave, "wave", "", "`name` of the wave that is over, or bakes (default: the one that does)")
+	cmd.Flags().BoolVar(&o.endBake, "end-bake", false, "end the bake of the wave early, and approve what follows it")
 	_ = cmd.RegisterFlagCompletionFunc("wave", completeWaves)
 	return cmd
 }

@@ -78,6 +78,44 @@ func TestCommands(t *testing.T) {
 	assert.Contains(t, report, "approved what follows wave canary: looks good")
 }
 
+// TestEndBake: status says how to end a bake early, and the command needs a reason, which the report shows.
+func TestEndBake(t *testing.T) {
+	f := newFleet(t, "bakes", 3, func(p *rollout.Plan) {
+		p.Waves = []rollout.Wave{{Name: "canary", End: 1, Bake: time.Hour, Approval: true}, {Name: "rest", End: 3, Bake: time.Hour}}
+	})
+	f.endAtOnce(rollout.Done)
+	f.start()
+	bakes := func(wave int) func(rollout.Progress) bool {
+		return func(p rollout.Progress) bool { return !p.Waves[wave].BakeUntil.IsZero() }
+	}
+	f.await("the canary bakes", bakes(0))
+	status := f.cli("status", "bakes")
+	assert.Equal(t, exitDone, status.code, "it needs nobody")
+	assert.Contains(t, status.out, "to end the bake early  reimage approve bakes --end-bake --comment WHY\n")
+
+	for says, args := range map[string][]string{
+		"or end its bake early with approve --end-bake": {"approve", "bakes"},
+		"the wave that bakes is canary and not rest":    {"approve", "bakes", "--end-bake", "--wave", "rest", "--comment", "late"},
+		"--end-bake needs a reason":                     {"approve", "bakes", "--end-bake"},
+	} {
+		ran := f.cli(args...)
+		assert.Equal(t, exitUsage, ran.code)
+		assert.Contains(t, ran.err, says)
+	}
+	ended := f.cli("approve", "bakes", "--end-bake", "--wave", "canary", "--by", "ben", "--comment", "all checks are green")
+	assert.Equal(t, exitDone, ended.code, ended.err)
+	assert.Regexp(t, `^bakes: ended the bake of wave canary, \S+ before its time, and approved what follows it\n$`, ended.out)
+
+	f.await("the last wave bakes", bakes(1))
+	ended = f.cli("approve", "bakes", "--end-bake", "--by", "ben", "--comment", "the same again")
+	assert.Regexp(t, `^bakes: ended the bake of wave rest, \S+ before its time\n$`, ended.out)
+	assert.Equal(t, exitDone, f.cli("watch", "bakes").code)
+	report := f.cli("report", "bakes").out
+	assert.Regexp(t, `ben: ended the bake of wave canary, \S+ before its time, and approved what follows it: all checks are green\n`, report)
+	assert.Contains(t, report, "canary  1 server   1 done  bake ended early by ben, approved by ben\n")
+	assert.Contains(t, f.cli("approve", "bakes", "--end-bake", "--comment", "once more").err, "takes no commands any more")
+}
+
 // TestNamesOfServersWithBlanks are taken and shown as they are. What is suggested names such a server by its id.
 func TestNamesOfServersWithBlanks(t *testing.T) {
 	f := newFleet(t, "blanks", 4, func(p *rollout.Plan) {
@@ -111,6 +149,7 @@ func TestCommandSlips(t *testing.T) {
 		"--all and servers exclude each other":   {"retry", "web", "web-01", "--all"},
 		"unknown flag: --all":                    {"skip", "web", "--all"},
 		`"0" is not a number of servers`:         {"concurrency", "web", "0"},
+		"--end-bake needs a reason: --comment":   {"approve", "web", "--end-bake", "--by", "ina", "--comment", " "},
 		`"many" is not a number`:                 {"concurrency", "web", "many"},
 		"missing; usage: reimage abort NAME":     {"abort"},
 		"reimage concurrency NAME N":             {"concurrency", "web"},

@@ -73,7 +73,7 @@ func serverNames(servers []rollout.ServerProgress, wanted func(rollout.ServerPro
 	return names
 }
 
-// completeWaves completes the wave that waits for an approval.
+// completeWaves completes the wave that waits for an approval, or bakes.
 func completeWaves(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -82,7 +82,7 @@ func completeWaves(cmd *cobra.Command, args []string, _ string) ([]string, cobra
 		p, err := (&rolloutRun{session: s, name: args[0]}).progress(ctx)
 		var waves []string
 		for _, wave := range p.Waves {
-			if wave.AwaitsApproval {
+			if wave.AwaitsApproval || !wave.BakeUntil.IsZero() {
 				waves = append(waves, wave.Name)
 			}
 		}

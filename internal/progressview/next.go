@@ -103,8 +103,21 @@ func Unseen(p rollout.Progress) (servers []rollout.ServerProgress) {
 	return servers
 }
 
+// endBake is the command that ends the bake of the current wave, for a rollout that goes on by itself after it. Empty while none
+// bakes.
+func (v View) endBake() string {
+	p := v.Progress
+	if p.Phase != rollout.PhaseRunning || p.NeedsHuman || !slices.Contains(p.Accepts, rollout.EndBake) {
+		return ""
+	}
+	return "reimage approve " + Word(p.Name) + " --end-bake --comment WHY"
+}
+
 func (v View) next() []line {
 	var lines []line
+	if command := v.endBake(); command != "" {
+		lines = append(lines, text("to end the bake early  ", command))
+	}
 	for i, command := range v.Next() {
 		lead := "next  "
 		if i > 0 {

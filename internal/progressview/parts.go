@@ -2,6 +2,7 @@ package progressview
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/reimage/reimage/internal/safetext"
 	"github.com/reimage/reimage/rollout"
@@ -86,10 +87,15 @@ func (v View) waveNote(w rollout.WaveProgress) string {
 		return "waits for approval"
 	case !w.BakeUntil.IsZero():
 		return fmt.Sprintf("bakes for %s (until %s)", short(w.BakeUntil.Sub(v.Now)), v.clock(w.BakeUntil))
-	case w.ApprovedBy != "":
-		return "approved by " + w.ApprovedBy
 	}
-	return ""
+	var notes []string
+	if w.BakeEndedBy != "" {
+		notes = append(notes, "bake ended early by "+w.BakeEndedBy)
+	}
+	if w.ApprovedBy != "" {
+		notes = append(notes, "approved by "+w.ApprovedBy)
+	}
+	return strings.Join(notes, ", ")
 }
 
 // widestName is where a column of names ends, however long they are.

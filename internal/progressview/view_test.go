@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,24 +105,28 @@ func breached() rollout.Progress {
 func views() map[string]progressview.View {
 	baking := running()
 	baking.Why, baking.InFlight, baking.Failures, baking.Failed, baking.Slots, baking.SlotsHeldFailed = "wave canary bakes", nil, nil, 0, 0, 0
+	baking.Accepts = append(slices.Clone(baking.Accepts), rollout.EndBake)
 	baking.Waves[0].Current, baking.Waves[0].ApprovedBy, baking.Waves[0].BakeUntil = true, "", noon.Add(4*time.Minute+10*time.Second)
 	baking.Waves[1] = rollout.WaveProgress{Name: "half", Counts: rollout.Counts{Servers: 22, Pending: 22}}
 	baking.Counts = rollout.Counts{Servers: 48, Done: 2, Pending: 46}
 	approval := baking
 	approval.Waves = append([]rollout.WaveProgress{{Name: "canary", Counts: rollout.Counts{Servers: 2, Done: 2}, Current: true, AwaitsApproval: true}}, baking.Waves[1:]...)
 	approval.Why, approval.NeedsHuman = "waits for somebody to approve what follows wave canary", true
-	approval.Accepts = append(approval.Accepts, rollout.Approve)
+	approval.Accepts = append(running().Accepts, rollout.Approve)
 	ended := breached()
 	ended.Phase, ended.End, ended.NeedsHuman, ended.EndedAt, ended.Why = rollout.PhaseEnded, rollout.CompletedWithFailures, false, noon.Add(-time.Minute), "ended: completed-with-failures"
 	ended.Waves[1].Current = false
+	early := running()
+	early.Waves[0].BakeEndedBy = "ben"
 	return map[string]progressview.View{
-		"running":  {Progress: running(), Status: statuses(), Now: noon},
-		"breached": {Progress: breached(), Now: noon},
-		"baking":   {Progress: baking, Now: noon},
-		"approval": {Progress: approval, Now: noon},
-		"ended":    {Progress: ended, Now: noon.Add(24 * time.Hour)},
-		"silent":   {Progress: running(), Now: noon, Notice: "rollout web-fleet is running, but no worker serves its task queue reimage"},
-		"empty":    {Now: noon, Progress: rollout.Progress{Name: "web-fleet", Phase: rollout.PhaseRunning}, Notice: "nobody answers"},
+		"bake-ended-early": {Progress: early, Status: statuses(), Now: noon},
+		"running":          {Progress: running(), Status: statuses(), Now: noon},
+		"breached":         {Progress: breached(), Now: noon},
+		"baking":           {Progress: baking, Now: noon},
+		"approval":         {Progress: approval, Now: noon},
+		"ended":            {Progress: ended, Now: noon.Add(24 * time.Hour)},
+		"silent":           {Progress: running(), Now: noon, Notice: "rollout web-fleet is running, but no worker serves its task queue reimage"},
+		"empty":            {Now: noon, Progress: rollout.Progress{Name: "web-fleet", Phase: rollout.PhaseRunning}, Notice: "nobody answers"},
 	}
 }
 

@@ -75,7 +75,7 @@ func finished() report.Report {
 		Phase: rollout.PhaseEnded, End: rollout.Aborted, Why: "ended: aborted",
 		Counts: rollout.Counts{Servers: 10, Done: 2, Failed: 5, Skipped: 1, RolledBack: 1, NotStarted: 1},
 		Waves: []rollout.WaveProgress{
-			{Name: "canary", Counts: rollout.Counts{Servers: 2, Done: 2}, ApprovedBy: "ben"},
+			{Name: "canary", Counts: rollout.Counts{Servers: 2, Done: 2}, ApprovedBy: "ben", BakeEndedBy: "ben"},
 			{Name: "rest", Counts: rollout.Counts{Servers: 8, Failed: 5, Skipped: 1, RolledBack: 1, NotStarted: 1}},
 		},
 		Failed: 4, Tolerated: 3, StartedAt: noon, EndedAt: noon.Add(20 * time.Minute),

@@ -80,8 +80,15 @@ func (r Report) waves(b *strings.Builder) {
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	for _, wave := range r.Waves {
 		safetext.Fprintf(table, "  %s\t%s\t%s", wave.Name, rollout.Count(wave.Counts.Servers, "server"), wave.Counts)
+		var notes []string
+		if wave.BakeEndedBy != "" {
+			notes = append(notes, "bake ended early by "+wave.BakeEndedBy)
+		}
 		if wave.ApprovedBy != "" {
-			safetext.Fprintf(table, "\tapproved by %s", wave.ApprovedBy)
+			notes = append(notes, "approved by "+wave.ApprovedBy)
+		}
+		if len(notes) > 0 {
+			safetext.Fprintf(table, "\t%s", strings.Join(notes, ", "))
 		}
 		safetext.Fprintf(table, "\n")
 	}
