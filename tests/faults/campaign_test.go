@@ -179,7 +179,7 @@ func (s *total) never(t *testing.T) {
 		assert.Positive(t, s.rollouts[end], "rollout %s", end)
 	}
 	for _, kind := range []rollout.CommandKind{
-		rollout.Pause, rollout.Resume, rollout.Abort, rollout.Approve, rollout.Skip, rollout.Retry, rollout.Accept, rollout.Concurrency,
+		rollout.Pause, rollout.Resume, rollout.Abort, rollout.Approve, rollout.EndBake, rollout.Skip, rollout.Retry, rollout.Accept, rollout.Concurrency,
 	} {
 		assert.Positive(t, s.commands[kind], "command %s", kind)
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,6 +74,8 @@ func (o *operator) act(w *world) {
 	}
 	if p.NeedsHuman {
 		o.help(w, p)
+	} else if slices.Contains(p.Accepts, rollout.EndBake) && o.draws.Float64() < 0.02 {
+		o.tell(w, rollout.Command{Kind: rollout.EndBake, Comment: "it has shown enough"})
 	}
 }
 

@@ -117,8 +117,14 @@ func TestOracle(t *testing.T) {
 			s.Plan.Budget.SlowStart = true
 			s.Story[s.nth(1, Heard)].Result.End = rollout.Skipped
 		}},
-		"a wave before its turn":       {Order, func(s *spoiled) { s.Plan.Waves[0].End = 2 }},
-		"a bake that is cut short":     {Order, func(s *spoiled) { s.Plan.Waves[0].Bake += time.Hour }},
+		"a wave before its turn":   {Order, func(s *spoiled) { s.Plan.Waves[0].End = 2 }},
+		"a bake that is cut short": {Order, func(s *spoiled) { s.Plan.Waves[0].Bake += time.Hour }},
+		"an end of the bake of another wave": {Order, func(s *spoiled) {
+			s.Plan.Waves[1].End = 2
+			s.Plan.Waves = append(s.Plan.Waves, rollout.Wave{Name: "last", End: 4, Bake: time.Hour})
+			s.Plan.Waves[1].Bake = time.Hour
+			s.Story[s.nth(1, Commanded)].Command.Kind = rollout.EndBake
+		}},
 		"an approval that nobody gave": {Order, func(s *spoiled) { s.Story[s.nth(1, Commanded)].Command.Kind = rollout.Resume }},
 		"done, and long deleted": {Untrue, func(s *spoiled) {
 			delete(s.Truth, s.last)
@@ -162,6 +168,14 @@ func TestOracle(t *testing.T) {
 			assert.True(t, slices.ContainsFunc(found, func(v string) bool { return strings.HasPrefix(v, string(test.kind)+": ") }), "none is %q: %q", test.kind, found)
 		})
 	}
+}
+
+// TestRefereeKnowsBakesThatAreEndedEarly: what follows such a bake is no violation.
+func TestRefereeKnowsBakesThatAreEndedEarly(t *testing.T) {
+	s := rolledOut(t)
+	s.Plan.Waves[0].Bake = time.Hour
+	s.Story[s.nth(1, Commanded)].Command.Kind = rollout.EndBake
+	assert.Empty(t, s.Violations())
 }
 
 // TestRefereeCountsServersThatAreDown: what a reading showed down takes a slot, in all, in its zone and in its group.

@@ -28,6 +28,7 @@ type referee struct {
 	failedAt  time.Time
 	wave      int
 	approved  bool // what follows the wave
+	bakeEnded bool // of the wave, before its time
 	out       map[string]bool
 	down      map[string]bool    // for another reason, planned servers and others, as it was read last
 	wavesRead int                // in how many waves the states of the servers were read
@@ -271,6 +272,9 @@ func (r *referee) obey(c rollout.Command) {
 	case rollout.Approve:
 		r.moveOn()
 		r.approved = true
+	case rollout.EndBake:
+		r.moveOn()
+		r.approved, r.bakeEnded = true, true
 	case rollout.Skip:
 		for _, s := range named {
 			s.skipped, s.endedAt = true, r.now
@@ -280,7 +284,7 @@ func (r *referee) obey(c rollout.Command) {
 		for _, s := range named {
 			s.again, s.accepted = true, false
 			if r.waveOf(s) <= r.wave {
-				r.approved = false
+				r.approved, r.bakeEnded = false, false
 			}
 		}
 	case rollout.Accept:
@@ -326,13 +330,15 @@ func (r *referee) moveOn() {
 			}
 		}
 		if first < wave.End {
-			last = last.Add(wave.Bake)
+			if !r.bakeEnded {
+				last = last.Add(wave.Bake)
+			}
 			over = over && (r.approved || !wave.Approval || wave.End == len(r.servers))
 		}
 		if !over || r.now.Before(last) {
 			return
 		}
-		r.wave, r.approved = r.wave+1, false
+		r.wave, r.approved, r.bakeEnded = r.wave+1, false, false
 	}
 }
 

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"time"
+
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
@@ -43,6 +45,12 @@ func rolloutPaths() []rolloutPath {
 			during: func(lab *harness.Lab, run client.WorkflowRun) {
 				lab.Await(run, "the wait for an approval", func(p rollout.Progress) bool { return p.NeedsHuman })
 				tell(lab, run, rollout.Approve)
+			}},
+		{name: "rollout-bake-ended", end: rollout.Completed, runs: 1, plan: func(p *rollout.Plan) { p.Waves[0].Bake = time.Hour },
+			during: func(lab *harness.Lab, run client.WorkflowRun) {
+				lab.Await(run, "the bake", func(p rollout.Progress) bool { return !p.Waves[0].BakeUntil.IsZero() })
+				_, err := lab.Tell(run, rollout.Command{Kind: rollout.EndBake, Comment: "it has shown enough"})
+				require.NoError(lab.T, err)
 			}},
 		{name: "rollout-aborted", end: rollout.Aborted, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
 			lab.Await(run, "servers in flight", inFlight)
