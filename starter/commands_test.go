@@ -90,7 +90,7 @@ func TestEndBake(t *testing.T) {
 	}
 	f.await("the canary bakes", bakes(0))
 	status := f.cli("status", "bakes")
-	assert.Equal(t, exitDone, status.code, "it needs nobody")
+	assert.Equal(t, exitDone, status.code, "no human is needed")
 	assert.Contains(t, status.out, "to end the bake early  reimage approve bakes --end-bake --comment WHY\n")
 
 	for says, args := range map[string][]string{

@@ -144,6 +144,18 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestEndOfABakeIsSuggested only where the rollout goes on by itself after it: a pause has to be resumed first.
+func TestEndOfABakeIsSuggested(t *testing.T) {
+	const command = "reimage approve web-fleet --end-bake"
+	view := views()["baking"]
+	shown := func() string { return strings.Join(progressview.Frame(view, progressview.Style{}), "\n") }
+	assert.Contains(t, shown(), command)
+	assert.Empty(t, view.Next(), "a rollout that bakes needs no command")
+	view.Progress.Phase, view.Progress.NeedsHuman = rollout.PhasePaused, true
+	assert.NotContains(t, shown(), command)
+	assert.NotContains(t, strings.Join(progressview.Frame(views()["running"], progressview.Style{}), "\n"), command)
+}
+
 // columnsOf is written once more here, so that a mistake in the other one shows.
 func columnsOf(line string) int {
 	n := 0

@@ -188,7 +188,7 @@ func (e *Engine) refuseEndBake() string {
 	return fmt.Sprintf("no wave bakes: wave %s is over", wave.Name)
 }
 
-// endBake ends the bake of the current wave. Whoever has seen enough of it approves what follows it, too.
+// endBake ends the bake of the current wave. It approves what follows the wave, too: both are one decision.
 func (e *Engine) endBake(by string) string {
 	s, w := &e.state, e.state.Wave
 	done := fmt.Sprintf("ended the bake of wave %s, %s before its time", e.plan.Waves[w].Name, e.bakedAt().Sub(s.Now).Round(time.Second))

@@ -20,7 +20,7 @@ type State struct {
 	WaveOverAt time.Time `json:"wave_over_at,omitzero"`
 	// Approvals are who approved what follows each wave, by position.
 	Approvals []string `json:"approvals"`
-	// BakesEnded are the bakes that somebody ended early, at most one of each wave.
+	// BakesEnded are the bakes that operators ended early, at most one of each wave.
 	BakesEnded []BakeEnd `json:"bakes_ended,omitempty"`
 	// Servers are as in the plan, by position.
 	Servers []Server `json:"servers"`

@@ -16,7 +16,7 @@ func bakeStories() []story {
 	return []story{
 		{
 			name:     "bake-ended-early",
-			tells:    "Who has seen enough of the canary ends its bake and approves what follows, in one command with the reason. The last wave bakes too, and to end that ends the rollout.",
+			tells:    "An operator who has seen enough of the canary ends its bake and approves what follows, in one command with the reason. The last wave bakes too, and to end that ends the rollout.",
 			plan:     plan(3, 2, 0, waves(canary, rollout.Wave{Name: "rest", End: 3, Bake: 30 * time.Minute})),
 			commands: []told{{15 * time.Minute, endBake("canary", "all checks are green")}, {25 * time.Minute, endBake("", "the same again")}},
 		},

@@ -176,7 +176,7 @@ func countBy(servers []rollout.PlannedServer, value func(rollout.PlannedServer) 
 	return counts
 }
 
-// matches holds a server against the words of docs/rollout.md.
+// matches holds a server against the rules of docs/rollout.md.
 func matches(sel document.WaveSelection, s rollout.PlannedServer, tags []string) bool {
 	named := slices.ContainsFunc(sel.Names, func(pattern string) bool { return rollout.MatchName(pattern, s.Name) })
 	tagged := len(sel.Tags) > 0

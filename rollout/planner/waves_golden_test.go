@@ -16,9 +16,9 @@ import (
 	"github.com/reimage/reimage/rollout/spec"
 )
 
-// waveStory is a document and a fleet, and testdata/<name>.golden shows which wave each server is in, and why.
-type waveStory struct {
-	name, tells string
+// waveScenario is a document and a fleet, and testdata/<name>.golden shows which wave each server is in, and why.
+type waveScenario struct {
+	name, rule string
 	// servers are lines of a name, a zone, a status, and tags.
 	servers string
 	// fields of spec in YAML.
@@ -35,11 +35,11 @@ const twoRoles = `
 	web-04 eu-1b  ACTIVE  role=web
 `
 
-func waveStories() []waveStory {
-	return []waveStory{
+func waveScenarios() []waveScenario {
+	return []waveScenario{
 		{
 			name:    "select-then-the-rest",
-			tells:   "Waves by what servers are: web servers of one zone first, then all other web servers. The last wave has the rest.",
+			rule:    "Waves by what servers are: web servers of one zone first, then all other web servers. The last wave has the rest.",
 			servers: twoRoles,
 			fields: `
 				waves:
@@ -49,7 +49,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-at-most",
-			tells:   "A count beside select is at most so many of the servers that match. The others are free for later waves.",
+			rule:    "A count beside select is at most so many of the servers that match. The others are free for later waves.",
 			servers: twoRoles,
 			fields: `
 				waves:
@@ -59,7 +59,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-and-shares",
-			tells:   "A share is one of all seven servers, whatever the waves before have selected: 50% ends at the fourth server, and 30% are three more.",
+			rule:    "A share is one of all seven servers, whatever the waves before have selected: 50% ends at the fourth server, and 30% are three more.",
 			servers: twoRoles,
 			fields: `
 				order: name
@@ -71,7 +71,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-names-or-tags",
-			tells:   "Names and tags each choose, zones and groups narrow.",
+			rule:    "Names and tags each choose, zones and groups narrow.",
 			servers: twoRoles,
 			fields: `
 				perGroup: {tag: cluster}
@@ -82,7 +82,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-nothing",
-			tells:   "A wave that selects what no planned server has, or what earlier waves have taken, is empty. Each is a warning.",
+			rule:    "A wave that selects what no planned server has, or what earlier waves have taken, is empty. Each is a warning.",
 			servers: twoRoles,
 			fields: `
 				perGroup: {tag: cluster, count: 1}
@@ -95,7 +95,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-misspelt",
-			tells:   "A plain name that no selected server has is no plan: the canary would be empty. One that is skipped is no mistake.",
+			rule:    "A plain name that no selected server has is no plan: the canary would be empty. One that is skipped is no mistake.",
 			servers: twoRoles + "web-05 eu-1a DONE role=web\n",
 			fields: `
 				waves:
@@ -104,7 +104,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-only-all",
-			tells:   "When the selected waves take every server the last wave is empty, and the approval before it is left out.",
+			rule:    "When the selected waves take every server the last wave is empty, and the approval before it is left out.",
 			servers: twoRoles,
 			fields: `
 				waves:
@@ -114,7 +114,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "select-short",
-			tells:   "A last wave with a size has to take everything that is left.",
+			rule:    "A last wave with a size has to take everything that is left.",
 			servers: twoRoles,
 			fields: `
 				waves:
@@ -123,14 +123,14 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "zones-of-the-selection",
-			tells:   "select.zones narrows what names and tags select. A zone without such a server is a warning.",
+			rule:    "select.zones narrows what names and tags select. A zone without such a server is a warning.",
 			servers: twoRoles,
 			fields: `
 				select: {names: ["web-*", db-02, db-01], zones: [eu-1b, eu-9z]}`,
 		},
 		{
 			name:    "spread",
-			tells:   "A canary of two differs in zone and in role, one of four has every combination. Inside a combination the order stays.",
+			rule:    "A canary of two differs in zone and in role, one of four has every combination. Inside a combination the order stays.",
 			servers: twoRoles,
 			fields: `
 				spread: [zone, tag:role]
@@ -141,7 +141,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "spread-one-of-each",
-			tells:   "A canary as large as there are combinations has one of each: nothing is left untried.",
+			rule:    "A canary as large as there are combinations has one of each: nothing is left untried.",
 			servers: twoRoles,
 			fields: `
 				spread: [tag:role, zone]
@@ -152,7 +152,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "spread-few-of-one",
-			tells:   "When a combination has no server left its turn is passed over.",
+			rule:    "When a combination has no server left its turn is passed over.",
 			servers: strings.Replace(twoRoles, "db-02", "mail-01", 1),
 			fields: `
 				spread: [group, tag:role]
@@ -163,7 +163,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "spread-within-select",
-			tells:   "A spread goes by the servers that a wave may have: three of the web servers are two of one zone and one of the other.",
+			rule:    "A spread goes by the servers that a wave may have: three of the web servers are two of one zone and one of the other.",
 			servers: twoRoles,
 			fields: `
 				spread: [zone]
@@ -174,7 +174,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "turns-within-select",
-			tells:   "Also without a spread, one of each zone in turn means the servers that a wave may have: what its select leaves out takes no turn.",
+			rule:    "Also without a spread, one of each zone in turn means the servers that a wave may have: what its select leaves out takes no turn.",
 			servers: twoRoles,
 			fields: `
 				waves:
@@ -183,7 +183,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "spread-and-down",
-			tells:   "The spread decides who is in a wave. Inside the wave those that are down come first.",
+			rule:    "The spread decides who is in a wave. Inside the wave those that are down come first.",
 			servers: strings.Replace(twoRoles, "web-02 eu-1b  ACTIVE", "web-02 eu-1b  SHUTOFF", 1),
 			fields: `
 				spread: [zone, tag:role]
@@ -194,7 +194,7 @@ func waveStories() []waveStory {
 		},
 		{
 			name:    "spread-by-nothing",
-			tells:   "A key that no server has changes nothing, and one that some lack counts as a value. Both are warnings.",
+			rule:    "A key that no server has changes nothing, and one that some lack counts as a value. Both are warnings.",
 			servers: twoRoles,
 			fields: `
 				spread: [tag:rack, tag:cluster]
@@ -205,14 +205,14 @@ func waveStories() []waveStory {
 	}
 }
 
-// TestWaveStories compares each story with its golden file. REIMAGE_UPDATE=1 writes them anew: read them then.
-func TestWaveStories(t *testing.T) {
+// TestWaveScenarios compares each scenario with its golden file. REIMAGE_UPDATE=1 writes them anew: read them then.
+func TestWaveScenarios(t *testing.T) {
 	var names []string
-	for _, story := range waveStories() {
-		names = append(names, story.name+".golden")
-		t.Run(story.name, func(t *testing.T) {
-			file := filepath.Join("testdata", story.name+".golden")
-			got := story.play(t)
+	for _, sc := range waveScenarios() {
+		names = append(names, sc.name+".golden")
+		t.Run(sc.name, func(t *testing.T) {
+			file := filepath.Join("testdata", sc.name+".golden")
+			got := sc.play(t)
 			if os.Getenv("REIMAGE_UPDATE") != "" {
 				require.NoError(t, os.MkdirAll("testdata", 0o755))
 				require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
@@ -225,23 +225,23 @@ func TestWaveStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.golden")
 	require.NoError(t, err)
 	for _, file := range files {
-		assert.Contains(t, names, filepath.Base(file), "no story is told in this file")
+		assert.Contains(t, names, filepath.Base(file), "no scenario writes this file")
 	}
 }
 
-func (st waveStory) play(t *testing.T) string {
-	fields := strings.ReplaceAll(strings.TrimSpace(st.fields), "\n\t\t\t\t", "\n  ")
+func (sc waveScenario) play(t *testing.T) string {
+	fields := strings.ReplaceAll(strings.TrimSpace(sc.fields), "\n\t\t\t\t", "\n  ")
 	head := "apiVersion: reimage/v1\nkind: Rollout\nmetadata: {name: web-noble}\nspec:\n  image: {id: " + noble + "}\n  api: v2\n"
 	if !strings.HasPrefix(fields, "select:") {
 		head += "  select: {names: [\"*\"]}\n"
 	}
-	doc, err := spec.Parse("story", []byte(head+"  "+fields+"\n"))
+	doc, err := spec.Parse("scenario", []byte(head+"  "+fields+"\n"))
 	require.NoError(t, err)
-	inv, tags := st.inventory()
+	inv, tags := sc.inventory()
 	plan, err := planner.Make(doc, inv, madeAt)
 
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n\nspec\n  %s\n", st.tells, fields)
+	fmt.Fprintf(&out, "%s\n\nspec\n  %s\n", sc.rule, fields)
 	var problems planner.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintf(&out, "\nno plan\n")
@@ -273,10 +273,10 @@ func (st waveStory) play(t *testing.T) string {
 	return out.String()
 }
 
-// inventory are the servers of a story, and their tags by name. Status DONE is a server that runs the image.
-func (st waveStory) inventory() (rollout.Inventory, map[string]string) {
+// inventory are the servers of a scenario, and their tags by name. Status DONE is a server that runs the image.
+func (sc waveScenario) inventory() (rollout.Inventory, map[string]string) {
 	inv, tags := fleet(0), map[string]string{}
-	for i, line := range strings.Split(strings.TrimSpace(st.servers), "\n") {
+	for i, line := range strings.Split(strings.TrimSpace(sc.servers), "\n") {
 		f := strings.Fields(line)
 		s := rollout.InventoryServer{ID: uuid(1, i+1), Name: f[0], Zone: f[1], Tags: f[3:], RAMMB: 4096, DiskGB: 40}
 		s.Observation = rollout.Observation{Exists: true, Status: f[2], Fingerprint: rollout.Fingerprint{ImageID: jammy, VolumeID: uuid(2, i+1)}}
