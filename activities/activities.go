@@ -26,6 +26,7 @@ type Activities struct {
 	Secrets  Secrets
 	Timing   change.Timing
 	Temporal Temporal
+	Prober   Prober
 
 	// What they know together spares the cloud calls.
 	images    remembered[ecs.Image]
@@ -44,6 +45,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		contract.SubmitChangeOS: a.SubmitChangeOS,
 		contract.PollJob:        a.PollJob,
 		contract.VerifyServer:   a.VerifyServer,
+		contract.CheckHealth:    a.CheckHealth,
 		contract.RestorePower:   a.RestorePower,
 		contract.AwaitServer:    a.AwaitServer,
 		contract.FindHolder:     a.FindHolder,

@@ -32,6 +32,8 @@ type gathering struct {
 	// unread is true when one was missing by the time that the servers and the target had been read.
 	unread        bool
 	askedForDisks bool
+	// addresses are those of each server, by id.
+	addresses map[string][]ecs.Address
 	// noSuchJob is the answer to askForNoJob.
 	noSuchJob error
 }
@@ -125,6 +127,10 @@ func (g *gathering) add(ctx context.Context, servers []ecs.Server) error {
 		}
 		s := inventoryServer(server)
 		g.Servers = append(g.Servers, s)
+		if g.addresses == nil {
+			g.addresses = make(map[string][]ecs.Address)
+		}
+		g.addresses[s.ID] = server.Addresses
 		if s.Observation.VolumeID == "" && !s.Observation.Rebuilding() && s.Observation.Status != rollout.StatusBuild {
 			diskless = append(diskless, s.ID)
 		}

@@ -132,6 +132,9 @@ func (g *gathering) aboutPlanned(ctx context.Context, plan rollout.Plan, refused
 		return err
 	}
 	g.keyPairOf(ctx, plan.Change.Login)
+	if !refused {
+		g.probeHealth(ctx, plan)
+	}
 	return ctx.Err()
 }
 

@@ -55,6 +55,9 @@ func (a *Activities) Preflight(ctx context.Context, in contract.PreflightInput) 
 		if _, err := s.earlier(ctx, &check); err != nil {
 			return contract.PreflightResult{}, s.cloudError(ctx, err)
 		}
+		if err := check.healthyBefore(ctx, a, server); err != nil {
+			return contract.PreflightResult{}, err
+		}
 	}
 	image, err := confirmMissing(ctx, s, func() (ecs.Image, error) { return s.image(ctx, in.Change.ImageID) })
 	switch {
@@ -263,6 +266,21 @@ func (p *preflight) server(server ecs.Server, disk ecs.Disk) {
 	case before.Status != rollout.StatusActive && before.Status != rollout.StatusShutoff:
 		p.refuse("%s has status %s: only running, stopped or failed servers can be changed", p.called(), before.Status)
 	}
+}
+
+// healthyBefore refuses a running server whose application is not healthy, where that is asked for.
+func (p *preflight) healthyBefore(ctx context.Context, a *Activities, server ecs.Server) error {
+	if !p.result.Before.Idle() || p.result.Before.Status != rollout.StatusActive {
+		return nil
+	}
+	reasons, err := a.healthyNow(ctx, server, p.in.HealthyBefore)
+	if err != nil {
+		return err
+	}
+	if len(reasons) > 0 {
+		p.refuse("%s is not healthy before its change (%s), and health.requireBefore refuses that: mend it, or plan with warn", p.called(), strings.Join(reasons, "; "))
+	}
+	return nil
 }
 
 func by(lockSource string) string {

@@ -22,6 +22,13 @@ type ChangeOSInput struct {
 	// AsBefore is the status that "as before" means, for an attempt that is not the first. Empty is the status
 	// at the look, or that from before an earlier change which has left the server stopped.
 	AsBefore string `json:"as_before,omitempty"`
+	// Health is what proves that the application works. Nil asks nothing beyond the new disk.
+	Health *rollout.Health `json:"health,omitempty"`
+	// Soak is for how long a healthy server is watched on. It needs Health.
+	Soak time.Duration `json:"soak,omitempty"`
+	// Recheck asks for the health of a server that an earlier attempt has changed, and changes nothing. Earlier is the disk
+	// from before that attempt.
+	Recheck bool `json:"recheck,omitempty"`
 	// Rollout is the rollout that the server belongs to. It may take the server back until the change is submitted.
 	Rollout RolloutRef `json:"rollout,omitzero"`
 }
@@ -36,6 +43,8 @@ const (
 	StepSubmit Step = "submit"
 	StepWait   Step = "wait"
 	StepProve  Step = "prove"
+	StepHealth Step = "health"
+	StepSoak   Step = "soak"
 	StepLeave  Step = "leave"
 	StepEnded  Step = "ended"
 )

@@ -12,6 +12,7 @@ const (
 	ErrRefused        = string(change.Refused)
 	ErrCredentials    = string(change.Credentials)
 	ErrSecret         = string(change.SecretUnreadable)
+	ErrProbesRefused  = string(change.ProbesRefused)
 	ErrVanished       = string(change.Vanished)
 	ErrForeignDisk    = string(change.DiskReplaced)
 	ErrGivenUp        = string(change.GivenUp)

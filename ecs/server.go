@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -28,9 +29,11 @@ type Server struct {
 	OSType         string
 	Flavor         Flavor
 	Volumes        []Volume
-	RootDevice     string   // "/dev/vda"
-	Tags           []string // "key=value" or "key"
-	HostStatus     string   // UP, UNKNOWN, DOWN, MAINTENANCE
+	RootDevice     string // "/dev/vda"
+	// Addresses are IPv4 before IPv6, the primary one first.
+	Addresses  []Address
+	Tags       []string // "key=value" or "key"
+	HostStatus string   // UP, UNKNOWN, DOWN, MAINTENANCE
 	// Created is when the cloud made it, and Updated when it last worked on it, as it says: "2026-02-10T09:11:31Z".
 	Created, Updated string
 	// AsOf is when the question was sent, after it got its turn: what the answer shows is no older. Only Server sets it.
@@ -41,6 +44,13 @@ type Server struct {
 type Flavor struct {
 	ID    string
 	RAMMB int
+}
+
+// Address is one at which a server is reached.
+type Address struct {
+	IP netip.Addr
+	// Floating is true for a public one, which its network translates.
+	Floating bool
 }
 
 // Volume is an attached disk. BootIndex is "0" for the system disk.
@@ -127,11 +137,18 @@ type serverJSON struct {
 		BootIndex text `json:"bootIndex"`
 		Device    text `json:"device"`
 	}] `json:"os-extended-volumes:volumes_attached"`
-	RootDevice text       `json:"OS-EXT-SRV-ATTR:root_device_name"`
-	Tags       list[text] `json:"tags"`
-	HostStatus text       `json:"host_status"`
-	Created    text       `json:"created"`
-	Updated    text       `json:"updated"`
+	RootDevice text                                 `json:"OS-EXT-SRV-ATTR:root_device_name"`
+	Addresses  object[map[string]list[addressJSON]] `json:"addresses"`
+	Tags       list[text]                           `json:"tags"`
+	HostStatus text                                 `json:"host_status"`
+	Created    text                                 `json:"created"`
+	Updated    text                                 `json:"updated"`
+}
+
+type addressJSON struct {
+	Addr    text `json:"addr"`
+	Type    text `json:"OS-EXT-IPS:type"` // fixed or floating
+	Primary flag `json:"primary"`
 }
 
 // decodeServer reads {"server": {...}}. An answer without a server is an error: an empty server would
@@ -182,5 +199,32 @@ func (s serverJSON) server() Server {
 	for _, tag := range s.Tags {
 		server.Tags = append(server.Tags, string(tag))
 	}
+	server.Addresses = addresses(s.Addresses.value)
 	return server
+}
+
+// addresses are sorted, because the cloud lists them by network, in any order.
+func addresses(networks map[string]list[addressJSON]) []Address {
+	var found []Address
+	primary := map[netip.Addr]bool{}
+	for _, network := range networks {
+		for _, a := range network {
+			ip, err := netip.ParseAddr(string(a.Addr))
+			if err != nil {
+				continue
+			}
+			primary[ip] = primary[ip] || bool(a.Primary)
+			found = append(found, Address{IP: ip, Floating: strings.EqualFold(string(a.Type), "floating")})
+		}
+	}
+	slices.SortFunc(found, func(a, b Address) int {
+		if primary[a.IP] != primary[b.IP] && a.IP.Is4() == b.IP.Is4() {
+			if primary[a.IP] {
+				return -1
+			}
+			return 1
+		}
+		return a.IP.Compare(b.IP) // shorter addresses first
+	})
+	return found
 }

@@ -60,20 +60,24 @@ const (
 	FailedIntact  ServerEnd = "failed-intact"  // the old system disk is still there
 	FailedChanged ServerEnd = "failed-changed" // a new disk, or a change that may still come, but not a healthy server
 	FailedLost    ServerEnd = "failed-lost"    // no system disk: a human is needed
-	Vanished      ServerEnd = "vanished"       // the cloud no longer knows the server
-	NotStarted    ServerEnd = "not-started"    // refused or stopped before anything was touched
-	Restored      ServerEnd = "rolled-back"    // proven: its previous image on a new disk, running
+	// FailedUnhealthy is proven: new image on a new disk, running. Its application does not pass the health checks.
+	FailedUnhealthy ServerEnd = "failed-unhealthy"
+	Vanished        ServerEnd = "vanished"    // the cloud no longer knows the server
+	NotStarted      ServerEnd = "not-started" // refused or stopped before anything was touched
+	Restored        ServerEnd = "rolled-back" // proven: its previous image on a new disk, running
 )
 
 // Failed is true for an end that counts against a failure budget. A server that was refused counts: it
 // was meant to be changed and is not.
 func (e ServerEnd) Failed() bool {
 	switch e {
-	case FailedIntact, FailedChanged, FailedLost, Vanished, NotStarted:
+	case FailedIntact, FailedChanged, FailedUnhealthy, FailedLost, Vanished, NotStarted:
 		return true
 	}
 	return false
 }
 
 // OutOfService is true for a failed server that does not serve. An operator has to deal with it.
-func (e ServerEnd) OutOfService() bool { return e == FailedChanged || e == FailedLost }
+func (e ServerEnd) OutOfService() bool {
+	return e == FailedChanged || e == FailedUnhealthy || e == FailedLost
+}

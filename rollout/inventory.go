@@ -18,6 +18,8 @@ type Inventory struct {
 	ClockOff string `json:"clock_off,omitempty"`
 	// UserData is what a worker found behind the reference to user data.
 	UserData InventoryUserData `json:"user_data,omitzero"`
+	// HealthUnknown says why servers were not probed. Empty when they were, or when no plan asks for it.
+	HealthUnknown string `json:"health_unknown,omitempty"`
 	// HoldersUnknown says why it is not known which servers somebody changes. Empty when it is.
 	HoldersUnknown string `json:"holders_unknown,omitempty"`
 }
@@ -59,4 +61,6 @@ type InventoryServer struct {
 	Unfinished string `json:"unfinished,omitempty"`
 	// LeftStopped is true when it ran before an earlier change that has left it stopped.
 	LeftStopped bool `json:"left_stopped,omitempty"`
+	// Unhealthy names the health checks that it did not pass. Empty also when it was not probed.
+	Unhealthy string `json:"unhealthy,omitempty"`
 }

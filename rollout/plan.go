@@ -34,7 +34,9 @@ type Plan struct {
 	// BusyWait is how long a server that another workflow changes is waited for before it is skipped.
 	// Zero skips it at once.
 	BusyWait time.Duration `json:"busy_wait,omitempty"`
-	// Soak is for how long a changed server keeps its slot after it was proven.
+	// Health is what proves that the application of a changed server works. Nil asks nothing beyond the new disk.
+	Health *Health `json:"health,omitempty"`
+	// Soak is for how long a changed server keeps its slot after it was proven. With Health it has to stay healthy.
 	Soak time.Duration `json:"soak,omitempty"`
 	// Deadline is how long the whole rollout may take before it pauses. Zero means for ever.
 	Deadline time.Duration `json:"deadline,omitempty"`
@@ -82,6 +84,8 @@ type PlannedServer struct {
 	ImageName string      `json:"image_name,omitempty"` // the name of Before.ImageID, if it is known
 	DiskGB    int         `json:"disk_gb,omitempty"`    // of the system disk
 	DataDisks int         `json:"data_disks,omitempty"` // they are kept
+	// Unhealthy names the health checks that it did not pass when the plan was made.
+	Unhealthy string `json:"unhealthy,omitempty"`
 }
 
 // SkippedServer was selected and will not be touched.

@@ -208,13 +208,14 @@ const (
 	EndBake     CommandKind = "end-bake"    // end a bake early, and approve what follows it
 	Skip        CommandKind = "skip"        // do not change pending servers
 	Retry       CommandKind = "retry"       // change failed servers again
+	Recheck     CommandKind = "recheck"     // check the health of failed-unhealthy servers again, without another change
 	Accept      CommandKind = "accept"      // let failures be: they no longer count and free their slots
 	Concurrency CommandKind = "concurrency" // set the cap on servers in flight
 )
 
 // CommandKinds are all commands, in the order in which they are listed.
 func CommandKinds() []CommandKind {
-	return []CommandKind{Pause, Resume, Abort, Approve, EndBake, Skip, Retry, Accept, Concurrency}
+	return []CommandKind{Pause, Resume, Abort, Approve, EndBake, Skip, Retry, Recheck, Accept, Concurrency}
 }
 
 // Typed is what an operator types after reimage: the kind, but that the end of a bake is a flag of approve.
@@ -232,8 +233,8 @@ type Command struct {
 	By string `json:"by"`
 	// Comment is why. The end of a bake needs one.
 	Comment string `json:"comment,omitempty"`
-	// Servers are ids or names, for skip, retry and accept. Empty means all failed ones for retry and
-	// accept; skip needs at least one.
+	// Servers are ids or names, for skip, retry, recheck and accept. Empty means all failed ones for retry and
+	// accept, and all failed-unhealthy ones for recheck; skip needs at least one.
 	Servers []string `json:"servers,omitempty"`
 	// Wave names the wave that is approved, or whose bake is ended. Empty means the one that waits.
 	Wave string `json:"wave,omitempty"`

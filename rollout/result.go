@@ -26,6 +26,8 @@ type ServerResult struct {
 	// the zero value when nothing was touched.
 	Before Observation `json:"before"`
 	After  Observation `json:"after"`
+	// Healthy is true when the health checks have passed, and false also when there were none.
+	Healthy bool `json:"healthy,omitempty"`
 	// Foreign is true when the server has a disk that somebody else gave it: that disk is not ours to lose.
 	Foreign bool `json:"foreign,omitempty"`
 	// Failure is the kind of failure. Empty for none, and for one of no kind.

@@ -65,6 +65,8 @@ func newRolloutCommands(io streams) []*cobra.Command {
 			"Skip servers whose turn has not come: the rollout leaves them as they are."),
 		newServersCommand(io, rollout.Retry, "Change failed servers again",
 			"Change failed servers again, at once if the rollout runs and a slot is free. A retried\nserver no longer counts as failed until it fails again."),
+		newServersCommand(io, rollout.Recheck, "Check the health of failed-unhealthy servers again",
+			"Check the health of servers again whose new disk is proven and whose application was\nnot healthy. Nothing is changed: after you have mended the application, this is the way\nback to done."),
 		newServersCommand(io, rollout.Accept, "Let failures be: they no longer count",
 			"Accept failures: they no longer count against the budget and hold no slot. The report\nstill names the servers, and the rollout completes with failures."),
 		newConcurrencyCommand(io),
@@ -118,7 +120,15 @@ log of the rollout.
 	return cmd
 }
 
-// newServersCommand makes skip, retry or accept.
+// allServers is what --all means.
+func allServers(kind rollout.CommandKind) string {
+	if kind == rollout.Recheck {
+		return "every server that is failed-unhealthy"
+	}
+	return "every server that has failed"
+}
+
+// newServersCommand makes skip, retry, recheck or accept.
 func newServersCommand(io streams, kind rollout.CommandKind, short, long string) *cobra.Command {
 	var o commandOptions
 	cmd := &cobra.Command{
@@ -142,7 +152,7 @@ func newServersCommand(io streams, kind rollout.CommandKind, short, long string)
 	o.addFlags(cmd.Flags())
 	if kind != rollout.Skip {
 		cmd.Use = string(kind) + " NAME {SERVER... | --all}"
-		cmd.Flags().BoolVar(&o.all, "all", false, "every server that has failed")
+		cmd.Flags().BoolVar(&o.all, "all", false, allServers(kind))
 	}
 	return cmd
 }

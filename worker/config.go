@@ -27,6 +27,7 @@ type config struct {
 	TaskQueue           string
 	SecretsDir          string
 	PinKey              ecs.Secret
+	ProbesOff           bool
 	Listen              string
 	LogLevel            string
 }
@@ -55,6 +56,7 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 			SoftStop: s.duration("REIMAGE_SOFT_STOP_TIME", timing.SoftStop),
 		},
 	}
+	cfg.ProbesOff = s.isOff("REIMAGE_PROBES")
 	cfg.PinKey = s.pinKey()
 	cfg.RequestTimeout = s.duration("REIMAGE_REQUEST_TIMEOUT", 30*time.Second)
 	cfg.ActivitiesPerSecond = s.rate("REIMAGE_ACTIVITIES_PER_SECOND")
@@ -142,6 +144,19 @@ func (s *settings) duration(name string, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return value
+}
+
+// isOff reads a switch that is on unless it is off.
+func (s *settings) isOff(name string) bool {
+	switch text := s.value(name); text {
+	case "", "on":
+		return false
+	case "off":
+		return true
+	default:
+		s.wrong("%s: %q is neither on nor off", name, text)
+		return true
+	}
 }
 
 // calls is a whole number of calls per second.

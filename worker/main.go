@@ -71,6 +71,7 @@ func run(ctx context.Context, env func(string) (string, bool)) error {
 		Secrets:  activities.Secrets{Dir: cfg.SecretsDir, LookupEnv: env, Worker: identity(), PinKey: cfg.PinKey},
 		Timing:   cfg.Timing,
 		Temporal: temporal,
+		Prober:   activities.Prober{Off: cfg.ProbesOff, Worker: identity()},
 	})
 }
 

@@ -43,6 +43,7 @@ Temporal
 The worker
   REIMAGE_SECRETS_DIR                      folder of the secrets that rollouts may refer to
   REIMAGE_PIN_KEY                          secret key of the digests that pin user data
+  REIMAGE_PROBES                           off: connect to no server, for health checks
   REIMAGE_LISTEN                           where /healthz and /readyz are; 127.0.0.1:8088 without
   REIMAGE_LOG_LEVEL                        debug, info, warn or error
 

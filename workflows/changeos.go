@@ -5,6 +5,7 @@ package workflows
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -43,6 +44,7 @@ type changeOS struct {
 func newChangeOS(ctx workflow.Context, in api.ChangeOSInput) (*changeOS, error) {
 	c := &changeOS{in: in, book: change.NewRunbook(change.RunInput{
 		ServerID: in.ServerID, Change: in.Change, PriorDisk: in.Earlier, OriginalStatus: in.AsBefore,
+		Health: in.Health != nil, Soak: in.Soak > 0, Recheck: in.Recheck,
 	}, workflow.Now(ctx))}
 	options := workflow.QueryHandlerOptions{Description: "The step the server is at, and its end once there is one."}
 	if err := workflow.SetQueryHandlerWithOptions(ctx, api.StatusQuery, func() (api.Status, error) { return c.status(ctx), nil }, options); err != nil {
@@ -50,6 +52,9 @@ func newChangeOS(ctx workflow.Context, in api.ChangeOSInput) (*changeOS, error) 
 	}
 	if err := in.Change.ValidateForm(); err != nil {
 		return nil, invalidInput("%v", err)
+	}
+	if err := validHealth(in); err != nil {
+		return nil, err
 	}
 	if in.Project == "" {
 		return nil, invalidInput("there is no project: the workflow id could not lock the server")
@@ -62,6 +67,29 @@ func newChangeOS(ctx workflow.Context, in api.ChangeOSInput) (*changeOS, error) 
 	}
 	return c, nil
 }
+
+// validHealth checks what belongs to the health of the server.
+func validHealth(in api.ChangeOSInput) error {
+	switch {
+	case in.Health == nil && in.Soak != 0:
+		return invalidInput("a soak of %s is asked for without health checks to watch", in.Soak)
+	case in.Health == nil && in.Recheck:
+		return invalidInput("a recheck is asked for without health checks")
+	case in.Recheck && in.Earlier == nil:
+		return invalidInput("a recheck is asked for without the disk from before the change")
+	case in.Health == nil:
+		return nil
+	case in.Soak < 0 || in.Soak > maxSoak:
+		return invalidInput("the soak of %s is not between 0s and %s", in.Soak, maxSoak)
+	}
+	if err := in.Health.Validate(); err != nil {
+		return invalidInput("health: %v", err)
+	}
+	return nil
+}
+
+// maxSoak is the longest soak, as in a specification.
+const maxSoak = 24 * time.Hour
 
 func invalidInput(format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), api.ErrInvalidInput, nil)
@@ -87,6 +115,10 @@ func (c *changeOS) run(ctx workflow.Context) {
 			c.startAgain(detached)
 		case change.StepVerify:
 			c.verify(detached)
+		case change.StepHealth:
+			c.health(detached, api.StepHealth, 0)
+		case change.StepSoak:
+			c.health(detached, api.StepSoak, c.in.Soak)
 		case change.StepRestorePower:
 			if c.book.IsTouched() {
 				c.restorePower(detached)
@@ -105,7 +137,7 @@ func (c *changeOS) preflight(ctx workflow.Context) {
 	c.enter(ctx, api.StepLook)
 	var found contract.PreflightResult
 	err := workflow.ExecuteActivity(lookOptions(ctx, "look at the server and the image"), contract.Preflight, contract.PreflightInput{
-		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect, OriginalRunID: originalRunID(ctx),
+		Project: c.in.Project, ServerID: c.in.ServerID, Change: c.in.Change, Expect: c.in.Expect, HealthyBefore: c.healthyBefore(), OriginalRunID: originalRunID(ctx),
 	}).Get(ctx, &found)
 	if c.noteReset(ctx, err) {
 		return
@@ -170,6 +202,26 @@ func (c *changeOS) verify(ctx workflow.Context) {
 		Rollout: c.in.Rollout, WasInError: before.Status == rollout.StatusError,
 	}).Get(ctx, &after)
 	c.book.VerifyEnded(after, failureOf(err))
+}
+
+// healthyBefore are the checks that the server has to pass before its change.
+func (c *changeOS) healthyBefore() []rollout.HealthCheck {
+	if c.in.Health == nil || c.in.Health.RequireBefore != rollout.BeforeRefuse || c.in.Recheck {
+		return nil
+	}
+	return c.in.Health.Checks
+}
+
+// health has the application probed until it is healthy, and in the soak for as long as it has to stay so.
+func (c *changeOS) health(ctx workflow.Context, step api.Step, soak time.Duration) {
+	c.enter(ctx, step)
+	longest := max(c.in.Health.Longest(), soak)
+	var checked contract.CheckHealthResult
+	err := workflow.ExecuteActivity(healthOptions(ctx, longest, "check the health of "+c.displayName()), contract.CheckHealth, contract.CheckHealthInput{
+		Project: c.in.Project, ServerID: c.in.ServerID, Checks: c.in.Health.Checks, Change: c.in.Change, Disk: c.book.Result.After.VolumeID,
+		Since: workflow.Now(ctx), Soak: soak,
+	}).Get(ctx, &checked)
+	c.book.HealthEnded(change.HealthVerdict(checked), failureOf(err))
 }
 
 // startAgain gives the power back at once to a server whose job has failed and that shows its old disk.

@@ -118,6 +118,18 @@ func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) w
 	})
 }
 
+// healthOptions: probes only. An attempt knows its times itself; the limit leaves it a few more rounds. There is no limit on all
+// attempts together: a server is not unhealthy because no worker could ask it.
+func healthOptions(ctx workflow.Context, longest time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: longest + 15*time.Minute,
+		HeartbeatTimeout:    heartbeat,
+		WaitForCancellation: true,
+		RetryPolicy:         retry(),
+		Summary:             summary,
+	})
+}
+
 // statesOptions: a hundred pages of servers take a minute or two. Nothing is touched. The rollout waits for it before a wave
 // begins, asks again a minute later, and says meanwhile what the trouble is.
 func statesOptions(ctx workflow.Context) workflow.Context {

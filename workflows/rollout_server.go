@@ -50,6 +50,9 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 func (r *rolloutRun) changeOf(start engine.Start) api.ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
 	in := api.ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect, Rollout: r.rollout}
+	if r.in.Plan.Health != nil {
+		in.Health, in.Soak = r.in.Plan.Health, r.in.Plan.Soak
+	}
 	was := server.Status
 	if server.LeftStopped && in.Change.Power == rollout.PowerAsBefore {
 		was = rollout.StatusActive // as the plan has said
@@ -61,11 +64,16 @@ func (r *rolloutRun) changeOf(start engine.Start) api.ChangeOSInput {
 		}
 		return in
 	}
-	if start.Again {
-		in.Change.EvenIfSameImage, in.Earlier = true, &server.Before
+	in.Change.EvenIfSameImage = in.Change.EvenIfSameImage || start.Again
+	if start.Unproven {
+		in.Earlier = &server.Before
 	}
-	if start.Attempt > 1 {
+	if start.Attempt > 1 || start.Recheck {
 		in.AsBefore = was
+	}
+	in.Recheck = start.Recheck
+	if start.Recheck {
+		in.Expect = nil // no disk may be lost
 	}
 	return in
 }
@@ -196,6 +204,9 @@ func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) e
 		return engine.Outcome{End: rollout.FailedChanged, Reason: lost + ", and the server could not be looked at: " + said(err)}
 	}
 	end, reason := change.Judge(seen, running.Before, running.ImageID, false)
+	if end == rollout.Done && r.in.Plan.Health != nil {
+		end, reason = rollout.FailedUnhealthy, reason+", and its health was not checked"
+	}
 	foreign := change.Foreign(seen, running.Before, running.ImageID)
 	if foreign {
 		reason += change.DiskFromOutside

@@ -56,6 +56,7 @@ type stage struct {
 	wait   *role[contract.PollJobInput, contract.PollJobResult]
 	prove  *role[contract.VerifyServerInput, rollout.Observation]
 	leave  *role[contract.RestorePowerInput, contract.RestorePowerResult]
+	health *role[contract.CheckHealthInput, contract.CheckHealthResult]
 
 	// started are the names of the activities as they began, one for every attempt.
 	started []string
@@ -83,6 +84,7 @@ func newStage(t *testing.T) *stage {
 		wait:   newRole[contract.PollJobInput](contract.PollJob, contract.PollJobResult{End: change.JobEndSucceeded}),
 		prove:  newRole[contract.VerifyServerInput](contract.VerifyServer, changed()),
 		leave:  newRole[contract.RestorePowerInput](contract.RestorePower, contract.RestorePowerResult{Status: "LEFT"}),
+		health: newRole[contract.CheckHealthInput](contract.CheckHealth, contract.CheckHealthResult{Healthy: true}),
 	}
 	s.env.SetStartTime(curtain)
 	s.env.SetTestTimeout(time.Minute) // only a test that hangs gets here, however slow the machine
@@ -107,6 +109,7 @@ func (s *stage) set() {
 	record := map[string]func(converter.EncodedValues) error{
 		s.look.name: s.look.play(s.env), s.stop.name: s.stop.play(s.env), s.submit.name: s.submit.play(s.env),
 		s.wait.name: s.wait.play(s.env), s.prove.name: s.prove.play(s.env), s.leave.name: s.leave.play(s.env),
+		s.health.name: s.health.play(s.env),
 	}
 	s.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, args converter.EncodedValues) {
 		s.started = append(s.started, info.ActivityType.Name)

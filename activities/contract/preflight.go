@@ -15,6 +15,8 @@ type PreflightInput struct {
 	Change   rollout.Change `json:"change"`
 	// Expect is the system disk that the operator was shown and agreed to lose. Nil accepts any.
 	Expect *rollout.Fingerprint `json:"expect,omitempty"`
+	// HealthyBefore are checks that a running server has to pass now. Empty asks for none.
+	HealthyBefore []rollout.HealthCheck `json:"healthy_before,omitempty"`
 	// OriginalRunID is the run as which the workflow began. In a workflow that was reset since, the server is not to be changed.
 	OriginalRunID string `json:"original_run_id,omitempty"`
 }

@@ -18,6 +18,7 @@ func TestStructs(t *testing.T) {
 		contract.SubmitChangeOSInput{}, contract.SubmitChangeOSResult{},
 		contract.PollJobInput{}, contract.PollJobResult{},
 		contract.VerifyServerInput{},
+		contract.CheckHealthInput{}, contract.CheckHealthResult{},
 		contract.RestorePowerInput{}, contract.RestorePowerResult{},
 		contract.AwaitServerInput{}, contract.AwaitServerResult{},
 		contract.FindHolderInput{}, contract.FindHolderResult{},

@@ -170,9 +170,7 @@ func (v view) limits() {
 	v.caps("group", p.Caps.Groups)
 	v.down()
 	v.printf("Failure budget: %s\n", budget(p))
-	if p.Soak > 0 {
-		v.printf("Soak: a changed server keeps its slot for %s\n", short(p.Soak))
-	}
+	v.health()
 	busy := "is skipped at once"
 	if p.BusyWait > 0 {
 		busy = "is waited for, at most " + short(p.BusyWait)
@@ -184,6 +182,37 @@ func (v view) limits() {
 	}
 	v.printf("\nEstimate: %s, when each server takes %s, nothing fails and approvals come at once\n",
 		short(p.Estimate.Round(time.Minute)), short(rollout.AssumedPerServer))
+}
+
+// health says what a server has to pass before it is done.
+func (v view) health() {
+	p := v.plan
+	if p.Health == nil {
+		v.printf("Health: not checked, a server is done when it runs the image on a new disk\n")
+		if p.Soak > 0 {
+			v.printf("Soak: a changed server keeps its slot for %s\n", short(p.Soak))
+		}
+		return
+	}
+	v.printf("Health: a server is done when it passes\n")
+	for _, c := range p.Health.Checks {
+		after := ""
+		if c.After > 0 {
+			after = ", left alone for " + short(c.After) + " first"
+		}
+		v.printf("  %s for %s without a break, within %s%s\n", c, short(c.StableFor), short(c.Within), after)
+	}
+	if p.Soak > 0 {
+		v.printf("Soak: a changed server keeps its slot for %s, and has to stay healthy\n", short(p.Soak))
+	}
+	if p.Health.RequireBefore == rollout.BeforeRefuse {
+		v.printf("  a running server that does not pass before its change is not changed\n")
+	}
+	for _, s := range p.Servers {
+		if s.Unhealthy != "" {
+			v.printf("  not healthy now: %s (%s)\n", v.name(s.ID, s.Name), s.Unhealthy)
+		}
+	}
 }
 
 // caps lists the caps that hold something back.

@@ -14,6 +14,7 @@ type failureClass int
 const (
 	intactFailure     failureClass = iota // the old disk, or nothing was touched, and a retry may well succeed
 	changedFailure                        // a new disk that is not proven
+	unhealthyFailure                      // a proven disk, and an application that is not healthy
 	refusedServer                         // refused for the state of this server
 	refusedChange                         // refused for what the plan asks for, which is the same for every server
 	pendingChange                         // its change may still come: a retry is refused
@@ -43,6 +44,10 @@ func remedies() [failureClasses]remedy {
 	return [failureClasses]remedy{
 		intactFailure:  {commands: []rollout.CommandKind{retry, accept}},
 		changedFailure: {commands: []rollout.CommandKind{retry, accept}},
+		unhealthyFailure: {
+			commands: []rollout.CommandKind{rollout.Recheck, retry, accept},
+			first:    "first mend the application on %s: a recheck asks for its health again, and a retry destroys the new disk", lead: "mend its application, then ",
+		},
 		refusedServer: {
 			commands: []rollout.CommandKind{retry, accept},
 			first:    "first mend what the reason of %s names", lead: "mend what the reason names, then ",
@@ -96,6 +101,8 @@ func (v View) classOf(s rollout.ServerProgress) failureClass {
 		return refusedServer
 	case s.End == rollout.FailedChanged:
 		return changedFailure
+	case s.End == rollout.FailedUnhealthy:
+		return unhealthyFailure
 	}
 	return intactFailure
 }
@@ -145,6 +152,13 @@ func (v View) forFailures(then string) []offered {
 
 func (v View) retryThenAccept(of [failureClasses][]rollout.ServerProgress, then string) []offered {
 	rest := " --all" + then
+	if unhealthy := len(of[unhealthyFailure]); unhealthy > 0 {
+		after := ""
+		if unhealthy == v.Progress.Failed {
+			after = then
+		}
+		return []offered{{rollout.Recheck, " --all" + after, v.remarks(of)}, {rollout.Retry, rest, ""}, {rollout.Accept, " --all" + then, ""}}
+	}
 	if named := of[unnamedRetryOnly]; len(named) > 0 && len(named) == v.Progress.Failed {
 		if words, few := v.words(named); few {
 			rest = words + then

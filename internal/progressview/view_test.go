@@ -68,7 +68,7 @@ func running() rollout.Progress {
 			failure(4, rollout.FailedLost, "it has no system disk (status ERROR)"),
 		},
 		Slots: 6, SlotsHeldFailed: 2, SlotsCap: 10, Failed: 2, Tolerated: 3,
-		Accepts: []rollout.CommandKind{rollout.Pause, rollout.Abort, rollout.Skip, rollout.Retry, rollout.Accept, rollout.Concurrency},
+		Accepts: []rollout.CommandKind{rollout.Pause, rollout.Abort, rollout.Skip, rollout.Retry, rollout.Recheck, rollout.Accept, rollout.Concurrency},
 		Log: []rollout.LogEntry{
 			{At: noon.Add(-20 * time.Minute), By: "ina", What: "started: 48 servers in 3 waves"},
 			{At: noon.Add(-15 * time.Minute), What: "wave canary is over"},
@@ -97,7 +97,7 @@ func breached() rollout.Progress {
 	p.Failures = append(p.Failures, failure(7, rollout.FailedIntact, "the old system disk is still there (status SHUTOFF when it was judged)"), failure(9, rollout.Vanished, "the cloud no longer knows this server"))
 	p.Counts = rollout.Counts{Servers: 48, Pending: 33, Done: 10, Failed: 4, Skipped: 1}
 	p.Waves[1].Counts = rollout.Counts{Servers: 22, Pending: 7, Done: 10, Failed: 4, Skipped: 1}
-	p.Accepts = []rollout.CommandKind{rollout.Abort, rollout.Retry, rollout.Accept}
+	p.Accepts = []rollout.CommandKind{rollout.Abort, rollout.Retry, rollout.Recheck, rollout.Accept}
 	p.Log = append(p.Log, rollout.LogEntry{At: noon, What: "paused: 4 servers have failed and 3 are tolerated"})
 	return p
 }
@@ -315,6 +315,7 @@ func TestNextByFailure(t *testing.T) {
 func TestNextForEachClass(t *testing.T) {
 	const resume = " && reimage resume web-fleet"
 	const retry, accept, abort = "reimage retry web-fleet --all" + resume, "reimage accept web-fleet --all" + resume, "reimage abort web-fleet"
+	const recheck = "reimage recheck web-fleet --all" + resume + "  # first mend the application on web-01: a recheck asks for its health again, and a retry destroys the new disk"
 	disk := rollout.Fingerprint{ImageID: "i", VolumeID: "v"}
 	end := func(end rollout.ServerEnd, edit func(*rollout.ServerProgress)) rollout.ServerProgress {
 		s := failure(1, end, "because")
@@ -335,6 +336,10 @@ func TestNextForEachClass(t *testing.T) {
 	}{
 		"the job failed":         {end(rollout.FailedIntact, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
 		"never touched":          {end(rollout.NotStarted, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"an application that is not healthy": {
+			end(rollout.FailedUnhealthy, keep), 0, []string{recheck, retry, accept, abort},
+			"mend its application, then reimage recheck web-fleet web-01  or  reimage retry web-fleet web-01  or  reimage accept web-fleet web-01",
+		},
 		"a new disk, not proven": {end(rollout.FailedChanged, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
 		"refused for its state": {
 			end(rollout.NotStarted, refused(rollout.FailureOfServer)), 0,

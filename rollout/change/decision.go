@@ -45,6 +45,7 @@ const (
 	Refused          ErrorType = "Refused"            // the cloud refused, and nothing was started
 	Credentials      ErrorType = "CredentialsRefused" // the cloud does not accept the worker's credentials, or they lack a permission
 	SecretUnreadable ErrorType = "SecretUnreadable"   // the worker cannot read a secret that the change refers to; nothing was sent
+	ProbesRefused    ErrorType = "ProbesRefused"      // the worker must not, or cannot, connect to servers; nothing is known of them
 	Vanished         ErrorType = "ServerVanished"     // the cloud does not know the server
 	DiskReplaced     ErrorType = "ForeignDisk"        // the system disk was replaced from outside; nothing was sent
 	GivenUp          ErrorType = "GivenUp"            // nothing was accepted for so long that it is tried no more
@@ -61,7 +62,9 @@ const (
 
 // OfWorker is true for an error that is about what the worker lacks, and not about the server: the rollout pauses, and the
 // server waits for its turn.
-func (e ErrorType) OfWorker() bool { return e == Credentials || e == SecretUnreadable }
+func (e ErrorType) OfWorker() bool {
+	return e == Credentials || e == SecretUnreadable || e == ProbesRefused
+}
 
 // End is how an attempt ends. Without a type and without a failure, the step has succeeded.
 type End struct {

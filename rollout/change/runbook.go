@@ -19,6 +19,8 @@ const (
 	StepPoll         Step = "poll"
 	StepStartAgain   Step = "start-again" // right after a failed job, before the proof
 	StepVerify       Step = "verify"
+	StepHealth       Step = "health" // after the proof, while the server runs
+	StepSoak         Step = "soak"   // its health is watched on
 	StepRestorePower Step = "restore-power"
 	StepEnded        Step = "ended"
 )
@@ -32,6 +34,11 @@ type RunInput struct {
 	PriorDisk *rollout.Fingerprint
 	// OriginalStatus is the status that "as before" means, for an attempt that is not the first.
 	OriginalStatus string
+	// Health is true when the server is done only once its application is healthy, and Soak when it has to stay so for a while.
+	Health, Soak bool
+	// Recheck is true when nothing is sent, whatever the server shows: the change against PriorDisk was proven by an earlier
+	// attempt, and only the health is asked again.
+	Recheck bool
 }
 
 // Failure is why the activity of a step ended without a result. The zero value is none.
@@ -169,8 +176,15 @@ func (r *Runbook) PreflightEnded(found Found, f Failure, cancelled bool) {
 		r.noteCredentials(f)
 	case r.in.PriorDisk != nil && Proven(found.Before, *r.in.PriorDisk, r.in.Change.ImageID):
 		r.Result.After = found.Before
-		r.end(rollout.Done, "runs the image on a new system disk: an earlier change came after all, nothing was sent")
-		r.restorePower()
+		reason := "runs the image on a new system disk: an earlier change came after all, nothing was sent"
+		if r.in.Recheck {
+			reason = "runs the image on a new system disk"
+		}
+		r.end(rollout.Done, reason)
+		r.proven()
+	case r.in.Recheck:
+		r.end(rollout.NotStarted, "it does not show the image on a new system disk any more (status "+cmp.Or(found.Before.Status, "unknown")+"), so its health was not asked; nothing was sent")
+		r.Result.Failure = rollout.FailureOfServer
 	case found.AlreadyThere:
 		r.end(rollout.Skipped, "it is on the image already")
 	case len(found.Refusals) > 0:
@@ -352,6 +366,42 @@ func (r *Runbook) endVerified(end rollout.ServerEnd, reason string) {
 		reason += "; its workflow was reset, and nothing was sent since"
 	}
 	r.end(end, reason)
+	if end == rollout.Done {
+		r.proven()
+		return
+	}
+	r.restorePower()
+}
+
+// proven follows the proof of the new disk. The server runs: its health is checked before it may be stopped as asked.
+func (r *Runbook) proven() {
+	if r.in.Health {
+		r.step = StepHealth
+		return
+	}
+	r.restorePower()
+}
+
+// HealthEnded is the event of the end of the health checks, and of the soak. Only an answer makes a server unhealthy: an
+// activity that could not ask does not end.
+func (r *Runbook) HealthEnded(verdict HealthVerdict, f Failure) {
+	switch {
+	case f.Type == Vanished:
+		r.end(rollout.Vanished, f.Message)
+	case !f.isNone():
+		r.end(rollout.FailedUnhealthy, "runs the image on a new system disk, but its health could not be checked: "+f.Message)
+	case !verdict.Healthy:
+		when := ""
+		if r.step == StepSoak {
+			when = " in its soak"
+		}
+		r.end(rollout.FailedUnhealthy, "runs the image on a new system disk, and its application is not healthy"+when+": "+verdict.Reason)
+	case r.step == StepHealth && r.in.Soak:
+		r.step = StepSoak
+		return
+	default:
+		r.Result.Healthy = true
+	}
 	r.restorePower()
 }
 

@@ -47,6 +47,8 @@ func (r Rollout) WithDefaults() Rollout {
 	if s.Busy.Wait == nil {
 		s.Busy.Wait = new(Duration(defaultBusyWait))
 	}
+	s.Health.RequireBefore = cmp.Or(s.Health.RequireBefore, rollout.BeforeWarn)
+	s.Health.Unhealthy = cmp.Or(s.Health.Unhealthy, UnhealthyFirst)
 	s.ServerDeadline = cmp.Or(s.ServerDeadline, Duration(rollout.DefaultDeadline))
 	return r
 }

@@ -87,7 +87,11 @@ type Spec struct {
 	Budget Budget `yaml:"budget,omitempty" json:"budget,omitzero"`
 	// Busy says what to do with a server that another rollout or command is changing.
 	Busy Busy `yaml:"busy,omitempty" json:"busy,omitzero"`
-	// Soak is for how long a changed server keeps its slot after it was proven. The default is 0s, the most 24h.
+	// Health says what proves that the application of a changed server works. Without it a server is done when it runs the
+	// image on a new disk.
+	Health Health `yaml:"health,omitempty" json:"health,omitzero"`
+	// Soak is for how long a changed server keeps its slot after it was proven. With health it has to stay healthy
+	// for as long. The default is 0s, the most 24h.
 	Soak Duration `yaml:"soak,omitempty" json:"soak,omitempty"`
 	// ServerDeadline bounds the wait for the change of one server. The default is 1h, the most 24h.
 	ServerDeadline Duration `yaml:"serverDeadline,omitempty" json:"serverDeadline,omitempty"`
@@ -264,6 +268,77 @@ type WaveSelection struct {
 	Zones []string `yaml:"zones,omitempty" json:"zones,omitempty"`
 	// Groups are groups as perGroup makes them, of which a server is in one.
 	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty"`
+}
+
+// Health says what proves that the application of a server works.
+type Health struct {
+	// Checks all have to pass at the same time. At most 10.
+	Checks []HealthCheck `yaml:"checks,omitempty" json:"checks,omitempty"`
+	// RequireBefore is what follows when a running server is not healthy before its change: warn (default) names it in
+	// the plan, refuse makes no plan and changes no such server, off does not check.
+	RequireBefore rollout.RequireBefore `yaml:"requireBefore,omitempty" json:"requireBefore,omitempty" one:"warn refuse off"`
+	// Unhealthy is where such servers stand in their wave: first (default: to change them costs least) or last.
+	Unhealthy UnhealthyOrder `yaml:"unhealthy,omitempty" json:"unhealthy,omitempty" one:"first last"`
+}
+
+// UnhealthyOrder is where servers stand in their wave that are not healthy before their change.
+type UnhealthyOrder string
+
+// The places.
+const (
+	UnhealthyFirst UnhealthyOrder = "first"
+	UnhealthyLast  UnhealthyOrder = "last"
+)
+
+// HealthCheck is one probe, sent by the worker to an address that the cloud shows of the server.
+type HealthCheck struct {
+	// Type: tcp (a connection is accepted), http or https (a GET request is answered), ssh (a banner is sent).
+	Type rollout.HealthCheckType `yaml:"type" json:"type" one:"tcp http https ssh"`
+	// Port is 80, 443 and 22 for http, https and ssh. tcp has no default.
+	Port int `yaml:"port,omitempty" json:"port,omitempty"`
+	// Address is the kind of address that is probed: fixed (default) or floating.
+	Address rollout.AddressType `yaml:"address,omitempty" json:"address,omitempty" one:"fixed floating"`
+	// Path of the request, of http and https. The default is /.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Status that has to be answered. The default is any from 200 to 299; redirects are not followed.
+	Status int `yaml:"status,omitempty" json:"status,omitempty"`
+	// Contains is a text of at most 200 bytes that the first 64 KB of the body have to hold.
+	Contains string `yaml:"contains,omitempty" json:"contains,omitempty"`
+	// Host is the Host header, and the name that the certificate is verified for. The default is the address.
+	Host string `yaml:"host,omitempty" json:"host,omitempty"`
+	// CA are the certificates that https trusts, in PEM. The default are those of the worker.
+	CA string `yaml:"ca,omitempty" json:"ca,omitempty"`
+	// Insecure accepts every certificate.
+	Insecure bool `yaml:"insecure,omitempty" json:"insecure,omitempty"`
+	// After is for how long the server is left alone after the proof of its new disk. The default is 0s, the most 24h.
+	After Duration `yaml:"after,omitempty" json:"after,omitempty"`
+	// StableFor is for how long the check has to pass without a break. The default is 10s, the most 24h.
+	StableFor Duration `yaml:"stableFor,omitempty" json:"stableFor,omitempty"`
+	// Within is when the check fails that did not, counted from the proof too. The default is 5m, the most 24h.
+	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
+}
+
+// IsSet is true for a document that asks for health.
+func (h Health) IsSet() bool { return len(h.Checks) > 0 }
+
+// Check is the check as the plan has it, with its defaults.
+func (c HealthCheck) Check() rollout.HealthCheck {
+	return rollout.HealthCheck{
+		Type: c.Type, Port: c.Port, Address: c.Address, Path: c.Path, Status: c.Status, Contains: c.Contains, Host: c.Host, CA: c.CA,
+		Insecure: c.Insecure, After: c.After.Std(), StableFor: c.StableFor.Std(), Within: c.Within.Std(),
+	}.WithDefaults()
+}
+
+// PlannedHealth is what the plan has of it, nil when none is asked for.
+func (s Spec) PlannedHealth() *rollout.Health {
+	if !s.Health.IsSet() {
+		return nil
+	}
+	health := &rollout.Health{RequireBefore: s.Health.RequireBefore}
+	for _, c := range s.Health.Checks {
+		health.Checks = append(health.Checks, c.Check())
+	}
+	return health
 }
 
 // Limit is a number of servers, given as a count, as a share, or as both: then the smaller one counts. A

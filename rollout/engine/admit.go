@@ -253,9 +253,16 @@ func (e *Engine) start(i int, rollback bool) Start {
 	s.Suspicion = ""
 	s.Earlier = times{StartedAt: s.StartedAt, EndedAt: s.EndedAt}
 	s.StartedAt, s.EndedAt = e.state.Now, time.Time{}
-	s.Attempts++
-	again := !rollback && s.Attempts > 1 && s.End == rollout.FailedChanged
-	return Start{Server: i, Rollback: rollback, Again: again, Attempt: s.Attempts, Expect: expect}
+	s.Recheck = s.Recheck && !rollback
+	if !s.Recheck { // which changes nothing
+		s.Attempts++
+	}
+	tried := !rollback && s.Attempts > 1
+	return Start{
+		Server: i, Rollback: rollback, Attempt: s.Attempts, Expect: expect, Recheck: s.Recheck,
+		Again:    tried && !s.Recheck && (s.End == rollout.FailedChanged || s.End == rollout.FailedUnhealthy),
+		Unproven: tried && s.End == rollout.FailedChanged || s.Recheck,
+	}
 }
 
 // admitRollback gives changed servers their previous image, the last one first, once nothing goes forward
@@ -289,7 +296,7 @@ func (e *Engine) admitRollback() []Start {
 func (e *Engine) toRollBack(i int) bool {
 	s := &e.state.Servers[i]
 	ours := s.After.VolumeID != "" && s.After.VolumeID != e.plan.Servers[i].Before.VolumeID && !s.other()
-	return s.State == rollout.Ended && !s.asBefore() && ours && !s.RollingBack && (s.End == rollout.Done || s.End == rollout.FailedChanged)
+	return s.State == rollout.Ended && !s.asBefore() && ours && !s.RollingBack && (s.End == rollout.Done || s.End == rollout.FailedChanged || s.End == rollout.FailedUnhealthy)
 }
 
 // nextBusyRollback is when a server that was busy when its rollback was due is tried again.

@@ -75,14 +75,16 @@ func (c *checker) finished(i int, end rollout.ServerEnd) {
 		if !c.startedAt[i].Before(c.failedAt) {
 			c.window++
 		}
-		c.endedAt[i] = c.latest.Add(c.plan.Soak)
+		if c.plan.Health == nil {
+			c.endedAt[i] = c.latest.Add(c.plan.Soak)
+		}
 	case end != rollout.Skipped:
 		c.window, c.failedAt = 1, c.latest
 	}
 }
 
 func (c *checker) busy(i int) {
-	c.attempts[i]--
+	c.takeBack(i)
 	c.tried[i] = false
 	if c.busySince[i].IsZero() {
 		c.busySince[i] = c.latest
@@ -90,9 +92,16 @@ func (c *checker) busy(i int) {
 	c.endedAt[i] = c.latest
 }
 
+// takeBack takes back the count of an attempt. A recheck is none.
+func (c *checker) takeBack(i int) {
+	if !c.world[i].last.Recheck {
+		c.attempts[i]--
+	}
+}
+
 // refused notes credentials that were refused before the engine is told of it.
 func (c *checker) refused(i int) {
-	c.attempts[i]--
+	c.takeBack(i)
 	c.tried[i] = false
 	c.busySince[i] = time.Time{}
 	c.endedAt[i] = c.latest
@@ -196,7 +205,12 @@ func (c *checker) commanded(before engine.State, cmd rollout.Command) {
 		case was.State == server.State:
 		case cmd.Kind == rollout.Skip && server.State == rollout.Ended:
 			c.endedAt[i] = c.latest
+		case cmd.Kind == rollout.Recheck && server.State == rollout.Pending:
+			require.Equal(c.t, rollout.FailedUnhealthy, was.End)
+			require.True(c.t, server.Recheck)
+			c.busySince[i] = time.Time{}
 		case cmd.Kind == rollout.Retry && server.State == rollout.Pending:
+			require.False(c.t, server.Recheck)
 			c.busySince[i] = time.Time{}
 		default:
 			stops := cmd.Kind == rollout.Abort || cmd.Kind == rollout.Accept
@@ -235,9 +249,10 @@ func (c *checker) truth(i int, s engine.Server) {
 	case rollout.Vanished:
 	case rollout.FailedChanged:
 		require.True(c.t, m.disk.VolumeID != "" && (m.disk != old || m.late), "server %d: %s", i, s.End)
-	case rollout.Done, rollout.Restored:
+	case rollout.Done, rollout.Restored, rollout.FailedUnhealthy:
 		require.NotContains(c.t, []string{"", old.VolumeID}, m.disk.VolumeID, "server %d: %s", i, s.End)
-		require.Equal(c.t, s.End == rollout.Restored, m.disk.ImageID == old.ImageID, "server %d: %s", i, s.End)
+		isBack := s.End == rollout.Restored || (s.End == rollout.FailedUnhealthy && s.RollingBack)
+		require.Equal(c.t, isBack, m.disk.ImageID == old.ImageID, "server %d: %s", i, s.End)
 	case rollout.FailedLost:
 		require.Empty(c.t, m.disk.VolumeID, "server %d: %s", i, s.End)
 	case rollout.FailedIntact, rollout.Skipped, rollout.NotStarted:

@@ -71,8 +71,15 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 		started[i] = true
 		require.Equal(c.t, rollout.InFlight, after.Servers[i].State)
 		require.Equal(c.t, c.world[i].told, start.Expect, "server %d: a disk may be lost that nobody was told of", i)
-		require.Equal(c.t, !start.Rollback && was.End == rollout.FailedChanged, start.Again)
-		c.attempts[i]++
+		onNew := !start.Rollback && !start.Recheck && (was.End == rollout.FailedChanged || was.End == rollout.FailedUnhealthy)
+		require.Equal(c.t, onNew, start.Again)
+		require.Equal(c.t, !start.Rollback && (was.End == rollout.FailedChanged || start.Recheck), start.Unproven)
+		if start.Recheck {
+			require.Equal(c.t, rollout.FailedUnhealthy, was.End, "server %d: only the health of a proven disk is checked again", i)
+			require.False(c.t, start.Rollback)
+		} else {
+			c.attempts[i]++
+		}
 		c.startedAt[i] = c.latest
 		if start.Rollback {
 			require.Equal(c.t, rollout.PhaseRollingBack, after.Phase)
@@ -108,7 +115,7 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 // changed is true for a server that was seen with a disk that an attempt gave it.
 func (c *checker) changed(i int, s engine.Server) bool {
 	m := c.world[i]
-	return s.State != rollout.Pending && (s.End == rollout.Done || s.End == rollout.FailedChanged) && m.ours[m.told.VolumeID] && !m.foreign
+	return s.State != rollout.Pending && (s.End == rollout.Done || s.End == rollout.FailedChanged || s.End == rollout.FailedUnhealthy) && m.ours[m.told.VolumeID] && !m.foreign
 }
 
 // barrier checks that a wave that is left behind is over, baked and approved. A retry does not close the
@@ -302,12 +309,12 @@ func (c *checker) broken(s engine.State, i int) bool {
 		return false
 	}
 	stopped := c.world[i].down && (server.End == rollout.FailedIntact || server.End == rollout.NotStarted)
-	return server.End == rollout.FailedChanged || server.End == rollout.FailedLost || stopped
+	return server.End.OutOfService() || stopped
 }
 
 func failed(s engine.Server) bool {
 	switch s.End {
-	case rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted:
+	case rollout.FailedIntact, rollout.FailedChanged, rollout.FailedUnhealthy, rollout.FailedLost, rollout.Vanished, rollout.NotStarted:
 		return s.State == rollout.Ended && s.Attempts > 0 && !s.Accepted
 	}
 	return false

@@ -96,6 +96,11 @@ func (e *Engine) refuse(c rollout.Command) string {
 			return "no server is named"
 		}
 		return e.refuseServers(c)
+	case rollout.Recheck:
+		if len(c.Servers) == 0 && !e.any((*Server).unhealthy) {
+			return "no server is failed-unhealthy and not accepted: name one"
+		}
+		return e.refuseServers(c)
 	case rollout.Retry, rollout.Accept:
 		if len(c.Servers) == 0 && e.tally().failed == 0 {
 			return "no server has failed"
@@ -141,10 +146,12 @@ func (e *Engine) refusePhase(kind rollout.CommandKind) string {
 		}
 	case rollout.EndBake:
 		return e.refuseEndBake()
-	case rollout.Skip, rollout.Retry, rollout.Concurrency:
+	case rollout.Skip, rollout.Retry, rollout.Recheck, rollout.Concurrency:
 		switch {
 		case e.stopped() && kind != rollout.Concurrency || s.Phase == rollout.PhaseAborting:
 			return "it starts no planned server any more"
+		case kind == rollout.Recheck && !e.any((*Server).recheckable):
+			return "no server is failed-unhealthy"
 		case kind == rollout.Retry && e.tally().failed == 0 && !e.any((*Server).acceptedFailure):
 			return "no server has failed"
 		case kind == rollout.Retry && !e.any((*Server).retriable):
@@ -224,6 +231,14 @@ func (s *Server) retriable() bool {
 	return !s.Foreign && (s.failed() || s.toRetry() || s.acceptedFailure())
 }
 
+// unhealthy is true for a server that counts as failed for its health alone.
+func (s *Server) unhealthy() bool { return s.recheckable() && s.failed() }
+
+// recheckable is true for a server of which only the health is missing.
+func (s *Server) recheckable() bool {
+	return s.End == rollout.FailedUnhealthy && !s.other() && (s.failed() || s.toRetry() || s.acceptedFailure())
+}
+
 func (s *Server) waits() bool { return s.State == rollout.Pending || s.State == rollout.Busy }
 
 // refuseServers looks at every server a command names and says everything that stands against it.
@@ -260,6 +275,8 @@ func (e *Engine) refuseServer(kind rollout.CommandKind, i int) string {
 		return e.refuseSkip(i)
 	case rollout.Retry:
 		return e.refuseRetry(i)
+	case rollout.Recheck:
+		return e.refuseRecheck(i)
 	}
 	return e.refuseUnlessFailed(i)
 }
@@ -288,6 +305,24 @@ func (e *Engine) refuseRetry(i int) string {
 		return ""
 	}
 	return e.refuseUnlessFailed(i)
+}
+
+// refuseRecheck takes nothing but a server whose new disk is proven and whose application is not.
+func (e *Engine) refuseRecheck(i int) string {
+	s := &e.state.Servers[i]
+	switch {
+	case s.recheckable():
+		return ""
+	case s.State == rollout.InFlight:
+		return fmt.Sprintf("%s is in flight", e.called(i))
+	case s.End == rollout.FailedUnhealthy && s.other():
+		return fmt.Sprintf("%s has a system disk that this rollout may not have made", e.called(i))
+	case s.End.Failed() && s.Attempts > 0:
+		return fmt.Sprintf("%s is %s: only a new change helps, see retry", e.called(i), s.End)
+	case s.State != rollout.Ended:
+		return fmt.Sprintf("%s has not failed: it is %s", e.called(i), s.State)
+	}
+	return fmt.Sprintf("%s has not failed: %s", e.called(i), s.End)
 }
 
 func (e *Engine) refuseUnlessFailed(i int) string {
@@ -341,13 +376,17 @@ func (e *Engine) carryOut(c rollout.Command) string {
 			e.giveUp(i, rollout.Skipped, "skipped by "+c.By)
 		}
 		return "skipped " + e.names(chosen)
+	case rollout.Recheck:
+		chosen := e.namedOr(c, (*Server).unhealthy)
+		e.tryAgain(chosen, true)
+		done := "the health of " + e.names(chosen) + " will be checked again"
+		if s.Phase == rollout.PhasePaused {
+			done += " once the rollout is resumed"
+		}
+		return done
 	case rollout.Retry:
 		chosen := e.namedOr(c, (*Server).failedOnOurs)
-		for _, i := range chosen {
-			if server := &s.Servers[i]; server.State == rollout.Ended {
-				server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
-			}
-		}
+		e.tryAgain(chosen, false)
 		done := e.names(chosen) + " will be tried again"
 		if s.Phase == rollout.PhasePaused {
 			done += " once the rollout is resumed"
@@ -363,6 +402,17 @@ func (e *Engine) carryOut(c rollout.Command) string {
 			s.Servers[i].Accepted = true
 		}
 		return "accepted the failure of " + e.names(chosen)
+	}
+}
+
+// tryAgain gives failed servers another turn: to be changed, or only to have their health checked.
+func (e *Engine) tryAgain(chosen []int, recheck bool) {
+	for _, i := range chosen {
+		server := &e.state.Servers[i]
+		server.Recheck = recheck
+		if server.State == rollout.Ended {
+			server.State, server.BusySince, server.Accepted = rollout.Pending, time.Time{}, false
+		}
 	}
 }
 

@@ -92,7 +92,8 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		e.state.Credentials = ""
 	}
 	s.see(out)
-	s.Failure = out.Failure
+	recheck := s.Recheck
+	s.Failure, s.Recheck = out.Failure, false
 	if out.Up || e.isLeftOff(out.End) {
 		s.DownStatus = ""
 	}
@@ -110,14 +111,14 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 		if !s.StartedAt.Before(e.state.FailedAt) { // what was started before a failure is no sign that it is over
 			e.state.Window++
 		}
-		if e.plan.Soak > 0 {
+		if e.plan.Soak > 0 && e.plan.Health == nil { // else the server's own workflow has watched it
 			s.State, s.Until = rollout.Soaking, e.state.Now.Add(e.plan.Soak)
 		}
 	case out.End.Failed():
 		e.state.Window, e.state.FailedAt = 1, e.state.Now
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
-	if s.Attempts > 1 && !out.End.Failed() { // the log has told that it failed
+	if (s.Attempts > 1 || recheck) && !out.End.Failed() { // the log has told that it failed
 		e.log("", fmt.Sprintf("%s: %s: %s", e.called(i), out.End, s.Reason))
 	}
 }
@@ -177,7 +178,11 @@ func (e *Engine) rolledBack(i int, out Outcome) {
 		e.log("", fmt.Sprintf("%s was not rolled back: %s", e.called(i), cut(out.Reason)))
 	default:
 		s.End, s.Reason, s.Accepted = out.End, cut("rolling back: "+out.Reason), false // nobody has accepted this failure
-		e.log("", fmt.Sprintf("%s was not rolled back: %s: %s", e.called(i), out.End, cut(out.Reason)))
+		what := "was not rolled back"
+		if out.End == rollout.FailedUnhealthy {
+			what = "was rolled back"
+		}
+		e.log("", fmt.Sprintf("%s %s: %s: %s", e.called(i), what, out.End, cut(out.Reason)))
 	}
 }
 
@@ -249,7 +254,9 @@ func (e *Engine) CredentialsAwaited(refusal string, now time.Time) {
 
 // turnedAway takes back an attempt that touched nothing.
 func (s *Server) turnedAway() {
-	s.Attempts--
+	if !s.Recheck {
+		s.Attempts--
+	}
 	s.Suspicion = ""
 	s.StartedAt, s.EndedAt, s.Earlier = s.Earlier.StartedAt, s.Earlier.EndedAt, times{}
 }

@@ -30,12 +30,12 @@ func (e *Engine) matching(kind rollout.CommandKind, pattern string) (chosen []in
 // not be ours, takes its name.
 func (e *Engine) refuseMatch(kind rollout.CommandKind, i int) string {
 	s := &e.state.Servers[i]
-	if why := e.refuseServer(kind, i); why != "" || kind != rollout.Retry {
+	if why := e.refuseServer(kind, i); why != "" || (kind != rollout.Retry && kind != rollout.Recheck) {
 		return why
 	}
 	switch {
 	case s.acceptedFailure():
-		return fmt.Sprintf("the failure of %s was accepted: name it to retry it", e.called(i))
+		return fmt.Sprintf("the failure of %s was accepted: name it to %s it", e.called(i), kind)
 	case s.failed() && !s.failedOnOurs():
 		return fmt.Sprintf("%s has a system disk that this rollout may not have made: name it to retry it all the same", e.called(i))
 	}

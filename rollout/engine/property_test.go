@@ -189,12 +189,14 @@ func (s *sim) possible(i int) []rollout.ServerEnd {
 	switch {
 	case m.gone:
 		return []rollout.ServerEnd{rollout.NotStarted, rollout.Vanished}
+	case m.last.Recheck:
+		return []rollout.ServerEnd{rollout.Done, rollout.Done, rollout.FailedUnhealthy, rollout.NotStarted, rollout.Vanished}
 	case m.disk.VolumeID == "" || m.disk != m.last.Expect:
 		return []rollout.ServerEnd{rollout.NotStarted, rollout.Vanished}
 	}
 	return []rollout.ServerEnd{
 		rollout.Done, rollout.Done, rollout.Done, rollout.Done, rollout.Done, rollout.Skipped, rollout.NotStarted,
-		rollout.FailedIntact, rollout.FailedChanged, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished,
+		rollout.FailedIntact, rollout.FailedChanged, rollout.FailedChanged, rollout.FailedUnhealthy, rollout.FailedUnhealthy, rollout.FailedLost, rollout.Vanished,
 	}
 }
 

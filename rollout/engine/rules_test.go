@@ -196,7 +196,7 @@ func TestAFailureToldDuringTheSoakChangesNothing(t *testing.T) {
 	s := play(t, plan(2, 1, 0, func(p *rollout.Plan) { p.Soak = 10 * time.Minute }))
 	s.finish(0, rollout.Done, "")
 	s.advance()
-	for _, end := range []rollout.ServerEnd{rollout.FailedIntact, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished, rollout.NotStarted} {
+	for _, end := range []rollout.ServerEnd{rollout.FailedIntact, rollout.FailedChanged, rollout.FailedUnhealthy, rollout.FailedLost, rollout.Vanished, rollout.NotStarted} {
 		s.repeat(0, end)
 	}
 	assert.Empty(t, s.advance().Start, "it keeps its slot")

@@ -147,7 +147,11 @@ func (s *sim) tell(i int, out engine.Outcome, fate fate, silent bool) {
 	m.down = (out.Down || m.down) && !out.Up
 	s.checker.left(i, out)
 	switch end {
-	case rollout.Done, rollout.FailedChanged:
+	case rollout.Done, rollout.FailedChanged, rollout.FailedUnhealthy:
+		if m.last.Recheck { // nothing was done to it
+			m.down = false
+			break
+		}
 		m.down, m.late = false, end == rollout.FailedChanged && fate == oldDisk
 		if !m.late {
 			m.replaceDisk(i, image)
@@ -162,7 +166,7 @@ func (s *sim) tell(i int, out engine.Outcome, fate fate, silent bool) {
 	}
 	outOfService := s.read().Servers[i].End.OutOfService()
 	switch {
-	case m.gone, silent && end != rollout.Done: // proof is never silent
+	case m.gone, silent && end != rollout.Done && end != rollout.FailedUnhealthy: // proof is never silent
 	case end == rollout.NotStarted:
 		out.After = m.disk // the refusal names it
 		if outOfService && !m.foreign && m.disk.VolumeID != "" {
@@ -330,10 +334,10 @@ func (s *sim) probe() {
 			ofOne[c.Kind] = ofOne[c.Kind] || len(c.Servers) == 1
 		}
 	}
-	for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Accept, rollout.Retry} {
+	for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Accept, rollout.Retry, rollout.Recheck} {
 		byPattern := e.Check(rollout.Command{Kind: kind, By: "ben", Servers: []string{"*"}}, s.latest) == nil
 		require.True(s.t, !byPattern || ofOne[kind], "a pattern means a server to %s that cannot be named", kind)
-		require.True(s.t, byPattern || !ofOne[kind] || kind == rollout.Retry, "a pattern means every server to %s", kind)
+		require.True(s.t, byPattern || !ofOne[kind] || kind == rollout.Retry || kind == rollout.Recheck, "a pattern means every server to %s", kind)
 	}
 	accepts := e.Progress().Accepts
 	for _, kind := range rollout.CommandKinds() {
@@ -347,10 +351,10 @@ func (s *sim) probe() {
 func (s *sim) askable() []rollout.Command {
 	all := []rollout.Command{
 		{Kind: rollout.Pause}, {Kind: rollout.Resume}, {Kind: rollout.Abort}, {Kind: rollout.Approve}, {Kind: rollout.EndBake, Comment: "it shows enough"},
-		{Kind: rollout.Retry}, {Kind: rollout.Accept}, {Kind: rollout.Concurrency, InFlight: 1}, {Kind: "promote"},
+		{Kind: rollout.Retry}, {Kind: rollout.Recheck}, {Kind: rollout.Accept}, {Kind: rollout.Concurrency, InFlight: 1}, {Kind: "promote"},
 	}
 	for _, server := range s.plan.Servers {
-		for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Retry, rollout.Accept} {
+		for _, kind := range []rollout.CommandKind{rollout.Skip, rollout.Retry, rollout.Recheck, rollout.Accept} {
 			all = append(all, rollout.Command{Kind: kind, Servers: []string{server.ID}})
 		}
 	}

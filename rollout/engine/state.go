@@ -86,7 +86,9 @@ type Server struct {
 	RollingBack bool                `json:"rolling_back,omitempty"`
 	// Suspicion says why a server in flight may have failed. Its end confirms or lifts that.
 	Suspicion string `json:"suspicion,omitempty"`
-	Attempts  int    `json:"attempts,omitempty"`
+	// Recheck is true while a server waits for another check of its health, or has it: it is not changed again.
+	Recheck  bool `json:"recheck,omitempty"`
+	Attempts int  `json:"attempts,omitempty"`
 	// Until is when a soak ends, or when a busy server is tried again.
 	Until time.Time `json:"until,omitzero"`
 	// BusySince is when the server was first found busy, Holder who was changing it when it was last.
@@ -150,7 +152,7 @@ func (s *Server) isDown() bool {
 // asBefore is true for a server that was not tried, or still has the disk of the plan.
 func (s *Server) asBefore() bool {
 	switch s.End {
-	case rollout.Done, rollout.FailedChanged, rollout.FailedLost, rollout.Vanished:
+	case rollout.Done, rollout.FailedChanged, rollout.FailedUnhealthy, rollout.FailedLost, rollout.Vanished:
 		return s.Attempts == 0
 	}
 	return true
@@ -207,9 +209,14 @@ type Start struct {
 	Server int
 	// Rollback asks for the previous image in place of the planned one.
 	Rollback bool
-	// Again is true for another try at a server that has the new disk and is not healthy: being on the
-	// image already is then no reason to leave it alone.
+	// Again is true for another try at a server that has the new disk and failed on it: being on the image already is then no
+	// reason to leave it alone.
 	Again bool
+	// Unproven is true when the change of an earlier attempt may have come after it was judged: a server that shows its proof
+	// is done, and not changed again.
+	Unproven bool
+	// Recheck asks for nothing but the health of a server that was changed.
+	Recheck bool
 	// Attempt counts from 1.
 	Attempt int
 	// Expect is the only disk that may be lost.

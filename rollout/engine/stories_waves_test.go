@@ -33,6 +33,33 @@ func waveStories() []story {
 			},
 		},
 		{
+			name:  "canary-is-unhealthy",
+			tells: "The canary runs the new image and its application does not work: pause. A recheck asks for its health again, once in vain and once after somebody has mended the application; no disk is lost for it, and it is no further attempt.",
+			plan:  plan(3, 1, 0, withHealth, waves(rollout.Wave{Name: "canary", End: 1}, rollout.Wave{Name: "rest", End: 3})),
+			attempts: map[string][]attempt{"web-01": {
+				fails(rollout.FailedUnhealthy, "its application is not healthy: http :80/: status 503"),
+				{after: time.Minute, end: rollout.FailedUnhealthy, reason: "its application is not healthy: http :80/: status 500"}, {after: time.Minute},
+			}},
+			commands: []told{
+				{8 * time.Minute, by("ben", rollout.Resume)}, {9 * time.Minute, by("ben", rollout.Recheck, "web-02")},
+				{10 * time.Minute, by("ben", rollout.Recheck, "web-01")}, {11 * time.Minute, by("ben", rollout.Resume)},
+				{20 * time.Minute, by("ben", rollout.Recheck, "web-*")}, {21 * time.Minute, by("ben", rollout.Resume)},
+			},
+		},
+		{
+			name:     "unhealthy-is-retried",
+			tells:    "Somebody gives up on the new disk: a retry is another change, and a further attempt.",
+			plan:     plan(2, 1, 0, withHealth),
+			attempts: map[string][]attempt{"web-01": {fails(rollout.FailedUnhealthy, "its application is not healthy")}},
+			commands: []told{{8 * time.Minute, by("ben", rollout.Retry, "web-01")}, {9 * time.Minute, by("ben", rollout.Resume)}},
+		},
+		{
+			name:     "unhealthy-is-rolled-back",
+			tells:    "An unhealthy server is given its previous image, like every other one with a disk of this rollout.",
+			plan:     plan(3, 1, 0, withHealth, func(p *rollout.Plan) { p.Budget.OnBreach = rollout.BreachRollback }),
+			attempts: map[string][]attempt{"web-02": {fails(rollout.FailedUnhealthy, "its application is not healthy")}},
+		},
+		{
 			name:  "approved-early",
 			tells: "An approval is about what the bake has shown, so it is refused until the bake is over. Nobody can approve another wave, and a second approval finds nothing to approve.",
 			plan:  plan(2, 1, 0, waves(canary, rollout.Wave{Name: "rest", End: 2})),
@@ -108,4 +135,10 @@ func waveStories() []story {
 			attempts: map[string][]attempt{"web-01": {{holder: "a command of ben"}}},
 		},
 	}
+}
+
+// withHealth asks for the health of the servers, whose soak is then watched by their own workflows.
+func withHealth(p *rollout.Plan) {
+	p.Health = &rollout.Health{Checks: []rollout.HealthCheck{{Type: rollout.CheckHTTP, Port: 80, Path: "/", StableFor: 10 * time.Second, Within: 5 * time.Minute}}}
+	p.Soak = 10 * time.Minute
 }

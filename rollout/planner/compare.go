@@ -214,8 +214,17 @@ func settings(plan rollout.Plan) []setting {
 		{"slow start", strconv.FormatBool(budget.SlowStart)},
 		{"wait for busy servers", plan.BusyWait.String()},
 		{"soak", plan.Soak.String()},
+		{"health", health(plan.Health)},
 		{"deadline", orNone(plan.Deadline)},
 	}
+}
+
+// health shows every setting of every check.
+func health(h *rollout.Health) string {
+	if h == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+v", *h)
 }
 
 func optional[T bool | int](value *T) string {

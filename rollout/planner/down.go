@@ -18,17 +18,22 @@ func (p *planner) countOthers(servers []rollout.InventoryServer) {
 	if p.spec.CountsMembers() && p.grouped() {
 		p.plan.Others = p.otherMembers(servers)
 	}
+	inWaves(p, func(s rollout.PlannedServer) bool { return rollout.IsDown(s.Status) }, func(s rollout.InventoryServer) bool { return rollout.IsDown(s.Observation.Status) })
+}
+
+// inWaves puts those servers first in their waves that are so. Both lists of the planner have the same order.
+func inWaves(p *planner, planned func(rollout.PlannedServer) bool, chosen func(rollout.InventoryServer) bool) {
 	begin := 0
 	for _, w := range p.plan.Waves {
-		downFirst(p.plan.Servers[begin:min(w.End, len(p.plan.Servers))], func(s rollout.PlannedServer) string { return s.Status })
-		downFirst(p.chosen[begin:min(w.End, len(p.chosen))], func(s rollout.InventoryServer) string { return s.Observation.Status })
+		putFirst(p.plan.Servers[begin:min(w.End, len(p.plan.Servers))], planned)
+		putFirst(p.chosen[begin:min(w.End, len(p.chosen))], chosen)
 		begin = w.End
 	}
 }
 
-func downFirst[S any](servers []S, status func(S) string) {
+func putFirst[S any](servers []S, isFirst func(S) bool) {
 	rank := func(s S) int {
-		if rollout.IsDown(status(s)) {
+		if isFirst(s) {
 			return 0
 		}
 		return 1

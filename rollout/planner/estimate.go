@@ -10,6 +10,7 @@ import (
 func (p *planner) setTimes() {
 	p.plan.BusyWait = time.Duration(*p.spec.Busy.Wait)
 	p.plan.Soak = time.Duration(p.spec.Soak)
+	p.plan.Health = p.spec.PlannedHealth()
 	p.plan.Deadline = time.Duration(p.spec.Deadline)
 	p.plan.Estimate = estimate(p.plan)
 }
@@ -48,7 +49,11 @@ func newSimulation(plan rollout.Plan) *simulation {
 	n, b := len(plan.Servers), plan.Budget
 	zones := func(s rollout.PlannedServer) string { return s.Zone }
 	groups := func(s rollout.PlannedServer) string { return s.Group }
-	sim := &simulation{soak: plan.Soak, slots: []*room{oneRoom(n, plan.Caps.InFlight)}}
+	soak := plan.Soak
+	if plan.Health != nil {
+		soak += plan.Health.Shortest()
+	}
+	sim := &simulation{soak: soak, slots: []*room{oneRoom(n, plan.Caps.InFlight)}}
 	if len(plan.Caps.Zones) > 0 {
 		sim.slots = append(sim.slots, rooms(plan.Servers, plan.Caps.Zones, zones))
 	}

@@ -30,7 +30,7 @@ func (p *planner) describeServers() {
 		p.plan.Servers[i] = rollout.PlannedServer{
 			ID: s.ID, Name: s.Name, Zone: s.Zone, Group: p.group(s),
 			Status: s.Observation.Status, LeftStopped: s.LeftStopped, Before: s.Observation.Fingerprint,
-			ImageName: p.imageName(s), DiskGB: s.DiskGB, DataDisks: s.DataDisks,
+			ImageName: p.imageName(s), DiskGB: s.DiskGB, DataDisks: s.DataDisks, Unhealthy: s.Unhealthy,
 		}
 	}
 }

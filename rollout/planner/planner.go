@@ -41,6 +41,10 @@ func Make(doc document.Rollout, inv rollout.Inventory, now time.Time) (rollout.P
 	if inv.KeyPairUnknown != "" {
 		p.warning("%s", inv.KeyPairUnknown)
 	}
+	if inv.HealthUnknown != "" {
+		p.healthUnknown = inv.HealthUnknown
+		p.warning("which servers are healthy now is not known: %s", inv.HealthUnknown)
+	}
 	if inv.ClockOff != "" {
 		p.warning("the worker's clock is %s: set it right (NTP), signatures that are 15 minutes off are refused", inv.ClockOff)
 	}
@@ -50,6 +54,7 @@ func Make(doc document.Rollout, inv rollout.Inventory, now time.Time) (rollout.P
 	p.checkSpread()
 	p.cutWaves()
 	p.describeServers()
+	p.placeUnhealthy()
 	p.countOthers(servers)
 	p.setCaps()
 	p.setBudget()
@@ -72,6 +77,8 @@ type planner struct {
 	userData rollout.InventoryUserData
 	// unproven is what the credentials may not be permitted to do.
 	unproven []string
+	// healthUnknown says why it is not known which servers are healthy.
+	healthUnknown string
 	// images are those of the inventory by their id in lower case.
 	images map[string]rollout.InventoryImage
 	// image is the one to install. Nil when it could not be chosen, which is a problem already.

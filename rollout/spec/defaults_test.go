@@ -30,6 +30,7 @@ func TestDefaults(t *testing.T) {
 		Budget: document.Budget{
 			Tolerate: document.Limit{Count: new(0)}, OnBreach: rollout.BreachPause, Admission: document.AdmissionReactive,
 		},
+		Health:         document.Health{RequireBefore: rollout.BeforeWarn, Unhealthy: document.UnhealthyFirst},
 		Busy:           document.Busy{Wait: new(document.Duration(30 * time.Minute))},
 		ServerDeadline: document.Duration(time.Hour),
 	}, full.Spec)

@@ -24,15 +24,17 @@ func hint(name string) string {
 	case "pause", "paused", "pausetime", "stagger", "wait", "delay", "interval", "sleep", "checkpointdelay":
 		return "waves[].bake is the wait after a wave, soak the wait after each server; reimage pause NAME holds a rollout"
 	case "minreadyseconds", "minhealthytime", "instancewarmup", "warmup", "stabilizationtime":
-		return "soak is for how long a changed server keeps its slot"
-	case "timeout", "timeouts", "timeoutseconds", "healthydeadline", "progressdeadline", "progressdeadlineseconds", "activedeadlineseconds", "executiontimeout", "maxduration", "ttl":
+		return "stableFor in health is for how long a check has to pass, and soak for how long a changed server keeps its slot"
+	case "healthydeadline":
+		return "within in health is when a check fails that has not passed"
+	case "timeout", "timeouts", "timeoutseconds", "progressdeadline", "progressdeadlineseconds", "activedeadlineseconds", "executiontimeout", "maxduration", "ttl":
 		return "serverDeadline bounds the change of one server, deadline the whole rollout"
 	case "window", "windows", "maintenancewindow", "schedule", "cron", "start", "startat", "starttime", "notbefore", "blackout", "hours":
 		return "there are no windows: run reimage apply at the time (cron), and hold the rollout with reimage pause and resume"
 	case "hooks", "hook", "prehooks", "posthooks", "before", "after", "pretasks", "posttasks", "tasks", "roles", "handlers", "script", "commands", "lifecycle", "prestop", "poststart", "drain", "undrain", "run":
 		return "there are no hooks: take servers out of traffic before apply, or between waves with waves[].approval"
-	case "verify", "verification", "health", "healthcheck", "healthchecks", "check", "checks", "probe", "probes", "readinessprobe", "livenessprobe", "startupprobe", "readiness", "liveness", "test", "validate", "waitfor":
-		return "a server is done when it is ACTIVE with the new image on a new disk, and nothing else is checked: look at the application during waves[].bake, before waves[].approval"
+	case "verify", "verification", "healthcheck", "healthchecks", "check", "checks", "probe", "probes", "readinessprobe", "livenessprobe", "startupprobe", "readiness", "liveness", "test", "validate", "waitfor":
+		return "health lists the probes that a changed server has to pass: tcp, http, https or ssh"
 	case "backup", "backups", "snapshot", "snapshots":
 		return "nothing is backed up, and the snapshots of the old system disk are lost: back it up before apply"
 	case "dryrun", "checkmode", "noop", "preview", "simulate":

@@ -18,9 +18,9 @@ func TestFieldsOfOtherTools(t *testing.T) {
 		"maxUnavailable: 1": "inFlight, perZone and perGroup", "serial: 5": "waves cut the servers", "max_fail_percentage: 10": "budget.tolerate",
 		"strategy: {type: RollingUpdate}": "there is one strategy", "batchSize: 10": "waves cut", "parallel: 3": "inFlight", "canary: 1": "a canary first",
 		"dryRun: true": "reimage plan", "timeout: 1h": "serverDeadline bounds", "mode: withStopServer": "stop.platform: true", "window: night": "there are no windows",
-		"hooks: {before: x}": "there are no hooks", "verify: {http: x}": "waves[].bake", "auto_revert: true": "budget.onBreach", "min-healthy-time: 1m": "soak",
+		"hooks: {before: x}": "there are no hooks", "verify: {http: x}": "health lists the probes", "auto_revert: true": "budget.onBreach", "min-healthy-time: 1m": "stableFor in health",
 		"MaxErrors: 2": "budget.tolerate", "MaxConcurrency: 5": "inFlight", "hosts: web": "select.names", "retries: 3": "reimage retry", "imageRef: x": "image.id",
-		"health: {}": "nothing else is checked", "user_data: x": "userDataFrom", "password: hunter2": "login.passwordFrom", "zones: [a]": "select.zones",
+		"readinessProbe: {}": "health lists the probes", "user_data: x": "userDataFrom", "password: hunter2": "login.passwordFrom", "zones: [a]": "select.zones",
 	} {
 		_, err := spec.Parse("web.yaml", []byte(minimal+"  "+field+"\n"))
 		name, _, _ := strings.Cut(field, ":")

@@ -61,6 +61,7 @@ func check(r document.Rollout) Problems {
 	c.spread(r.Spec.Spread, r.Spec.PerGroup)
 	c.caps(r.Spec)
 	c.budget(r.Spec.Budget, r.Spec.PerGroup)
+	c.health(r.Spec)
 	c.times(r.Spec)
 	return c.problems
 }
@@ -210,6 +211,45 @@ func messages(err error) []string {
 		all = append(all, one.Error())
 	}
 	return all
+}
+
+// health checks each probe by the rules of rollout.HealthCheck.
+func (c *checker) health(s document.Spec) {
+	const path = "spec.health"
+	n := len(s.Health.Checks)
+	if n == 0 {
+		isDefault := (s.Health.RequireBefore == "" || s.Health.RequireBefore == rollout.BeforeWarn) && (s.Health.Unhealthy == "" || s.Health.Unhealthy == document.UnhealthyFirst)
+		if !isDefault {
+			c.rejectFields(path, within(path, "checks"), "has no checks: without one nothing proves that the application works")
+		}
+		return
+	}
+	if n > rollout.MaxHealthChecks {
+		c.reject(path+".checks", "there are %d checks, more than %d", n, rollout.MaxHealthChecks)
+	}
+	if s.Power == rollout.PowerOff {
+		c.reject("spec.power", "off leaves the servers stopped, and health needs them running: leave one of the two out")
+	}
+	for i, check := range s.Health.Checks {
+		at := fmt.Sprintf("%s.checks[%d]", path, i)
+		if check.Type == "" {
+			c.reject(at+".type", "is missing: write tcp, http, https or ssh")
+			continue
+		}
+		if check.After < 0 || check.StableFor < 0 || check.Within < 0 || !slices.Contains([]rollout.HealthCheckType{rollout.CheckTCP, rollout.CheckHTTP, rollout.CheckHTTPS, rollout.CheckSSH}, check.Type) {
+			continue // rejected already
+		}
+		if check.Address != rollout.AddressFloating {
+			check.Address = "" // rejected already, if it is unknown
+		}
+		if check.Type == rollout.CheckTCP && check.Port == 0 {
+			c.rejectFields(at, within(at, "port"), "has no port: tcp has no default")
+			check.Port = 1
+		}
+		for _, message := range messages(check.Check().Validate()) {
+			c.reject(at, "%s", message)
+		}
+	}
 }
 
 func (c *checker) times(s document.Spec) {
