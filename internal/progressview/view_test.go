@@ -334,8 +334,8 @@ func TestNextForEachClass(t *testing.T) {
 		want    []string
 		remedy  string
 	}{
-		"the job failed":         {end(rollout.FailedIntact, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
-		"never touched":          {end(rollout.NotStarted, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"the job failed": {end(rollout.FailedIntact, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
+		"never touched":  {end(rollout.NotStarted, keep), 0, []string{retry, accept, abort}, "reimage retry web-fleet web-01  or  reimage accept web-fleet web-01"},
 		"an application that is not healthy": {
 			end(rollout.FailedUnhealthy, keep), 0, []string{recheck, retry, accept, abort},
 			"mend its application, then reimage recheck web-fleet web-01  or  reimage retry web-fleet web-01  or  reimage accept web-fleet web-01",

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"crypto/x509"
 	"fmt"
 	"reflect"
 	"slices"
@@ -245,6 +246,9 @@ func (c *checker) health(s document.Spec) {
 		if check.Type == rollout.CheckTCP && check.Port == 0 {
 			c.rejectFields(at, within(at, "port"), "has no port: tcp has no default")
 			check.Port = 1
+		}
+		if strings.Contains(check.CA, "BEGIN CERTIFICATE") && !x509.NewCertPool().AppendCertsFromPEM([]byte(check.CA)) {
+			c.reject(at+".ca", "holds no certificate that can be read")
 		}
 		for _, message := range messages(check.Check().Validate()) {
 			c.reject(at, "%s", message)
