@@ -25,7 +25,7 @@ func TestRegister(t *testing.T) {
 	names := map[string]bool{}
 	(&activities.Activities{}).Register(registry{env, names})
 	assert.Equal(t, map[string]bool{
-		"Preflight": true, "StopIfNeeded": true, "SubmitChangeOS": true, "PollJob": true, "VerifyServer": true, "AwaitServer": true, "FindHolder": true, "RestorePower": true,
+		"Preflight": true, "StopIfNeeded": true, "SubmitChangeOS": true, "PollJob": true, "VerifyServer": true, "CheckHealth": true, "AwaitServer": true, "FindHolder": true, "RestorePower": true,
 		"MakePlan": true, "CheckPlan": true, "Diagnose": true, "ReadStates": true, "FindStarted": true,
 	}, names)
 }

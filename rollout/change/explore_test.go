@@ -149,6 +149,14 @@ func (x *explorer) contradiction(s state) string {
 		return "it is called done, and nothing was accepted"
 	case r.End == rollout.Done && truth.disk != newDisk && truth.disk != newerDisk && s.outside == nothingOutside:
 		return "it is called done, and does not have its new disk"
+	case r.End == rollout.Done && c.health && !s.reset && s.checked != 2:
+		return "it is called done, and its application was not found healthy and staying so"
+	case r.End == rollout.FailedUnhealthy && !s.unhealthy:
+		return "it is called unhealthy, and was healthy whenever it was asked"
+	case r.End == rollout.FailedUnhealthy && truth.disk != newDisk && s.outside == nothingOutside:
+		return "it is called unhealthy, and does not have its new disk"
+	case s.unhealthy && r.End != rollout.FailedUnhealthy && s.outside == nothingOutside && !s.reset:
+		return "its application is not healthy, and its end does not say so"
 	case r.End == rollout.FailedLost && truth.disk != noDisk && s.outside == nothingOutside:
 		return "it is called lost, and has a disk"
 	case r.End == rollout.Vanished && !truth.gone:
@@ -169,6 +177,8 @@ func (x *explorer) contradiction(s state) string {
 		return ""
 	}
 	switch {
+	case r.End == rollout.FailedUnhealthy && truth.status != active:
+		return "its application is to be mended, and it does not run"
 	case untouched && original == active && truth.status != active && truth.status != inError:
 		return fmt.Sprintf("it ran, and is left stopped (%s)", r.End)
 	case untouched && original == shutoff && truth.status != shutoff && truth.status != inError:

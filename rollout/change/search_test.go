@@ -63,6 +63,9 @@ type state struct {
 	restored  bool // its power, or that was tried
 	ended     bool
 	endedAt   int16
+	// checked are the steps in which the application was found healthy. unhealthy is true when it was not.
+	checked   uint8
+	unhealthy bool
 	// outside is what was done from outside: none, power, disk, deletion.
 	outside outside
 	faults  uint8
@@ -335,6 +338,8 @@ func (x *explorer) attempt(s *state, step Step, number int32, handed memory) {
 	case StepPoll:
 		a.polling = new(NewPolling(in.ServerID, s.book.Result.JobID, s.book.Until, at(int(s.scheduled)), timing))
 		a.next = a.polling.Begin(first)
+	case StepHealth, StepSoak:
+		a.next = look(0)
 	case StepVerify:
 		a.verification = new(NewVerification(VerifyInput{
 			ImageID: in.Change.ImageID, Before: before.Fingerprint, Ended: s.book.JobEnded, Deadline: s.book.Until,
@@ -419,6 +424,10 @@ func (x *explorer) act(s state, frozen bool) {
 		x.fault(s, after(d), who+format, args...) //nolint:govet
 	}
 	now := at(int(s.now))
+	if a.step == StepHealth || a.step == StepSoak {
+		x.probe(s, frozen)
+		return
+	}
 	switch a.next.Action {
 	case Look:
 		x.look(s, a, free, fault)
@@ -516,6 +525,28 @@ func (x *explorer) look(s state, a *attempt, free, fault adder) {
 		fault(func(a *attempt) Decision { return a.observe(rollout.Observation{}, now) }, "looks: a false 404")
 	}
 	fault(func(a *attempt) Decision { return a.failed(now) }, "looks: the cloud does not answer")
+}
+
+// probe answers the health checks. What HealthWatch makes of single answers has its own tests.
+func (x *explorer) probe(s state, frozen bool) {
+	if frozen { // it only reads, and nobody waits for its answer
+		s.frozen = attempt{}
+		x.add(s, "the frozen attempt: probes in vain")
+		return
+	}
+	ended := func(to *state, healthy bool) {
+		to.book = new(*to.book)
+		to.book.HealthEnded(HealthVerdict{Healthy: healthy, Reason: "status 503"}, Failure{})
+		if healthy {
+			to.checked++
+		}
+		to.unhealthy = to.unhealthy || !healthy
+		x.step(to)
+	}
+	to := s
+	ended(&to, true)
+	x.add(to, "the application is healthy")
+	x.fault(s, func(to *state) { ended(to, false) }, "the application is not healthy")
 }
 
 func (x *explorer) preflight(s *state, seen rollout.Observation) {

@@ -362,6 +362,7 @@ type config struct {
 	again    bool // a change that did not end as done is asked for once more
 	hardStop bool
 	power    rollout.Power
+	health   bool // its application has to be healthy, and to stay so
 }
 
 func (c config) image() string {
@@ -372,7 +373,7 @@ func (c config) image() string {
 }
 
 func (c config) input() RunInput {
-	return RunInput{ServerID: "server", Change: rollout.Change{
+	return RunInput{ServerID: "server", Health: c.health, Soak: c.health, Change: rollout.Change{
 		ImageID: c.image(), WithStopServer: c.withStopServer, AllowHardStop: c.hardStop, Power: c.power, Deadline: 6 * tick, EvenIfSameImage: c.sameImage,
 	}}
 }
@@ -387,6 +388,8 @@ func configs() []config {
 		{name: "paid by the month", prepaid: true},
 		{name: "stopped by the platform", withStopServer: true},
 		{name: "left stopped", power: rollout.PowerOff},
+		{name: "with health", health: true},
+		{name: "with health, stopped", health: true, status: shutoff},
 		{name: "to the same image", sameImage: true},
 		{name: "tried again", again: true},
 		{name: "paid by the month, tried again", prepaid: true, again: true},
