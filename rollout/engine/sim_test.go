@@ -268,6 +268,7 @@ func (s *sim) recall(i int, up bool) {
 	s.tick()
 	s.world[i].down = s.world[i].down && !up
 	s.checker.refused(i)
+	s.checker.left(i, engine.Outcome{Up: up})
 	before := s.read()
 	do(s, func(e *engine.Engine) bool { e.Recalled(i, up, s.now); return true })
 	s.checker.recalled(before, i)
