@@ -34,6 +34,7 @@ type emulatorOptions struct {
 
 	applications bool
 	boot         time.Duration
+	pools        []string
 }
 
 func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
@@ -49,6 +50,7 @@ func (o *emulatorOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.within, "enterprise-project", "", "`id` of the enterprise project in which the credentials have all their rights; lists that do not name it are refused")
 	f.BoolVar(&o.applications, "applications", false, "run an application on every server, which answers GET /health on port 8080 of the server's address while the server is ACTIVE")
 	f.DurationVar(&o.boot, "boot-time", 20*time.Second, "emulated `time` from ACTIVE to the first answer of an application")
+	f.StringArrayVar(&o.pools, "pool", nil, "`tag`, such as role=web, of the servers that are members of a pool of a load balancer; repeatable")
 	f.DurationVar(&o.lag, "lag", 0, "emulated `time` by which the server view stays behind the success of its job")
 	f.DurationVar(&o.skew, "skew", 0, "`time` by which the cloud's clock is ahead of this machine's; below 0 it is behind")
 }
@@ -64,6 +66,9 @@ func (o *emulatorOptions) options() (emulator.Options, error) {
 	}
 	if o.boot < 0 {
 		return options, fmt.Errorf("a boot time of %s is below 0", o.boot)
+	}
+	for _, tag := range o.pools {
+		options.Pools = append(options.Pools, emulator.Pool{Tag: tag})
 	}
 	options.Timing.Boot.Median = max(o.boot, 1) // 0 would be the default
 	var err error
@@ -98,7 +103,7 @@ func newEmulatorCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emulator",
 		Short: "Serve an emulated cloud to try things on",
-		Long: `Serve the ECS, IMS and IAM APIs over real HTTP, with servers whose disks nobody
+		Long: `Serve the ECS, IMS, ELB and IAM APIs over real HTTP, with servers whose disks nobody
 misses. Signatures are verified, jobs take their time, and faults can be injected.
 GET /_emulator/ledger tells what was accepted for each server.
 ` + exitCodes,
@@ -147,6 +152,9 @@ Or, in place of the first line, a user and the name of the project:
 			line += "  http://" + address + "/health"
 		}
 		fmt.Fprintln(io.out, line)
+	}
+	for _, pool := range cloud.Pools() {
+		fmt.Fprintf(io.out, "pool    %s  %s  %d members\n", pool.ID, pool.Name, pool.Members)
 	}
 	server := &http.Server{Handler: cloud, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -173,6 +173,25 @@ func TestEmulatorApplications(t *testing.T) {
 	assert.Contains(t, errOut, "a boot time of -1s is below 0")
 }
 
+// TestEmulatorPools: a tag makes a pool, and one that no server has is refused.
+func TestEmulatorPools(t *testing.T) {
+	url := startEmulator(t, "--pool", "role=web", "--pool", "role=db")
+	response, err := http.Get(url + "/_emulator/ledger")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	var ledger emulator.Ledger
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&ledger))
+	inService := map[string]int{}
+	for _, pool := range ledger.Pools {
+		inService[pool.Name] = pool.InService
+	}
+	assert.Equal(t, map[string]int{"pool-role-web": 5, "pool-role-db": 2}, inService)
+
+	code, _, errOut := runCommand(t, "emulator", "--pool", "role=none")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, `no server has the tag "role=none"`)
+}
+
 // TestEmulatorWithAnotherClock: the client finds out whose clock is off.
 func TestEmulatorWithAnotherClock(t *testing.T) {
 	_, err := serveEmulator(t, "--skew", "20m").Server(t.Context(), firstServer(t).ID)

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -249,13 +250,7 @@ func (a *application) inspect(start int) (state ApplicationState, status int, me
 	}
 	state, status, message = a.state(now), http.StatusOK, "ok"
 	if state == ApplicationFailing {
-		status, message = http.StatusServiceUnavailable, "unavailable"
-		if a.fault.Kind == AppError {
-			status, message = http.StatusInternalServerError, "error"
-		}
-		if a.fault.Status != 0 {
-			status = a.fault.Status
-		}
+		status, message = a.failure()
 	}
 	if state == ApplicationSlow {
 		delay = a.fault.Delay
@@ -264,6 +259,15 @@ func (a *application) inspect(start int) (state ApplicationState, status int, me
 		message = a.fault.Message
 	}
 	return state, status, fmt.Sprintf("%s\nimage %s\nvolume %s\n", message, a.imageID, a.volumeID), delay
+}
+
+// failure is what a failing application answers.
+func (a *application) failure() (status int, message string) {
+	status, message = http.StatusServiceUnavailable, "unavailable"
+	if a.fault.Kind == AppError {
+		status, message = http.StatusInternalServerError, "error"
+	}
+	return cmp.Or(a.fault.Status, status), message
 }
 
 func (a *application) count(state ApplicationState) {
@@ -373,39 +377,49 @@ func (e *Emulator) listen(address string) (net.Listener, error) {
 	return listenTCP(address)
 }
 
-// addApplication gives the server an application, which runs at once when the server does.
-func (e *Emulator) addApplication(m *machine) error {
+// addApplication gives the server an application, which runs at once when the server does. Where the kernel picks the
+// port, the listener holds it until all are picked.
+func (e *Emulator) addApplication(m *machine) (picked net.Listener, err error) {
 	account := &ApplicationLedger{Answers: map[ApplicationState]int{}, connections: &atomic.Int64{}}
 	a := &application{e: e, m: m, address: net.JoinHostPort(m.IP, strconv.Itoa(applicationPort)), account: account}
 	if e.claim == nil && e.options.ApplicationListen == nil {
-		picked, err := listenTCP("127.0.0.1:0")
-		if err != nil {
-			return err
+		if picked, err = listenTCP("127.0.0.1:0"); err != nil {
+			return nil, err
 		}
 		a.address = picked.Addr().String()
-		_ = picked.Close()
 	}
 	account.Address = a.address
 	m.app = a
 	e.ledger.Servers[m.ID].Application = account
 	a.follow(e.started.UTC().Round(0))
 	a.bootedAt = e.started.UTC().Round(0)
-	return nil
+	return picked, nil
 }
 
-// startApplications opens what listens from the start, and lets the applications follow their servers.
+// startApplications opens what listens from the start.
 func (e *Emulator) startApplications() error {
-	for _, m := range e.machines {
-		err := e.addApplication(m)
-		if err == nil {
-			err = m.app.sync(m.app.bootedAt)
-		}
-		if err != nil {
-			e.Close()
-			return fmt.Errorf("emulator: application of server %s: %w", m.Name, err)
+	var held []net.Listener
+	release := func() {
+		for _, picked := range held {
+			_ = picked.Close()
 		}
 	}
-	e.tasks.Go(e.superviseApplications)
+	defer release()
+	for _, m := range e.machines {
+		picked, err := e.addApplication(m)
+		if err != nil {
+			return fmt.Errorf("application of server %s: %w", m.Name, err)
+		}
+		if picked != nil {
+			held = append(held, picked)
+		}
+	}
+	release()
+	for _, m := range e.machines {
+		if err := m.app.sync(m.app.bootedAt); err != nil {
+			return fmt.Errorf("application of server %s: %w", m.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -459,7 +473,7 @@ func (e *Emulator) untilNextChange() time.Duration {
 	return wait
 }
 
-// syncApplications must be called before the lock is given back, after whatever may have changed a server.
+// syncApplications opens and closes the listeners of all applications.
 func (e *Emulator) syncApplications(now time.Time) {
 	if !e.options.Applications || e.isClosed {
 		return
@@ -471,8 +485,10 @@ func (e *Emulator) syncApplications(now time.Time) {
 	}
 }
 
-// applicationsChanged is syncApplications after a call from outside: the next change may be sooner now.
-func (e *Emulator) applicationsChanged(now time.Time) {
+// changed must be called before the lock is given back, after a call from outside: it may have changed servers, rules or
+// members, and what changes next may be sooner now.
+func (e *Emulator) changed(now time.Time) {
+	e.observePools(now)
 	e.syncApplications(now)
 	select {
 	case e.wake <- struct{}{}:
@@ -494,7 +510,7 @@ func (e *Emulator) restrikeApplications(now time.Time, added []*rule) {
 			a.strike(now, added)
 		}
 	}
-	e.applicationsChanged(now)
+	e.changed(now)
 }
 
 // isImage is true when the rule is for any image or for this one.

@@ -1,4 +1,4 @@
-// Package emulator is the cloud over real HTTP: the ECS, IMS and IAM APIs that a change of operating system needs,
+// Package emulator is the cloud over real HTTP: the ECS, IMS, ELB and IAM APIs that a change of operating system needs,
 // behind one http.Handler, with signatures and tokens verified.
 //
 // It exists so that every promise of reimage can be tested, and rehearsed by users, without a cloud. It shares no code
@@ -7,7 +7,8 @@
 // What it does:
 //
 //   - Every server is a state machine that is advanced to the present before each access. There are no goroutines and
-//     no timers behind it, so it runs inside a testing/synctest bubble and at any Speed.
+//     no timers behind it, so it runs inside a testing/synctest bubble and at any Speed. Only applications (Options) have
+//     sockets and goroutines, which Close ends.
 //   - What the documents leave open or contradict is a switch in Edition.
 //   - Faults break answers, jobs and servers on demand; see FaultKind.
 //   - The Ledger books every write that was accepted, in the same critical section as the change of state, and every

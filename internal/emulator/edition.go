@@ -28,6 +28,7 @@ type Edition struct {
 	JobType            string // job_type of a change; published nowhere; default "changeOs"
 	TemporaryName      string // of the platform's temporary server, "*" for that of the server; default "*_os_change_tmp"
 	TemporaryStatus    string // of the same: "BUILD" (default) or "ACTIVE"
+	WeightZeroSourceIP string // of a pool with the algorithm SOURCE_IP or QUIC_CID: "honoured" (default), or "ignored": weight 0 changes nothing
 	PowerStateShutdown int    // OS-EXT-STS:power_state of a stopped server: 4 (default) or 3
 }
 
@@ -50,6 +51,7 @@ func (e *Edition) Set(name, value string) error {
 	texts := map[string]*string{
 		"unknown_job": &e.UnknownJob, "busy_code": &e.BusyCode, "rebuild_view": &e.RebuildView, "job_shape": &e.JobShape, "job_type": &e.JobType,
 		"temporary_name": &e.TemporaryName, "temporary_status": &e.TemporaryStatus,
+		"weight_zero_source_ip": &e.WeightZeroSourceIP,
 	}
 	numbers := map[string]*int{"power_state_shutdown": &e.PowerStateShutdown}
 
@@ -88,6 +90,7 @@ func (e Edition) withDefaults() Edition {
 	text(&e.JobType, "changeOs")
 	text(&e.TemporaryName, "*_os_change_tmp")
 	text(&e.TemporaryStatus, "BUILD")
+	text(&e.WeightZeroSourceIP, "honoured")
 	if e.PowerStateShutdown == 0 {
 		e.PowerStateShutdown = 4
 	}
@@ -106,6 +109,7 @@ func (e Edition) validate() error {
 	among("rebuild view", e.RebuildView, "rebuild", "shutoff")
 	among("job shape", e.JobShape, "flat", "sub_jobs")
 	among("status of the temporary server", e.TemporaryStatus, "BUILD", "ACTIVE")
+	among("weight 0 under SOURCE_IP", e.WeightZeroSourceIP, "honoured", "ignored")
 	among("power state of a stopped server", fmt.Sprint(e.PowerStateShutdown), "4", "3")
 	return errors.Join(problems...)
 }

@@ -41,6 +41,9 @@ type Emulator struct {
 	ledger    Ledger
 	arrived   int // requests so far; makes request ids distinct
 
+	pools    []*pool
+	observed time.Time // the instant that the pools have been brought to
+
 	claim    io.Closer // holds the addresses of the applications, nil when the kernel picks their ports
 	wake     chan struct{}
 	closing  chan struct{} // closed with isClosed
@@ -74,7 +77,7 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 	e := &Emulator{
 		options: o, seed: seed(o.Seed), clock: skewed, started: skewed(),
 		byID: map[string]*machine{}, jobs: map[string]*job{}, tokens: map[string]time.Time{}, temporary: map[string]temporaryKey{},
-		ledger: Ledger{Servers: map[string]*ServerLedger{}, Requests: map[string]int{}, Faults: map[FaultKind]int{}},
+		ledger: Ledger{Servers: map[string]*ServerLedger{}, Pools: map[string]*PoolLedger{}, Requests: map[string]int{}, Faults: map[FaultKind]int{}},
 		wake:   make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	e.routes = e.table()
@@ -100,6 +103,7 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 		m := &machine{Server: s.withDefaults(e.seed, i, e.images, e.started.UTC().Round(0))}
 		m.installed = e.imageOrUnknown(m.ImageID)
 		e.machines = append(e.machines, m)
+		fleet[i] = m.Server
 		e.byID[m.ID] = m
 		e.ledger.Servers[m.ID] = &ServerLedger{Name: m.Name, Writes: []Write{}}
 	}
@@ -110,12 +114,29 @@ func newAt(options Options, clock func() time.Time) (*Emulator, error) {
 		e.Close()
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-	if o.Applications {
-		if err := e.startApplications(); err != nil {
-			return nil, err
-		}
+	if err := e.addPools(fleet); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	if err := e.start(); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("emulator: %w", err)
 	}
 	return e, nil
+}
+
+// start begins what is more than state. Probes may arrive from now on.
+func (e *Emulator) start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.options.Applications {
+		if err := e.startApplications(); err != nil {
+			return err
+		}
+		e.tasks.Go(e.superviseApplications)
+	}
+	e.startPools()
+	return nil
 }
 
 // imageOrUnknown returns at least the id of an image that is no longer there.
@@ -141,11 +162,23 @@ func (e *Emulator) advance(now time.Time) {
 	for len(e.late) > 0 && !e.late[0].at.After(now) {
 		next := e.late[0]
 		e.late = e.late[1:]
-		e.advanceMachines(next.at)
+		e.advanceTo(next.at)
 		next.do(next.at)
 	}
-	e.advanceMachines(now)
+	e.advanceTo(now)
 	e.syncApplications(now)
+}
+
+// advanceTo goes from one change of a pool to the next, because only then are the servers all at the same instant.
+func (e *Emulator) advanceTo(now time.Time) {
+	if len(e.pools) > 0 {
+		for next := e.nextPoolChange(); !next.IsZero() && !next.After(now); next = e.nextPoolChange() {
+			e.advanceMachines(next)
+			e.observePools(next)
+		}
+	}
+	e.advanceMachines(now)
+	e.observePools(now)
 }
 
 func (e *Emulator) advanceMachines(now time.Time) {
@@ -184,7 +217,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", e.clock().UTC().Format(http.TimeFormat))
 	e.mu.Lock()
 	requestID, a, fault := e.handle(r, body, tooLarge != nil)
-	e.applicationsChanged(e.now())
+	e.changed(e.now())
 	e.mu.Unlock()
 	e.deliver(w, r, requestID, a, fault)
 }
@@ -211,6 +244,9 @@ func (e *Emulator) handle(r *http.Request, body []byte, tooLarge bool) (requestI
 			return requestID, refused.answer(requestID), nil
 		}
 		if refused := e.judgeProject(r, vars); refused != nil {
+			if isELB(at.op) {
+				refused = refused.asGateway()
+			}
 			return requestID, refused.answer(requestID), nil
 		}
 		if refused := e.judgePace(wall); refused != nil {
@@ -248,12 +284,14 @@ func (e *Emulator) underFault(c *call, f *Fault) answer {
 		e.doLater(c.now.Add(f.Delay), func(at time.Time) { c.route.do(c.copyAt(at)) })
 	case f.Kind == OldView:
 		c.asOf = c.now.Add(-f.Delay)
+	case f.Kind == StatusLies:
+		c.lie = f
 	case f.Kind == JobForgotten && c.op == OpJob:
 		return e.unknownJob().answer(c.requestID)
 	case f.Kind.phase() == phaseBefore:
-		return e.insteadOf(*f, c.requestID)
+		return e.insteadOf(*f, c)
 	}
-	return e.afterwards(*f, c.route.do(c), c.requestID)
+	return e.afterwards(*f, c.route.do(c), c)
 }
 
 // judgePace refuses a call for which the last second has no room.

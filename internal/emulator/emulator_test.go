@@ -101,6 +101,7 @@ func TestEditionSwitches(t *testing.T) {
 		{"throttle_with_503", "true", documented(edition.Edition{ThrottleWith503: true})},
 		{"job_shape", "sub_jobs", emulator.Edition{JobShape: "sub_jobs"}},
 		{"job_type", "rebuild", emulator.Edition{JobType: "rebuild"}},
+		{"weight_zero_source_ip", "ignored", emulator.Edition{WeightZeroSourceIP: "ignored"}},
 		{"power_state_shutdown", "3", emulator.Edition{PowerStateShutdown: 3}},
 	}
 	documentedOnes := reflect.TypeFor[edition.Edition]().NumField() - 1 // all but its name

@@ -82,6 +82,20 @@ func meaning(code string) (status int, message string) {
 		return 202, "The flow limit has been exceeded."
 	case "Common.1503":
 		return 429, "The API is under flow control. Try again later."
+	case "ELB.1102":
+		return 401, "The token is invalid."
+	case "ELB.8902":
+		return 400, "The request is invalid."
+	case "ELB.8904":
+		return 404, "The resource does not exist."
+	case "ELB.8905":
+		return 409, "The quota is exceeded."
+	case "ELB.8906":
+		return 500, "Internal server error."
+	case "ELB.8907":
+		return 409, "The request conflicts with the present state of the resource."
+	case "ELB.9802", "ELB.9803", "ELB.9804", "ELB.8962":
+		return 403, "The policy does not allow this operation."
 	case "Pdp.0001":
 		return 403, "The policy does not allow this operation."
 	case "APIGW.0101":

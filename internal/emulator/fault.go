@@ -31,7 +31,19 @@ const (
 	OpKeyPair        = "key_pair"         // look-ups of key pairs at the compute API
 	OpAccountKeyPair = "account_key_pair" // and at the key pair service
 	OpApplication    = "app"              // the application on a server
-	OpAny            = "*"
+
+	// The load balancer service.
+	OpELBPools            = "elb_pools"   // the list, and one
+	OpELBMembers          = "elb_members" // lists of members, and one
+	OpELBMemberUpdate     = "elb_member_update"
+	OpELBMemberAdd        = "elb_member_add"
+	OpELBMemberRemove     = "elb_member_remove"
+	OpELBListeners        = "elb_listeners"
+	OpELBLoadBalancers    = "elb_load_balancers"
+	OpELBHealthMonitors   = "elb_health_monitors"
+	OpELBMasterSlavePools = "elb_master_slave_pools"
+
+	OpAny = "*"
 )
 
 // FaultKind says what goes wrong.
@@ -61,6 +73,7 @@ const (
 	NoJobID         FaultKind = "no_job_id"         // carried out, answered 200 {}
 	Refuse          FaultKind = "refuse"            // Code, Status, Message; nothing is done
 	RefuseAfter     FaultKind = "refuse_after"      // the same, although it is carried out
+	StatusLies      FaultKind = "status_lies"       // a read of members shows ONLINE whatever their health, or by Variant
 	OldView         FaultKind = "old_view"          // a read of servers shows them as they were Delay ago, whatever newer reads have shown
 )
 
@@ -93,6 +106,8 @@ const (
 	VariantLost    = "lost"    // ERROR without a system disk
 	VariantNone    = "none"    // default: no boot volume
 	VariantTwo     = "two"     // the old and the new one
+	VariantOffline = "offline" // of StatusLies: OFFLINE
+	VariantFlaps   = "flaps"   // of StatusLies: ONLINE for half of Delay, then OFFLINE for as long
 	VariantRefuse  = "refuse"  // of AppFlaps: connections are refused, in place of 503
 	// VariantPendingPayment: the job waits for a payment that is made Delay later, or never when that is 0. Until
 	// then the server is not touched and free for other writes. The latter is a guess.
@@ -106,7 +121,7 @@ type Fault struct {
 	Server      string        // id or name of one that there is; empty is any. A request without a server matches only empty
 	Image       string        // of the faults of an application: id or name of the image that it runs; empty is any
 	Kind        FaultKind     //
-	Variant     string        // of JobFail, JobStuck, VolumeGap and AppFlaps
+	Variant     string        // of JobFail, JobStuck, VolumeGap, StatusLies and AppFlaps
 	After       int           // let the first n matching requests pass
 	Times       int           // then strike n times; 0 is once, -1 always
 	Probability float64       // 0 is always when it matches, else drawn from the seed, the rule and the match
@@ -132,9 +147,14 @@ func ApplicationFaultKinds() []FaultKind {
 	return []FaultKind{AppDead, AppSlow, AppFlaps, AppDiesInSoak, AppError}
 }
 
-func knownFaultKinds() []FaultKind { return slices.Concat(FaultKinds(), ApplicationFaultKinds()) }
+// ELBFaultKinds are all kinds that strike only requests to the load balancer service.
+func ELBFaultKinds() []FaultKind { return []FaultKind{StatusLies} }
 
-// FaultKinds are all kinds that strike requests.
+func knownFaultKinds() []FaultKind {
+	return slices.Concat(FaultKinds(), ELBFaultKinds(), ApplicationFaultKinds())
+}
+
+// FaultKinds are all kinds that strike requests about servers.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		DropBefore, DropAfter, HangBefore, HangAfter, CutBody, Latency, AcceptLate, Repeat, RepeatLate,
@@ -145,7 +165,7 @@ func FaultKinds() []FaultKind {
 
 func (k FaultKind) phase() faultPhase {
 	switch k {
-	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID, RefuseAfter, Repeat, RepeatLate, OldView:
+	case DropAfter, HangAfter, CutBody, Latency, BadGatewayAfter, NoJobID, RefuseAfter, Repeat, RepeatLate, OldView, StatusLies:
 		return phaseAfter
 	case JobFail, JobStuck, JobStuckDone, JobForgotten, Lag, LagStart, VolumeGap, Vanish:
 		return phaseWork
@@ -158,8 +178,16 @@ func (k FaultKind) phase() faultPhase {
 func ops() []string {
 	return []string{
 		OpChangeOS, OpReinstallOS, OpStop, OpStart, OpReboot, OpJob, OpServer, OpServers, OpServerGroups, OpBlockDevice, OpImage, OpToken,
-		OpProject, OpMetadata, OpKeyPair, OpAccountKeyPair, OpApplication, OpAny,
+		OpProject, OpMetadata, OpKeyPair, OpAccountKeyPair, OpApplication,
+		OpELBPools, OpELBMembers, OpELBMemberUpdate, OpELBMemberAdd, OpELBMemberRemove, OpELBListeners, OpELBLoadBalancers,
+		OpELBHealthMonitors, OpELBMasterSlavePools, OpAny,
 	}
+}
+
+func isELB(op string) bool { return strings.HasPrefix(op, "elb_") }
+
+func isELBWrite(op string) bool {
+	return op == OpELBMemberUpdate || op == OpELBMemberAdd || op == OpELBMemberRemove
 }
 
 func isWrite(op string) bool {
@@ -173,14 +201,18 @@ func (k FaultKind) appliesTo(op string) bool {
 	switch {
 	case op == OpApplication, k.phase() == phaseApplication:
 		return op == OpApplication && k.phase() == phaseApplication
+	case k == StatusLies:
+		return op == OpELBMembers || op == OpELBMasterSlavePools
 	case k == VolumeGap:
 		return replacesDisk(op)
 	case k == JobForgotten:
 		return isWrite(op) || op == OpJob
 	case k == OldView:
 		return op == OpServer || op == OpServers || op == OpBlockDevice
-	case k.phase() == phaseWork, k == NoJobID, k == RefuseAfter, k == Flow202, k == AcceptLate, k == Repeat, k == RepeatLate:
+	case k.phase() == phaseWork, k == NoJobID:
 		return isWrite(op)
+	case k == RefuseAfter, k == Flow202, k == AcceptLate, k == Repeat, k == RepeatLate:
+		return isWrite(op) || isELBWrite(op)
 	}
 	return true
 }
@@ -217,6 +249,9 @@ func (f Fault) validate() error {
 	if needsDelay := []FaultKind{Latency, AcceptLate, RepeatLate, OldView, Lag, LagStart, AppSlow, AppFlaps, AppDiesInSoak}; f.Delay == 0 && slices.Contains(needsDelay, f.Kind) {
 		problem("kind %s needs a delay", f.Kind)
 	}
+	if f.Kind == StatusLies && f.Variant == VariantFlaps && f.Delay == 0 {
+		problem("variant %s needs a delay", f.Variant)
+	}
 	if (f.Kind == Refuse || f.Kind == RefuseAfter) && f.Code == "" {
 		problem("kind %s needs a code", f.Kind)
 	}
@@ -237,6 +272,8 @@ func (k FaultKind) variants() []string {
 		return []string{VariantPendingPayment}
 	case VolumeGap:
 		return []string{VariantNone, VariantTwo}
+	case StatusLies:
+		return []string{VariantOffline, VariantFlaps}
 	case AppFlaps:
 		return []string{VariantRefuse}
 	}

@@ -71,7 +71,7 @@ func (e *Emulator) Update(id string, change func(*Server)) error {
 	m.Server, m.stale = after.clone(), nil
 	e.ledger.Servers[id].Name = after.Name
 	m.followApplication(now)
-	e.applicationsChanged(now)
+	e.changed(now)
 	return nil
 }
 
@@ -87,6 +87,7 @@ func (e *Emulator) Delete(id string) error {
 	}
 	m.vanish(now)
 	e.dropGone()
+	e.changed(now)
 	return nil
 }
 

@@ -9,7 +9,8 @@ import (
 
 // Ledger is the account of what the emulator accepted and what arrived. Deleted servers stay in it.
 type Ledger struct {
-	Servers map[string]*ServerLedger `json:"servers"` // by server id; every server has an entry from the start
+	Servers map[string]*ServerLedger `json:"servers"`         // by server id; every server has an entry from the start
+	Pools   map[string]*PoolLedger   `json:"pools,omitempty"` // by pool id
 	// Requests counts everything that arrived, also refused requests, by "METHOD /path/with/{names}". What fits no route
 	// counts as "unmatched"; the admin surface does not count.
 	Requests map[string]int `json:"requests"`
@@ -63,11 +64,18 @@ type Write struct {
 	Failed bool      `json:"failed,omitempty"`
 	// Copy is true for a request that a gateway delivered once more.
 	Copy bool `json:"copy,omitempty"`
+	// InService are the names of the pools in which the server got requests and answered them when a write that stops
+	// it was accepted. StillConnected are those in which connections of before its weight was 0 may have been open.
+	InService      []string `json:"in_service,omitempty"`
+	StillConnected []string `json:"still_connected,omitempty"`
 }
 
 // book must be called in the critical section that changes the server's state.
 func (e *Emulator) book(m *machine, w Write) {
 	s := e.ledger.Servers[m.ID]
+	if w.Op != OpStart {
+		w.InService, w.StillConnected = e.inService(m.ID, w.Time), e.stillConnected(m.ID, w.Time)
+	}
 	s.Writes = append(s.Writes, w)
 	switch w.Op {
 	case OpChangeOS:
@@ -100,7 +108,14 @@ func (e *Emulator) Ledger() Ledger {
 		}
 		servers[id] = &c
 	}
+	var pools map[string]*PoolLedger // nil without pools
+	if len(e.ledger.Pools) > 0 {
+		pools = make(map[string]*PoolLedger, len(e.ledger.Pools))
+	}
+	for id, p := range e.ledger.Pools {
+		pools[id] = p.clone()
+	}
 	return Ledger{
-		Servers: servers, Requests: maps.Clone(e.ledger.Requests), Throttled: e.ledger.Throttled, Faults: maps.Clone(e.ledger.Faults),
+		Servers: servers, Pools: pools, Requests: maps.Clone(e.ledger.Requests), Throttled: e.ledger.Throttled, Faults: maps.Clone(e.ledger.Faults),
 	}
 }

@@ -43,7 +43,8 @@ type Options struct {
 	// ApplicationListen opens the listener of an application on "host:port"; nil for those of the operating system.
 	// With it, servers keep the IP that they would have without applications.
 	ApplicationListen func(address string) (net.Listener, error)
-	singleLoopback    bool // for tests: as on systems with no other loopback address than 127.0.0.1
+	Pools             []Pool // of load balancers over the fleet
+	singleLoopback    bool   // for tests: as on systems with no other loopback address than 127.0.0.1
 
 	ProjectID, ProjectName string // the id is 32 hexadecimal digits, as everywhere in this family of clouds
 	AccessKey, SecretKey   string
@@ -71,6 +72,7 @@ type Timing struct {
 	GuestTimeout time.Duration // SOFT stop of a guest that ignores ACPI, until the platform forces it [300s]
 	JobRetention time.Duration // a finished job is known this long [24h]
 	Lag          time.Duration // how long the server view stays behind the SUCCESS of any job [0]
+	WeightEffect time.Duration // from the new weight of a member until requests follow it [5s]
 	Lead         Span          // how long the server view is ahead of the end of any job [0]
 }
 
@@ -117,6 +119,9 @@ func (t Timing) withDefaults() Timing {
 	span(&t.Boot, 20*time.Second, 10*time.Second)
 	if t.GuestTimeout == 0 {
 		t.GuestTimeout = 300 * time.Second
+	}
+	if t.WeightEffect == 0 {
+		t.WeightEffect = 5 * time.Second
 	}
 	if t.JobRetention == 0 {
 		t.JobRetention = 24 * time.Hour
@@ -189,8 +194,8 @@ func (t Timing) validate() error {
 			problems = append(problems, fmt.Errorf("timing of %s: %v plus or minus %v reaches below 0", span.name, span.Median, span.Spread))
 		}
 	}
-	if t.GuestTimeout < 0 || t.JobRetention < 0 || t.Lag < 0 {
-		problems = append(problems, errors.New("timing: guest timeout, job retention and lag must not be negative"))
+	if t.GuestTimeout < 0 || t.JobRetention < 0 || t.Lag < 0 || t.WeightEffect < 0 {
+		problems = append(problems, errors.New("timing: guest timeout, job retention, effect of a weight and lag must not be negative"))
 	}
 	return errors.Join(problems...)
 }

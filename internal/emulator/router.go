@@ -36,6 +36,7 @@ type call struct {
 	requestID string
 	session   string // of the metadata service
 
+	lie   *Fault                     // what a read says about the health of members, nil for the truth
 	fault *Fault                     // strikes the work that this call starts, nil for none
 	aimed func(serverID string) bool // which of the servers it strikes; set with fault
 }
@@ -81,7 +82,7 @@ func (e *Emulator) table() []route {
 			route{method: "POST", path: "/v1" + server + "/changeos", op: OpChangeOS, do: e.changeOS},
 			route{method: "POST", path: "/v1" + server + "/reinstallos", op: OpReinstallOS, do: e.reinstallOS})
 	}
-	return routes
+	return append(routes, e.elbRoutes()...)
 }
 
 // match finds the route with the fewest {names} that fits, and what the names stand for. It looks at the path as sent,
@@ -127,6 +128,9 @@ func fit(pattern, segments []string) (map[string]string, bool) {
 func (e *Emulator) identify(c *call) (op string, targets []string) {
 	if id, ok := c.vars["server_id"]; ok {
 		return c.route.op, []string{id}
+	}
+	if isELB(c.route.op) {
+		return c.route.op, e.elbTargets(c)
 	}
 	if c.route.op == OpJob {
 		if j, ok := e.jobs[c.vars["job_id"]]; ok {

@@ -173,7 +173,7 @@ func (e *Emulator) isAimedAt(f Fault, serverID string) bool {
 }
 
 // insteadOf returns what a fault of the answer says, in most cases in place of carrying out the call.
-func (e *Emulator) insteadOf(f Fault, requestID string) answer {
+func (e *Emulator) insteadOf(f Fault, c *call) answer {
 	var r *refusal
 	switch f.Kind {
 	case Throttle:
@@ -191,6 +191,12 @@ func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 		r = refuse(f.Code, "")
 	default:
 		r = refuse("Common.0001", "")
+		if isELB(c.op) {
+			r = refuse("ELB.8906", "")
+		}
+	}
+	if isELB(c.op) {
+		r = r.asGateway()
 	}
 	if f.Status != 0 {
 		r.status = f.Status
@@ -201,7 +207,7 @@ func (e *Emulator) insteadOf(f Fault, requestID string) answer {
 	if f.Message != "" {
 		r.message = f.Message
 	}
-	a := r.answer(requestID)
+	a := r.answer(c.requestID)
 	if f.RetryAfter > 0 {
 		a.header = http.Header{"Retry-After": {strconv.Itoa(int((f.RetryAfter + time.Second - 1) / time.Second))}}
 	}
@@ -226,10 +232,10 @@ func badGateway(f Fault) answer {
 }
 
 // afterwards returns what a fault makes of the answer to a call that was carried out.
-func (e *Emulator) afterwards(f Fault, a answer, requestID string) answer {
+func (e *Emulator) afterwards(f Fault, a answer, c *call) answer {
 	switch {
 	case f.Kind == RefuseAfter && a.accepted():
-		return e.insteadOf(f, requestID)
+		return e.insteadOf(f, c)
 	case f.Kind == BadGatewayAfter:
 		return badGateway(f)
 	case f.Kind == NoJobID && a.accepted():

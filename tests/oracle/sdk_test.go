@@ -18,6 +18,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
 	sdkecs "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2"
+	sdkelb "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/elb/v3"
 	sdkims "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ims/v2"
 	"github.com/stretchr/testify/require"
 
@@ -71,6 +72,11 @@ func (a account) sdkECS(t *testing.T) *sdkecs.EcsClient {
 func (a account) sdkIMS(t *testing.T) *sdkims.ImsClient {
 	t.Helper()
 	return sdkims.NewImsClient(a.client(t, sdkims.ImsClientBuilder(), a.credentials(t)))
+}
+
+func (a account) sdkELB(t *testing.T) *sdkelb.ElbClient {
+	t.Helper()
+	return sdkelb.NewElbClient(a.client(t, sdkelb.ElbClientBuilder(), a.credentials(t)))
 }
 
 // ours is the project's own client.
