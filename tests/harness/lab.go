@@ -157,11 +157,17 @@ func (l *Lab) OtherImage(server emulator.Server) emulator.Image {
 // Start starts the change of a server without the command line.
 func (l *Lab) Start(serverID string, change rollout.Change) client.WorkflowRun {
 	l.T.Helper()
+	return l.StartInput(api.ChangeOSInput{Project: emulator.DefaultProjectID, ServerID: serverID, Change: change})
+}
+
+// StartInput is Start for changes with more than that.
+func (l *Lab) StartInput(in api.ChangeOSInput) client.WorkflowRun {
+	l.T.Helper()
 	run, err := l.Temporal.Client.ExecuteWorkflow(l.T.Context(), client.StartWorkflowOptions{
-		ID:                       api.ChangeOSID(emulator.DefaultProjectID, serverID),
+		ID:                       api.ChangeOSID(in.Project, in.ServerID),
 		TaskQueue:                l.Queue,
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-	}, api.ChangeOSName, api.ChangeOSInput{Project: emulator.DefaultProjectID, ServerID: serverID, Change: change})
+	}, api.ChangeOSName, in)
 	require.NoError(l.T, err)
 	return run
 }

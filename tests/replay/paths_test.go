@@ -19,11 +19,20 @@ type path struct {
 	cloud  emulator.Options
 	status string // of the server that is changed
 	change rollout.Change
+	// soak watches the health of the server for so long. Zero asks for no health.
+	soak time.Duration
 	// during acts while the change runs.
 	during func(*harness.Lab, *stack.Worker, client.WorkflowRun)
 	end    rollout.ServerEnd // empty for a change that ends as canceled
 	// dismiss records the dismissal of the change once it has ended, and not the change.
 	dismiss bool
+}
+
+// health is what the application of a server has to answer.
+func health() *rollout.Health {
+	return &rollout.Health{Checks: []rollout.HealthCheck{
+		{Type: rollout.CheckHTTP, Port: 8080, Path: "/health", Address: rollout.AddressFixed, StableFor: time.Second, Within: 8 * time.Second},
+	}}
 }
 
 func paths() []path {
@@ -54,6 +63,10 @@ func paths() []path {
 			lab.StartWorker(nil)
 		}, end: rollout.Done},
 		{name: "changeos-unpaid", status: "ACTIVE", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged},
+		{name: "changeos-healthy", status: "SHUTOFF", cloud: emulator.Options{Applications: true}, soak: 3 * time.Second, end: rollout.Done},
+		{name: "changeos-unhealthy", status: "ACTIVE", cloud: emulator.Options{Applications: true, Faults: []emulator.Fault{
+			{Op: emulator.OpApplication, Kind: emulator.AppDead, Times: -1},
+		}}, soak: 3 * time.Second, end: rollout.FailedUnhealthy},
 		{name: "dismiss-change", status: "SHUTOFF", cloud: fault(emulator.JobStuck, emulator.VariantPendingPayment), change: rollout.Change{Deadline: 10 * time.Second}, end: rollout.FailedChanged, dismiss: true},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/reimage/reimage/api"
 	"github.com/reimage/reimage/internal/emulator"
 	"github.com/reimage/reimage/rollout"
 	"github.com/reimage/reimage/tests/harness"
@@ -32,7 +33,11 @@ func TestRecord(t *testing.T) {
 			server := lab.Server(path.status)
 			change := path.change
 			change.ImageID = lab.OtherImage(server).ID
-			run := lab.Start(server.ID, change)
+			in := api.ChangeOSInput{Project: emulator.DefaultProjectID, ServerID: server.ID, Change: change}
+			if path.soak > 0 {
+				in.Health, in.Soak = health(), path.soak
+			}
+			run := lab.StartInput(in)
 			if path.during != nil {
 				path.during(lab, worker, run)
 			}
@@ -55,7 +60,7 @@ func TestRecord(t *testing.T) {
 
 // roll drives one path and returns its rollout.
 func (p rolloutPath) roll(t *testing.T) (*harness.Lab, client.WorkflowRun) {
-	lab := machine.NewLab(t, emulator.Options{Servers: 6, Faults: p.faults})
+	lab := machine.NewLab(t, emulator.Options{Servers: 6, Faults: p.faults, Applications: p.applications})
 	lab.StartWorker(nil)
 	in := p.in
 	in.Plan = lab.Plan(p.name, 2, 1, 6)

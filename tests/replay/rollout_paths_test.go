@@ -16,8 +16,10 @@ import (
 type rolloutPath struct {
 	name   string
 	faults []emulator.Fault
-	plan   func(*rollout.Plan)
-	in     api.RolloutInput
+	// applications run on the servers.
+	applications bool
+	plan         func(*rollout.Plan)
+	in           api.RolloutInput
 	// during acts while the rollout runs.
 	during func(*harness.Lab, client.WorkflowRun)
 	end    rollout.RolloutEnd
@@ -65,6 +67,14 @@ func rolloutPaths() []rolloutPath {
 			tell(lab, run, rollout.Retry)
 			tell(lab, run, rollout.Resume)
 		}},
+		{name: "rollout-rechecked", applications: true, faults: []emulator.Fault{{Op: emulator.OpApplication, Kind: emulator.AppError, Times: -1}},
+			plan: func(p *rollout.Plan) { p.Health, p.Soak = health(), 2*time.Second }, end: rollout.Completed, runs: 1,
+			during: func(lab *harness.Lab, run client.WorkflowRun) {
+				lab.Await(run, "the pause", paused)
+				lab.Cloud.ClearFaults()
+				tell(lab, run, rollout.Recheck)
+				tell(lab, run, rollout.Resume)
+			}},
 		{name: "rollout-credentials-refused", faults: []emulator.Fault{{Op: emulator.OpServer, Kind: emulator.Refuse, Status: 401, Code: "APIGW.0301"}},
 			end: rollout.Completed, runs: 1, during: func(lab *harness.Lab, run client.WorkflowRun) {
 				lab.Await(run, "the pause", paused)
