@@ -13,10 +13,13 @@ import (
 	"github.com/reimage/reimage/rollout/change"
 )
 
+// recordAge is how long the addresses of a server are taken from one reading of its record: they may move, and its disk too.
+const recordAge = time.Minute
+
 // CheckHealth probes a server until change.HealthWatch has decided. It changes nothing.
 //
-// Its errors pass by themselves, or are about the worker: ProbesRefused is tried again for ever, on whichever worker of the
-// queue takes it, and pauses the rollout meanwhile. ServerVanished is final.
+// Its errors pass by themselves, or are about the worker: ProbesRefused is tried again on whichever worker of the queue takes
+// it, and pauses the rollout meanwhile. ServerVanished and ForeignDisk are final.
 func (a *Activities) CheckHealth(ctx context.Context, in contract.CheckHealthInput) (contract.CheckHealthResult, error) {
 	heart := startHeart(ctx, struct{}{})
 	defer heart.stop()
@@ -27,26 +30,52 @@ func (a *Activities) CheckHealth(ctx context.Context, in contract.CheckHealthInp
 	if err != nil {
 		return contract.CheckHealthResult{}, err
 	}
-	server, err := s.serverToProbe(ctx, in.ServerID)
-	if err != nil {
-		return contract.CheckHealthResult{}, err
-	}
-	if disk := server.SystemVolumeID(); disk != "" && disk != in.Disk {
-		return contract.CheckHealthResult{Reason: fmt.Sprintf("its system disk is %s and no longer the proven one, %s", disk, in.Disk)}, nil
-	}
-	decide := change.NewHealthWatch(change.HealthInput{Checks: in.Checks, Since: in.Since, Soak: in.Soak}, a.Timing)
-	for next := decide.Begin(time.Now()); ; {
+	var server ecs.Server
+	var readAt time.Time
+	decide := change.NewHealthWatch(change.HealthInput{Checks: in.Checks, Since: in.Since, Soak: in.Soak}, a.Timing, time.Now())
+	for next := decide.Begin(); ; {
 		if err := pause(ctx, next.Wait); err != nil {
 			return contract.CheckHealthResult{}, err
 		}
-		probes := make([]change.Probe, len(next.Probe))
-		for i, check := range next.Probe {
-			if probes[i], err = a.Prober.probe(ctx, server, in.Checks[check]); err != nil {
+		if time.Since(readAt) >= recordAge {
+			if server, err = s.provenServer(ctx, in); err != nil {
+				return contract.CheckHealthResult{}, err
+			}
+			readAt = time.Now()
+		}
+		probes, err := a.Prober.probeAll(ctx, server, in.Checks, next.Probe)
+		if err != nil {
+			return contract.CheckHealthResult{}, err
+		}
+		if next = decide.Observe(next.Probe, probes, time.Now()); !next.Finished {
+			continue
+		}
+		if next.Verdict.Healthy { // for the disk that was proven, still
+			if _, err := s.provenServer(ctx, in); err != nil {
 				return contract.CheckHealthResult{}, err
 			}
 		}
-		if next = decide.Observe(next.Probe, probes, time.Now()); next.Finished {
-			return contract.CheckHealthResult(next.Verdict), nil
+		return contract.CheckHealthResult(next.Verdict), nil
+	}
+}
+
+// provenServer reads the record of a server, which has its addresses. Another disk than the proven one is believed when it has
+// been there for longer than any view is old.
+func (s site) provenServer(ctx context.Context, in contract.CheckHealthInput) (ecs.Server, error) {
+	for begun := time.Now(); ; {
+		server, err := s.serverToProbe(ctx, in.ServerID)
+		if err != nil {
+			return server, err
+		}
+		disk := server.SystemVolumeID()
+		if disk == "" || disk == in.Disk {
+			return server, nil
+		}
+		if time.Since(begun) > s.Timing.Lag {
+			return server, final(api.ErrForeignDisk, fmt.Errorf("its system disk is %s and no longer the proven one, %s", disk, in.Disk))
+		}
+		if err := pause(ctx, s.Timing.Poll); err != nil {
+			return server, err
 		}
 	}
 }
@@ -80,7 +109,7 @@ func (a *Activities) healthyNow(ctx context.Context, server ecs.Server, checks [
 				reasons = append(reasons, fmt.Sprintf("%s: %s", check, probe.Reason))
 				break
 			}
-			if err := pause(ctx, min(a.Timing.Poll, probeTimeout)); err != nil {
+			if err := pause(ctx, min(a.Timing.Poll, change.MaxProbe)); err != nil {
 				return nil, err
 			}
 		}

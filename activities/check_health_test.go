@@ -101,10 +101,18 @@ func TestHealthOfAnotherDisk(t *testing.T) {
 		disk := l.server.SystemVolumeID
 		l.update(func(s *emulator.Server) { s.SystemVolumeID = "99999999-8888-4777-8666-555555555555" })
 		c := persist(l, l.acts.CheckHealth, contract.CheckHealthInput{ServerID: l.server.ID, Checks: httpChecks(), Disk: disk, Since: time.Now()}, attempt{})
-		require.NoError(l, c.err)
-		assert.False(l, c.result.Healthy)
-		assert.Contains(l, c.result.Reason, "no longer the proven one, "+disk)
+		require.ErrorContains(l, c.err, "no longer the proven one, "+disk)
+		assert.Equal(l, api.ErrForeignDisk, kindOf(c.err))
+		assert.Greater(l, c.took, 90*time.Second, "one view may be old")
 		assert.Zero(l, app.probes.Load())
+	})
+	inLab(t, running(), func(l *lab) { // while it is probed
+		l.withApplication(always)
+		l.after(20*time.Second, func() {
+			l.update(func(s *emulator.Server) { s.SystemVolumeID = "99999999-8888-4777-8666-555555555555" })
+		})
+		c := l.healthOf(0)
+		assert.Equal(l, api.ErrForeignDisk, kindOf(c.err), "it is not called healthy")
 	})
 }
 

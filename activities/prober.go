@@ -15,7 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/reimage/reimage/ecs"
 	"github.com/reimage/reimage/rollout"
@@ -23,8 +24,6 @@ import (
 )
 
 const (
-	// probeTimeout is how long one probe may take.
-	probeTimeout = 5 * time.Second
 	// maxProbeBody is how much of an answer is read.
 	maxProbeBody = 64 << 10
 	// maxBanner is the longest line before which an SSH server has to say its version (RFC 4253, 4.2).
@@ -51,7 +50,7 @@ func (p Prober) probe(ctx context.Context, server ecs.Server, check rollout.Heal
 	if !ok {
 		return change.Probe{Reason: fmt.Sprintf("the cloud shows no %s address of it", check.Address)}, nil
 	}
-	probeCtx, cancel := context.WithTimeout(ctx, probeTimeout)
+	probeCtx, cancel := context.WithTimeout(ctx, change.MaxProbe)
 	defer cancel()
 	address := netip.AddrPortFrom(ip, uint16(check.Port)).String() //nolint:gosec // ports are validated
 	var reason string
@@ -68,13 +67,26 @@ func (p Prober) probe(ctx context.Context, server ecs.Server, check rollout.Heal
 	case ctx.Err() != nil:
 		return change.Probe{}, ctx.Err()
 	case isLocal(err):
-		return change.Probe{}, probesRefused(p.Worker, fmt.Errorf("the worker cannot connect to %s: %w", address, cause(err)))
+		return change.Probe{}, probesRefused(p.Worker, fmt.Errorf("the worker cannot connect to %s: %s", address, failure(err)))
 	case err != nil:
-		return change.Probe{Reason: fmt.Sprintf("%s: %s", address, cause(err))}, nil
+		return change.Probe{Reason: fmt.Sprintf("%s: %s", address, failure(err))}, nil
 	case reason != "":
 		return change.Probe{Reason: fmt.Sprintf("%s: %s", address, reason)}, nil
 	}
 	return change.Probe{Healthy: true}, nil
+}
+
+// probeAll asks the chosen checks side by side.
+func (p Prober) probeAll(ctx context.Context, server ecs.Server, checks []rollout.HealthCheck, chosen []int) ([]change.Probe, error) {
+	probes := make([]change.Probe, len(chosen))
+	all, ctx := errgroup.WithContext(ctx)
+	for i, check := range chosen {
+		all.Go(func() (err error) {
+			probes[i], err = p.probe(ctx, server, checks[check])
+			return err
+		})
+	}
+	return probes, all.Wait()
 }
 
 // addressOf is the first address of the kind.
@@ -99,18 +111,38 @@ func isLocal(err error) bool {
 	return false
 }
 
-// cause is the innermost sentence of an error of net: the address is known.
-func cause(err error) error {
+// failure says in words of our own why there was no answer: what a server has sent may be in the text of an error.
+func failure(err error) string {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return fmt.Errorf("no answer within %s", probeTimeout)
+		return fmt.Sprintf("no answer within %s", change.MaxProbe)
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err
+	for _, known := range []error{
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.EPIPE,
+		syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EPERM, syscall.EACCES,
+	} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
 	}
-	if in, ok := errors.AsType[*url.Error](err); ok {
-		return in.Err
+	_, isUnknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, isWrongName := errors.AsType[x509.HostnameError](err)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	_, isNoTLS := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	case isUnknownAuthority:
+		return "its certificate is signed by an unknown authority"
+	case isWrongName:
+		return "its certificate is for another name"
+	case isInvalid && invalid.Reason == x509.Expired:
+		return "its certificate has expired, or is not valid yet"
+	case isInvalid:
+		return "its certificate is not valid"
+	case isNoTLS:
+		return "it does not answer with TLS"
 	}
-	return err
+	return "no valid answer"
 }
 
 func (p Prober) dial(ctx context.Context, address string) (net.Conn, error) {
@@ -165,10 +197,11 @@ func (p Prober) ssh(ctx context.Context, address string) (reason string, err err
 
 // http sends a GET request of its own connection.
 func (p Prober) http(ctx context.Context, address string, check rollout.HealthCheck) (reason string, err error) {
-	target := &url.URL{Scheme: string(check.Type), Host: address}
-	if target, err = target.Parse(check.Path); err != nil {
+	target, err := url.ParseRequestURI(check.Path)
+	if err != nil {
 		return "", err
 	}
+	target.Scheme, target.Host = string(check.Type), address
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
 	if err != nil {
 		return "", err
@@ -180,6 +213,8 @@ func (p Prober) http(ctx context.Context, address string, check rollout.HealthCh
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx, address) },
 		TLSClientConfig:   tlsConfig(check),
 		DisableKeepAlives: true,
+		// The headers are held in memory.
+		MaxResponseHeaderBytes: maxProbeBody,
 	}
 	defer transport.CloseIdleConnections()
 	answer, err := transport.RoundTrip(request) // which follows no redirect

@@ -99,7 +99,7 @@ func TestProbeHTTP(t *testing.T) {
 		assert.NotContains(t, reason, "secret-of-the-server")
 	}
 	assert.Empty(t, reasonOf(t, here, with(func(c *rollout.HealthCheck) { c.Path, c.Status = "/moved", 302 })), "a redirect may be what is asked for")
-	assert.Contains(t, reasonOf(t, here, with(func(c *rollout.HealthCheck) { c.Type = rollout.CheckHTTPS })), "first record does not look like a TLS handshake")
+	assert.Contains(t, reasonOf(t, here, with(func(c *rollout.HealthCheck) { c.Type = rollout.CheckHTTPS })), "it does not answer with TLS")
 }
 
 func TestProbeHTTPS(t *testing.T) {
@@ -107,13 +107,13 @@ func TestProbeHTTPS(t *testing.T) {
 	t.Cleanup(app.Close)
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: app.Certificate().Raw}))
 	check := rollout.HealthCheck{Type: rollout.CheckHTTPS, Port: portOf(t, app.Listener)}
-	assert.Contains(t, reasonOf(t, here, check), "certificate signed by unknown authority")
+	assert.Contains(t, reasonOf(t, here, check), "its certificate is signed by an unknown authority")
 	check.CA = ca
 	assert.Empty(t, reasonOf(t, here, check), "the certificate is for the address")
 	check.Host = "example.com:8443"
 	assert.Empty(t, reasonOf(t, here, check), "and for the name")
 	check.Host = "elsewhere.test"
-	assert.Contains(t, reasonOf(t, here, check), "not elsewhere.test")
+	assert.Contains(t, reasonOf(t, here, check), "its certificate is for another name")
 	check.CA, check.Insecure = "", true
 	assert.Empty(t, reasonOf(t, here, check))
 }
@@ -123,11 +123,11 @@ func TestProbeSSHAndTCP(t *testing.T) {
 		send string
 		want string
 	}{
-		"a server":              {"SSH-2.0-OpenSSH_9.6\r\n", ""},
-		"lines before":          {"welcome\r\nSSH-2.0-x\r\n", ""},
-		"another service":       {"220 mail ESMTP\r\n", "does not answer as an SSH server"},
-		"endless":               {strings.Repeat("x", 2*maxBanner), "does not answer as an SSH server"},
-		"closes without a word": {"", "does not answer as an SSH server"},
+		"a server":        {"SSH-2.0-OpenSSH_9.6\r\n", ""},
+		"lines before":    {"welcome\r\nSSH-2.0-x\r\n", ""},
+		"another service": {"220 mail ESMTP\r\n", "does not answer as an SSH server"},
+		"endless":         {strings.Repeat("x", 2*maxBanner), "does not answer as an SSH server"},
+		"closes at once":  {"", "does not answer as an SSH server"},
 	} {
 		port := listening(t, func(conn net.Conn) { _, _ = conn.Write([]byte(c.send)) })
 		reason := reasonOf(t, here, rollout.HealthCheck{Type: rollout.CheckSSH, Port: port})
@@ -157,6 +157,26 @@ func TestProbeOfAnEndlessAnswer(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	assert.Contains(t, reasonOf(t, here, rollout.HealthCheck{Type: rollout.CheckHTTP, Port: portOf(t, app.Listener), Contains: "x"}), "does not hold")
+}
+
+// TestProbeRepeatsNothing of what a server answers, however odd it is.
+func TestProbeRepeatsNothing(t *testing.T) {
+	const secret = "hunter2-of-the-server"
+	for _, answer := range []string{
+		"HTTP/1.1 " + secret + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n", secret, "HTTP/1.1 200 OK\r\nContent-Length: " + secret + "\r\n\r\n",
+		"HTTP/1.1 " + strings.Repeat(secret, 1<<16) + "\r\n\r\n", "HTTP/1.1 302 Found\r\nLocation: http://" + secret + "/\r\nContent-Length: 0\r\n\r\n",
+	} {
+		port := listening(t, func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 4<<10))
+			_, _ = conn.Write([]byte(answer))
+		})
+		for _, kind := range []rollout.HealthCheckType{rollout.CheckHTTP, rollout.CheckHTTPS, rollout.CheckSSH} {
+			reason := reasonOf(t, here, rollout.HealthCheck{Type: kind, Port: port})
+			assert.NotEmpty(t, reason)
+			assert.NotContains(t, reason, "hunter2")
+			assert.Less(t, len(reason), 200)
+		}
+	}
 }
 
 // TestProbeThatTheWorkerCannotMake is no answer of the server.

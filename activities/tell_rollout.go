@@ -42,8 +42,8 @@ func (t *tellRollout) ExecuteActivity(ctx context.Context, in *interceptor.Execu
 	result, err := t.Next.ExecuteActivity(ctx, in)
 	refused, ok := errors.AsType[*temporal.ApplicationError](err)
 	patience := int32(1)
-	if ok && refused.Type() == api.ErrSecret {
-		patience = secretAttempts // another worker may have it
+	if ok && (refused.Type() == api.ErrSecret || refused.Type() == api.ErrProbesRefused) {
+		patience = secretAttempts // another worker may be able to
 	}
 	if ok && api.IsOfWorker(refused.Type()) && !refused.NonRetryable() && activity.GetInfo(ctx).Attempt > patience {
 		if err := t.tell(ctx, refused.Message()); err != nil {

@@ -27,7 +27,7 @@ type ChangeOSInput struct {
 	// Soak is for how long a healthy server is watched on. It needs Health.
 	Soak time.Duration `json:"soak,omitempty"`
 	// Recheck asks for the health of a server that an earlier attempt has changed, and changes nothing. Earlier is the disk
-	// from before that attempt.
+	// from before that attempt, and Expect the one that it made.
 	Recheck bool `json:"recheck,omitempty"`
 	// Rollout is the rollout that the server belongs to. It may take the server back until the change is submitted.
 	Rollout RolloutRef `json:"rollout,omitzero"`

@@ -3,6 +3,8 @@ package rollout
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -76,13 +78,15 @@ const (
 	DefaultWithin    = 5 * time.Minute
 	maxHealthTime    = 24 * time.Hour
 	maxContains      = 200
+	maxCA            = 32 << 10
 	// MaxHealthChecks is how many checks a server has at most.
 	MaxHealthChecks = 10
 )
 
-// String names the check for people: "http :8080/health".
+// String names the check for people, without the query of its path: "http :8080/health".
 func (c HealthCheck) String() string {
-	return fmt.Sprintf("%s :%d%s", c.Type, c.Port, c.Path)
+	path, _, _ := strings.Cut(c.Path, "?")
+	return fmt.Sprintf("%s :%d%s", c.Type, c.Port, path)
 }
 
 // WithDefaults fills in what is left out.
@@ -105,13 +109,22 @@ func (c HealthCheck) WithDefaults() HealthCheck {
 	return c
 }
 
+// WithDefaults fills in what the checks leave out. It shares nothing that it changes.
+func (h Health) WithDefaults() Health {
+	h.Checks = slices.Clone(h.Checks)
+	for i, c := range h.Checks {
+		h.Checks[i] = c.WithDefaults()
+	}
+	return h
+}
+
 func (c HealthCheck) isHTTP() bool { return c.Type == CheckHTTP || c.Type == CheckHTTPS }
 
 // Longest is how long the checks take at most, when each is unhealthy until the end.
 func (h Health) Longest() time.Duration {
 	var longest time.Duration
 	for _, c := range h.Checks {
-		longest = max(longest, c.Within+c.StableFor)
+		longest = max(longest, c.Within+2*c.StableFor)
 	}
 	return longest
 }
@@ -182,8 +195,13 @@ func (c HealthCheck) validateHTTP(reject func(string, ...any)) {
 	if c.CA != "" && !strings.Contains(c.CA, "-----BEGIN CERTIFICATE-----") { // package spec reads it
 		reject("ca holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 	}
-	if c.isHTTP() && (!strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, isBlankOrControl) || strings.Contains(c.Path, "#")) {
+	_, err := url.ParseRequestURI(c.Path)
+	isPath := err == nil && strings.HasPrefix(c.Path, "/") && !strings.HasPrefix(c.Path, "//") && !strings.Contains(c.Path, "#")
+	if c.isHTTP() && (!isPath || strings.ContainsFunc(c.Path, isBlankOrControl)) {
 		reject("path %q is not a path that begins with a slash and holds no blanks", c.Path)
+	}
+	if len(c.CA) > maxCA {
+		reject("ca has %d bytes, more than %d", len(c.CA), maxCA)
 	}
 	if c.Status != 0 && (c.Status < 100 || c.Status > 599) {
 		reject("status %d is not between 100 and 599", c.Status)

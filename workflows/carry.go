@@ -32,6 +32,8 @@ type Running struct {
 	// ImageID and Before are what it was asked to change to, and from: the measure of what became of it.
 	ImageID string              `json:"image_id"`
 	Before  rollout.Fingerprint `json:"before"`
+	// Recheck is true when it was asked for its health alone.
+	Recheck bool `json:"recheck,omitempty"`
 }
 
 // full is true when the history is long enough to go on in a new one.

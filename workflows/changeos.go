@@ -42,10 +42,16 @@ type changeOS struct {
 }
 
 func newChangeOS(ctx workflow.Context, in api.ChangeOSInput) (*changeOS, error) {
-	c := &changeOS{in: in, book: change.NewRunbook(change.RunInput{
-		ServerID: in.ServerID, Change: in.Change, PriorDisk: in.Earlier, OriginalStatus: in.AsBefore,
-		Health: in.Health != nil, Soak: in.Soak > 0, Recheck: in.Recheck,
-	}, workflow.Now(ctx))}
+	input := change.RunInput{
+		ServerID: in.ServerID, Change: in.Change, PriorDisk: in.Earlier, OriginalStatus: in.AsBefore, Health: in.Health != nil, Soak: in.Soak > 0,
+	}
+	if in.Recheck {
+		input.Recheck = in.Expect
+	}
+	if in.Health != nil {
+		in.Health = new(in.Health.WithDefaults())
+	}
+	c := &changeOS{in: in, book: change.NewRunbook(input, workflow.Now(ctx))}
 	options := workflow.QueryHandlerOptions{Description: "The step the server is at, and its end once there is one."}
 	if err := workflow.SetQueryHandlerWithOptions(ctx, api.StatusQuery, func() (api.Status, error) { return c.status(ctx), nil }, options); err != nil {
 		return nil, err
@@ -75,8 +81,8 @@ func validHealth(in api.ChangeOSInput) error {
 		return invalidInput("a soak of %s is asked for without health checks to watch", in.Soak)
 	case in.Health == nil && in.Recheck:
 		return invalidInput("a recheck is asked for without health checks")
-	case in.Recheck && in.Earlier == nil:
-		return invalidInput("a recheck is asked for without the disk from before the change")
+	case in.Recheck && (in.Earlier == nil || in.Expect == nil):
+		return invalidInput("a recheck is asked for without the disk from before the change, or the proven one")
 	case in.Health == nil:
 		return nil
 	case in.Soak < 0 || in.Soak > maxSoak:
@@ -215,6 +221,7 @@ func (c *changeOS) healthyBefore() []rollout.HealthCheck {
 // health has the application probed until it is healthy, and in the soak for as long as it has to stay so.
 func (c *changeOS) health(ctx workflow.Context, step api.Step, soak time.Duration) {
 	c.enter(ctx, step)
+	c.remember(ctx) // the change is over, and this may take hours
 	longest := max(c.in.Health.Longest(), soak)
 	var checked contract.CheckHealthResult
 	err := workflow.ExecuteActivity(healthOptions(ctx, longest, "check the health of "+c.displayName()), contract.CheckHealth, contract.CheckHealthInput{

@@ -70,7 +70,7 @@ func TestHealthBeforeTheServerIsStoppedAgain(t *testing.T) {
 	assert.Equal(t, []string{contract.VerifyServer, contract.CheckHealth, contract.RestorePower}, s.started[len(s.started)-3:])
 }
 
-// TestSoakIsOfTheServer: it dies in its soak.
+// TestServerDiesInItsSoak: it dies in its soak.
 func TestServerDiesInItsSoak(t *testing.T) {
 	s := newStage(t)
 	s.in.Health, s.in.Soak = checks(), time.Minute
@@ -83,8 +83,8 @@ func TestServerDiesInItsSoak(t *testing.T) {
 	assert.False(t, result.Healthy)
 }
 
-// TestNobodyCanProbe: it is asked again until somebody can, and the server has not failed.
-func TestNobodyCanProbe(t *testing.T) {
+// TestNoWorkerCanProbe: it is tried again until one can, and the server has not failed.
+func TestNoWorkerCanProbe(t *testing.T) {
 	s := newStage(t)
 	s.in.Health = checks()
 	s.health.failsFirst(later(api.ErrProbesRefused, "REIMAGE_PROBES=off", time.Minute), later(api.ErrProbesRefused, "REIMAGE_PROBES=off", time.Hour))
@@ -112,6 +112,7 @@ func TestFailedChangeIsNotProbed(t *testing.T) {
 func TestRecheck(t *testing.T) {
 	s := newStage(t)
 	s.in.Health, s.in.Recheck, s.in.Earlier = checks(), true, &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+	s.in.Expect = &rollout.Fingerprint{ImageID: newImage, VolumeID: newDisk}
 	s.look.returns(contract.PreflightResult{Name: called, Before: changed(), AlreadyThere: true})
 
 	result := s.ended()
@@ -121,17 +122,50 @@ func TestRecheck(t *testing.T) {
 	assert.Empty(t, s.look.inputs[0].HealthyBefore)
 }
 
-// TestRecheckOfAnotherDisk touches nothing.
+// TestRecheckOfAnotherDisk touches nothing, also when the other one is of the same image.
 func TestRecheckOfAnotherDisk(t *testing.T) {
+	for reason, now := range map[string]rollout.Observation{
+		"it does not have the system disk any more that was proven (status ACTIVE)": seen(rollout.StatusActive, newImage, "77777777-7777-4888-9999-aaaaaaaaaaaa"),
+		"it does not run (status SHUTOFF)":                                          seen(rollout.StatusShutoff, newImage, newDisk),
+	} {
+		s := newStage(t)
+		s.in.Health, s.in.Recheck, s.in.Earlier = checks(), true, &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
+		s.in.Expect = &rollout.Fingerprint{ImageID: newImage, VolumeID: newDisk}
+		s.look.returns(contract.PreflightResult{Name: called, Before: now})
+
+		result := s.ended()
+
+		assert.Equal(t, rollout.NotStarted, result.End)
+		assert.Contains(t, result.Reason, reason)
+		assert.Equal(t, []string{contract.Preflight}, s.started)
+	}
+}
+
+// TestDiskIsReplacedDuringTheHealthChecks: it is not ours.
+func TestDiskIsReplacedDuringTheHealthChecks(t *testing.T) {
 	s := newStage(t)
-	s.in.Health, s.in.Recheck, s.in.Earlier = checks(), true, &rollout.Fingerprint{ImageID: oldImage, VolumeID: oldDisk}
-	s.look.returns(found(rollout.StatusActive))
+	s.in.Health = checks()
+	s.health.fails(final(api.ErrForeignDisk, "another disk"))
 
 	result := s.ended()
 
-	assert.Equal(t, rollout.NotStarted, result.End)
-	assert.Contains(t, result.Reason, "does not show the image on a new system disk any more")
-	assert.Equal(t, []string{contract.Preflight}, s.started)
+	assert.Equal(t, rollout.FailedChanged, result.End)
+	assert.True(t, result.Foreign)
+}
+
+// TestEndIsNotKnownBeforeTheHealthIs: nothing shows a server as done that is still probed.
+func TestEndIsNotKnownBeforeTheHealthIs(t *testing.T) {
+	s := newStage(t)
+	s.in.Health = checks()
+	asked := false
+	s.at(5*time.Minute+30*time.Second, func() {
+		asked = true
+		assert.Equal(t, api.StepHealth, s.status().Now().Step)
+		assert.Empty(t, s.status().End)
+		assert.NotContains(t, s.details(), "done")
+	})
+	assert.Equal(t, rollout.Done, s.ended().End)
+	assert.True(t, asked)
 }
 
 // TestHealthIsRequiredBefore passes the checks on to the preflight.

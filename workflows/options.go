@@ -118,15 +118,16 @@ func waitOptions(ctx workflow.Context, deadline time.Duration, summary string) w
 	})
 }
 
-// healthOptions: probes only. An attempt knows its times itself; the limit leaves it a few more rounds. There is no limit on all
-// attempts together: a server is not unhealthy because no worker could ask it.
+// healthOptions: probes only. An attempt knows its times itself; the limit leaves it a few more rounds. While no worker can ask,
+// the rollout is paused and says so; after a day the server ends as not known to be healthy, and can be checked again.
 func healthOptions(ctx workflow.Context, longest time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: longest + 15*time.Minute,
-		HeartbeatTimeout:    heartbeat,
-		WaitForCancellation: true,
-		RetryPolicy:         retry(),
-		Summary:             summary,
+		StartToCloseTimeout:    longest + 15*time.Minute,
+		ScheduleToCloseTimeout: longest + 24*time.Hour,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(),
+		Summary:                summary,
 	})
 }
 

@@ -33,7 +33,7 @@ func (r *rolloutRun) start(ctx workflow.Context, start engine.Start) {
 			r.starting--
 			return
 		}
-		running := Running{Server: start.Server, RunID: execution.RunID, ImageID: order.Change.ImageID, Before: start.Expect}
+		running := Running{Server: start.Server, RunID: execution.RunID, ImageID: order.Change.ImageID, Before: start.Expect, Recheck: start.Recheck}
 		r.running = append(r.running, running)
 		r.starting--
 		var result rollout.ServerResult
@@ -51,7 +51,10 @@ func (r *rolloutRun) changeOf(start engine.Start) api.ChangeOSInput {
 	server := r.in.Plan.Servers[start.Server]
 	in := api.ChangeOSInput{Project: r.in.Plan.Project, ServerID: server.ID, Change: r.in.Plan.Change, Expect: &start.Expect, Rollout: r.rollout}
 	if r.in.Plan.Health != nil {
-		in.Health, in.Soak = r.in.Plan.Health, r.in.Plan.Soak
+		in.Health, in.Soak = new(*r.in.Plan.Health), r.in.Plan.Soak
+		if start.Rollback || start.Recheck || start.Attempt > 1 { // an unhealthy server is what these are for
+			in.Health.RequireBefore = rollout.BeforeOff
+		}
 	}
 	was := server.Status
 	if server.LeftStopped && in.Change.Power == rollout.PowerAsBefore {
@@ -65,16 +68,13 @@ func (r *rolloutRun) changeOf(start engine.Start) api.ChangeOSInput {
 		return in
 	}
 	in.Change.EvenIfSameImage = in.Change.EvenIfSameImage || start.Again
-	if start.Unproven {
-		in.Earlier = &server.Before
+	if (start.Prior != rollout.Fingerprint{}) {
+		in.Earlier = &start.Prior
 	}
 	if start.Attempt > 1 || start.Recheck {
 		in.AsBefore = was
 	}
 	in.Recheck = start.Recheck
-	if start.Recheck {
-		in.Expect = nil // no disk may be lost
-	}
 	return in
 }
 
@@ -165,7 +165,7 @@ func leftRunning(result rollout.ServerResult) bool {
 		return result.Left == rollout.StatusActive
 	}
 	found := result.Before.Status == rollout.StatusActive && result.Before.Idle()
-	proven := result.End == rollout.Done && result.After.Status == rollout.StatusActive
+	proven := (result.End == rollout.Done || result.End == rollout.FailedUnhealthy) && result.After.Status == rollout.StatusActive
 	return found || proven
 }
 
@@ -193,6 +193,9 @@ func refused(result *rollout.ServerResult) bool {
 // judge looks at a server whose workflow left no result. A change may be under way that nobody follows any
 // more, so the server is watched like one whose answer was lost.
 func (r *rolloutRun) judge(ctx workflow.Context, running Running, lost string) engine.Outcome {
+	if running.Recheck { // nothing was sent
+		return engine.Outcome{End: rollout.FailedUnhealthy, Reason: "its health was not checked: " + lost, After: running.Before}
+	}
 	server, deadline := r.in.Plan.Servers[running.Server], r.in.Plan.Change.WaitDeadline()
 	asked := r.in.Plan.Change
 	asked.ImageID = running.ImageID

@@ -8,13 +8,23 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/reimage/reimage/api"
+	"github.com/reimage/reimage/rollout"
+	"github.com/reimage/reimage/rollout/change"
 )
 
 func (c *changeOS) status(ctx workflow.Context) api.Status {
 	return api.Status{
 		Steps: c.steps, ServerID: c.in.ServerID, Name: c.book.Result.Name, JobID: c.book.Result.JobID, Deadline: c.book.Until,
-		CancelRequested: ctx.Err() != nil, End: c.book.Result.End, Reason: c.book.Result.Reason,
+		CancelRequested: ctx.Err() != nil, End: c.knownEnd(), Reason: c.book.Result.Reason,
 	}
+}
+
+// knownEnd is empty while the health of a proven server is not known.
+func (c *changeOS) knownEnd() rollout.ServerEnd {
+	if step := c.book.Step(); step == change.StepHealth || step == change.StepSoak {
+		return ""
+	}
+	return c.book.Result.End
 }
 
 // enter begins a step and shows it in the Web UI.
@@ -37,8 +47,8 @@ func (c *changeOS) show(ctx workflow.Context) {
 	for _, step := range c.steps {
 		text.WriteString(fmt.Sprintf("- %s %s\n", step.At.UTC().Format(time.RFC3339), step.Step))
 	}
-	if c.book.Result.End != "" {
-		text.WriteString(fmt.Sprintf("\n**%s**: %s\n", c.book.Result.End, c.book.Result.Reason))
+	if end := c.knownEnd(); end != "" {
+		text.WriteString(fmt.Sprintf("\n**%s**: %s\n", end, c.book.Result.Reason))
 	}
 	if c.book.Result.PowerTrouble != "" {
 		text.WriteString(fmt.Sprintf("\nPower: %s\n", c.book.Result.PowerTrouble))

@@ -8,9 +8,13 @@ import (
 	"github.com/reimage/reimage/rollout"
 )
 
-// soakFailures is how many rounds of probes in a row have to fail until a healthy server counts as unhealthy: one lost
-// packet is none.
-const soakFailures = 3
+const (
+	// maxFailures is how many answers in a row have to say that an application is not healthy, where one more decides: one lost
+	// packet is no end.
+	maxFailures = 3
+	// MaxProbe is how long one probe may take.
+	MaxProbe = 5 * time.Second
+)
 
 // HealthInput says what makes a server healthy.
 type HealthInput struct {
@@ -48,70 +52,66 @@ type HealthDecision struct {
 }
 
 // HealthWatch decides when a server is healthy: when every check has passed without a break for its time, all at once. A
-// check fails by an answer alone: one that comes when its time is over and says that the application is not healthy. While it
-// passes it may go on until it has been stable, however late it is.
+// check fails by answers alone: when its time is over, and several in a row say that the application is not healthy, or it has had
+// time to become stable and is not. In a soak several in a row end it at any time.
 type HealthWatch struct {
 	in     HealthInput
 	timing Timing
+	begin  time.Time
 	checks []checkState
-	failed int // rounds in a row, in a soak
 }
 
 // checkState is what is known of one check in this attempt.
 type checkState struct {
-	// stable is since when it has passed without a break, as far as it was probed. Gaps between probes count as in Stability.
-	stable time.Duration
-	last   Probe
-	at     time.Time
+	// stable is for how long it has passed without a break, as far as it was probed, and failures how many answers in a row
+	// were not healthy.
+	stable   time.Duration
+	failures int
+	last     Probe
+	at       time.Time
 }
 
 // NewHealthWatch begins an attempt.
-func NewHealthWatch(in HealthInput, timing Timing) HealthWatch {
-	return HealthWatch{in: in, timing: timing, checks: make([]checkState, len(in.Checks))}
+func NewHealthWatch(in HealthInput, timing Timing, now time.Time) HealthWatch {
+	return HealthWatch{in: in, timing: timing, begin: now, checks: make([]checkState, len(in.Checks))}
 }
 
 // Begin is the first decision.
-func (w *HealthWatch) Begin(now time.Time) HealthDecision { return w.next(now, 0) }
+func (w *HealthWatch) Begin() HealthDecision { return w.next(w.begin, 0) }
 
 // Observe is the event of a round: the answers to the checks that the decision named, in their order.
 func (w *HealthWatch) Observe(probed []int, probes []Probe, now time.Time) HealthDecision {
-	healthy := true
 	for i, check := range probed {
 		w.checks[check].observe(probes[i], now, w.timing.Poll)
-		healthy = healthy && probes[i].Healthy
-	}
-	if w.in.Soak > 0 {
-		return w.soak(healthy, now)
 	}
 	passed := 0
 	for i, check := range w.in.Checks {
 		state := w.checks[i]
-		if !state.at.IsZero() && !state.last.Healthy && !now.Before(w.in.Since.Add(check.Within)) {
+		if state.failures > 0 && w.hasFailed(check, state, now) {
 			return w.finish(false)
 		}
 		if state.last.Healthy && state.stable >= check.StableFor {
 			passed++
 		}
 	}
-	if passed == len(w.in.Checks) {
+	if passed == len(w.in.Checks) && !now.Before(w.in.Since.Add(w.in.Soak)) {
 		return w.finish(true)
 	}
 	return w.next(now, w.timing.Poll)
 }
 
-// soak ends with the first answer after the soak that says healthy.
-func (w *HealthWatch) soak(healthy bool, now time.Time) HealthDecision {
-	w.failed++
-	if healthy {
-		w.failed = 0
+// hasFailed is asked of a check whose last answer was not healthy.
+func (w *HealthWatch) hasFailed(check rollout.HealthCheck, state checkState, now time.Time) bool {
+	deadline := w.in.Since.Add(check.Within)
+	if w.in.Soak > 0 {
+		deadline = w.in.Since.Add(w.in.Soak)
 	}
-	switch {
-	case w.failed >= soakFailures:
-		return w.finish(false)
-	case healthy && !now.Before(w.in.Since.Add(w.in.Soak)):
-		return w.finish(true)
+	isOver := !now.Before(deadline)
+	if deadline.Before(w.begin) {
+		deadline = w.begin // however late it is, it has the time to become stable
 	}
-	return w.next(now, w.timing.Poll)
+	hadTime := !now.Before(deadline.Add(check.StableFor + maxFailures*w.timing.Poll))
+	return hadTime || state.failures >= maxFailures && (isOver || w.in.Soak > 0)
 }
 
 // next probes every check that is left alone no longer.
@@ -159,10 +159,14 @@ func (w *HealthWatch) Trouble() string {
 }
 
 func (c *checkState) observe(probe Probe, at time.Time, poll time.Duration) {
-	if !probe.Healthy || !c.last.Healthy {
+	switch {
+	case !probe.Healthy:
 		c.stable = 0
-	} else {
-		c.stable += min(at.Sub(c.at), 2*poll)
+		c.failures++
+	case c.failures > 0 || c.at.IsZero():
+		c.stable, c.failures = 0, 0
+	default: // a gap between two answers counts as in Stability
+		c.stable += min(at.Sub(c.at), 2*poll+MaxProbe)
 	}
 	c.last, c.at = probe, at
 }

@@ -36,9 +36,9 @@ type RunInput struct {
 	OriginalStatus string
 	// Health is true when the server is done only once its application is healthy, and Soak when it has to stay so for a while.
 	Health, Soak bool
-	// Recheck is true when nothing is sent, whatever the server shows: the change against PriorDisk was proven by an earlier
-	// attempt, and only the health is asked again.
-	Recheck bool
+	// Recheck is the proven disk of a server that is not changed, whatever it shows: only its health is checked again, against
+	// PriorDisk as the disk from before. Nil for a change.
+	Recheck *rollout.Fingerprint
 }
 
 // Failure is why the activity of a step ended without a result. The zero value is none.
@@ -174,17 +174,18 @@ func (r *Runbook) PreflightEnded(found Found, f Failure, cancelled bool) {
 	case !f.isNone():
 		r.end(rollout.NotStarted, "the server could not be looked at, nothing was touched: "+f.Message)
 		r.noteCredentials(f)
+	case r.in.Recheck != nil && found.Before.Fingerprint != *r.in.Recheck:
+		r.endRecheck("it does not have the system disk any more that was proven")
 	case r.in.PriorDisk != nil && Proven(found.Before, *r.in.PriorDisk, r.in.Change.ImageID):
 		r.Result.After = found.Before
 		reason := "runs the image on a new system disk: an earlier change came after all, nothing was sent"
-		if r.in.Recheck {
+		if r.in.Recheck != nil {
 			reason = "runs the image on a new system disk"
 		}
 		r.end(rollout.Done, reason)
 		r.proven()
-	case r.in.Recheck:
-		r.end(rollout.NotStarted, "it does not show the image on a new system disk any more (status "+cmp.Or(found.Before.Status, "unknown")+"), so its health was not asked; nothing was sent")
-		r.Result.Failure = rollout.FailureOfServer
+	case r.in.Recheck != nil:
+		r.endRecheck("it does not run")
 	case found.AlreadyThere:
 		r.end(rollout.Skipped, "it is on the image already")
 	case len(found.Refusals) > 0:
@@ -198,6 +199,12 @@ func (r *Runbook) PreflightEnded(found Found, f Failure, cancelled bool) {
 		r.step = StepStop
 		r.takePower()
 	}
+}
+
+// endRecheck ends a recheck that finds the server in a state in which its health means nothing.
+func (r *Runbook) endRecheck(why string) {
+	r.end(rollout.NotStarted, why+" (status "+cmp.Or(r.Result.Before.Status, "unknown")+"), so its health was not checked; nothing was sent")
+	r.Result.Failure = rollout.FailureOfServer
 }
 
 // submit is the step from which on the change may have been accepted.
@@ -388,6 +395,9 @@ func (r *Runbook) HealthEnded(verdict HealthVerdict, f Failure) {
 	switch {
 	case f.Type == Vanished:
 		r.end(rollout.Vanished, f.Message)
+	case f.Type == DiskReplaced:
+		r.Result.Foreign = true
+		r.end(rollout.FailedChanged, "its disk was replaced from outside after it was proven: "+f.Message)
 	case !f.isNone():
 		r.end(rollout.FailedUnhealthy, "runs the image on a new system disk, but its health could not be checked: "+f.Message)
 	case !verdict.Healthy:
@@ -508,7 +518,7 @@ func (r *Runbook) MayBeReset() bool {
 // the image because it was changed from outside. Only without a job, the end of the server does.
 func (r *Runbook) Close() {
 	end := r.Result.End
-	isOver := r.record.JobStatus == "RUNNING" && end == rollout.Done
+	isOver := r.record.JobStatus == "RUNNING" && (end == rollout.Done || end == rollout.FailedUnhealthy)
 	if r.Result.JobID == "" { // a server that is looked at again was not gone
 		isOver = end != rollout.FailedChanged && end != rollout.FailedLost && end != rollout.Vanished
 	}

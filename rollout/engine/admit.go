@@ -257,12 +257,20 @@ func (e *Engine) start(i int, rollback bool) Start {
 	if !s.Recheck { // which changes nothing
 		s.Attempts++
 	}
-	tried := !rollback && s.Attempts > 1
-	return Start{
-		Server: i, Rollback: rollback, Attempt: s.Attempts, Expect: expect, Recheck: s.Recheck,
-		Again:    tried && !s.Recheck && (s.End == rollout.FailedChanged || s.End == rollout.FailedUnhealthy),
-		Unproven: tried && s.End == rollout.FailedChanged || s.Recheck,
+	start := Start{Server: i, Rollback: rollback, Attempt: s.Attempts, Expect: expect, Recheck: s.Recheck}
+	failedOnNew := s.End == rollout.FailedChanged || s.End == rollout.FailedUnhealthy
+	start.Again = !rollback && !s.Recheck && s.Attempts > 1 && failedOnNew
+	if s.Recheck || (start.Again && s.End == rollout.FailedChanged) {
+		start.Prior = e.plan.Servers[i].Before
+		if (s.Replaced != rollout.Fingerprint{}) {
+			start.Prior = s.Replaced
+		}
 	}
+	s.Replacing = rollout.Fingerprint{}
+	if expect != e.plan.Servers[i].Before { // what the plan has need not be carried along
+		s.Replacing = expect
+	}
+	return start
 }
 
 // admitRollback gives changed servers their previous image, the last one first, once nothing goes forward

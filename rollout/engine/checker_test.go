@@ -73,7 +73,10 @@ func (c *checker) starts(before, after engine.State, d engine.Decision) {
 		require.Equal(c.t, c.world[i].told, start.Expect, "server %d: a disk may be lost that nobody was told of", i)
 		onNew := !start.Rollback && !start.Recheck && (was.End == rollout.FailedChanged || was.End == rollout.FailedUnhealthy)
 		require.Equal(c.t, onNew, start.Again)
-		require.Equal(c.t, !start.Rollback && (was.End == rollout.FailedChanged || start.Recheck), start.Unproven)
+		require.Equal(c.t, !start.Rollback && (was.End == rollout.FailedChanged || start.Recheck), start.Prior != rollout.Fingerprint{})
+		if (start.Prior != rollout.Fingerprint{}) {
+			require.Equal(c.t, c.world[i].replaced, start.Prior, "server %d: proof against another disk than the last change was to replace", i)
+		}
 		if start.Recheck {
 			require.Equal(c.t, rollout.FailedUnhealthy, was.End, "server %d: only the health of a proven disk is checked again", i)
 			require.False(c.t, start.Rollback)

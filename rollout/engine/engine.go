@@ -93,6 +93,9 @@ func (e *Engine) Finished(i int, out Outcome, now time.Time) {
 	}
 	s.see(out)
 	recheck := s.Recheck
+	if !recheck && !untouched(out.End) {
+		s.Replaced = s.Replacing
+	}
 	s.Failure, s.Recheck = out.Failure, false
 	if out.Up || e.isLeftOff(out.End) {
 		s.DownStatus = ""

@@ -34,6 +34,8 @@ func (e *Engine) refuseMatch(kind rollout.CommandKind, i int) string {
 		return why
 	}
 	switch {
+	case kind == rollout.Retry && s.Recheck:
+		return fmt.Sprintf("%s waits for another check of its health: name it to change it in place of that", e.called(i))
 	case s.acceptedFailure():
 		return fmt.Sprintf("the failure of %s was accepted: name it to %s it", e.called(i), kind)
 	case s.failed() && !s.failedOnOurs():

@@ -34,7 +34,9 @@ type machine struct {
 	down bool                // with its old disk
 	off  string              // its status while it is down, and not because of the rollout
 	told rollout.Fingerprint // the disk the engine was told of last
-	last engine.Start        // the attempt in flight, or the last one
+	// replaced is the disk that the last attempt was to replace that may have done so.
+	replaced rollout.Fingerprint
+	last     engine.Start // the attempt in flight, or the last one
 	// disks counts the system disks it had, ours are those that an attempt gave it, and foreign is true when the
 	// engine was told that the present one came from somebody else.
 	disks   int
@@ -163,6 +165,9 @@ func (s *sim) tell(i int, out engine.Outcome, fate fate, silent bool) {
 		m.disk.VolumeID = ""
 	case rollout.Vanished:
 		m.gone = true
+	}
+	if touched := end != rollout.FailedIntact && end != rollout.NotStarted && end != rollout.Skipped; touched && !m.last.Recheck {
+		m.replaced = m.last.Expect
 	}
 	outOfService := s.read().Servers[i].End.OutOfService()
 	switch {

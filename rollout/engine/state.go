@@ -98,6 +98,10 @@ type Server struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// Earlier are the times of the attempt before the one in flight, which count again when it is turned away.
 	Earlier times `json:"earlier,omitzero"`
+	// Replacing is the disk that the attempt in flight is to replace, and Replaced that of the last attempt that did, or may
+	// have. Zero is the disk of the plan.
+	Replacing rollout.Fingerprint `json:"replacing,omitzero"`
+	Replaced  rollout.Fingerprint `json:"replaced,omitzero"`
 	// After is the disk that the last attempt that touched the server left it. Seen is another one that it was
 	// found with since: from a change that came late, or from whoever repaired it.
 	After rollout.Fingerprint `json:"after,omitzero"`
@@ -209,13 +213,13 @@ type Start struct {
 	Server int
 	// Rollback asks for the previous image in place of the planned one.
 	Rollback bool
+	// Prior is the disk that the last attempt was to replace, when its change may have come after it was judged, or was proven:
+	// a server that shows its proof against that disk is done, and not changed again. Zero for none.
+	Prior rollout.Fingerprint
 	// Again is true for another try at a server that has the new disk and failed on it: being on the image already is then no
 	// reason to leave it alone.
 	Again bool
-	// Unproven is true when the change of an earlier attempt may have come after it was judged: a server that shows its proof
-	// is done, and not changed again.
-	Unproven bool
-	// Recheck asks for nothing but the health of a server that was changed.
+	// Recheck asks for nothing but the health of a server that was changed, on the disk Expect.
 	Recheck bool
 	// Attempt counts from 1.
 	Attempt int

@@ -32,7 +32,7 @@ func (p *planner) placeUnhealthy() {
 	case refuses:
 		p.problem("%s not healthy now, and health.requireBefore refuses that: %s", isOrAre(n), unhealthy)
 	case n == running && n > 1:
-		p.warning("no running server passes the health checks now (%s): look whether they fit, and whether the worker reaches the servers", unhealthy)
+		p.warning("no running server passes the health checks now (%s): check that they fit, and that the worker reaches the servers", unhealthy)
 	default:
 		p.warning("%s not healthy now: %s", isOrAre(n), unhealthy)
 	}
