@@ -3,6 +3,7 @@ package oracle
 import (
 	"context"
 	"encoding/base64"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -382,6 +383,11 @@ func asOurs(s model.ServerDetail) ecs.Server {
 	}
 	for _, v := range s.OsExtendedVolumesvolumesAttached {
 		ours.Volumes = append(ours.Volumes, ecs.Volume{ID: v.Id, BootIndex: value(v.BootIndex), Device: v.Device})
+	}
+	for _, network := range s.Addresses { // the emulator's servers are in one
+		for _, a := range network {
+			ours.Addresses = append(ours.Addresses, ecs.Address{IP: netip.MustParseAddr(a.Addr), Floating: a.OSEXTIPStype.Value() == "floating"})
+		}
 	}
 	return ours
 }
