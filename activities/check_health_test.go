@@ -121,12 +121,12 @@ func TestHealthIsAskedAgain(t *testing.T) {
 	inLab(t, running(), func(l *lab) {
 		l.withApplication(always)
 		l.acts.Prober.Off, l.acts.Prober.Worker = true, "4711@build-07"
-		l.after(10*time.Minute, func() { l.acts.Prober.Off = false })
 		in := contract.CheckHealthInput{ServerID: l.server.ID, Checks: httpChecks(), Disk: l.server.SystemVolumeID, Since: time.Now()}
 		end := run(l, l.acts.CheckHealth, in, attempt{})
 		require.ErrorContains(l, end.err, "REIMAGE_PROBES=off")
 		assert.ErrorContains(l, end.err, "(worker 4711@build-07)")
 		time.Sleep(11 * time.Minute)
+		l.acts.Prober.Off = false
 		c := persist(l, l.acts.CheckHealth, in, attempt{})
 		require.NoError(l, c.err)
 		assert.True(l, c.result.Healthy, "long after its time, because it is healthy when somebody asks")
